@@ -1,0 +1,1 @@
+"""A compute control plane that speaks the OpenStack Compute and Placement APIs."""

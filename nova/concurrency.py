@@ -1,0 +1,180 @@
+"""Concurrency: green threads under eventlet, native threads without. The one importer of eventlet.
+
+Daemons call start(backend) first of all; library code then asks this module and never knows which
+backend runs. Under eventlet the standard library is patched, so threading, queue, time.sleep and
+sockets cooperate; what blocks in C (libvirt, image conversion) goes through run_blocking().
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+LOG = logging.getLogger(__name__)
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_eventlet: Any = None
+
+
+def start(backend: str = "auto") -> None:
+    """Choose the backend of this process; before any other module of the daemon is imported.
+
+    backend is the value of [DEFAULT] concurrency_backend: auto and eventlet patch the standard
+    library, threading patches nothing.
+    """
+    global _eventlet
+    if backend == "threading" or _eventlet is not None:
+        return
+    # eventlet resolves names itself unless told otherwise, and ignores /etc/hosts changes then.
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+    import eventlet  # noqa: PLC0415 - importing it is what chooses the backend
+    import eventlet.debug  # noqa: PLC0415
+
+    eventlet.monkey_patch()
+    # A traceback of a client that went away belongs in no operator's log.
+    eventlet.debug.hub_prevent_multiple_readers(False)
+    _eventlet = eventlet
+
+
+def is_green() -> bool:
+    """Whether this process runs on eventlet."""
+    return _eventlet is not None
+
+
+def executor_name() -> str:
+    """What oslo.messaging calls the executor that fits the backend."""
+    return "eventlet" if _eventlet else "threading"
+
+
+class Pool:
+    """At most size functions at once, each in a thread (green or native) of its own."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=name)
+
+    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._executor.submit(function, *args, **kwargs)
+
+    def close(self, wait: bool = True) -> None:
+        self._executor.shutdown(wait=wait, cancel_futures=True)
+
+
+def spawn(function: Callable[..., None], *args: Any, name: str | None = None) -> threading.Thread:
+    """Run function in a thread of its own that does not keep the process alive."""
+    thread = threading.Thread(target=function, args=args, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function that blocks in C without holding up the rest of the process."""
+    if _eventlet is None:
+        return function(*args, **kwargs)
+    from eventlet import tpool  # noqa: PLC0415
+
+    return tpool.execute(function, *args, **kwargs)
+
+
+class Periodic:
+    """Calls a function again and again until stopped; an exception is logged and the next turn comes.
+
+    The first call comes after one interval unless at_once. wake() brings the next call forward.
+    """
+
+    def __init__(self, interval_s: float, function: Callable[[], Any], name: str, at_once: bool = False) -> None:
+        self._interval_s = interval_s
+        self._function = function
+        self._name = name
+        self._wake = threading.Event()
+        self._stopped = False
+        if at_once:
+            self._wake.set()
+        self._thread = spawn(self._run, name=name)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+            if self._stopped:
+                return
+            try:
+                self._function()
+            except Exception:
+                LOG.exception("%s failed; next try in %s s", self._name, self._interval_s)
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float, interval_s: float = 0.01) -> bool:
+    """Whether condition() became true within timeout_s."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(interval_s)
+    return True
+
+
+class HttpServer:
+    """An HTTP/1.1 server with keep-alive for one WSGI application on a listening socket.
+
+    eventlet's own server under eventlet, cheroot with native threads otherwise.
+    """
+
+    def __init__(self, sock: socket.socket, app: Wsgi, size: int) -> None:
+        self._sock = sock
+        self._app = app
+        self._size = size
+        self._cheroot: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        target = self._serve_green if _eventlet else self._serve_threads
+        self._thread = spawn(target, name="http")
+
+    def stop(self) -> None:
+        if self._cheroot is not None:
+            self._cheroot.stop()
+        # eventlet's server returns when its listening socket is closed.
+        self._sock.close()
+
+    def _serve_green(self) -> None:
+        import eventlet.wsgi  # noqa: PLC0415
+
+        try:
+            eventlet.wsgi.server(
+                self._sock,
+                self._app,
+                max_size=self._size,
+                keepalive=True,
+                log_output=False,
+                debug=False,
+                socket_timeout=900,
+                capitalize_response_headers=False,
+            )
+        except OSError:
+            LOG.debug("listening socket closed")
+
+    def _serve_threads(self) -> None:
+        from cheroot import wsgi  # noqa: PLC0415
+
+        server = wsgi.Server(("", 0), self._app, numthreads=self._size, request_queue_size=1024)
+        server.socket = self._sock
+        self._sock.settimeout(1)
+        server.bind_addr = self._sock.getsockname()
+        server.requests.start()
+        server.ready = True
+        self._cheroot = server
+        server.serve()

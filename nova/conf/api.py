@@ -1,0 +1,31 @@
+"""[api]: authentication, limits and links of the Compute API, and what the metadata API tells guests."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("api", title="Compute and metadata API")
+
+OPTIONS = [
+    cfg.StrOpt(
+        "auth_strategy",
+        default="keystone",
+        choices=[
+            ("keystone", "tokens checked with Keystone"),
+            ("noauth2", "any token user:project is believed; tests only"),
+        ],
+        help="How a request says who sends it.",
+    ),
+    cfg.IntOpt("max_limit", default=1000, min=1, help="Most items in one page of a list."),
+    cfg.IntOpt(
+        "max_body_size", default=1048576, min=1024, help="Most bytes in a request's body; above it the answer is 413."
+    ),
+    cfg.StrOpt("compute_link_prefix", help="Replaces scheme, host and port in links to this API."),
+    cfg.StrOpt("glance_link_prefix", help="Replaces scheme, host and port in links to images."),
+    cfg.BoolOpt("enable_instance_password", default=True, help="Whether adminPass appears in answers."),
+    cfg.StrOpt("dhcp_domain", default="novalocal", help="Domain appended to a guest's host name; empty for none."),
+    cfg.IntOpt("metadata_cache_expiration", default=15, min=0, help="Seconds the metadata API remembers a guest."),
+    cfg.ListOpt("vendordata_providers", default=["StaticJSON"], help="Sources of vendor data."),
+    cfg.StrOpt("vendordata_jsonfile_path", help="File with the static vendor data, JSON."),
+    cfg.BoolOpt(
+        "use_neutron_default_nets", default=False, help="Whether simple tenant usage looks at default networks."
+    ),
+]

@@ -1,0 +1,11 @@
+"""[cinder]: the Block Storage API."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("cinder", title="Block Storage API")
+
+OPTIONS = [
+    cfg.StrOpt("catalog_info", default="volumev3::publicURL", help="service type:name:interface in the catalog."),
+    cfg.StrOpt("os_region_name", help="Region of the endpoint."),
+    cfg.BoolOpt("cross_az_attach", default=True, help="Whether a volume of another availability zone may be attached."),
+]

@@ -1,0 +1,31 @@
+"""[conductor]: workers, leases and deadlines of the engine that runs operations."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("conductor", title="Conductor and operation engine")
+
+OPTIONS = [
+    cfg.IntOpt("workers", min=1, help="Worker processes; one per core when unset."),
+    cfg.StrOpt(
+        "transport",
+        default="rpc",
+        choices=[("rpc", "over the message bus"), ("local", "in this process, which then needs the database")],
+        help="How this daemon reaches the conductor.",
+    ),
+    cfg.IntOpt("threads", default=64, min=1, help="Steps one conductor runs at the same time."),
+    cfg.FloatOpt(
+        "lease_s",
+        default=30.0,
+        min=0.1,
+        help="Seconds after which an operation whose conductor went silent is taken over.",
+    ),
+    cfg.FloatOpt(
+        "poll_interval_s",
+        default=2.0,
+        min=0.01,
+        help="Seconds between two searches for operations that wait for a conductor.",
+    ),
+    cfg.IntOpt(
+        "purge_after_days", default=90, min=0, help="Days after which a deleted server's records are purged; 0 never."
+    ),
+]

@@ -1,0 +1,73 @@
+"""[vnc], [spice], [serial_console], [console], [consoleauth]: guests' screens and who may see them."""
+
+from types import SimpleNamespace
+
+from oslo_config import cfg
+
+_SERVER_LISTEN = "Address guests' {} servers listen on."
+_PROXYCLIENT = "Address under which the proxy reaches this host's guests."
+
+VNC = SimpleNamespace(
+    GROUP=cfg.OptGroup("vnc", title="VNC consoles"),
+    OPTIONS=[
+        cfg.BoolOpt("enabled", default=True, deprecated_name="vnc_enabled", help="Whether guests have a VNC screen."),
+        cfg.HostAddressOpt(
+            "server_listen", default="127.0.0.1", deprecated_name="vncserver_listen", help=_SERVER_LISTEN.format("VNC")
+        ),
+        cfg.HostAddressOpt(
+            "server_proxyclient_address",
+            default="127.0.0.1",
+            deprecated_name="vncserver_proxyclient_address",
+            help=_PROXYCLIENT,
+        ),
+        cfg.URIOpt(
+            "novncproxy_base_url", default="http://127.0.0.1:6080/vnc_auto.html", help="Page a user's browser opens."
+        ),
+        cfg.StrOpt("novncproxy_host", default="0.0.0.0", help="Address nova-novncproxy listens on."),
+        cfg.PortOpt("novncproxy_port", default=6080, help="Port of nova-novncproxy."),
+    ],
+)
+
+SPICE = SimpleNamespace(
+    GROUP=cfg.OptGroup("spice", title="SPICE consoles"),
+    OPTIONS=[
+        cfg.BoolOpt("enabled", default=False, help="Whether guests have a SPICE screen."),
+        cfg.BoolOpt("agent_enabled", default=True, help="Whether guests get the SPICE agent's channel."),
+        cfg.StrOpt("server_listen", default="127.0.0.1", help=_SERVER_LISTEN.format("SPICE")),
+        cfg.StrOpt("server_proxyclient_address", default="127.0.0.1", help=_PROXYCLIENT),
+        cfg.URIOpt(
+            "html5proxy_base_url", default="http://127.0.0.1:6082/spice_auto.html", help="Page a user's browser opens."
+        ),
+        cfg.HostAddressOpt("html5proxy_host", default="0.0.0.0", help="Address nova-spicehtml5proxy listens on."),
+        cfg.PortOpt("html5proxy_port", default=6082, help="Port of nova-spicehtml5proxy."),
+    ],
+)
+
+SERIAL = SimpleNamespace(
+    GROUP=cfg.OptGroup("serial_console", title="Serial consoles"),
+    OPTIONS=[
+        cfg.BoolOpt("enabled", default=False, help="Whether guests' serial ports are offered as consoles."),
+        cfg.URIOpt("base_url", default="ws://127.0.0.1:6083/", help="Address a user's client opens."),
+    ],
+)
+
+CONSOLE = SimpleNamespace(
+    GROUP=cfg.OptGroup("console", title="Console proxies"),
+    OPTIONS=[
+        cfg.ListOpt("allowed_origins", default=[], help="Further hosts from whose pages a console may be opened."),
+        cfg.StrOpt("novnc_web", default="/usr/share/novnc", help="Directory of noVNC's files."),
+        cfg.StrOpt("spice_web", default="/usr/share/spice-html5", help="Directory of spice-html5's files."),
+    ],
+)
+
+CONSOLEAUTH = SimpleNamespace(
+    GROUP=cfg.OptGroup("consoleauth", title="Console tokens"),
+    OPTIONS=[
+        cfg.IntOpt("token_ttl", default=600, min=0, help="Seconds a console token is good for."),
+        cfg.BoolOpt(
+            "enforce_session_timeout", default=False, help="Whether an open console closes when its token expires."
+        ),
+    ],
+)
+
+MODULES = (VNC, SPICE, SERIAL, CONSOLE, CONSOLEAUTH)

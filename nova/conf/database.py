@@ -1,0 +1,28 @@
+"""[database]: where the compute state is kept. Only nova-conductor and nova-manage read it."""
+
+from types import SimpleNamespace
+
+from oslo_config import cfg
+
+CONNECTION_OPTIONS = [
+    cfg.StrOpt(
+        "connection", secret=True, help="SQLAlchemy URL: sqlite:///FILE, mysql+pymysql://..., postgresql+psycopg://..."
+    ),
+    cfg.IntOpt("max_pool_size", default=5, min=1, help="Connections kept open by one process."),
+    cfg.IntOpt("max_overflow", default=50, min=0, help="Further connections one process may open at a peak."),
+    cfg.IntOpt("connection_recycle_time", default=3600, help="Seconds after which a connection is replaced."),
+    cfg.IntOpt("max_retries", default=10, help="Attempts to reach the database at start; below 0 for ever."),
+    cfg.IntOpt("retry_interval", default=10, min=0, help="Seconds between two such attempts."),
+]
+
+MODULES = (
+    SimpleNamespace(GROUP=cfg.OptGroup("database", title="Compute database"), OPTIONS=CONNECTION_OPTIONS),
+    SimpleNamespace(
+        GROUP=cfg.OptGroup(
+            "api_database",
+            title="Upstream's second database",
+            help="Read so that an installation written for upstream works; everything is kept in [database].",
+        ),
+        OPTIONS=[cfg.StrOpt("connection", secret=True, help="Not used.")],
+    ),
+)

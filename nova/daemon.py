@@ -1,0 +1,168 @@
+"""The life of a daemon: configuration, logging, workers, signals, health.
+
+Every nova.cmd main() is a call of run(). A daemon is one process, or a parent that forks workers
+and starts a new one for each that dies; SIGTERM and SIGINT end it in order, SIGHUP is ignored.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from oslo_config import cfg
+from oslo_log import log as oslo_log
+
+from nova import concurrency
+from nova.conf import BadConfiguration, load
+
+LOG = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """What runs inside a daemon's process."""
+
+    def start(self) -> None:
+        """Begin to work, in threads of its own, and return."""
+
+    def stop(self) -> None:
+        """Take no more work, finish what is short, and return."""
+
+
+def run(
+    name: str,
+    build: Callable[[cfg.ConfigOpts], Sequence[Service]],
+    workers: Callable[[cfg.ConfigOpts], int] | None = None,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run the services that build makes until a signal; the exit status.
+
+    build is called in each worker process, after the fork: nothing that holds a socket or a thread
+    is shared. Without workers there is one process. A configuration that cannot be used ends the
+    daemon with status 2 and one line that says why.
+    """
+    try:
+        conf = load(sys.argv[1:] if argv is None else argv)
+    except BadConfiguration as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    oslo_log.setup(conf, name)
+    count = workers(conf) if workers else 1
+    if count == 1:
+        return _work(name, conf, build)
+    return _Parent(name, conf, build, count).run()
+
+
+def cores() -> int:
+    """Worker processes when the configuration names no number."""
+    return len(os.sched_getaffinity(0))
+
+
+def _work(name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]]) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    services: list[Service] = []
+    try:
+        services.extend(build(conf))
+        for service in services:
+            service.start()
+        LOG.info("%s is up", name)
+        while not stopping.wait(0.5):
+            pass
+    except Exception:
+        LOG.exception("%s cannot go on", name)
+        return 1
+    finally:
+        for service in reversed(services):
+            try:
+                service.stop()
+            except Exception:
+                LOG.exception("%s did not stop in order", service)
+    LOG.info("%s is down", name)
+    return 0
+
+
+class _Parent:
+    """Forks workers and replaces those that die."""
+
+    def __init__(
+        self, name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]], count: int
+    ) -> None:
+        self._name = name
+        self._conf = conf
+        self._build = build
+        self._count = count
+        self._children: set[int] = set()
+        self._stopping = False
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for _ in range(self._count):
+            self._fork()
+        while self._children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if not pid:
+                time.sleep(0.2)
+                continue
+            self._children.discard(pid)
+            if not self._stopping:
+                LOG.error("worker %s of %s ended with status %s; starting another", pid, self._name, status)
+                # A worker that dies at once must not take the machine with it.
+                time.sleep(1)
+                self._fork()
+        return 0
+
+    def _fork(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._children.add(pid)
+            return
+        status = 1
+        try:
+            status = _work(self._name, self._conf, self._build)
+        finally:
+            os._exit(status)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for pid in self._children:
+            os.kill(pid, signal.SIGTERM)
+
+
+class HttpService:
+    """Serves one WSGI application on one address."""
+
+    def __init__(self, app: concurrency.Wsgi, host: str, port: int, threads: int) -> None:
+        self._app = app
+        self._address = (host, port)
+        self._threads = threads
+        self._server: concurrency.HttpServer | None = None
+
+    def start(self) -> None:
+        self._server = concurrency.HttpServer(listen(*self._address), self._app, self._threads)
+        self._server.start()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.stop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket that the workers of one daemon may share (SO_REUSEPORT)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((host, port))
+    sock.listen(1024)
+    return sock

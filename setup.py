@@ -1,0 +1,5 @@
+"""Hands over to setup.cfg, where everything about the package stands."""
+
+import setuptools
+
+setuptools.setup()
