@@ -1,0 +1,242 @@
+"""Everything that can go wrong in a way a caller should hear about.
+
+    DomainError
+     +-- Invalid (400)          what was asked cannot be done as asked
+     +-- Unauthorized (401)
+     +-- Forbidden (403)        policy or quota says no
+     +-- NotFound (404)
+     +-- NotAcceptable (406)
+     +-- Conflict (409)         the state of the thing says no, now
+     +-- Gone (410)
+     +-- TooLarge (413)
+     +-- UnsupportedMedia (415)
+     +-- NotImplementedHere (501)
+     +-- Unavailable (503)      another service does not answer
+     +-- StepFailed             a step of an operation failed; becomes a server's fault
+
+An error knows its HTTP status and a message fit for the user; it crosses the bus by its class name
+and details. Any other exception is a defect, and its text is for the log alone.
+"""
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """An outcome with an HTTP status and a message for the user.
+
+    text is the message's template; details fill it and travel with the error. A message given
+    outright wins over the template.
+    """
+
+    status: ClassVar[int] = 500
+    text: ClassVar[str] = "An unknown error has occurred."
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.details = details
+        self.message = message if message is not None else self.text.format(**details)
+        super().__init__(self.message)
+
+
+class Invalid(DomainError):
+    status = 400
+    text = "Bad request."
+
+
+class Unauthorized(DomainError):
+    status = 401
+    text = "Authentication required."
+
+
+class Forbidden(DomainError):
+    status = 403
+    text = "Forbidden."
+
+
+class PolicyDenied(Forbidden):
+    text = "Policy doesn't allow {action} to be performed."
+
+
+class QuotaExceeded(Forbidden):
+    text = "Quota exceeded for {resources}: Requested {requested}, but already used {used} of {limits} {resources}"
+
+
+class NotFound(DomainError):
+    status = 404
+    text = "The resource could not be found."
+
+
+class VersionNotAvailable(NotFound):
+    text = "API version {version} is not supported on this method."
+
+
+class ServerNotFound(NotFound):
+    text = "Instance {server_id} could not be found."
+
+
+class FlavorNotFound(NotFound):
+    text = "Flavor {flavor_id} could not be found."
+
+
+class KeypairNotFound(NotFound):
+    text = "Keypair {name} not found for user {user_id}"
+
+
+class ImageNotFound(NotFound):
+    text = "Image {image_id} could not be found."
+
+
+class ServiceNotFound(NotFound):
+    text = "Service {service_id} could not be found."
+
+
+class HostNotFound(NotFound):
+    text = "Compute host {host} could not be found."
+
+
+class HypervisorNotFound(NotFound):
+    text = "Hypervisor with ID '{hypervisor_id}' could not be found."
+
+
+class ActionNotFound(NotFound):
+    text = "Action for request_id {request_id} on instance {server_id} not found"
+
+
+class NetworkNotFound(NotFound):
+    text = "Network {network_id} could not be found."
+
+
+class PortNotFound(NotFound):
+    text = "Port id {port_id} could not be found."
+
+
+class NotAcceptable(DomainError):
+    status = 406
+    text = "Version {version} is not supported by the API. Minimum is {minimum} and maximum is {maximum}."
+
+
+class Conflict(DomainError):
+    status = 409
+    text = "Conflict."
+
+
+class WrongServerState(Conflict):
+    text = "Cannot '{action}' instance {server_id} while it is in {attribute} {state}"
+
+
+class ServerIsLocked(Conflict):
+    text = "Instance {server_id} is locked"
+
+
+class ServerNotReady(Conflict):
+    text = "Instance {server_id} is not ready"
+
+
+class FlavorExists(Conflict):
+    text = "Flavor with ID {flavor_id} already exists."
+
+
+class KeypairExists(Conflict):
+    text = "Key pair '{name}' already exists."
+
+
+class NameExists(Conflict):
+    text = "The name '{name}' is in use already."
+
+
+class GenerationConflict(Conflict):
+    text = "Another change of {what} came first."
+
+
+class PortInUse(Conflict):
+    text = "Port {port_id} is still in use."
+
+
+class MultipleNetworks(Conflict):
+    text = "Multiple possible networks found, use a Network ID to be more specific."
+
+
+class Gone(DomainError):
+    status = 410
+    text = "This resource is no longer available. No forwarding address is given."
+
+
+class TooLarge(DomainError):
+    status = 413
+    text = "Request is too large."
+
+
+class UnsupportedMedia(DomainError):
+    status = 415
+    text = "Unsupported Content-Type"
+
+
+class NotImplementedHere(DomainError):
+    status = 501
+    text = "The hypervisor of this server cannot {action}."
+
+
+class Unavailable(DomainError):
+    status = 503
+    text = "{service} does not answer: {reason}"
+
+
+class HostUnreachable(Unavailable):
+    text = "Host {host} does not answer."
+
+
+class StepFailed(DomainError):
+    """A step of an operation could not be done. retriable: another try may go better."""
+
+    text = "{reason}"
+    retriable: ClassVar[bool] = False
+
+
+class NoValidHost(StepFailed):
+    text = "No valid host was found. {reason}"
+
+
+class HostRefused(StepFailed):
+    """This host cannot take the guest; another one may."""
+
+    text = "Host {host} refused: {reason}"
+
+
+class StepTimedOut(StepFailed):
+    text = "Host {host} did not answer '{step}' within {timeout_s:.0f} s."
+
+
+class Cancelled(StepFailed):
+    text = "Overtaken by a request to delete the server."
+
+
+class GuestNotFound(StepFailed):
+    text = "Guest {guest} is not on this host."
+
+
+class GuestFailed(StepFailed):
+    """The hypervisor could not do what was asked of a guest."""
+
+    text = "{reason}"
+
+
+class ImageInvalid(HostRefused):
+    text = "Image {image_id} cannot be used: {reason}"
+
+
+class DiskFull(HostRefused):
+    text = "Host {host} has no room for the guest's disks."
+
+
+def by_name(name: str) -> type[DomainError]:
+    """The error class called name; DomainError itself for one this release does not know."""
+    return _BY_NAME.get(name, DomainError)
+
+
+def _tree(root: type[DomainError]) -> dict[str, type[DomainError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+_BY_NAME = _tree(DomainError)

@@ -1,0 +1,114 @@
+"""What a virt driver is told about a guest, and what it tells back. Nothing here needs a lookup."""
+
+import enum
+
+import msgspec
+
+from nova.structs.flavor import Flavor
+from nova.structs.image import Image
+from nova.structs.instance import BlockDevice, PowerState
+from nova.structs.network import Vif
+
+
+class Disk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One disk of a guest on its host.
+
+    kind: root, ephemeral, swap, blank or volume. image_path: the cached image under a root disk,
+    read-only, image_format its format. connection_info: how to reach a volume, as the Block
+    Storage API gave it. Sizes in MiB; 0 means the image's own size.
+    """
+
+    kind: str
+    device_name: str
+    bus: str = "virtio"
+    size_mb: int = 0
+    image_path: str | None = None
+    image_format: str | None = None
+    boot_index: int | None = None
+    device_type: str = "disk"
+    guest_format: str | None = None
+    volume: BlockDevice | None = None
+
+
+class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything a driver needs to make a guest.
+
+    name is the domain's name on the host (instance_name_template). config_drive holds the files
+    of the config drive by path, None for no drive.
+    """
+
+    uuid: str
+    name: str
+    display_name: str
+    project_id: str
+    user_id: str
+    flavor: Flavor
+    image: Image | None = None
+    disks: tuple[Disk, ...] = ()
+    vifs: tuple[Vif, ...] = ()
+    config_drive: dict[str, bytes] | None = None
+    metadata: dict[str, str] = {}
+
+
+class RebootKind(enum.StrEnum):
+    SOFT = "SOFT"
+    HARD = "HARD"
+
+
+class ConsoleKind(enum.StrEnum):
+    """How a console is reached: protocol and type of the Compute API's remote consoles."""
+
+    NOVNC = "novnc"
+    SPICE_HTML5 = "spice-html5"
+    SERIAL = "serial"
+
+
+class ConsoleAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a console proxy finds a guest's screen."""
+
+    host: str
+    port: int
+    tls_port: int | None = None
+    path: str | None = None
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a host has of one resource class, as the Placement API counts it."""
+
+    total: int
+    reserved: int = 0
+    min_unit: int = 1
+    max_unit: int = 2147483647
+    step_size: int = 1
+    allocation_ratio: float = 1.0
+
+
+class NodeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hypervisor as it is now: the part of os-hypervisors that only the host knows.
+
+    inventory is by resource class; ratios and reservations are nova-compute's to add. cpu_info is
+    the driver's description of the processor: arch, model, vendor, features, topology.
+    """
+
+    hypervisor_hostname: str
+    hypervisor_type: str
+    hypervisor_version: int
+    host_ip: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    memory_mb_used: int = 0
+    disk_gb_used: int = 0
+    disk_available_least_gb: int = 0
+    cpu_info: dict[str, object] = {}
+    supported_instances: tuple[tuple[str, str, str], ...] = ()
+    traits: tuple[str, ...] = ()
+    uptime: str = ""
+
+
+class GuestState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guest found on a host."""
+
+    uuid: str
+    name: str
+    power_state: PowerState

@@ -1,0 +1,146 @@
+"""What nova-compute needs from a hypervisor on this host.
+
+A driver knows guests, disks and devices. It asks no other service: what it needs is in its
+arguments. Every method may be called again after a crash and reaches the same end. A rare ability
+is a Protocol of its own below: a driver can do what it has methods for.
+"""
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from nova.structs.guest import (
+    ConsoleAddress,
+    ConsoleKind,
+    Disk,
+    GuestSpec,
+    GuestState,
+    NodeState,
+    RebootKind,
+)
+from nova.structs.instance import PowerState
+from nova.structs.network import Vif
+
+
+class Driver(Protocol):
+    """The core every driver has."""
+
+    needs_images: bool
+    """Whether create() reads image files; nova-compute fetches none for a driver that does not."""
+
+    def start(self) -> None:
+        """Connect to the hypervisor; raises errors.Unavailable when it does not answer."""
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        """The hypervisors this driver stands for, as they are now. One, but for the fake driver."""
+
+    def guests(self) -> tuple[GuestState, ...]:
+        """Every guest on this host that this driver made, running or not."""
+
+    def guest(self, uuid: str) -> GuestState:
+        """One guest. Raises errors.GuestNotFound."""
+
+    def create(self, spec: GuestSpec) -> None:
+        """Make the guest's disks, plug its VIFs, define and start it.
+
+        A guest that is complete is kept and started; a half-made one is made anew. Leaves nothing
+        behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
+        """
+
+    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+        """Stop and undefine the guest, unplug its VIFs, remove its disks; a guest that is not there is done.
+
+        vifs are those the server's record has: a guest that is gone cannot tell.
+        """
+
+    def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
+        """Reach RUNNING, SHUTDOWN, PAUSED or SUSPENDED; a guest that is there already is done.
+
+        For SHUTDOWN the guest is asked, and switched off after grace. RUNNING also unpauses and
+        resumes. Raises errors.GuestNotFound, errors.GuestFailed.
+        """
+
+    def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
+        """Restart the guest: SOFT asks it and resorts to HARD after grace; HARD defines it anew from spec,
+        keeping its disks, so that it also mends a guest whose definition was lost."""
+
+    def console_output(self, uuid: str, limit_bytes: int) -> bytes:
+        """The last limit_bytes of what the guest wrote to its serial port."""
+
+    def console_address(self, uuid: str, kind: ConsoleKind) -> ConsoleAddress:
+        """Where the guest's console of this kind listens.
+
+        Raises errors.GuestNotFound, errors.NotImplementedHere when the guest has no such console.
+        """
+
+    def attach_vif(self, uuid: str, vif: Vif) -> None:
+        """Plug a network device into the guest, running or not."""
+
+    def detach_vif(self, uuid: str, vif: Vif) -> None:
+        """Unplug it; one that is not there is done."""
+
+
+@runtime_checkable
+class Volumes(Protocol):
+    """Having these methods is what offers volumes."""
+
+    def connector(self) -> dict[str, Any]:
+        """This host, in the words of the Block Storage API's attachments: host, ip, initiator ..."""
+
+    def attach_volume(self, uuid: str, disk: Disk) -> None:
+        """Connect the host to the volume and plug it in."""
+
+    def detach_volume(self, uuid: str, disk: Disk) -> None:
+        """Unplug the volume and disconnect the host; one that is not there is done."""
+
+    def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
+        """Copy old onto new while the guest runs, and let the guest go on with new."""
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
+        """Write the root disk's content, as of now, to target; the guest keeps running."""
+
+
+@runtime_checkable
+class Rescue(Protocol):
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk, password: str) -> None:
+        """Start the guest from rescue_disk, its own disks behind it."""
+
+    def unrescue(self, spec: GuestSpec) -> None:
+        """Start the guest from its own disks again."""
+
+
+@runtime_checkable
+class Resizing(Protocol):
+    def resize_disks(self, spec: GuestSpec) -> None:
+        """Grow the disks of a stopped guest to the sizes in spec, and define it anew."""
+
+
+@runtime_checkable
+class LiveMigration(Protocol):
+    def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
+        """On the destination: plug VIFs, connect volumes, make empty disks; facts the source needs."""
+
+    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
+        """Move the running guest to host `to`. progress(percent) is called now and then; False aborts."""
+
+    def abort_destination(self, spec: GuestSpec) -> None:
+        """On the destination, after a failure: undo prepare_destination."""
+
+
+@runtime_checkable
+class Diagnostics(Protocol):
+    def diagnostics(self, uuid: str) -> dict[str, Any]:
+        """Counters of the guest in the shape of the Compute API's diagnostics since 2.48."""
+
+
+@runtime_checkable
+class GuestAgent(Protocol):
+    def set_password(self, uuid: str, user: str, password: str) -> None:
+        """Change a password inside the guest, through its agent."""
+
+    def crash_dump(self, uuid: str) -> None:
+        """Make the guest dump its memory (an NMI)."""
