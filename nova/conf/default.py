@@ -59,7 +59,6 @@ OPTIONS = [
         min=1,
         help="Seconds without a sign of life after which a daemon counts as down.",
     ),
-    cfg.IntOpt("rpc_response_timeout", default=60, min=1, help="Seconds a caller waits for the answer to a call."),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of a host that no aggregate puts into one."),
     cfg.StrOpt(
         "internal_service_availability_zone",
