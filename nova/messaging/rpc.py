@@ -16,6 +16,7 @@ import msgspec
 import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging import opts as messaging_options
+from oslo_messaging._metrics import client as messaging_metrics
 from oslo_messaging._tracing import client as messaging_tracing
 
 from nova import concurrency, errors
@@ -88,6 +89,7 @@ def transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     for group, options in messaging_options.list_opts():
         conf.register_opts(options, group=group)
     # oslo.messaging itself registers these on oslo.config's global alone, and reads them from ours.
+    conf.register_opts(messaging_metrics.oslo_messaging_metrics, group="oslo_messaging_metrics")
     conf.register_opts(messaging_tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")
     for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
         conf.set_default(option, True, group="oslo_messaging_rabbit")
