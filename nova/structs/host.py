@@ -1,0 +1,100 @@
+"""Hosts: daemons, hypervisor nodes, and the scheduler's picture of them."""
+
+import datetime
+
+import msgspec
+
+from nova.structs.guest import Inventory, NodeState
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A daemon on a host. last_seen_at: its last sign of life that this conductor heard of."""
+
+    id: int
+    uuid: str
+    host: str
+    binary: str
+    created_at: datetime.datetime
+    is_up: bool = True
+    is_disabled: bool = False
+    disabled_reason: str | None = None
+    is_forced_down: bool = False
+    version: int = 1
+    zone: str = "internal"
+    updated_at: datetime.datetime | None = None
+    last_seen_at: datetime.datetime | None = None
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hypervisor. uuid is its resource provider's in Placement."""
+
+    id: int
+    uuid: str
+    host: str
+    hypervisor_hostname: str
+    state: NodeState
+
+
+class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A node as its nova-compute sees it, with what it offers to Placement."""
+
+    state: NodeState
+    inventory: dict[str, Inventory] = {}
+
+
+class HostReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a nova-compute says of one of its hosts when it starts and when something changed."""
+
+    host: str
+    nodes: tuple[NodeReport, ...]
+    version: int = 1
+
+
+class SignOfLife(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A daemon lives. hosts: all the hosts it stands for (the fake driver has many)."""
+
+    binary: str
+    hosts: tuple[str, ...]
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A named set of hosts; metadata availability_zone makes it a zone."""
+
+    id: int
+    uuid: str
+    name: str
+    created_at: datetime.datetime
+    hosts: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    updated_at: datetime.datetime | None = None
+
+
+class HostState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One node in the scheduler's view."""
+
+    host: str
+    node: str
+    provider_uuid: str
+    zone: str
+    is_up: bool = True
+    is_disabled: bool = False
+    disabled_reason: str | None = None
+    state: NodeState
+    aggregates: tuple[Aggregate, ...] = ()
+
+
+class HostView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The nodes that changed after a version (all of them for version 0), the version now, and the
+    uuids of all nodes there are, so that one that went away is noticed."""
+
+    version: int
+    changed: tuple[HostState, ...]
+    all_nodes: tuple[str, ...]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    uuid: str
+    name: str
+    transport_url: str
+    database_connection: str
+    is_disabled: bool = False

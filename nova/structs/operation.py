@@ -1,0 +1,70 @@
+"""Operations between the daemons: a step ordered from a host, its answer, and the records users read."""
+
+import datetime
+from typing import Any
+
+import msgspec
+
+
+class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step that a host is to do. number grows with every order of the operation: an answer
+    to an older order is out of date. arguments is JSON in the verb's own shape."""
+
+    operation_id: str
+    instance_id: str
+    host: str
+    number: int
+    verb: str
+    arguments: msgspec.Raw
+
+
+class StepAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of an order: result is JSON in the verb's shape; error names an errors class."""
+
+    operation_id: str
+    number: int
+    host: str
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: str | None = None
+    message: str = ""
+    details: dict[str, Any] = {}
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of a step: an event of the instance action. result: Success or Error."""
+
+    name: str
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None = None
+    result: str | None = None
+    host: str | None = None
+    details: str | None = None
+
+
+class OperationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An operation as the instance action users see."""
+
+    uuid: str
+    name: str
+    instance_uuid: str
+    project_id: str
+    user_id: str
+    request_id: str
+    state: str
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
+    finished_at: datetime.datetime | None = None
+    message: str | None = None
+    events: tuple[StepRecord, ...] = ()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An entry of the event log."""
+
+    id: int
+    created_at: datetime.datetime
+    kind: str
+    project_id: str
+    payload: dict[str, Any]
+    instance_uuid: str | None = None
+    request_id: str | None = None

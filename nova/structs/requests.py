@@ -1,0 +1,94 @@
+"""What the API asks the conductor to do or to list, after validation."""
+
+import datetime
+
+import msgspec
+
+from nova.structs.image import Image
+from nova.structs.instance import BlockDevice, VmState
+from nova.structs.network import NetworkRequest
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request for servers. networks None: whatever the project has, "none" is an empty tuple.
+
+    image is what the Image service said of it in the caller's name; None when booting from a volume.
+    """
+
+    name: str
+    flavor_id: str
+    image: Image | None = None
+    min_count: int = 1
+    max_count: int = 1
+    hostname: str | None = None
+    description: str | None = None
+    key_name: str | None = None
+    metadata: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    availability_zone: str | None = None
+    host: str | None = None
+    node: str | None = None
+    networks: tuple[NetworkRequest, ...] | None = None
+    security_groups: tuple[str, ...] = ()
+    block_devices: tuple[BlockDevice, ...] = ()
+    config_drive: bool = False
+    user_data: str | None = None
+    personality: dict[str, str] = {}
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+    disk_config: str = "MANUAL"
+    scheduler_hints: dict[str, object] = {}
+    trusted_certs: tuple[str, ...] | None = None
+
+
+class ServerQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which servers, in which order. project_id None: all projects. Times are UTC."""
+
+    project_id: str | None = None
+    user_id: str | None = None
+    uuids: tuple[str, ...] | None = None
+    name_pattern: str | None = None
+    hostname: str | None = None
+    vm_states: tuple[VmState, ...] | None = None
+    task_states: tuple[str | None, ...] | None = None
+    power_state: int | None = None
+    host: str | None = None
+    node: str | None = None
+    availability_zone: str | None = None
+    flavor_id: str | None = None
+    image_id: str | None = None
+    key_name: str | None = None
+    reservation_id: str | None = None
+    is_locked: bool | None = None
+    # None: both; True: only deleted ones.
+    is_deleted: bool | None = False
+    changes_since: datetime.datetime | None = None
+    changes_before: datetime.datetime | None = None
+    created_at: datetime.datetime | None = None
+    launched_at: datetime.datetime | None = None
+    terminated_at: datetime.datetime | None = None
+    ip_v4_pattern: str | None = None
+    ip_v6_pattern: str | None = None
+    metadata: tuple[dict[str, str], ...] = ()
+    system_metadata: tuple[dict[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    tags_any: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+    not_tags_any: tuple[str, ...] = ()
+    # Further exact matches on fields of Properties.
+    properties: dict[str, str | int | bool | None] = {}
+    sort: tuple[tuple[str, str], ...] = (("created_at", "desc"), ("id", "desc"))
+    limit: int | None = None
+    marker: str | None = None
+    with_user_data: bool = False
+
+
+class ServerUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Changes of a server's record; what is UNSET stays."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    hostname: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | None | msgspec.UnsetType = msgspec.UNSET
+    access_ip_v4: str | None | msgspec.UnsetType = msgspec.UNSET
+    access_ip_v6: str | None | msgspec.UnsetType = msgspec.UNSET
+    disk_config: str | msgspec.UnsetType = msgspec.UNSET

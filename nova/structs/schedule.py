@@ -1,0 +1,83 @@
+"""A question to the scheduler, and its answer with the reasons."""
+
+import msgspec
+
+from nova.structs.flavor import Flavor
+from nova.structs.image import Image
+
+
+class GroupView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A server group as it is when a member is placed: the other members' hosts, one entry each."""
+
+    uuid: str
+    policy: str
+    max_server_per_host: int = 1
+    hosts: tuple[str, ...] = ()
+
+
+class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be placed. consumer is the server's uuid; resources are by resource class.
+
+    exclude: hosts that refused already. only_host / only_node: where the user insists.
+    same_hosts / different_hosts: hosts of the servers named in scheduler hints.
+    """
+
+    instance_id: str
+    project_id: str
+    user_id: str
+    flavor: Flavor
+    resources: dict[str, int]
+    image: Image | None = None
+    required_traits: tuple[str, ...] = ()
+    forbidden_traits: tuple[str, ...] = ()
+    zone: str | None = None
+    exclude: tuple[str, ...] = ()
+    only_host: str | None = None
+    only_node: str | None = None
+    group: GroupView | None = None
+    hints: dict[str, object] = {}
+    same_hosts: tuple[str, ...] = ()
+    different_hosts: tuple[str, ...] = ()
+    # Resources the server holds already on a host (resize, migration): kept while it moves.
+    keep: dict[str, dict[str, int]] = {}
+    # A dry run decides and claims nothing.
+    is_dry_run: bool = False
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host a stage removed, and why, in words."""
+
+    host: str
+    node: str
+    reason: str
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stage of a decision: Placement's candidates, or a filter. dropped holds the first few."""
+
+    name: str
+    before: int
+    after: int
+    dropped: tuple[Dropped, ...] = ()
+
+
+class Weighed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host that stayed: its weight, and each weigher's normalised share of it."""
+
+    host: str
+    node: str
+    weight: float
+    weights: dict[str, float] = {}
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a host was chosen, or why none was. reason is set when there was none."""
+
+    stages: tuple[Stage, ...] = ()
+    weighed: tuple[Weighed, ...] = ()
+    host: str | None = None
+    node: str | None = None
+    zone: str | None = None
+    provider_uuid: str | None = None
+    alternates: tuple[str, ...] = ()
+    reason: str | None = None
