@@ -155,6 +155,34 @@ class MultipleNetworks(Conflict):
     text = "Multiple possible networks found, use a Network ID to be more specific."
 
 
+class NetworkingNotFound(NotFound):
+    text = "There is no {noun} {id}."
+
+
+class NetworkingInUse(Conflict):
+    text = "The {noun} {id} is still in use."
+
+
+class NetworkingExists(Conflict):
+    text = "There is a {noun} like this already."
+
+
+class IpAddressInUse(Conflict):
+    text = "The address {ip_address} of subnet {subnet_id} belongs to another port."
+
+
+class IpAddressGenerationFailure(Conflict):
+    text = "Network {network_id} has no free address left."
+
+
+class MacAddressInUse(Conflict):
+    text = "The MAC address {mac} is in use on network {network_id}."
+
+
+class OverQuota(Conflict):
+    text = "Quota exceeded for resources: {resources}."
+
+
 class Gone(DomainError):
     status = 410
     text = "This resource is no longer available. No forwarding address is given."
