@@ -1,0 +1,189 @@
+"""The door to the data: every call another daemon may make of the conductor.
+
+One class per noun; ConductorCalls is all of them. The client's stubs and the server's dispatch
+come from these declarations; nova.conductor.calls implements them under the same names. Raised
+errors are those of nova.errors.
+"""
+
+from typing import Any
+
+from nova.messaging.rpc import cast, fanout
+from nova.structs.context import Context
+from nova.structs.flavor import Flavor
+from nova.structs.host import Aggregate, HostReport, HostView, Node, Service, SignOfLife
+from nova.structs.instance import Instance
+from nova.structs.keypair import Keypair
+from nova.structs.operation import OperationRecord, StepAnswer, StepOrder
+from nova.structs.quota import Quota
+from nova.structs.requests import BuildRequest, ServerQuery, ServerUpdate
+from nova.structs.schedule import Decision
+
+
+class ServerCalls:
+    """Servers: their records, and the operations on them."""
+
+    def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
+        """Accept a request for servers: records, quota and operations are committed when this returns.
+
+        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, Invalid, MultipleNetworks.
+        """
+
+    def server(self, context: Context, server_id: str, with_user_data: bool = False) -> Instance:
+        """One server, of any project: the API decides who may see it. Raises ServerNotFound."""
+
+    def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
+        """Raises Invalid for an unknown marker."""
+
+    def update_server(self, context: Context, server_id: str, update: ServerUpdate) -> Instance:
+        """Raises ServerNotFound, NameExists."""
+
+    def operate(self, context: Context, server_id: str, operation: str, arguments: dict[str, Any]) -> Instance:
+        """Accept an operation on a server; it is durable when this returns.
+
+        arguments are the fields of the operation's document. Raises ServerNotFound,
+        WrongServerState, ServerIsLocked, ServerNotReady (another operation is under way).
+        """
+
+    def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
+        """Raises ServerNotFound, ServerNotReady, HostUnreachable."""
+
+    def operations(
+        self, context: Context, server_id: str, limit: int | None = None, marker: str | None = None
+    ) -> list[OperationRecord]:
+        """A server's instance actions, newest first, without their events; a deleted server's too."""
+
+    def operation(self, context: Context, server_id: str, request_id: str) -> OperationRecord:
+        """One of them with its events. Raises ActionNotFound."""
+
+    def decisions(self, context: Context, server_id: str) -> list[Decision]:
+        """How the hosts of this server were chosen, newest first."""
+
+
+class CatalogCalls:
+    """Flavors and key pairs."""
+
+    def flavors(self, context: Context, include_all: bool = False) -> list[Flavor]:
+        """The flavors the caller's project may use, enabled ones; all there are with include_all."""
+
+    def flavor(self, context: Context, flavor_id: str) -> Flavor:
+        """Raises FlavorNotFound, also for one the caller's project may not use."""
+
+    def add_flavor(self, context: Context, flavor: Flavor) -> Flavor:
+        """Raises FlavorExists."""
+
+    def update_flavor(self, context: Context, flavor_id: str, description: str | None) -> Flavor:
+        """Raises FlavorNotFound."""
+
+    def delete_flavor(self, context: Context, flavor_id: str) -> None:
+        """Raises FlavorNotFound."""
+
+    def set_extra_specs(self, context: Context, flavor_id: str, specs: dict[str, str]) -> Flavor:
+        """Add or replace extra specs."""
+
+    def delete_extra_spec(self, context: Context, flavor_id: str, key: str) -> Flavor:
+        """Raises NotFound when the flavor has no such spec."""
+
+    def flavor_projects(self, context: Context, flavor_id: str) -> list[str]:
+        """The projects that may use a flavor that is not public."""
+
+    def set_flavor_access(self, context: Context, flavor_id: str, project_id: str, is_allowed: bool) -> list[str]:
+        """Raises Conflict when it is allowed already, NotFound when it was not."""
+
+    def keypairs(self, user_id: str, limit: int | None = None, marker: str | None = None) -> list[Keypair]:
+        """A user's key pairs by name. Raises Invalid for an unknown marker."""
+
+    def keypair(self, user_id: str, name: str) -> Keypair:
+        """Raises KeypairNotFound."""
+
+    def add_keypair(self, keypair: Keypair) -> Keypair:
+        """Raises KeypairExists, QuotaExceeded."""
+
+    def delete_keypair(self, user_id: str, name: str) -> None:
+        """Raises KeypairNotFound."""
+
+
+class QuotaCalls:
+    """Limits and use of a project; quota classes."""
+
+    def quota(self, project_id: str, user_id: str | None = None) -> Quota:
+        """The limits in force and what is in use."""
+
+    def default_quota(self) -> Quota:
+        """The limits of a project that has none of its own."""
+
+    def set_quota(
+        self, project_id: str, limits: dict[str, int], user_id: str | None = None, force: bool = False
+    ) -> Quota:
+        """Raises Invalid for a limit below what is in use, unless force."""
+
+    def delete_quota(self, project_id: str, user_id: str | None = None) -> None:
+        """Fall back to the defaults."""
+
+    def set_default_quota(self, limits: dict[str, int]) -> Quota:
+        """The class "default": limits of every project without its own."""
+
+
+class HostCalls:
+    """Daemons, nodes, aggregates, and what hosts say of themselves."""
+
+    def register_host(self, report: HostReport) -> list[Node]:
+        """A nova-compute starts, or its nodes changed: make or update its records.
+
+        Gives the host's nodes; their uuids are those of the resource providers.
+        """
+
+    @fanout
+    def alive(self, sign: SignOfLife) -> None:
+        """A daemon lives. Every conductor hears it; the database does not."""
+
+    def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[Service]: ...
+
+    def service(self, context: Context, service_id: str) -> Service:
+        """By uuid or, before 2.53, number. Raises ServiceNotFound."""
+
+    def update_service(
+        self,
+        context: Context,
+        service_id: str,
+        is_disabled: bool | None = None,
+        disabled_reason: str | None = None,
+        is_forced_down: bool | None = None,
+    ) -> Service:
+        """Raises ServiceNotFound."""
+
+    def delete_service(self, context: Context, service_id: str) -> None:
+        """Raises ServiceNotFound, Conflict while servers run there."""
+
+    def nodes(self, context: Context, hostname_pattern: str | None = None) -> list[Node]: ...
+
+    def node(self, context: Context, node_id: str) -> Node:
+        """By uuid or, before 2.53, number. Raises HypervisorNotFound."""
+
+    def host_view(self, since: int) -> HostView:
+        """The scheduler's picture: what changed after version since."""
+
+    def aggregates(self, context: Context) -> list[Aggregate]: ...
+
+    def instances_on(self, host: str) -> list[Instance]:
+        """The servers whose place is this host, for the host's own reconcilers."""
+
+    def report_power_states(self, host: str, states: dict[str, int]) -> None:
+        """Power states that differ from the records, by server uuid."""
+
+
+class EngineCalls:
+    """Operations between the engine and the hosts."""
+
+    @cast
+    def step_answered(self, answer: StepAnswer) -> None:
+        """A host has done, or could not do, what was ordered."""
+
+    def unfinished_steps(self, host: str) -> list[StepOrder]:
+        """What this host was ordered to do and has not answered."""
+
+
+class ConductorCalls(ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls):
+    """Everything the conductor answers."""
+
+    def ping(self) -> str:
+        """The conductor's name; proof that a message came through its queue."""
