@@ -1,0 +1,201 @@
+"""Queries about networks, ports and their kin: every noun of nova.structs.networking, one way for all.
+
+A record is stored whole, as a document; the columns beside it are what the tables look up.
+Functions run in their caller's transaction.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nova.db.models import networks as tables
+from nova.structs import networking as nouns
+
+R = TypeVar("R", bound=nouns.Record)
+Where = Mapping[str, Sequence[Any]]
+
+TABLES: dict[str, Any] = {
+    "network": tables.Network,
+    "subnet": tables.Subnet,
+    "port": tables.Port,
+    "security_group": tables.SecurityGroup,
+    "security_group_rule": tables.SecurityGroupRule,
+    "router": tables.Router,
+    "floatingip": tables.FloatingIp,
+}
+
+
+def find(connection: Connection, noun: str, where: Where) -> list[Any]:
+    """The records of a noun, oldest first; each key of where names values of which one must match.
+
+    Keys are columns of the noun's table, and: visible_to (a project), for ports ip_address,
+    subnet_id and security_group_id.
+    """
+    table = TABLES[noun]
+    query = sa.select(table.document)
+    for key, values in where.items():
+        query = query.where(_condition(noun, table, key, list(values)))
+    decode = msgspec.json.Decoder(nouns.KINDS[noun]).decode
+    records = [decode(document) for (document,) in connection.execute(query)]
+    return sorted(records, key=lambda record: (record.created_at, record.id))
+
+
+def insert(connection: Connection, record: nouns.Record) -> None:
+    connection.execute(sa.insert(TABLES[record.noun]).values(id=record.id, **_columns(record)))
+    if isinstance(record, nouns.Port):
+        _insert_links(connection, record)
+
+
+def replace(connection: Connection, record: nouns.Record, read_revision: int) -> bool:
+    """Write a record anew; False when it is no longer at read_revision."""
+    table = TABLES[record.noun]
+    done = connection.execute(
+        sa.update(table).where(table.id == record.id, table.revision_number == read_revision).values(**_columns(record))
+    )
+    if done.rowcount != 1:
+        return False
+    if isinstance(record, nouns.Port):
+        connection.execute(sa.delete(tables.PortAddress).where(tables.PortAddress.port_id == record.id))
+        connection.execute(sa.delete(tables.PortSecurityGroup).where(tables.PortSecurityGroup.port_id == record.id))
+        _insert_links(connection, record)
+    return True
+
+
+def delete(connection: Connection, noun: str, ids: Collection[str]) -> int:
+    table = TABLES[noun]
+    return connection.execute(sa.delete(table).where(table.id.in_(ids))).rowcount
+
+
+def count(connection: Connection, noun: str, project_id: str) -> int:
+    table = TABLES[noun]
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(table).where(table.project_id == project_id)
+    ).scalar_one()
+
+
+def lock_subnets(connection: Connection, network_ids: Collection[str]) -> list[nouns.Subnet]:
+    """The subnets of these networks, kept from other address choosers until the transaction ends."""
+    query = (
+        sa.select(tables.Subnet.document)
+        .where(tables.Subnet.network_id.in_(network_ids))
+        .order_by(tables.Subnet.id)
+        .with_for_update()
+    )
+    decode = msgspec.json.Decoder(nouns.Subnet).decode
+    subnets = [decode(document) for (document,) in connection.execute(query)]
+    return sorted(subnets, key=lambda subnet: (subnet.created_at, subnet.id))
+
+
+def taken_addresses(connection: Connection, subnet_ids: Collection[str]) -> dict[str, set[str]]:
+    query = sa.select(tables.PortAddress.subnet_id, tables.PortAddress.address).where(
+        tables.PortAddress.subnet_id.in_(subnet_ids)
+    )
+    taken: dict[str, set[str]] = {subnet_id: set() for subnet_id in subnet_ids}
+    for subnet_id, address in connection.execute(query):
+        taken[subnet_id].add(address)
+    return taken
+
+
+def mac_is_taken(connection: Connection, network_id: str, mac: str) -> bool:
+    query = sa.select(tables.Port.id).where(tables.Port.network_id == network_id, tables.Port.mac_address == mac)
+    return connection.execute(query).first() is not None
+
+
+def used_addresses(connection: Connection) -> list[tuple[str, int]]:
+    """(subnet id, addresses given) of every subnet that gave any."""
+    query = sa.select(tables.PortAddress.subnet_id, sa.func.count()).group_by(tables.PortAddress.subnet_id)
+    return [(subnet_id, number) for subnet_id, number in connection.execute(query)]
+
+
+def quotas(connection: Connection, project_id: str | None) -> list[nouns.Quota]:
+    query = sa.select(tables.NetworkQuota.project_id, tables.NetworkQuota.noun, tables.NetworkQuota.hard_limit)
+    if project_id is not None:
+        query = query.where(tables.NetworkQuota.project_id == project_id)
+    return [nouns.Quota(*row) for row in connection.execute(query)]
+
+
+def set_quotas(connection: Connection, project_id: str, limits: Mapping[str, int]) -> None:
+    delete_quotas(connection, project_id, limits)
+    if limits:
+        connection.execute(
+            sa.insert(tables.NetworkQuota),
+            [{"project_id": project_id, "noun": noun, "hard_limit": limit} for noun, limit in limits.items()],
+        )
+
+
+def delete_quotas(connection: Connection, project_id: str, of: Collection[str] | None = None) -> None:
+    statement = sa.delete(tables.NetworkQuota).where(tables.NetworkQuota.project_id == project_id)
+    if of is not None:
+        statement = statement.where(tables.NetworkQuota.noun.in_(list(of)))
+    connection.execute(statement)
+
+
+def _condition(noun: str, table: Any, key: str, values: list[Any]) -> Any:
+    if key == "visible_to":
+        return _visible(noun, table, values)
+    if noun == "port" and key in ("ip_address", "subnet_id"):
+        column = tables.PortAddress.address if key == "ip_address" else tables.PortAddress.subnet_id
+        return table.id.in_(sa.select(tables.PortAddress.port_id).where(column.in_(values)))
+    if noun == "port" and key == "security_group_id":
+        link = tables.PortSecurityGroup
+        return table.id.in_(sa.select(link.port_id).where(link.security_group_id.in_(values)))
+    return getattr(table, key).in_(values)
+
+
+def _visible(noun: str, table: Any, projects: list[str]) -> Any:
+    own = table.project_id.in_(projects)
+    network = tables.Network
+    everybodys = sa.or_(network.shared.is_(True), network.is_external.is_(True))
+    if noun == "network":
+        return sa.or_(own, everybodys)
+    if noun == "subnet":
+        # A subnet of an external network is its owner's business.
+        return sa.or_(own, table.network_id.in_(sa.select(network.id).where(network.shared.is_(True))))
+    if noun == "port":
+        # Whoever owns the network sees what is on it.
+        return sa.or_(own, table.network_id.in_(sa.select(network.id).where(network.project_id.in_(projects))))
+    return own
+
+
+def _columns(record: nouns.Record) -> dict[str, Any]:
+    table = TABLES[record.noun]
+    columns: dict[str, Any] = {"document": msgspec.json.encode(record).decode()}
+    for name in table.__table__.columns.keys():  # noqa: SIM118 - not a dict
+        if name not in ("id", "document"):
+            columns[name] = _derived(record, name) if name in ("segment", "matches") else getattr(record, name)
+    return columns
+
+
+def _derived(record: Any, name: str) -> str | None:
+    if name == "segment":
+        if record.segmentation_id is not None:
+            return f"{record.network_type}:{record.physical_network or ''}:{record.segmentation_id}"
+        return f"flat:{record.physical_network}" if record.physical_network else None
+    return json.dumps(
+        [
+            record.direction,
+            record.ethertype,
+            record.protocol,
+            record.port_range_min,
+            record.port_range_max,
+            record.remote_ip_prefix,
+            record.remote_group_id,
+        ]
+    )
+
+
+def _insert_links(connection: Connection, port: nouns.Port) -> None:
+    if port.fixed_ips:
+        connection.execute(
+            sa.insert(tables.PortAddress),
+            [{"subnet_id": one.subnet_id, "address": one.ip_address, "port_id": port.id} for one in port.fixed_ips],
+        )
+    if port.security_groups:
+        connection.execute(
+            sa.insert(tables.PortSecurityGroup),
+            [{"port_id": port.id, "security_group_id": group} for group in port.security_groups],
+        )

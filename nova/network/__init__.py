@@ -1,0 +1,1 @@
+"""Networks of servers: the client every daemon uses, and nova-network, which answers it."""
