@@ -12,26 +12,92 @@ OPTIONS = [
         choices=["kvm", "qemu"],
         help="kvm becomes qemu by itself on a processor without hardware virtualization.",
     ),
-    cfg.StrOpt("cpu_mode", choices=["host-model", "host-passthrough", "custom", "none"], help="CPU shown to guests."),
-    cfg.ListOpt("cpu_models", default=[], help="Named CPU models, with cpu_mode custom."),
-    cfg.ListOpt("hw_machine_type", help="arch=machine pairs."),
-    cfg.ListOpt("disk_cachemodes", default=[], help="disk-type=cache-mode pairs."),
+    cfg.StrOpt(
+        "cpu_mode",
+        choices=["host-model", "host-passthrough", "custom", "none"],
+        help="CPU shown to guests; host-model when unset.",
+    ),
+    cfg.ListOpt(
+        "cpu_models", default=[], help="Named CPU models, with cpu_mode custom: the first usable one is taken."
+    ),
+    cfg.ListOpt("cpu_model_extra_flags", default=[], help="CPU features to add (name or +name) or to remove (-name)."),
+    cfg.ListOpt("hw_machine_type", help="arch=machine pairs, such as x86_64=q35; pc when unset."),
+    cfg.IntOpt(
+        "num_pcie_ports",
+        default=0,
+        min=0,
+        max=28,
+        help="PCIe ports of a q35 guest, which bound how many devices can be plugged in later; 0 means 12.",
+    ),
+    cfg.StrOpt(
+        "images_type",
+        default="default",
+        choices=[
+            ("default", "as [DEFAULT] use_cow_images says: qcow2 or flat"),
+            ("qcow2", "an overlay over the cached image"),
+            ("flat", "a raw copy of the image"),
+            ("raw", "the same as flat"),
+        ],
+        help="How guests' root disks are kept.",
+    ),
+    cfg.ListOpt("disk_cachemodes", default=[], help="disk-type=cache-mode pairs; disk types: file, block, network."),
+    cfg.StrOpt("hw_disk_discard", choices=["ignore", "unmap"], help="Whether guests can give disk space back."),
     cfg.StrOpt("rng_dev_path", default="/dev/urandom", help="Source of guests' random numbers."),
     cfg.IntOpt("mem_stats_period_seconds", default=10, help="Seconds between two memory statistics; below 1 none."),
-    cfg.StrOpt("live_migration_uri", help="URI of another host's libvirt, with %s for its name."),
+    cfg.IntOpt("max_queues", min=1, help="Most queues of a multiqueue network device; 256 when unset."),
+    cfg.StrOpt(
+        "sysinfo_serial",
+        default="unique",
+        choices=["none", "os", "hardware", "auto", "unique"],
+        help="Serial number in the guest's SMBIOS; unique means the server's id, hardware the host's.",
+    ),
+    cfg.IntOpt("device_detach_attempts", default=8, min=1, help="Times a guest is asked to let go of a device."),
+    cfg.IntOpt("device_detach_timeout", default=20, min=1, help="Seconds each time."),
+    cfg.IntOpt(
+        "wait_soft_reboot_seconds", default=120, help="Seconds a soft reboot waits before it becomes a hard one."
+    ),
+    cfg.StrOpt(
+        "snapshot_image_format",
+        choices=["raw", "qcow2", "vmdk", "vdi"],
+        help="Format of snapshots; the format of the image the server was made from when unset.",
+    ),
+    cfg.StrOpt(
+        "snapshots_directory", default="$instances_path/snapshots", help="Where a snapshot lies until it is uploaded."
+    ),
+    cfg.IntOpt("images_address_space_limit", default=2, min=1, help="GiB of memory qemu-img may use on an image."),
+    cfg.IntOpt("images_cpu_time_limit", default=30, min=1, help="CPU seconds qemu-img may use to inspect an image."),
+    cfg.StrOpt("rbd_user", help="Ceph user of RBD volumes, when their connection names none."),
+    cfg.StrOpt("rbd_secret_uuid", help="libvirt secret that holds this user's key."),
+    cfg.BoolOpt("volume_use_multipath", default=False, help="Whether volumes are reached over several paths."),
+    cfg.StrOpt(
+        "live_migration_uri",
+        help="URI of another host's libvirt, with %s for its name or address; qemu+tcp://%s/system when unset.",
+    ),
     cfg.HostDomainOpt(
-        "live_migration_inbound_addr", help="Address under which this host receives guests; the host's name when unset."
+        "live_migration_inbound_addr", help="Address under which this host receives guests; [DEFAULT] my_ip when unset."
     ),
     cfg.IntOpt(
         "live_migration_completion_timeout",
         default=800,
         min=0,
-        help="Seconds per GiB before a live migration is given up.",
+        help="Seconds per GiB before a live migration is given up; 0 never.",
+    ),
+    cfg.StrOpt(
+        "live_migration_timeout_action",
+        default="abort",
+        choices=[("abort", "the guest stays"), ("force_complete", "the guest is paused, and goes")],
+        help="What giving up means.",
     ),
     cfg.IntOpt(
         "live_migration_downtime",
         default=500,
         min=100,
         help="Most milliseconds a guest stands still in a live migration.",
+    ),
+    cfg.IntOpt("live_migration_bandwidth", default=0, help="Most MiB/s of a live migration; 0 for no limit."),
+    cfg.BoolOpt(
+        "live_migration_permit_auto_converge",
+        default=False,
+        help="Whether a guest that writes faster than it can be moved is slowed down.",
     ),
 ]

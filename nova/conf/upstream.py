@@ -17,7 +17,6 @@ GROUPS = frozenset(
         "guestfs",
         "healthcheck",
         "hyperv",
-        "image_cache",
         "ironic",
         "key_manager",
         "manila",

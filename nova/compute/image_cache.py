@@ -1,0 +1,217 @@
+"""Images kept on this host, each fetched once and checked before anything uses it.
+
+A file under its final name is complete, verified and harmless; everything else is under a name that
+says it is not. A download that broke off goes on where it ended.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from oslo_config import cfg
+
+from nova import concurrency, errors
+from nova.image.client import Images
+from nova.structs.context import Context
+from nova.structs.image import Image
+
+LOG = logging.getLogger(__name__)
+
+# What qemu-img calls the content of an image of this disk_format. An ISO image is raw to QEMU.
+_CONTENT = {"raw": "raw", "iso": "raw", "ami": "raw", "qcow2": "qcow2"}
+
+
+class CachedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image on this host. format is raw or qcow2; virtual_size is what a guest sees, in bytes."""
+
+    path: str
+    format: str
+    virtual_size: int
+
+
+class ImageCache:
+    """The directory of cached images of one host; several processes may share it."""
+
+    def __init__(
+        self,
+        directory: Path,
+        images: Images,
+        host: str = "",
+        attempts: int = 4,
+        memory_limit_gb: int = 2,
+        cpu_limit_s: int = 30,
+    ) -> None:
+        self._directory = Path(directory)
+        self._images = images
+        self._host = host
+        self._attempts = attempts
+        self._limits = (f"--as={memory_limit_gb << 30}", f"--cpu={cpu_limit_s}")
+
+    @classmethod
+    def from_conf(cls, conf: cfg.ConfigOpts, images: Images) -> "ImageCache":
+        return cls(
+            Path(conf.instances_path) / conf.image_cache.subdirectory_name,
+            images,
+            host=conf.host,
+            attempts=conf.glance.num_retries + 1,
+            memory_limit_gb=conf.libvirt.images_address_space_limit,
+            cpu_limit_s=conf.libvirt.images_cpu_time_limit,
+        )
+
+    def fetch(self, image: Image, context: Context | None = None) -> CachedImage:
+        """The image as a file of this host, downloaded unless it is here already.
+
+        Raises errors.ImageInvalid when what the Image service has is not what it says, errors.DiskFull,
+        errors.ImageNotFound, errors.Unavailable. A failure leaves at most the part that was downloaded.
+        """
+        if image.disk_format not in _CONTENT:
+            raise errors.ImageInvalid(image_id=image.id, reason=f"its format, {image.disk_format}, is not supported")
+        path = self._path(image.id)
+        with _translated(image, self._host):
+            self._directory.mkdir(parents=True, exist_ok=True)
+        with self._locked(image.id):
+            if not path.exists():
+                with _translated(image, self._host):
+                    self._bring(image, path, context)
+            os.utime(path)
+            return self._describe(image, path)
+
+    def prune(self, in_use: Iterable[str], min_age_s: float) -> list[str]:
+        """Remove images and broken-off downloads that nobody used for min_age_s; the ids of what went.
+
+        in_use are the paths guests' disks stand on: those stay.
+        """
+        kept = {os.path.realpath(path) for path in in_use}
+        removed = []
+        for path in sorted(self._directory.glob("*")) if self._directory.is_dir() else ():
+            if path.is_dir() or os.path.realpath(path) in kept or path.suffix == ".lock":
+                continue
+            with self._locked(path.stem):
+                if path.exists() and time.time() - path.stat().st_mtime >= min_age_s:
+                    path.unlink()
+                    removed.append(path.stem)
+        return removed
+
+    def _path(self, image_id: str) -> Path:
+        if "/" in image_id or image_id.startswith("."):
+            raise errors.ImageInvalid(image_id=image_id, reason="its id is not one")
+        return self._directory / image_id
+
+    def _bring(self, image: Image, path: Path, context: Context | None) -> None:
+        part = path.with_suffix(".part")
+        for attempt in range(1, self._attempts + 1):
+            try:
+                self._download(image, part, context)
+                break
+            except errors.Unavailable:
+                if attempt == self._attempts:
+                    raise
+                LOG.warning("download of image %s broke off at %s bytes; going on", image.id, _size(part))
+                time.sleep(min(2**attempt * 0.1, 5))
+        try:
+            _verify(image, part)
+            self._inspect(image, part)
+        except errors.ImageInvalid:
+            # Nothing good can be added to bytes that are wrong.
+            part.unlink(missing_ok=True)
+            raise
+        part.chmod(0o644)
+        part.rename(path)
+
+    def _download(self, image: Image, part: Path, context: Context | None) -> None:
+        start = _size(part)
+        if image.size and start > image.size:
+            part.unlink()
+            start = 0
+        if image.size and start == image.size:
+            return
+        try:
+            with part.open("ab") as file:
+                for chunk in self._images.download(image.id, start, context):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            # Guests that are here already need the room more than a part of an image does.
+            part.unlink(missing_ok=True)
+            raise
+        if image.size and _size(part) < image.size:
+            raise errors.Unavailable(service="Image service", reason=f"the data of image {image.id} end early")
+
+    def _inspect(self, image: Image, path: Path) -> None:
+        """Refuse what could make QEMU read another file of this host, or guess a format."""
+        facts = self._info(image, path)
+        if facts["format"] != _CONTENT[image.disk_format]:
+            raise errors.ImageInvalid(
+                image_id=image.id, reason=f"it is called {image.disk_format} and is {facts['format']}"
+            )
+        if "backing-filename" in facts or "full-backing-filename" in facts:
+            raise errors.ImageInvalid(image_id=image.id, reason="it stands on a backing file")
+        if "data-file" in facts.get("format-specific", {}).get("data", {}):
+            raise errors.ImageInvalid(image_id=image.id, reason="its data are in another file")
+
+    def _describe(self, image: Image, path: Path) -> CachedImage:
+        content = _CONTENT[image.disk_format]
+        size = path.stat().st_size if content == "raw" else self._info(image, path, content)["virtual-size"]
+        return CachedImage(path=str(path), format=content, virtual_size=size)
+
+    def _info(self, image: Image, path: Path, content: str | None = None) -> dict[str, Any]:
+        chosen = ["-f", content] if content else []
+        command = ["prlimit", *self._limits, "qemu-img", "info", "--force-share", "--output=json", *chosen, str(path)]
+        done = concurrency.run_blocking(subprocess.run, command, capture_output=True, text=True)
+        if done.returncode:
+            raise errors.ImageInvalid(image_id=image.id, reason=f"it cannot be read: {done.stderr.strip()[-300:]}")
+        return json.loads(done.stdout)
+
+    @contextlib.contextmanager
+    def _locked(self, image_id: str) -> Iterator[None]:
+        """One user of this image's files at a time, on the whole host; a holder that dies lets go."""
+        with (self._directory / f"{image_id}.lock").open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    # A blocking lock would hold up all green threads, the holder's among them.
+                    time.sleep(0.05)
+            yield
+
+
+def _verify(image: Image, path: Path) -> None:
+    """Compare with the hash the Image service keeps; the newer kind wins."""
+    if image.hash_value and image.hash_algorithm in hashlib.algorithms_available:
+        wanted, digest = image.hash_value, hashlib.new(image.hash_algorithm)
+    elif image.checksum:
+        wanted, digest = image.checksum, hashlib.new("md5", usedforsecurity=False)
+    else:
+        return
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            time.sleep(0)
+    if digest.hexdigest() != wanted:
+        raise errors.ImageInvalid(image_id=image.id, reason=f"its data do not have the {digest.name} they should")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@contextlib.contextmanager
+def _translated(image: Image, host: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise errors.DiskFull(host=host) from error
+        raise errors.HostRefused(host=host, reason=f"image {image.id} cannot be kept: {error}") from error

@@ -1,0 +1,1 @@
+"""The Image service, as far as servers need it."""
