@@ -1,0 +1,93 @@
+"""The words in which a workflow is written: Operation, Step, OnHost.
+
+A workflow is one list of steps, undo beside do, in one file of nova.conductor.workflows. Its whole
+travelling state is one frozen struct, the document. The engine runs it; nothing here does anything.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova.errors import DomainError
+from nova.structs.instance import Instance, VmState
+
+Document = Any
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """A step a host is to do. The operation waits for the answer; no thread does.
+
+    skip_if_down: with the host down the step counts as done, because what it would have removed is
+    removed by the host's own reconciler when it comes back.
+    """
+
+    host: str
+    verb: str
+    arguments: msgspec.Struct | None = None
+    timeout_s: float | None = None
+    skip_if_down: bool = False
+
+
+def always(state: VmState) -> Callable[[Document], VmState]:
+    """The end of an operation that has only one good end."""
+    return lambda _: state
+
+
+def nothing_to_undo(document: Document, cloud: Any) -> Document:
+    """The undo of a step that leaves nothing behind, said aloud."""
+    return document
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: how to do it, how to undo it, and what the user sees meanwhile.
+
+    do and undo take (document, cloud) and give the new document, or an OnHost. absorb takes
+    (document, result) when the host has answered. commit runs in the transaction that records the
+    step's success. Errors in retry_on are tried again here, up to retries times; an error in
+    again_on, here or in a later step, unwinds to this step and does it again.
+    """
+
+    do: Callable[[Document, Any], Any]
+    undo: Callable[[Document, Any], Any] = nothing_to_undo
+    task_state: str | None = None
+    result: Any = None
+    absorb: Callable[[Document, Any], Document] = lambda document, _: document
+    commit: Callable[[Connection, Document], None] | None = None
+    again_on: tuple[type[DomainError], ...] = ()
+    retries: int = 3
+    timeout_s: float = 600.0
+
+    @property
+    def name(self) -> str:
+        return self.do.__name__
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A long action on a server, from its acceptance to its end.
+
+    name is the instance action's. from_states are the vm_states it may start in. On success the
+    server becomes succeeds_as; on failure fails_as, or what it was where that is None. server says
+    which columns of the server follow from the document; it is applied with every commit. finish
+    and fail run in the last transaction.
+    """
+
+    name: str
+    document: type[msgspec.Struct]
+    steps: tuple[Step, ...]
+    from_states: frozenset[VmState]
+    succeeds_as: Callable[[Document], VmState]
+    fails_as: VmState | None = None
+    server: Callable[[Document], Mapping[str, Any]] = lambda document: {}
+    finish: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
+    fail: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
+    deadline_s: float = 3600.0
+    # Delete may overtake: the operation under way is told to unwind first.
+    overtakes: bool = False
+    # Works on a locked server for its owner too.
+    ignores_lock: bool = False

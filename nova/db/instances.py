@@ -1,0 +1,263 @@
+"""Queries on servers' records."""
+
+import datetime
+import re
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, and_, false, func, insert, not_, or_, select, update
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.db.models.servers import Instance as Table
+from nova.structs.flavor import Flavor
+from nova.structs.image import Image
+from nova.structs.instance import BlockDevice, Fault, Instance, PowerState, Properties, VmState
+from nova.structs.network import Vif
+from nova.structs.requests import ServerQuery
+
+_table = Table.__table__
+
+# Columns that hold a struct as JSON, and how each is read.
+_DOCUMENTS = {
+    "flavor": msgspec.json.Decoder(Flavor),
+    "image": msgspec.json.Decoder(Image),
+    "metadata": msgspec.json.Decoder(dict[str, str]),
+    "system_metadata": msgspec.json.Decoder(dict[str, str]),
+    "tags": msgspec.json.Decoder(tuple[str, ...]),
+    "vifs": msgspec.json.Decoder(tuple[Vif, ...]),
+    "block_devices": msgspec.json.Decoder(tuple[BlockDevice, ...]),
+    "fault": msgspec.json.Decoder(Fault),
+    "properties": msgspec.json.Decoder(Properties),
+}
+_PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name not in ("flavor_id", "user_data"))
+_COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
+_encode = msgspec.json.Encoder().encode
+
+
+def from_row(row: Row[Any]) -> Instance:
+    """A row of _COLUMNS (and perhaps user_data) as the struct."""
+    values = dict(row._mapping)
+    values["vm_state"] = VmState(values["vm_state"])
+    values["power_state"] = PowerState(values["power_state"])
+    for name, decoder in _DOCUMENTS.items():
+        text = values[name]
+        values[name] = None if text is None else decoder.decode(text)
+    return Instance(**values)
+
+
+def add(connection: Connection, instance: Instance) -> Instance:
+    """Store a new record; its id comes from the database."""
+    values = _to_columns({f: getattr(instance, f) for f in instance.__struct_fields__ if f != "id"})
+    result = connection.execute(insert(_table).values(**values))
+    return msgspec.structs.replace(instance, id=result.inserted_primary_key[0])
+
+
+def get(connection: Connection, uuid: str, for_update: bool = False, with_user_data: bool = False) -> Instance:
+    """One record, deleted ones included. Raises ServerNotFound."""
+    columns = [*_COLUMNS, _table.c.user_data] if with_user_data else _COLUMNS
+    query = select(*columns).where(_table.c.uuid == uuid)
+    if for_update:
+        query = query.with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise errors.ServerNotFound(server_id=uuid)
+    return from_row(row)
+
+
+def change(connection: Connection, uuid: str, **changes: Any) -> None:
+    """Write some fields of one record."""
+    values = _to_columns(changes)
+    values.setdefault("updated_at", utcnow())
+    connection.execute(update(_table).where(_table.c.uuid == uuid).values(**values))
+
+
+def find(connection: Connection, query: ServerQuery) -> list[Instance]:
+    """The servers a query asks for, in its order. Raises Invalid for a marker that is not there."""
+    columns = [*_COLUMNS, _table.c.user_data] if query.with_user_data else _COLUMNS
+    statement = select(*columns).where(*_conditions(query))
+    order = [(_table.c[name], direction) for name, direction in query.sort]
+    if query.marker is not None:
+        statement = statement.where(_after_marker(connection, query.marker, order))
+    for column, direction in order:
+        if column.nullable and connection.dialect.name == "postgresql":
+            # PostgreSQL alone sorts NULL last.
+            statement = statement.order_by(
+                column.asc().nulls_first() if direction == "asc" else column.desc().nulls_last()
+            )
+        else:
+            statement = statement.order_by(column.asc() if direction == "asc" else column.desc())
+    # What the database cannot filter is filtered here, so the limit must wait for it.
+    late = _late_filters(query)
+    if query.limit is not None and not late:
+        statement = statement.limit(query.limit)
+    found = [from_row(row) for row in connection.execute(statement)]
+    if late:
+        found = [one for one in found if all(test(one) for test in late)][: query.limit]
+    return found
+
+
+def on_host(connection: Connection, host: str) -> list[Instance]:
+    """Every server whose place is this host."""
+    rows = connection.execute(select(*_COLUMNS).where(_table.c.host == host, _table.c.deleted_at.is_(None)))
+    return [from_row(row) for row in rows]
+
+
+def hosts_of(connection: Connection, uuids: tuple[str, ...]) -> tuple[str, ...]:
+    """The hosts of some servers; a server that has none contributes none."""
+    if not uuids:
+        return ()
+    rows = connection.execute(select(_table.c.host).where(_table.c.uuid.in_(uuids), _table.c.deleted_at.is_(None)))
+    return tuple(host for (host,) in rows if host)
+
+
+def live_uuids(connection: Connection) -> set[str]:
+    """Every server there is."""
+    return set(connection.scalars(select(_table.c.uuid).where(_table.c.deleted_at.is_(None))))
+
+
+def name_is_used(connection: Connection, name: str, project_id: str | None, other_than: str | None = None) -> bool:
+    query = select(_table.c.id).where(_table.c.name == name, _table.c.deleted_at.is_(None))
+    if project_id is not None:
+        query = query.where(_table.c.project_id == project_id)
+    if other_than is not None:
+        query = query.where(_table.c.uuid != other_than)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def count_on_host(connection: Connection, host: str) -> int:
+    query = select(func.count()).select_from(_table).where(_table.c.host == host, _table.c.deleted_at.is_(None))
+    return connection.scalar(query) or 0
+
+
+def _to_columns(fields: dict[str, Any]) -> dict[str, Any]:
+    values = {}
+    for name, value in fields.items():
+        if name in _DOCUMENTS:
+            values[name] = None if value is None else _encode(value).decode()
+        else:
+            values[name] = value
+    if "flavor" in fields:
+        values["flavor_id"] = fields["flavor"].id
+    return values
+
+
+def _conditions(query: ServerQuery) -> list[Any]:
+    column = _table.c
+    conditions = [
+        column[name] == value
+        for name in (
+            "project_id", "user_id", "hostname", "power_state", "host", "node", "availability_zone", "flavor_id",
+            "image_id", "key_name", "reservation_id", "is_locked", "created_at", "launched_at", "terminated_at",
+        )
+        if (value := getattr(query, name)) is not None
+    ]  # fmt: skip
+    if query.uuids is not None:
+        conditions.append(column.uuid.in_(query.uuids))
+    if query.vm_states is not None:
+        conditions.append(column.vm_state.in_(query.vm_states))
+    if query.task_states is not None:
+        named = [state for state in query.task_states if state is not None]
+        options = [column.task_state.in_(named)] if named else []
+        if None in query.task_states:
+            options.append(column.task_state.is_(None))
+        conditions.append(or_(*options))
+    if query.is_deleted is not None:
+        conditions.append(column.deleted_at.is_not(None) if query.is_deleted else column.deleted_at.is_(None))
+    if query.changes_since is not None:
+        conditions.append(func.coalesce(column.updated_at, column.created_at) >= query.changes_since)
+    if query.changes_before is not None:
+        conditions.append(func.coalesce(column.updated_at, column.created_at) <= query.changes_before)
+    if query.name_pattern is not None:
+        conditions.append(_name_matches(query.name_pattern))
+    return conditions + _tag_conditions(query)
+
+
+def _name_matches(pattern: str) -> Any:
+    """A regular expression as the Compute API has it; every database here knows one."""
+    return _table.c.name.regexp_match(pattern)
+
+
+def _tag_conditions(query: ServerQuery) -> list[Any]:
+    def has(tag: str) -> Any:
+        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact.
+        return _table.c.tags.contains(_encode(tag).decode(), autoescape=True)
+
+    conditions = []
+    if query.tags:
+        conditions.append(and_(*map(has, query.tags)))
+    if query.tags_any:
+        conditions.append(or_(*map(has, query.tags_any)))
+    if query.not_tags:
+        conditions.append(not_(and_(*map(has, query.not_tags))))
+    if query.not_tags_any:
+        conditions.append(not_(or_(*map(has, query.not_tags_any))))
+    return conditions
+
+
+def _late_filters(query: ServerQuery) -> list[Any]:
+    tests: list[Any] = []
+    for wanted in query.metadata:
+        tests.append(lambda one, wanted=wanted: wanted.items() <= one.metadata.items())
+    for wanted in query.system_metadata:
+        tests.append(lambda one, wanted=wanted: wanted.items() <= one.system_metadata.items())
+    for name, value in query.properties.items():
+        tests.append(lambda one, name=name, value=value: getattr(one.properties, name, None) == value)
+    for version, pattern in ((4, query.ip_v4_pattern), (6, query.ip_v6_pattern)):
+        if pattern is not None:
+            compiled = _compile(pattern)
+            tests.append(lambda one, v=version, p=compiled: _has_address(one, v, p))
+    return tests
+
+
+def _compile(pattern: str) -> Any:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise errors.Invalid(f"Invalid regular expression: {error}") from error
+
+
+def _has_address(instance: Instance, version: int, pattern: Any) -> bool:
+    return any(ip.version == version and pattern.search(ip.address) for vif in instance.vifs for ip in vif.fixed_ips)
+
+
+def _after_marker(connection: Connection, marker: str, order: list[tuple[Any, str]]) -> Any:
+    """The condition "after this server in this order": keyset paging, stable under inserts."""
+    row = connection.execute(select(*(c for c, _ in order)).where(_table.c.uuid == marker)).one_or_none()
+    if row is None:
+        raise errors.Invalid(f"marker [{marker}] not found")
+    alternatives = []
+    for position, (column, direction) in enumerate(order):
+        equal = [_same(c, row[i]) for i, (c, _) in enumerate(order[:position])]
+        alternatives.append(and_(*equal, _beyond(column, row[position], direction)))
+    return or_(*alternatives)
+
+
+def _same(column: Any, value: Any) -> Any:
+    return column.is_(None) if value is None else column == value
+
+
+def _beyond(column: Any, value: Any, direction: str) -> Any:
+    """Sorted behind value, where NULL sorts before everything."""
+    if value is None:
+        return column.is_not(None) if direction == "asc" else false()
+    if direction == "asc":
+        return column > value
+    return or_(column < value, column.is_(None)) if column.nullable else column < value
+
+
+def unique_name(connection: Connection, name: str, scope: str, project_id: str, other_than: str | None = None) -> None:
+    """Raises NameExists where [DEFAULT] osapi_compute_unique_server_name_scope forbids the name."""
+    if scope and name_is_used(connection, name, project_id if scope == "project" else None, other_than):
+        raise errors.NameExists(name=name)
+
+
+def purge(connection: Connection, before: datetime.datetime, limit: int = 100) -> list[str]:
+    """Remove the rows of servers deleted before a time; their uuids."""
+    uuids = list(
+        connection.scalars(select(_table.c.uuid).where(_table.c.deleted_at < before).order_by(_table.c.id).limit(limit))
+    )
+    if uuids:
+        connection.execute(_table.delete().where(_table.c.uuid.in_(uuids)))
+    return uuids

@@ -1,0 +1,300 @@
+"""Queries on operations: accepting, leasing, advancing and finishing them.
+
+A lease is a compare-and-swap on the row: who holds it knows the row's generation, and every write
+of the holder names it, so that one who lost the lease writes nothing.
+"""
+
+import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from nova.clock import utcnow
+from nova.db.models.operations import Operation as Table
+from nova.db.models.operations import StepEvent
+from nova.structs.operation import OperationRecord, StepOrder, StepRecord
+
+_table = Table.__table__
+_events = StepEvent.__table__
+_encode = msgspec.json.Encoder().encode
+_decode_order = msgspec.json.Decoder(StepOrder).decode
+
+# An operation that nobody has begun, one going forward, one going back. The others are ends.
+QUEUED, RUNNING, UNWINDING = "queued", "running", "unwinding"
+SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
+_UNDER_WAY = (RUNNING, UNWINDING)
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an operation is unwinding. resume_at: the step to go forward from again, None to give up."""
+
+    error: str
+    message: str
+    details: str | None = None
+    resume_at: int | None = None
+    status: int = 500
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation's row, held by this conductor as of its generation."""
+
+    uuid: str
+    name: str
+    instance_uuid: str
+    project_id: str
+    user_id: str
+    request_id: str
+    state: str
+    step: int
+    attempt: int
+    document: str
+    generation: int
+    is_cancelled: bool
+    deadline_at: datetime.datetime
+    order: StepOrder | None = None
+    wake_at: datetime.datetime | None = None
+    failure: Failure | None = None
+
+
+class LeaseLost(Exception):
+    """Another conductor took the operation over; whatever this one was doing is not its business any more."""
+
+
+def add(
+    connection: Connection,
+    *,
+    uuid: str,
+    name: str,
+    instance_uuid: str,
+    project_id: str,
+    user_id: str,
+    request_id: str,
+    document: str,
+    deadline_at: datetime.datetime,
+    state: str = RUNNING,
+    owner: str | None = None,
+    lease_until: datetime.datetime | None = None,
+) -> bool:
+    """Store a new operation, leased to owner when it is given; False when another is under way."""
+    now = utcnow()
+    values = {
+        "uuid": uuid,
+        "name": name,
+        "instance_uuid": instance_uuid,
+        "active_key": None if state == QUEUED else instance_uuid,
+        "project_id": project_id,
+        "user_id": user_id,
+        "request_id": request_id,
+        "state": state,
+        "step": 0,
+        "attempt": 0,
+        "document": document,
+        "is_cancelled": False,
+        "lease_owner": owner,
+        "generation": 1,
+        "wake_at": None if state == QUEUED else lease_until or now,
+        "deadline_at": deadline_at,
+        "created_at": now,
+        "updated_at": now,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(_table).values(**values))
+    except IntegrityError:
+        return False
+    return True
+
+
+def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any] | None:
+    """uuid, name and state of the operation under way on a server."""
+    query = select(_table.c.uuid, _table.c.name, _table.c.state).where(_table.c.active_key == instance_uuid)
+    return connection.execute(query.with_for_update() if for_update else query).one_or_none()
+
+
+def queued(connection: Connection, instance_uuid: str) -> str | None:
+    """The operation that waits for the one under way to unwind."""
+    query = select(_table.c.uuid).where(_table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED)
+    return connection.scalar(query.order_by(_table.c.id).limit(1))
+
+
+def cancel(connection: Connection, uuid: str) -> None:
+    """Tell an operation to unwind; whoever holds it sees it at the next step."""
+    connection.execute(update(_table).where(_table.c.uuid == uuid).values(is_cancelled=True))
+
+
+def promote(connection: Connection, uuid: str, instance_uuid: str, deadline_at: datetime.datetime) -> None:
+    """Let a queued operation begin, its predecessor being over."""
+    connection.execute(
+        update(_table)
+        .where(_table.c.uuid == uuid, _table.c.state == QUEUED)
+        .values(state=RUNNING, active_key=instance_uuid, wake_at=utcnow(), deadline_at=deadline_at)
+    )
+
+
+def lease(connection: Connection, uuid: str, owner: str, seconds: float) -> Lease | None:
+    """Take an operation nobody holds, or whose holder's lease has run out; None when it cannot be had."""
+    now = utcnow()
+    free = or_(_table.c.lease_owner.is_(None), _table.c.wake_at <= now)
+    query = (
+        select(*(_table.c[name] for name in _LEASED))
+        .where(_table.c.uuid == uuid, _table.c.state.in_(_UNDER_WAY), free)
+        .with_for_update()
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    taken = connection.execute(
+        update(_table)
+        .where(_table.c.uuid == uuid, _table.c.generation == row.generation)
+        .values(
+            lease_owner=owner,
+            generation=row.generation + 1,
+            wake_at=now + datetime.timedelta(seconds=seconds),
+        )
+    )
+    if taken.rowcount != 1:
+        return None
+    return _lease_from(row, row.generation + 1)
+
+
+_LEASED = (
+    "uuid", "name", "instance_uuid", "project_id", "user_id", "request_id", "state", "step", "attempt", "document",
+    "generation", "is_cancelled", "deadline_at", "order", "wake_at", "failure",
+)  # fmt: skip
+
+
+def renew(connection: Connection, owner: str, seconds: float) -> None:
+    """Keep every lease this conductor holds."""
+    until = utcnow() + datetime.timedelta(seconds=seconds)
+    connection.execute(update(_table).where(_table.c.lease_owner == owner).values(wake_at=until))
+
+
+def is_cancelled(connection: Connection, uuid: str) -> bool:
+    return bool(connection.scalar(select(_table.c.is_cancelled).where(_table.c.uuid == uuid)))
+
+
+def advance(connection: Connection, held: Lease, **changes: Any) -> None:
+    """Write the next state of a held operation. Raises LeaseLost, and then nothing may be committed."""
+    values = dict(changes)
+    for name in ("order", "failure"):
+        if name in values:
+            values[name] = None if values[name] is None else _encode(values[name]).decode()
+    written = connection.execute(
+        update(_table)
+        .where(_table.c.uuid == held.uuid, _table.c.generation == held.generation)
+        .values(updated_at=utcnow(), **values)
+    )
+    if written.rowcount != 1:
+        raise LeaseLost(held.uuid)
+
+
+def due(connection: Connection, limit: int = 200) -> list[str]:
+    """Operations somebody should look at: a lease, a deadline or a pause is over."""
+    query = select(_table.c.uuid).where(_table.c.wake_at <= utcnow()).order_by(_table.c.wake_at).limit(limit)
+    return list(connection.scalars(query))
+
+
+def waiting_on(connection: Connection, host: str) -> list[StepOrder]:
+    """The orders a host has not answered."""
+    query = select(_table.c.order).where(_table.c.waiting_host == host, _table.c.order.is_not(None))
+    return [_decode_order(text) for text in connection.scalars(query.order_by(_table.c.id))]
+
+
+def begin_event(connection: Connection, operation_uuid: str, name: str, host: str | None = None) -> int:
+    """Record that a step has begun; the event's id."""
+    result = connection.execute(
+        insert(_events).values(operation_uuid=operation_uuid, name=name, host=host, started_at=utcnow())
+    )
+    return result.inserted_primary_key[0]
+
+
+def record_event(
+    connection: Connection,
+    operation_uuid: str,
+    name: str,
+    started_at: datetime.datetime,
+    result: str,
+    host: str | None = None,
+    details: str | None = None,
+) -> None:
+    """Record a step that is over."""
+    connection.execute(
+        insert(_events).values(
+            operation_uuid=operation_uuid,
+            name=name,
+            host=host,
+            started_at=started_at,
+            finished_at=utcnow(),
+            result=result,
+            details=details,
+        )
+    )
+
+
+def end_event(connection: Connection, operation_uuid: str, result: str, details: str | None = None) -> None:
+    """Close the step event that is open."""
+    connection.execute(
+        update(_events)
+        .where(_events.c.operation_uuid == operation_uuid, _events.c.finished_at.is_(None))
+        .values(finished_at=utcnow(), result=result, details=details)
+    )
+
+
+def history(
+    connection: Connection, instance_uuid: str, limit: int | None = None, marker: str | None = None
+) -> list[OperationRecord]:
+    """A server's operations, newest first."""
+    query = select(*_RECORD).where(_table.c.instance_uuid == instance_uuid).order_by(_table.c.id.desc())
+    if marker is not None:
+        position = select(_table.c.id).where(_table.c.instance_uuid == instance_uuid, _table.c.request_id == marker)
+        query = query.where(_table.c.id < position.scalar_subquery())
+    return [OperationRecord(**row._mapping) for row in connection.execute(query.limit(limit))]
+
+
+def record(connection: Connection, instance_uuid: str, request_id: str) -> OperationRecord | None:
+    """One of them, with its steps."""
+    query = select(*_RECORD).where(_table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id)
+    row = connection.execute(query.order_by(_table.c.id).limit(1)).one_or_none()
+    if row is None:
+        return None
+    columns = (
+        _events.c.name,
+        _events.c.host,
+        _events.c.started_at,
+        _events.c.finished_at,
+        _events.c.result,
+        _events.c.details,
+    )
+    steps = connection.execute(select(*columns).where(_events.c.operation_uuid == row.uuid).order_by(_events.c.id))
+    return OperationRecord(**row._mapping, events=tuple(StepRecord(**step._mapping) for step in steps))
+
+
+def count_under_way(connection: Connection) -> int:
+    return len(connection.execute(select(_table.c.id).where(_table.c.active_key.is_not(None))).all())
+
+
+def purge(connection: Connection, instance_uuids: list[str]) -> None:
+    """Remove what is left of servers that are purged."""
+    chosen = select(_table.c.uuid).where(_table.c.instance_uuid.in_(instance_uuids))
+    connection.execute(_events.delete().where(_events.c.operation_uuid.in_(chosen)))
+    connection.execute(_table.delete().where(_table.c.instance_uuid.in_(instance_uuids)))
+
+
+_RECORD = [
+    _table.c[name]
+    for name in (
+        "uuid", "name", "instance_uuid", "project_id", "user_id", "request_id", "state", "created_at", "updated_at",
+        "finished_at", "message",
+    )
+]  # fmt: skip
+
+
+def _lease_from(row: Row[Any], generation: int) -> Lease:
+    values = dict(row._mapping)
+    values["generation"] = generation
+    values["order"] = _decode_order(values["order"]) if values["order"] else None
+    values["failure"] = msgspec.json.decode(values["failure"], type=Failure) if values["failure"] else None
+    return Lease(**values)

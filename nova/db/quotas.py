@@ -1,0 +1,107 @@
+"""Quota: limits, and counters that move in the transaction of what they count."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from nova import errors
+from nova.db.models.servers import QuotaLimit, QuotaUsage
+
+_usages = QuotaUsage.__table__
+_limits = QuotaLimit.__table__
+
+# Scopes of a limit. The class is always "default": it holds for every project without its own.
+CLASS, PROJECT = "class", "project"
+
+
+def usage(connection: Connection, project_id: str) -> dict[str, int]:
+    rows = connection.execute(select(_usages.c.resource, _usages.c.in_use).where(_usages.c.project_id == project_id))
+    return {row.resource: row.in_use for row in rows}
+
+
+def limits(connection: Connection, scope: str, owner: str, user_id: str = "") -> dict[str, int]:
+    """The limits set for exactly this owner."""
+    rows = connection.execute(
+        select(_limits.c.resource, _limits.c.hard_limit).where(
+            _limits.c.scope == scope, _limits.c.owner == owner, _limits.c.user_id == user_id
+        )
+    )
+    return {row.resource: row.hard_limit for row in rows}
+
+
+def set_limits(connection: Connection, scope: str, owner: str, values: Mapping[str, int], user_id: str = "") -> None:
+    for resource, limit in values.items():
+        key = (
+            _limits.c.scope == scope,
+            _limits.c.owner == owner,
+            _limits.c.user_id == user_id,
+            _limits.c.resource == resource,
+        )
+        if connection.execute(update(_limits).where(*key).values(hard_limit=limit)).rowcount:
+            continue
+        if connection.scalar(select(_limits.c.id).where(*key)) is None:
+            connection.execute(
+                insert(_limits).values(scope=scope, owner=owner, user_id=user_id, resource=resource, hard_limit=limit)
+            )
+
+
+def clear_limits(connection: Connection, scope: str, owner: str, user_id: str | None = None) -> None:
+    """Remove an owner's limits: one user's, or with None the owner's and all its users'."""
+    query = delete(_limits).where(_limits.c.scope == scope, _limits.c.owner == owner)
+    connection.execute(query if user_id is None else query.where(_limits.c.user_id == user_id))
+
+
+def take(connection: Connection, project_id: str, amounts: Mapping[str, int], limit: Mapping[str, int]) -> None:
+    """Count amounts as used, all or (by the caller's rollback) none. Raises QuotaExceeded.
+
+    The check and the count are one statement, so two requests never both get the last one.
+    """
+    exceeded = [
+        resource
+        for resource, amount in sorted(amounts.items())
+        if amount and not _take(connection, project_id, resource, amount, limit.get(resource, -1))
+    ]
+    if exceeded:
+        used = usage(connection, project_id)
+        raise errors.QuotaExceeded(
+            resources=", ".join(exceeded),
+            requested=", ".join(str(amounts[name]) for name in exceeded),
+            used=", ".join(str(used.get(name, 0)) for name in exceeded),
+            limits=", ".join(str(limit[name]) for name in exceeded),
+        )
+
+
+def give_back(connection: Connection, project_id: str, amounts: Mapping[str, int]) -> None:
+    """Count amounts as used no more."""
+    for resource, amount in sorted(amounts.items()):
+        connection.execute(
+            update(_usages)
+            .where(_usages.c.project_id == project_id, _usages.c.resource == resource)
+            .values(in_use=_usages.c.in_use - amount)
+        )
+
+
+def all_usages(connection: Connection) -> dict[str, dict[str, int]]:
+    """What every project has in use, for those who check the counters."""
+    found: dict[str, dict[str, int]] = {}
+    for row in connection.execute(select(_usages)):
+        found.setdefault(row.project_id, {})[row.resource] = row.in_use
+    return found
+
+
+def _take(connection: Connection, project_id: str, resource: str, amount: int, limit: int) -> bool:
+    key = (_usages.c.project_id == project_id, _usages.c.resource == resource)
+    fits = () if limit < 0 else (_usages.c.in_use + amount <= limit,)
+    counted = update(_usages).where(*key, *fits).values(in_use=_usages.c.in_use + amount)
+    if connection.execute(counted).rowcount:
+        return True
+    if connection.execute(select(_usages.c.in_use).where(*key)).first() is not None:
+        return False
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(_usages).values(project_id=project_id, resource=resource, in_use=0))
+    except IntegrityError:
+        pass  # Another request of this project made the row first.
+    return connection.execute(counted).rowcount > 0
