@@ -8,7 +8,7 @@ import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -195,6 +195,20 @@ def due(connection: Connection, limit: int = 200) -> list[str]:
     """Operations somebody should look at: a lease, a deadline or a pause is over."""
     query = select(_table.c.uuid).where(_table.c.wake_at <= utcnow()).order_by(_table.c.wake_at).limit(limit)
     return list(connection.scalars(query))
+
+
+def awaits(connection: Connection, uuid: str, number: int) -> bool:
+    """Whether an operation still waits for the answer to its order of this number."""
+    query = select(_table.c.attempt).where(_table.c.uuid == uuid, _table.c.order.is_not(None))
+    return connection.scalar(query) == number
+
+
+def failures(connection: Connection, operation_uuid: str, name: str) -> int:
+    """How often a step of an operation has failed."""
+    query = select(func.count()).select_from(_events)
+    return connection.scalar(
+        query.where(_events.c.operation_uuid == operation_uuid, _events.c.name == name, _events.c.result == "Error")
+    )  # type: ignore[return-value]
 
 
 def waiting_on(connection: Connection, host: str) -> list[StepOrder]:

@@ -1,0 +1,88 @@
+"""How an operation ends: the last transaction, in which the server becomes what the operation made of it.
+
+The one place that assigns vm_state. Each function returns the operations to wake after the commit.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from nova.clock import utcnow
+from nova.conductor.operation import Operation
+from nova.db import events, instances, operations
+from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Lease
+from nova.structs.instance import Fault, VmState
+
+_QUEUED_DEADLINE_S = 3600.0
+
+
+def succeed(connection: Connection, workflow: Operation, held: Lease, document: Any, text: str) -> list[str]:
+    """The operation did what it was for."""
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    state = workflow.succeeds_as(document)
+    changes = {
+        **workflow.server(document),
+        "vm_state": state,
+        "task_state": None,
+        "fault": None,
+        **workflow.finish(connection, document, instance),
+    }
+    return _end(connection, workflow, held, text, SUCCEEDED, changes)
+
+
+def fail(connection: Connection, workflow: Operation, held: Lease, document: Any, text: str) -> list[str]:
+    """The operation is unwound: the server is in ERROR with the reason, or as it was before."""
+    failure = held.failure
+    assert failure is not None
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    is_cancelled = failure.error == "Cancelled"
+    changes: dict[str, Any] = {**workflow.server(document), "task_state": None}
+    if not is_cancelled:
+        changes["fault"] = Fault(
+            code=failure.status, message=failure.message[:1000], created_at=utcnow(), details=failure.details
+        )
+        if workflow.fails_as is not None:
+            changes["vm_state"] = workflow.fails_as
+    changes |= workflow.fail(connection, document, instance)
+    return _end(connection, workflow, held, text, CANCELLED if is_cancelled else FAILED, changes, failure.message)
+
+
+def _end(
+    connection: Connection,
+    workflow: Operation,
+    held: Lease,
+    text: str,
+    state: str,
+    changes: dict[str, Any],
+    message: str | None = None,
+) -> list[str]:
+    operations.advance(
+        connection,
+        held,
+        state=state,
+        document=text,
+        active_key=None,
+        order=None,
+        waiting_host=None,
+        lease_owner=None,
+        wake_at=None,
+        message=message,
+        finished_at=utcnow(),
+    )
+    successor = operations.queued(connection, held.instance_uuid)
+    if successor is not None:
+        deadline = utcnow() + timedelta(seconds=_QUEUED_DEADLINE_S)
+        operations.promote(connection, successor, held.instance_uuid, deadline)
+        changes["task_state"] = "deleting"
+    instances.change(connection, held.instance_uuid, **changes)
+    vm_state: VmState | None = changes.get("vm_state")
+    events.append(
+        connection,
+        f"instance.{workflow.name}.{'end' if state == SUCCEEDED else 'error'}",
+        held.project_id,
+        {"operation": workflow.name, "vm_state": vm_state, "task_state": changes["task_state"], "message": message},
+        held.instance_uuid,
+        held.request_id,
+    )
+    return [successor] if successor is not None else []

@@ -1,0 +1,47 @@
+"""Which daemons live, as this conductor hears it.
+
+Every sign of life reaches every conductor; the database learns only of changes. After its own start
+a conductor gives everybody the benefit of the doubt for service_down_time.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from nova.clock import utcnow
+from nova.structs.host import SignOfLife
+
+
+class Liveness:
+    """When each daemon was last heard of. on_new is told of one never heard of before."""
+
+    def __init__(self, down_after_s: float, on_new: Callable[[str, str], None] = lambda host, binary: None) -> None:
+        self._down_after_s = down_after_s
+        self._on_new = on_new
+        self._began = time.monotonic()
+        self._heard: dict[tuple[str, str], float] = {}
+        self._forced_down: set[str] = set()
+
+    def hear(self, sign: SignOfLife) -> None:
+        now = time.monotonic()
+        for host in sign.hosts:
+            is_new = (host, sign.binary) not in self._heard
+            self._heard[(host, sign.binary)] = now
+            if is_new:
+                self._on_new(host, sign.binary)
+
+    def is_up(self, host: str, binary: str = "nova-compute") -> bool:
+        if binary == "nova-compute" and host in self._forced_down:
+            return False
+        return time.monotonic() - self._heard.get((host, binary), self._began) < self._down_after_s
+
+    def force_down(self, hosts: set[str]) -> None:
+        """Hosts an operator declared dead."""
+        self._forced_down = hosts
+
+    def last_heard(self, host: str, binary: str) -> datetime | None:
+        heard = self._heard.get((host, binary))
+        return None if heard is None else utcnow() - timedelta(seconds=time.monotonic() - heard)
+
+    def forget(self, host: str, binary: str) -> None:
+        self._heard.pop((host, binary), None)
