@@ -1,0 +1,571 @@
+"""Speaks the Placement API over HTTP for everyone who is not Placement.
+
+One method per intent; the caller never sees a generation. A change that lost a race for a generation
+is read again and repeated here; what Placement refuses for good is a domain error.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import requests
+from keystoneauth1 import exceptions, session
+from keystoneauth1 import loading as auth_loading
+from keystoneauth1.adapter import Adapter
+from oslo_config import cfg
+
+from nova import errors
+from nova.structs.guest import Inventory
+
+MICROVERSION = "1.39"
+
+# A claim that loses a generation this often in a row is up against something that is not a race.
+ATTEMPTS = 12
+# What was written is trusted this long before it is compared with what Placement has.
+TRUST_S = 300
+# One connection per thread that may speak at once; requests keeps ten otherwise.
+CONNECTIONS = 128
+
+_SHARING = b'"MISC_SHARES_VIA_AGGREGATE"'
+_CONCURRENT_UPDATE = "placement.concurrent_update"
+
+Allocations = Mapping[str, Mapping[str, int]]
+
+
+class ClaimLost(errors.HostRefused):
+    """The room asked for is not there any more: another consumer was faster."""
+
+    text = "Placement refused the claim: {reason}"
+
+
+class ConsumerHolds(errors.Conflict):
+    """The consumer holds something else already; nothing was changed."""
+
+    text = "{consumer} holds other resources already."
+
+
+class ProviderInUse(errors.Conflict):
+    """A provider, or a class of its inventory, cannot go while something is allocated from it."""
+
+    text = "Resource provider {uuid} is in use: {reason}"
+
+
+class Room(msgspec.Struct, frozen=True, gc=False):
+    """One resource class of a provider: what may be allocated, and what is."""
+
+    capacity: int
+    used: int
+
+    @property
+    def free(self) -> int:
+        return self.capacity - self.used
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """One way to meet a request. provider is the root of the tree that is the host's; allocations
+    are provider -> class -> amount; room is the tree's, by class."""
+
+    provider: str
+    allocations: dict[str, dict[str, int]]
+    room: dict[str, Room]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a consumer holds: provider -> class -> amount. generation None: nothing, it is unknown."""
+
+    resources: dict[str, dict[str, int]]
+    generation: int | None = None
+    project_id: str = ""
+    user_id: str = ""
+    consumer_type: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a consumer shall hold from now on; nothing gives everything back."""
+
+    consumer: str
+    allocations: Allocations
+    project_id: str
+    user_id: str
+    consumer_type: str = "INSTANCE"
+
+
+class Provider(msgspec.Struct, frozen=True):
+    uuid: str
+    name: str
+    generation: int
+    parent_provider_uuid: str | None = None
+    root_provider_uuid: str | None = None
+
+
+class _Resources(msgspec.Struct, gc=False):
+    resources: dict[str, int]
+
+
+class _AllocationRequest(msgspec.Struct, gc=False):
+    allocations: dict[str, _Resources]
+
+
+class _Summary(msgspec.Struct, gc=False):
+    resources: dict[str, Room]
+    root_provider_uuid: str
+    traits: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Candidates(msgspec.Struct):
+    allocation_requests: list[_AllocationRequest]
+    provider_summaries: dict[str, _Summary]
+
+
+class _ConsumerAllocations(msgspec.Struct):
+    allocations: dict[str, _Resources]
+    consumer_generation: int | None = None
+    project_id: str = ""
+    user_id: str = ""
+    consumer_type: str | None = None
+
+
+class _ProviderAllocations(msgspec.Struct):
+    allocations: dict[str, _Resources]
+
+
+class _Providers(msgspec.Struct):
+    resource_providers: list[Provider]
+
+
+class _Inventories(msgspec.Struct):
+    inventories: dict[str, Inventory]
+    resource_provider_generation: int
+
+
+class _Traits(msgspec.Struct):
+    traits: list[str]
+    resource_provider_generation: int
+
+
+class _Aggregates(msgspec.Struct):
+    aggregates: list[str]
+    resource_provider_generation: int
+
+
+class _Error(msgspec.Struct):
+    detail: str = ""
+    code: str = ""
+
+
+class _Errors(msgspec.Struct):
+    errors: list[_Error] = []
+
+
+_decode_candidates = msgspec.json.Decoder(_Candidates).decode
+_decode_held = msgspec.json.Decoder(_ConsumerAllocations).decode
+_decode_errors = msgspec.json.Decoder(_Errors).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """What was last written of a provider, and until when that is believed."""
+
+    inventory: dict[str, Inventory]
+    traits: frozenset[str]
+    believed_until: float
+
+
+def connect(conf: cfg.ConfigOpts) -> "PlacementClient":
+    """A client with the identity and the endpoint that [placement] names."""
+    http = requests.Session()
+    for scheme in ("http://", "https://"):
+        http.mount(scheme, session.TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
+    login = auth_loading.load_auth_from_conf_options(conf, "placement")
+    keystone = auth_loading.load_session_from_conf_options(conf, "placement", auth=login, session=http)
+    return PlacementClient(auth_loading.load_adapter_from_conf_options(conf, "placement", session=keystone, auth=login))
+
+
+class PlacementClient:
+    """The Placement service. Any method raises errors.Unavailable when it cannot be reached."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._written: dict[str, _Written] = {}
+
+    # Candidates and claims
+
+    def candidates(
+        self,
+        resources: Mapping[str, int],
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        in_tree: str | None = None,
+        limit: int | None = None,
+    ) -> list[Candidate]:
+        """The ways to meet a request. Raises errors.Invalid for a class or trait that does not exist."""
+        query = candidates_query(resources, required, forbidden, in_tree, limit)
+        response = self._call("GET", "/allocation_candidates", params=query)
+        if response.status_code == 400:
+            raise errors.Invalid(_detail(response))
+        _expect(response, 200)
+        return _read_candidates(_decode_candidates(response.content))
+
+    def explain(
+        self,
+        resources: Mapping[str, int],
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        in_tree: str | None = None,
+    ) -> bytes | None:
+        """Why providers are not among the candidates, in this Placement's own JSON; None from one
+        that does not explain."""
+        query = candidates_query(resources, required, forbidden, in_tree)
+        response = self._call("GET", "/allocation_candidates/explain", params=query)
+        return response.content if response.status_code == 200 else None
+
+    def claim(
+        self,
+        consumer: str,
+        allocations: Allocations,
+        project_id: str,
+        user_id: str,
+        consumer_type: str = "INSTANCE",
+    ) -> None:
+        """Give a consumer that holds nothing its allocations; fine when it holds just these.
+
+        Raises ClaimLost when the room is gone, ConsumerHolds when it holds something else.
+        """
+        wanted = _plain(allocations)
+        body = _claim_body(allocations, project_id, user_id, consumer_type, None)
+        for attempt in range(ATTEMPTS):
+            response = self._call("PUT", f"/allocations/{consumer}", body)
+            if response.status_code == 204:
+                return
+            _expect(response, 204, 409)
+            held = self.allocations(consumer)
+            if held.resources == wanted:
+                return
+            if held.resources:
+                raise ConsumerHolds(consumer=consumer)
+            if _code(response) != _CONCURRENT_UPDATE:
+                raise ClaimLost(reason=_detail(response))
+            _step_back(attempt)
+        raise ClaimLost(reason="too many others write to the same provider")
+
+    def replace(self, *claims: Claim) -> None:
+        """Make consumers hold exactly this, whatever they hold now; all of them or none.
+
+        Raises ClaimLost when there is no room.
+        """
+        for attempt in range(ATTEMPTS):
+            body = {}
+            for claim in claims:
+                generation = self.allocations(claim.consumer).generation
+                if generation is None and not claim.allocations:
+                    continue
+                body[claim.consumer] = _claim_body(
+                    claim.allocations, claim.project_id, claim.user_id, claim.consumer_type, generation
+                )
+            if not body:
+                return
+            response = self._call("POST", "/allocations", body)
+            if response.status_code == 204:
+                return
+            _expect(response, 204, 409)
+            if _code(response) != _CONCURRENT_UPDATE:
+                raise ClaimLost(reason=_detail(response))
+            _step_back(attempt)
+        raise ClaimLost(reason="too many others write to the same provider")
+
+    def allocations(self, consumer: str) -> Held:
+        """What a consumer holds; an unknown one holds nothing."""
+        response = self._call("GET", f"/allocations/{consumer}")
+        _expect(response, 200)
+        found = _decode_held(response.content)
+        return Held(
+            resources={provider: held.resources for provider, held in found.allocations.items()},
+            generation=found.consumer_generation,
+            project_id=found.project_id,
+            user_id=found.user_id,
+            consumer_type=found.consumer_type,
+        )
+
+    def release(self, consumer: str) -> None:
+        """Give back all a consumer holds; fine when it holds nothing."""
+        for attempt in range(ATTEMPTS):
+            response = self._call("DELETE", f"/allocations/{consumer}")
+            _expect(response, 204, 404, 409)
+            if response.status_code != 409:
+                return
+            _step_back(attempt)
+        raise errors.Unavailable(service="Placement", reason=_detail(response))
+
+    # Providers
+
+    def set_inventory(
+        self, uuid: str, name: str, inventory: Mapping[str, Inventory], traits: Iterable[str] = ()
+    ) -> None:
+        """Make a provider offer exactly this inventory, and have these traits.
+
+        A missing provider is made. Custom traits that others have set on it stay. Writes only what
+        differs; raises errors.NameExists when another provider has the name, ProviderInUse when a
+        class that shall go is in use.
+        """
+        wanted_traits = frozenset(traits)
+        last = self._written.get(uuid)
+        if (
+            last is not None
+            and time.monotonic() < last.believed_until
+            and last.inventory == inventory
+            and last.traits == wanted_traits
+        ):
+            return
+        self._written.pop(uuid, None)
+        ours = last.traits if last else frozenset()
+        for attempt in range(ATTEMPTS):
+            if self._make(uuid, name) and self._write(uuid, inventory, wanted_traits, ours):
+                self._written[uuid] = _Written(dict(inventory), wanted_traits, time.monotonic() + TRUST_S)
+                return
+            _step_back(attempt)
+        raise errors.GenerationConflict(what=f"resource provider {uuid}")
+
+    def provider(self, uuid: str) -> Provider | None:
+        response = self._call("GET", f"/resource_providers/{uuid}")
+        _expect(response, 200, 404)
+        return None if response.status_code == 404 else _decode(response, Provider)
+
+    def providers(
+        self, resources: Mapping[str, int] | None = None, required: str | None = None, in_tree: str | None = None
+    ) -> list[Provider]:
+        """All providers, or those that have room for these resources and this trait ("!" before: not this)."""
+        query = {"required": required, "in_tree": in_tree}
+        if resources:
+            query["resources"] = ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))
+        query = {key: value for key, value in query.items() if value is not None}
+        response = self._call("GET", "/resource_providers", params=query)
+        if response.status_code == 400:
+            raise errors.Invalid(_detail(response))
+        _expect(response, 200)
+        return _decode(response, _Providers).resource_providers
+
+    def delete_provider(self, uuid: str) -> None:
+        """Fine when there is none. Raises ProviderInUse while something is allocated from it."""
+        self._written.pop(uuid, None)
+        response = self._call("DELETE", f"/resource_providers/{uuid}")
+        _expect(response, 204, 404, 409)
+        if response.status_code == 409:
+            raise ProviderInUse(uuid=uuid, reason=_detail(response))
+
+    def provider_allocations(self, uuid: str) -> dict[str, dict[str, int]]:
+        """What is allocated from a provider: consumer -> class -> amount; nothing from an unknown one."""
+        response = self._call("GET", f"/resource_providers/{uuid}/allocations")
+        _expect(response, 200, 404)
+        if response.status_code == 404:
+            return {}
+        found = _decode(response, _ProviderAllocations)
+        return {consumer: held.resources for consumer, held in found.allocations.items()}
+
+    def inventory(self, uuid: str) -> dict[str, Inventory]:
+        """What a provider offers; nothing when there is no such provider."""
+        response = self._call("GET", f"/resource_providers/{uuid}/inventories")
+        _expect(response, 200, 404)
+        return {} if response.status_code == 404 else _decode(response, _Inventories).inventories
+
+    def set_aggregates(self, uuid: str, aggregates: Iterable[str]) -> None:
+        """Make a provider a member of exactly these aggregates. Raises errors.NotFound without the provider."""
+        wanted = sorted(set(aggregates))
+        path = f"/resource_providers/{uuid}/aggregates"
+        for attempt in range(ATTEMPTS):
+            response = self._call("GET", path)
+            _expect(response, 200, 404)
+            if response.status_code == 404:
+                raise errors.NotFound(f"Resource provider {uuid} could not be found.")
+            now = _decode(response, _Aggregates)
+            if sorted(now.aggregates) == wanted:
+                return
+            body = {"aggregates": wanted, "resource_provider_generation": now.resource_provider_generation}
+            response = self._call("PUT", path, body)
+            if response.status_code == 200:
+                return
+            _expect(response, 200, 409)
+            _step_back(attempt)
+        raise errors.GenerationConflict(what=f"resource provider {uuid}")
+
+    def _make(self, uuid: str, name: str) -> bool:
+        """Whether the provider exists now under this name; False to look again."""
+        found = self.provider(uuid)
+        if found is None:
+            response = self._call("POST", "/resource_providers", {"uuid": uuid, "name": name})
+        elif found.name != name:
+            body = {"name": name, "parent_provider_uuid": found.parent_provider_uuid}
+            response = self._call("PUT", f"/resource_providers/{uuid}", body)
+        else:
+            return True
+        if response.status_code == 409 and self.provider(uuid) is None:
+            raise errors.NameExists(name=name)
+        _expect(response, 200, 201, 409)
+        return response.status_code != 409
+
+    def _write(
+        self, uuid: str, inventory: Mapping[str, Inventory], traits: frozenset[str], ours: frozenset[str]
+    ) -> bool:
+        """Bring inventory and traits about; False when another change came between."""
+        path = f"/resource_providers/{uuid}/inventories"
+        response = self._call("GET", path)
+        _expect(response, 200, 404)
+        if response.status_code == 404:
+            return False
+        now = _decode(response, _Inventories)
+        if now.inventories != inventory:
+            self._know("resource_classes", inventory)
+            body = {
+                "inventories": {name: _inventory_body(amounts) for name, amounts in inventory.items()},
+                "resource_provider_generation": now.resource_provider_generation,
+            }
+            if not self._put_of_provider(uuid, path, body):
+                return False
+        path = f"/resource_providers/{uuid}/traits"
+        response = self._call("GET", path)
+        _expect(response, 200, 404)
+        if response.status_code == 404:
+            return False
+        have = _decode(response, _Traits)
+        foreign = {trait for trait in have.traits if trait.startswith("CUSTOM_")} - ours
+        wanted = traits | foreign
+        if wanted == set(have.traits):
+            return True
+        self._know("traits", traits)
+        body = {"traits": sorted(wanted), "resource_provider_generation": have.resource_provider_generation}
+        return self._put_of_provider(uuid, path, body)
+
+    def _put_of_provider(self, uuid: str, path: str, body: dict[str, Any]) -> bool:
+        response = self._call("PUT", path, body)
+        if response.status_code == 200:
+            return True
+        if response.status_code == 400:
+            raise errors.Invalid(_detail(response))
+        _expect(response, 200, 404, 409)
+        if response.status_code == 409 and _code(response) != _CONCURRENT_UPDATE:
+            raise ProviderInUse(uuid=uuid, reason=_detail(response))
+        return False
+
+    def _know(self, collection: str, names: Iterable[str]) -> None:
+        """Custom classes and traits must be made known to Placement before their first use."""
+        for name in names:
+            if name.startswith("CUSTOM_"):
+                _expect(self._call("PUT", f"/{collection}/{name}"), 200, 201, 204)
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, Any] | None = None
+    ) -> requests.Response:
+        headers = {"Accept": "application/json", "OpenStack-API-Version": f"placement {MICROVERSION}"}
+        extra: dict[str, Any] = {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            extra["data"] = _encode(body)
+        if params:
+            extra["params"] = params
+        try:
+            return self._adapter.request(path, method, raise_exc=False, headers=headers, **extra)
+        except exceptions.ClientException as error:
+            raise errors.Unavailable(service="Placement", reason=str(error)) from error
+
+
+def candidates_query(
+    resources: Mapping[str, int],
+    required: Iterable[str] = (),
+    forbidden: Iterable[str] = (),
+    in_tree: str | None = None,
+    limit: int | None = None,
+) -> dict[str, str]:
+    query = {"resources": ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))}
+    traits = [*sorted(required), *(f"!{trait}" for trait in sorted(forbidden))]
+    if traits:
+        query["required"] = ",".join(traits)
+    if in_tree is not None:
+        query["in_tree"] = in_tree
+    if limit is not None:
+        query["limit"] = str(limit)
+    return query
+
+
+def _read_candidates(answer: _Candidates) -> list[Candidate]:
+    summaries = answer.provider_summaries
+    trees: dict[str, list[_Summary]] = {}
+    for summary in summaries.values():
+        trees.setdefault(summary.root_provider_uuid, []).append(summary)
+    rooms = {root: _room_of(members) for root, members in trees.items()}
+    found = []
+    for request in answer.allocation_requests:
+        allocations = {provider: held.resources for provider, held in request.allocations.items()}
+        root = _root_of(allocations, summaries)
+        found.append(Candidate(root, allocations, rooms[root]))
+    return found
+
+
+def _root_of(allocations: Mapping[str, Any], summaries: Mapping[str, _Summary]) -> str:
+    """The root of the host's own tree: a provider that shares its inventory belongs to no host."""
+    for provider in allocations:
+        summary = summaries[provider]
+        if len(allocations) == 1 or _SHARING not in summary.traits:
+            return summary.root_provider_uuid
+    return summaries[next(iter(allocations))].root_provider_uuid
+
+
+def _room_of(members: list[_Summary]) -> dict[str, Room]:
+    if len(members) == 1:
+        return members[0].resources
+    total: dict[str, Room] = {}
+    for summary in members:
+        for name, room in summary.resources.items():
+            known = total.get(name)
+            total[name] = Room(known.capacity + room.capacity, known.used + room.used) if known else room
+    return total
+
+
+def _claim_body(
+    allocations: Allocations, project_id: str, user_id: str, consumer_type: str, generation: int | None
+) -> dict[str, Any]:
+    return {
+        "allocations": {provider: {"resources": amounts} for provider, amounts in allocations.items()},
+        "project_id": project_id,
+        "user_id": user_id,
+        "consumer_generation": generation,
+        "consumer_type": consumer_type,
+    }
+
+
+def _inventory_body(inventory: Inventory) -> dict[str, Any]:
+    return {name: getattr(inventory, name) for name in inventory.__struct_fields__}
+
+
+def _plain(allocations: Allocations) -> dict[str, dict[str, int]]:
+    return {provider: dict(amounts) for provider, amounts in allocations.items()}
+
+
+def _decode(response: requests.Response, shape: Any) -> Any:
+    return msgspec.json.decode(response.content, type=shape)
+
+
+def _expect(response: requests.Response, *statuses: int) -> None:
+    if response.status_code not in statuses:
+        reason = f"{response.status_code} {_detail(response)}"
+        raise errors.Unavailable(service="Placement", reason=reason)
+
+
+def _error(response: requests.Response) -> _Error:
+    try:
+        return _decode_errors(response.content).errors[0]
+    except (msgspec.DecodeError, IndexError):
+        return _Error(detail=response.text[:200])
+
+
+def _detail(response: requests.Response) -> str:
+    return " ".join(_error(response).detail.split())
+
+
+def _code(response: requests.Response) -> str:
+    return _error(response).code
+
+
+def _step_back(attempt: int) -> None:
+    """Those who collided come back at different times."""
+    time.sleep(random.uniform(0, 0.005 * (attempt + 1)))
