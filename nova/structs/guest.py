@@ -34,7 +34,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a driver needs to make a guest.
 
     name is the domain's name on the host (instance_name_template). config_drive holds the files
-    of the config drive by path, None for no drive.
+    of the config drive by path, None for no drive. kernel_path and ramdisk_path are files of this
+    host to boot from, for an image that has its kernel beside it.
     """
 
     uuid: str
@@ -48,6 +49,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vifs: tuple[Vif, ...] = ()
     config_drive: dict[str, bytes] | None = None
     metadata: dict[str, str] = {}
+    kernel_path: str | None = None
+    ramdisk_path: str | None = None
 
 
 class RebootKind(enum.StrEnum):

@@ -1,0 +1,92 @@
+"""Plugging devices into a guest and out of it, whether it runs or not.
+
+A device is found in the definition by what it is (a MAC address, a volume's serial number), never by
+where it was put. A running guest has a say in giving a device up, so it is asked again and again.
+"""
+
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import libvirt
+
+from nova import concurrency, errors
+from nova.virt.libvirt.connection import Proxy
+from nova.virt.libvirt.domain_xml import to_text
+
+LOG = logging.getLogger(__name__)
+
+Find = Callable[[ET.Element], ET.Element | None]
+
+
+def by_mac(mac: str) -> Find:
+    def find(devices: ET.Element) -> ET.Element | None:
+        for element in devices.findall("interface"):
+            address = element.find("mac")
+            if address is not None and address.get("address", "").lower() == mac.lower():
+                return element
+        return None
+
+    return find
+
+
+def by_serial(serial: str) -> Find:
+    return lambda devices: next((e for e in devices.findall("disk") if e.findtext("serial") == serial), None)
+
+
+def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
+    """The guest's devices: as they are now, or as they will be at its next start."""
+    flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if is_persistent else 0)
+    devices = ET.fromstring(domain.XMLDesc(flags)).find("devices")
+    return devices if devices is not None else ET.Element("devices")
+
+
+def attach(domain: Proxy, device: ET.Element, find: Find) -> None:
+    """Plug the device in, now and for later starts; where it is already there it is left alone."""
+    text = to_text(device)
+    if find(read_devices(domain, is_persistent=True)) is None:
+        domain.attachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    if not domain.isActive() or find(read_devices(domain)) is not None:
+        return
+    try:
+        domain.attachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    except errors.DomainError:
+        detach(domain, find, attempts=1, timeout_s=0)
+        raise
+
+
+def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
+    """Unplug the device, now and for later starts; one that is not there is done.
+
+    Raises errors.GuestFailed when the running guest keeps it.
+    """
+    later = find(read_devices(domain, is_persistent=True))
+    if later is not None:
+        _ignoring_absence(domain, later, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    for _ in range(attempts):
+        now = find(read_devices(domain)) if domain.isActive() else None
+        if now is None:
+            return
+        _ignoring_absence(domain, now, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        if concurrency.wait_for(lambda: _is_gone(domain, find), timeout_s, interval_s=0.1):
+            return
+    if not _is_gone(domain, find):
+        raise errors.GuestFailed(reason="The guest does not let go of the device")
+
+
+def _is_gone(domain: Proxy, find: Find) -> bool:
+    return not domain.isActive() or find(read_devices(domain)) is None
+
+
+def _ignoring_absence(domain: Proxy, device: ET.Element, flag: int) -> None:
+    try:
+        domain.detachDeviceFlags(to_text(device), flag)
+    except errors.GuestFailed as error:
+        # It may be on its way out since an earlier attempt, or the guest may just have stopped.
+        if error.details.get("code") not in (
+            libvirt.VIR_ERR_DEVICE_MISSING,
+            libvirt.VIR_ERR_OPERATION_INVALID,
+            libvirt.VIR_ERR_OPERATION_FAILED,
+        ):
+            raise
+        LOG.debug("unplugging: %s", error)

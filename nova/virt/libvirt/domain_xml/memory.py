@@ -1,0 +1,39 @@
+"""The guest's memory: size, page size, balloon."""
+
+import xml.etree.ElementTree as ET
+
+from nova.structs.guest import GuestSpec
+from nova.virt.libvirt.domain_xml.facts import Host, child, image_property
+
+_UNITS_KB = {"KB": 1, "KIB": 1, "MB": 1024, "MIB": 1024, "GB": 1024 * 1024, "GIB": 1024 * 1024}
+
+
+def memory(spec: GuestSpec) -> ET.Element:
+    element = ET.Element("memory", unit="MiB")
+    element.text = str(spec.flavor.memory_mb)
+    return element
+
+
+def backing(spec: GuestSpec) -> ET.Element | None:
+    """Huge pages, where flavor or image ask for them; None leaves memory to the host."""
+    wish = spec.flavor.extra_specs.get("hw:mem_page_size") or image_property(spec, "hw_mem_page_size")
+    if wish in (None, "small", "any"):
+        return None
+    element = ET.Element("memoryBacking")
+    pages = child(element, "hugepages")
+    if wish != "large":
+        child(pages, "page", size=_size_kb(wish), unit="KiB")
+    return element
+
+
+def balloon(host: Host) -> ET.Element:
+    """The device through which the guest tells how much memory it uses."""
+    element = ET.Element("memballoon", model="virtio")
+    if host.memory_statistics_s > 0:
+        child(element, "stats", period=host.memory_statistics_s)
+    return element
+
+
+def _size_kb(text: str) -> int:
+    digits = text.rstrip("KMGIBkmgib ")
+    return int(digits) * _UNITS_KB.get(text[len(digits) :].strip().upper() or "KB", 1)

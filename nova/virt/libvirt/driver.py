@@ -1,0 +1,220 @@
+"""The KVM/QEMU driver: what each method must reach, in terms of the modules that know how."""
+
+import contextlib
+import datetime
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import libvirt
+from oslo_config import cfg
+
+from nova import errors
+from nova.structs.guest import ConsoleAddress, ConsoleKind, GuestSpec, GuestState, NodeState, RebootKind
+from nova.structs.instance import PowerState
+from nova.structs.network import Vif
+from nova.virt.libvirt import console, devices, files, power, vif
+from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.domain_xml import build, interface
+from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
+from nova.virt.libvirt.host import HostFacts
+from nova.virt.libvirt.storage import Storage
+
+LOG = logging.getLogger(__name__)
+
+_START_PATIENCE_S = 10.0
+_UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+class LibvirtDriver:
+    """Guests of one libvirtd. Methods of different guests run side by side, those of one guest in turn."""
+
+    needs_images = True
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self._connection = Connection(conf.libvirt.connection_uri or "qemu:///system")
+        self._options = files.DiskOptions(
+            is_overlay=_is_overlay(conf),
+            cache=dict(pair.split("=", 1) for pair in conf.libvirt.disk_cachemodes if "=" in pair),
+            discard=conf.libvirt.hw_disk_discard,
+            config_drive_format=conf.config_drive_format,
+        )
+        self._storage = Storage(conf.instances_path, self._options, conf.host, conf.mkisofs_cmd)
+        self._facts: HostFacts | None = None
+        self._locks: dict[str, threading.Lock] = {}
+        self._locks_lock = threading.Lock()
+
+    def start(self) -> None:
+        self._connection.open(_START_PATIENCE_S)
+        self._facts = HostFacts(self._connection, self._conf)
+        LOG.info("libvirt at %s runs guests of type %s", self._connection.uri, self._facts.xml.virt_type)
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        return (self._host_facts.node(),)
+
+    def guests(self) -> tuple[GuestState, ...]:
+        found = []
+        for domain in self._connection.read("listAllDomains"):
+            # One that goes while we look is not there.
+            with contextlib.suppress(errors.GuestNotFound):
+                if _is_ours(domain):
+                    found.append(_state(domain))
+        return tuple(found)
+
+    def guest(self, uuid: str) -> GuestState:
+        return _state(self._connection.domain(uuid))
+
+    def create(self, spec: GuestSpec) -> None:
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            domain = self._connection.find(spec.uuid)
+            if domain is None or not self._storage.has_disks(spec):
+                if domain is not None:
+                    self._remove_domain(domain)
+                self._storage.create(spec, undo)
+                vif.plug(spec.vifs)
+                domain = self._define(spec, undo)
+                undo.callback(self._remove_domain, domain)
+            else:
+                vif.plug(spec.vifs)
+            power.start(domain)
+            undo.pop_all()
+
+    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+        with self._only_one(uuid):
+            domain = self._connection.find(uuid)
+            if domain is not None:
+                self._remove_domain(domain)
+            vif.remove_taps(vifs)
+            if not keep_disks:
+                self._storage.remove(uuid)
+
+    def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
+        with self._only_one(uuid):
+            domain = self._connection.domain(uuid)
+            if target == PowerState.RUNNING and not power.is_active(domain):
+                _ensure_bridges(domain)
+            power.REACH[target](domain, grace)
+
+    def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
+        with self._only_one(spec.uuid):
+            domain = self._connection.find(spec.uuid)
+            if kind == RebootKind.SOFT and domain is not None and power.read_state(domain) == PowerState.RUNNING:
+                if power.ask_to_shut_down(domain, grace):
+                    vif.plug(spec.vifs)
+                    power.start(domain)
+                    return
+                LOG.warning("guest %s does not reboot by itself within %s", spec.uuid, grace)
+            self._restart(spec, domain)
+
+    def console_output(self, uuid: str, limit_bytes: int) -> bytes:
+        self._connection.domain(uuid)
+        return console.read_tail(files.console_log(self._conf.instances_path, uuid), limit_bytes)
+
+    def console_address(self, uuid: str, kind: ConsoleKind) -> ConsoleAddress:
+        addresses = {
+            ConsoleKind.NOVNC: str(self._conf.vnc.server_proxyclient_address),
+            ConsoleKind.SPICE_HTML5: str(self._conf.spice.server_proxyclient_address),
+            ConsoleKind.SERIAL: self._conf.my_ip,
+        }
+        return console.find_address(self._connection.domain(uuid).XMLDesc(0), kind, addresses)
+
+    def attach_vif(self, uuid: str, vif_: Vif) -> None:
+        with self._only_one(uuid):
+            domain = self._connection.domain(uuid)
+            vif.plug((vif_,))
+            element = interface.interface(vif_, None, self._host_facts.xml)
+            devices.attach(domain, element, devices.by_mac(vif_.mac))
+
+    def detach_vif(self, uuid: str, vif_: Vif) -> None:
+        with self._only_one(uuid):
+            self._detach(uuid, devices.by_mac(vif_.mac))
+
+    @property
+    def _host_facts(self) -> HostFacts:
+        if self._facts is None:
+            self.start()
+        assert self._facts is not None
+        return self._facts
+
+    def _define(self, spec: GuestSpec, undo: contextlib.ExitStack) -> Proxy:
+        definition = build(
+            spec,
+            self._plan(spec, undo),
+            self._host_facts.xml,
+            str(files.console_log(self._conf.instances_path, spec.uuid)),
+        )
+        return self._connection.change("defineXML", definition)
+
+    def _plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
+        directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+        return files.plan_drives(spec, directory, self._host_facts.xml, self._options, {})
+
+    def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
+        """Off, defined anew, on; the user's disks are never made anew here."""
+        if not self._storage.has_disks(spec):
+            raise errors.GuestFailed(reason="The guest's disks are not on this host")
+        if domain is not None:
+            power.switch_off(domain)
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
+        with contextlib.ExitStack() as undo:
+            self._storage.create(spec, undo)
+            vif.plug(spec.vifs)
+            power.start(self._define(spec, undo))
+            undo.pop_all()
+
+    def _remove_domain(self, domain: Proxy) -> None:
+        try:
+            power.switch_off(domain)
+            domain.undefineFlags(_UNDEFINE)
+        except errors.GuestNotFound:
+            LOG.debug("somebody else removed the domain")
+
+    def _detach(self, uuid: str, find: devices.Find) -> None:
+        domain = self._connection.find(uuid)
+        if domain is not None:
+            options = self._conf.libvirt
+            devices.detach(domain, find, options.device_detach_attempts, options.device_detach_timeout)
+
+    @contextlib.contextmanager
+    def _only_one(self, uuid: str) -> Iterator[None]:
+        with self._locks_lock:
+            lock = self._locks.setdefault(uuid, threading.Lock())
+        with lock:
+            yield
+
+
+def _is_overlay(conf: cfg.ConfigOpts) -> bool:
+    kind = conf.libvirt.images_type
+    return conf.use_cow_images if kind == "default" else kind == "qcow2"
+
+
+def _is_ours(domain: Proxy) -> bool:
+    try:
+        domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, METADATA_NAMESPACE, 0)
+    except errors.GuestFailed:
+        return False
+    return True
+
+
+def _state(domain: Proxy) -> GuestState:
+    return GuestState(uuid=domain.UUIDString(), name=domain.name(), power_state=power.read_state(domain))
+
+
+def _ensure_bridges(domain: Proxy) -> None:
+    """After the host itself was restarted its bridges are gone."""
+    for element in devices.read_devices(domain, is_persistent=True).findall("interface[@type='bridge']"):
+        source, mtu = element.find("source"), element.find("mtu")
+        if source is not None and element.find("virtualport") is None:
+            vif.ensure_bridge(source.get("bridge", ""), int(mtu.get("size", "0")) if mtu is not None else 0)
+
+
+def snapshots_directory(conf: cfg.ConfigOpts) -> Path:
+    return Path(conf.libvirt.snapshots_directory)

@@ -1,0 +1,114 @@
+"""Power states of a guest, and the ways between them."""
+
+import datetime
+import logging
+
+import libvirt
+
+from nova import concurrency, errors
+from nova.structs.instance import PowerState
+from nova.virt.libvirt.connection import Proxy
+
+LOG = logging.getLogger(__name__)
+
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: PowerState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
+}
+# A guest that is still booting does not hear the power button, so it is pressed again.
+_PRESS_AGAIN_S = 5.0
+_GONE_WITHIN_S = 30.0
+
+
+def read_state(domain: Proxy) -> PowerState:
+    """A guest whose memory lies on disk is SUSPENDED; one whose QEMU died is CRASHED."""
+    state, reason = domain.state()
+    if state == libvirt.VIR_DOMAIN_SHUTOFF:
+        if domain.hasManagedSaveImage():
+            return PowerState.SUSPENDED
+        if reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
+            return PowerState.CRASHED
+    return _STATES.get(state, PowerState.NOSTATE)
+
+
+def is_active(domain: Proxy) -> bool:
+    return bool(domain.isActive())
+
+
+def start(domain: Proxy) -> None:
+    """RUNNING, from whichever state."""
+    state = domain.state()[0]
+    if state == libvirt.VIR_DOMAIN_PAUSED:
+        domain.resume()
+    elif state == libvirt.VIR_DOMAIN_PMSUSPENDED:
+        domain.pMWakeup()
+    elif not is_active(domain):
+        try:
+            domain.create()
+        except errors.GuestFailed:
+            if not is_active(domain):
+                raise
+
+
+def shut_down(domain: Proxy, grace: datetime.timedelta) -> None:
+    """SHUTDOWN: the guest is asked, and switched off after grace."""
+    state = domain.state()[0]
+    if state == libvirt.VIR_DOMAIN_RUNNING and grace > datetime.timedelta():
+        if ask_to_shut_down(domain, grace):
+            return
+        LOG.warning("guest %s did not shut down within %s; switching it off", domain.UUIDString(), grace)
+    switch_off(domain)
+    if domain.hasManagedSaveImage():
+        domain.managedSaveRemove()
+
+
+def ask_to_shut_down(domain: Proxy, grace: datetime.timedelta) -> bool:
+    """Whether the guest shut itself down within grace."""
+    left_s = grace.total_seconds()
+    while left_s > 0:
+        try:
+            domain.shutdown()
+        except errors.GuestFailed:
+            return not is_active(domain)
+        if concurrency.wait_for(lambda: not is_active(domain), min(left_s, _PRESS_AGAIN_S), interval_s=0.1):
+            return True
+        left_s -= _PRESS_AGAIN_S
+    return False
+
+
+def switch_off(domain: Proxy) -> None:
+    """Off, without the guest's consent; a guest that is off is done."""
+    if not is_active(domain):
+        return
+    try:
+        domain.destroy()
+    except errors.GuestFailed:
+        # It may have gone by itself meanwhile, or be slow in letting go of its disks.
+        if not concurrency.wait_for(lambda: not is_active(domain), _GONE_WITHIN_S, interval_s=0.2):
+            raise
+
+
+def pause(domain: Proxy) -> None:
+    if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+        domain.suspend()
+
+
+def suspend(domain: Proxy) -> None:
+    """SUSPENDED: memory goes to disk, and the guest takes no more of the host."""
+    if is_active(domain):
+        domain.managedSave(0)
+    elif not domain.hasManagedSaveImage():
+        raise errors.GuestFailed(reason="A guest that is off cannot be suspended")
+
+
+REACH = {
+    PowerState.RUNNING: lambda domain, grace: start(domain),
+    PowerState.SHUTDOWN: shut_down,
+    PowerState.PAUSED: lambda domain, grace: pause(domain),
+    PowerState.SUSPENDED: lambda domain, grace: suspend(domain),
+}

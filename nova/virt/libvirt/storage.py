@@ -1,0 +1,232 @@
+"""Makes, grows and removes the files of guests' disks.
+
+A file under its own name is complete: it is made under another name and renamed. So a disk that is
+there is kept, and making a guest's disks twice equals making them once.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nova import concurrency, errors
+from nova.structs.guest import Disk, GuestSpec
+from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, guest_directory, local_files
+
+LOG = logging.getLogger(__name__)
+
+MIB = 1 << 20
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+_MKFS = {
+    "ext4": ["mkfs.ext4", "-q", "-F", "-L"],
+    "ext3": ["mkfs.ext3", "-q", "-F", "-L"],
+    "ext2": ["mkfs.ext2", "-q", "-F", "-L"],
+    "xfs": ["mkfs.xfs", "-q", "-f", "-L"],
+    "vfat": ["mkfs.vfat", "-n"],
+    "ntfs": ["mkfs.ntfs", "-q", "-F", "-f", "-L"],
+}
+
+
+class Storage:
+    """The guests' files below one instances_path."""
+
+    def __init__(
+        self,
+        instances_path: str,
+        options: DiskOptions,
+        host: str,
+        iso_program: str = "genisoimage",
+        ephemeral_format: str = "ext4",
+    ) -> None:
+        self._root = instances_path
+        self._options = options
+        self._host = host
+        self._iso_program = iso_program
+        self._ephemeral_format = ephemeral_format
+
+    def create(self, spec: GuestSpec, undo: contextlib.ExitStack) -> None:
+        """Make what is missing of the guest's disks; undo removes what this call made, and only that.
+
+        Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
+        """
+        directory = guest_directory(self._root, spec.uuid)
+        with self._translated():
+            if not directory.exists():
+                undo.callback(shutil.rmtree, directory, ignore_errors=True)
+                directory.mkdir(parents=True, mode=0o755)
+            for disk, name in local_files(spec):
+                self._make_once(directory / name, undo, lambda path, d=disk: self._fill(d, spec, path))
+            if spec.config_drive is not None:
+                self.write_config_drive(spec.config_drive, directory / CONFIG_DRIVE, undo)
+
+    def has_disks(self, spec: GuestSpec) -> bool:
+        """Whether every disk that holds the user's data is there."""
+        directory = guest_directory(self._root, spec.uuid)
+        return all((directory / name).exists() for disk, name in local_files(spec) if disk.kind != "swap")
+
+    def create_overlay(self, disk: Disk, path: Path, undo: contextlib.ExitStack) -> None:
+        """A disk of its own over a cached image, such as the one a guest is rescued from."""
+        with self._translated():
+            self._make_once(path, undo, lambda part: self._overlay(disk, "", part))
+
+    def resize(self, spec: GuestSpec) -> None:
+        """Grow each disk to its size in spec; one that is larger stays. Makes disks that spec has and the guest had not."""
+        directory = guest_directory(self._root, spec.uuid)
+        with contextlib.ExitStack() as undo:
+            self.create(spec, undo)
+            for disk, name in local_files(spec):
+                image_format, path = file_format(disk, self._options), directory / name
+                if disk.size_mb and read_info(path, image_format)["virtual-size"] < disk.size_mb * MIB:
+                    self._run("qemu-img", "resize", "-q", "-f", image_format, path, f"{disk.size_mb}M")
+            undo.pop_all()
+
+    def write_config_drive(self, files: dict[str, bytes], path: Path, undo: contextlib.ExitStack) -> None:
+        with self._translated():
+            self._make_once(path, undo, lambda part: self._pack(files, part))
+
+    def remove(self, uuid: str) -> None:
+        """Remove all of a guest's files; done when there are none."""
+        directory = guest_directory(self._root, uuid)
+        # Under another name at once, so that what is left of it is never taken for a guest's.
+        grave = directory.with_name(f"{uuid}.deleted")
+        with contextlib.suppress(FileNotFoundError):
+            if grave.exists():
+                concurrency.run_blocking(shutil.rmtree, grave)
+            directory.rename(grave)
+        with contextlib.suppress(FileNotFoundError):
+            concurrency.run_blocking(shutil.rmtree, grave)
+
+    def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
+        """Write a self-contained copy of a disk that nobody writes to."""
+        with self._translated():
+            self._run("qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target)
+
+    def backing_files(self) -> set[str]:
+        """The cached images that guests' disks stand on, for the cache to keep."""
+        found = set()
+        for path in Path(self._root).glob("*/disk*"):
+            with contextlib.suppress(errors.StepFailed, OSError):
+                if path.name != CONFIG_DRIVE and _is_qcow2(path):
+                    found.add(read_info(path, "qcow2").get("full-backing-filename", ""))
+        return found - {""}
+
+    def _make_once(self, path: Path, undo: contextlib.ExitStack, fill: Callable[[Path], None]) -> None:
+        if path.exists():
+            return
+        part = path.with_name(f"{path.name}.part")
+        part.unlink(missing_ok=True)
+        with contextlib.ExitStack() as half_made:
+            half_made.callback(part.unlink, missing_ok=True)
+            fill(part)
+            part.rename(path)
+            half_made.pop_all()
+        undo.callback(path.unlink, missing_ok=True)
+
+    def _fill(self, disk: Disk, spec: GuestSpec, path: Path) -> None:
+        image_id = spec.image.id if spec.image else ""
+        if disk.image_path and file_format(disk, self._options) == "qcow2":
+            self._overlay(disk, image_id, path)
+        elif disk.image_path:
+            self._copy(disk, image_id, path)
+        elif disk.kind == "root" and self._options.is_overlay:
+            self._run("qemu-img", "create", "-q", "-f", "qcow2", path, f"{disk.size_mb}M")
+        else:
+            self._empty(disk, path)
+
+    def _overlay(self, disk: Disk, image_id: str, path: Path) -> None:
+        size = self._size_over(disk, image_id)
+        backing = ["-F", disk.image_format or "raw", "-b", disk.image_path or ""]
+        self._run("qemu-img", "create", "-q", "-f", "qcow2", *backing, path, str(size))
+
+    def _copy(self, disk: Disk, image_id: str, path: Path) -> None:
+        size = self._size_over(disk, image_id)
+        self._run(
+            "qemu-img", "convert", "-q", "-f", disk.image_format or "raw", "-O", "raw", disk.image_path or "", path
+        )
+        self._run("qemu-img", "resize", "-q", "-f", "raw", path, str(size))
+
+    def _size_over(self, disk: Disk, image_id: str) -> int:
+        """The disk's size in bytes. Raises errors.ImageInvalid for an image that does not fit into it."""
+        needed = read_info(Path(disk.image_path or ""), disk.image_format or "raw")["virtual-size"]
+        if disk.size_mb and disk.size_mb * MIB < needed:
+            raise errors.ImageInvalid(
+                image_id=image_id, reason=f"it needs a disk of {needed} bytes and the disk has {disk.size_mb * MIB}"
+            )
+        return disk.size_mb * MIB or needed
+
+    def _empty(self, disk: Disk, path: Path) -> None:
+        with path.open("wb") as file:
+            file.truncate(disk.size_mb * MIB)
+        if disk.kind == "swap":
+            self._run("mkswap", "-q", "-L", "swap", path)
+        elif disk.kind == "ephemeral":
+            name = disk.guest_format or self._ephemeral_format
+            if name not in _MKFS:
+                raise errors.GuestFailed(reason=f"File system {name} cannot be made")
+            self._run(*_MKFS[name], "ephemeral0", path)
+
+    def _pack(self, files: dict[str, bytes], path: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=path.parent) as tree:
+            for name, content in files.items():
+                file = Path(tree) / name.lstrip("/")
+                if ".." in file.parts:
+                    raise errors.GuestFailed(reason=f"{name} is not a path of a config drive")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            if self._options.config_drive_format == "vfat":
+                self._pack_vfat(Path(tree), path)
+            else:
+                dialect = ["-ldots", "-allow-lowercase", "-allow-multidot", "-l", "-quiet", "-J", "-r"]
+                self._run(self._iso_program, *dialect, "-V", "config-2", "-o", path, tree)
+
+    def _pack_vfat(self, tree: Path, path: Path) -> None:
+        with path.open("wb") as file:
+            file.truncate(64 * MIB)
+        self._run("mkfs.vfat", "-n", "config-2", path)
+        self._run("mcopy", "-s", "-Q", "-i", path, *tree.iterdir(), "::/")
+
+    def _run(self, *command: str | Path) -> None:
+        run_program(self._host, *command)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise errors.DiskFull(host=self._host) from error
+            raise errors.GuestFailed(reason=f"The guest's disks cannot be made: {error}") from error
+
+
+def run_program(host: str, *command: str | Path) -> None:
+    """Raises errors.DiskFull, errors.GuestFailed with the program's last words."""
+    words = [str(word) for word in command]
+    try:
+        done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True, errors="replace")
+    except FileNotFoundError as error:
+        raise errors.GuestFailed(reason=f"{words[0]} is not installed on this host") from error
+    if done.returncode:
+        if any(words in done.stderr for words in _NO_ROOM):
+            raise errors.DiskFull(host=host)
+        raise errors.GuestFailed(reason=f"{words[0]} failed: {done.stderr.strip()[-500:]}")
+
+
+def read_info(path: Path, image_format: str) -> dict[str, Any]:
+    """What qemu-img knows of a disk, also while a guest has it open."""
+    words: Sequence[str] = ["qemu-img", "info", "--force-share", "--output=json", "-f", image_format, str(path)]
+    done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True)
+    if done.returncode:
+        raise errors.GuestFailed(reason=f"{path.name} cannot be read: {done.stderr.strip()[-300:]}")
+    return json.loads(done.stdout)
+
+
+def _is_qcow2(path: Path) -> bool:
+    with path.open("rb") as file:
+        return os.read(file.fileno(), 4) == b"QFI\xfb"

@@ -1,0 +1,69 @@
+"""The host's end of guests' network devices: the bridge is there before the guest starts.
+
+libvirt makes the tap device and puts it on the bridge (Linux's or Open vSwitch's) by itself, and it
+goes with the guest. So nothing is to be unplugged; a bridge stays, for it belongs to the network.
+"""
+
+import logging
+import re
+import subprocess
+from collections.abc import Iterable
+
+from nova import concurrency, errors
+from nova.structs.network import Vif
+from nova.virt.libvirt.domain_xml.interface import tap_name
+
+LOG = logging.getLogger(__name__)
+
+_DEVICE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
+
+
+def plug(vifs: Iterable[Vif]) -> None:
+    """Make what each VIF is plugged into. Raises errors.GuestFailed."""
+    for vif in vifs:
+        if vif.vif_type == "bridge":
+            physical = vif.details.get("flat_interface")
+            ensure_bridge(str(vif.details.get("bridge_name", "")), vif.mtu, str(physical) if physical else None)
+
+
+def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
+    """Reach: the bridge exists and is up, and the host's physical device is one of its ports.
+
+    A bridge that is there already, with whatever settings, belongs to somebody who knows better.
+    """
+    if not _DEVICE.match(name):
+        raise errors.GuestFailed(reason=f"The port's network has no usable bridge name: '{name}'")
+    if not _exists(name):
+        try:
+            _ip("link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
+        except errors.GuestFailed:
+            # The network's agent may have been faster.
+            if not _exists(name):
+                raise
+        if mtu:
+            _ip("link", "set", name, "mtu", str(mtu))
+    _ip("link", "set", name, "up")
+    if physical:
+        _ip("link", "set", physical, "master", name)
+        _ip("link", "set", physical, "up")
+
+
+def remove_taps(vifs: Iterable[Vif]) -> None:
+    """Remove what a guest that died badly left plugged; a tap that is in use goes with its guest."""
+    for vif in vifs:
+        if _exists(tap_name(vif)):
+            _ip("link", "del", tap_name(vif))
+
+
+def _exists(device: str) -> bool:
+    return _call("ip", "link", "show", "dev", device).returncode == 0
+
+
+def _ip(*words: str) -> None:
+    done = _call("ip", *words)
+    if done.returncode:
+        raise errors.GuestFailed(reason=f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def _call(*command: str) -> subprocess.CompletedProcess[str]:
+    return concurrency.run_blocking(subprocess.run, list(command), capture_output=True, text=True)
