@@ -74,7 +74,7 @@ class _FromKeystoneHeaders:
 class _NoAuth:
     """Believes a token USER:PROJECT (or USER); the user "admin" is an administrator.
 
-    X-Roles names other roles. For tests alone.
+    X-Roles names other roles, X-Project-Id another project. For tests alone.
     """
 
     def __init__(self, app: Wsgi, unauthorized: Wsgi) -> None:
@@ -90,7 +90,7 @@ class _NoAuth:
         roles = _words(given) if given is not None else ("admin",) if user == "admin" else ("member", "reader")
         environ[CONTEXT] = Context(
             user_id=user,
-            project_id=project or user,
+            project_id=environ.get("HTTP_X_PROJECT_ID") or project or user,
             roles=roles,
             is_admin="admin" in roles,
             system_scope=environ.get("HTTP_OPENSTACK_SYSTEM_SCOPE"),

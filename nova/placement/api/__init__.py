@@ -1,0 +1,1 @@
+"""Placement's HTTP front door: versions, routing, validation, policy, error bodies."""

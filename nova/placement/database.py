@@ -1,0 +1,171 @@
+"""The way to Placement's database: connections in autocommit, transactions begun by name.
+
+A writer is always alone: its transaction starts by locking the clock's row (SQLite: the file), so
+writers never deadlock with each other, and what a writer has read stays true until it commits.
+"""
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+
+from nova.placement.errors import Unavailable
+
+LOG = logging.getLogger(__name__)
+
+# How a transaction that only reads sees one moment of the whole database.
+_BEGIN_READ = {
+    "sqlite": "BEGIN",
+    "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+_BEGIN_WRITE = {"sqlite": "BEGIN IMMEDIATE", "mysql": "START TRANSACTION", "postgresql": "BEGIN"}
+# Deadlock and lock timeout in MySQL's numbers, serialization failure and deadlock in PostgreSQL's.
+_TRANSIENT_MYSQL = frozenset({1205, 1213, 1020})
+_TRANSIENT_POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+# A writer waits this long for its turn before the client is told to come again.
+PATIENCE_S = 30.0
+
+
+class Database:
+    """One database as one application sees it. Holds no connection until the first use."""
+
+    def __init__(self, url: str, pool_size: int = 5, max_overflow: int = 50, recycle_s: int = 3600) -> None:
+        self.engine = _make_engine(url, pool_size, max_overflow, recycle_s)
+        name = self.engine.dialect.name
+        self.dialect = "mysql" if name == "mariadb" else name
+        # An in-memory SQLite database has one connection: whoever uses it uses it alone.
+        self.is_shared_connection = isinstance(self.engine.pool, StaticPool)
+        self._only = threading.RLock()
+        self._writing = threading.Lock()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection in autocommit: each statement stands alone."""
+        guard = self._only if self.is_shared_connection else contextlib.nullcontext()
+        with guard, _unavailable(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self, connection: sa.Connection) -> Iterator[None]:
+        """Statements on connection see one moment of the database."""
+        connection.exec_driver_sql(_BEGIN_READ[self.dialect])
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("ROLLBACK" if self.dialect == "sqlite" else "COMMIT")
+
+    def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+        """Call work in a transaction of its own and commit; again when the database asks for that.
+
+        work must take the clock first. It may run more than once, so it changes nothing else.
+        Raises Unavailable when the database does not answer or its lock cannot be had in time.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        pause_s = 0.005
+        while True:
+            guard = self._only if self.is_shared_connection else contextlib.nullcontext()
+            try:
+                with self._writing, guard, self.engine.connect() as connection:
+                    return self._transact(connection, work)
+            except sa.exc.DBAPIError as error:
+                if not _is_transient(error):
+                    if _is_disconnect(error):
+                        raise Unavailable("The database does not answer.") from error
+                    raise
+                if time.monotonic() > deadline:
+                    raise Unavailable("The database is too busy.") from error
+            # Outside the lock and the transaction, so that whoever is in the way can go on.
+            time.sleep(pause_s * (1 + random.random()))
+            pause_s = min(pause_s * 2, 0.25)
+
+    def _transact(self, connection: sa.Connection, work: Callable[[sa.Connection], Any]) -> Any:
+        connection.exec_driver_sql(_BEGIN_WRITE[self.dialect])
+        try:
+            result = work(connection)
+        except BaseException:
+            with contextlib.suppress(sa.exc.DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            raise
+        try:
+            connection.exec_driver_sql("COMMIT")
+        except sa.exc.DBAPIError as error:
+            with contextlib.suppress(sa.exc.DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            if _is_transient(error):
+                raise
+            raise Unavailable("The database went away while it was asked to commit.") from error
+        return result
+
+
+def _make_engine(url: str, pool_size: int, max_overflow: int, recycle_s: int) -> sa.Engine:
+    parsed = sa.make_url(url)
+    options: dict[str, Any] = {
+        "isolation_level": "AUTOCOMMIT",
+        "pool_recycle": recycle_s,
+        # Nothing is left open when a connection goes back, so nothing has to be rolled back.
+        "pool_reset_on_return": None,
+        "skip_autocommit_rollback": True,
+    }
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        else:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            options |= {"pool_size": pool_size, "max_overflow": max_overflow}
+        engine = sa.create_engine(parsed, **options)
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    return sa.create_engine(parsed, pool_size=pool_size, max_overflow=max_overflow, **options)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    # Short: waiting inside SQLite holds up every green thread; longer waits happen in write().
+    cursor.execute("PRAGMA busy_timeout=50")
+    cursor.close()
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    """A database that cannot be reached is the server's trouble, and temporary."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if _is_disconnect(error):
+            raise Unavailable("The database does not answer.") from error
+        raise
+
+
+def _is_disconnect(error: sa.exc.DBAPIError) -> bool:
+    return bool(error.connection_invalidated) or (
+        isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and not isinstance(error, sa.exc.DataError)
+    )
+
+
+def _is_transient(error: sa.exc.DBAPIError) -> bool:
+    """Whether the same transaction may succeed when tried again, with nothing of it kept."""
+    original = error.orig
+    if "database is locked" in str(original) or "database table is locked" in str(original):
+        return True
+    if getattr(original, "sqlstate", None) in _TRANSIENT_POSTGRESQL:
+        return True
+    arguments = getattr(original, "args", ())
+    if arguments and arguments[0] in _TRANSIENT_MYSQL:
+        return True
+    # A connection that died before COMMIT was sent took its transaction with it.
+    return bool(error.connection_invalidated)

@@ -1,0 +1,160 @@
+"""The one door to Placement's state: read() gives the index as of now, write() a transaction.
+
+A write transaction is alone in the whole cloud (see nova.placement.database), so what it finds in
+the index is what the database holds until it commits: every check there is exact.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from nova.placement import models as m
+from nova.placement.database import Database
+from nova.placement.index import Index
+from nova.placement.structs import Room
+
+T = TypeVar("T")
+
+_PROVIDERS = sa.inspect(m.ResourceProvider).local_table
+_CLOCK = sa.inspect(m.Clock).local_table
+
+_TICK = sa.update(_CLOCK).values(version=_CLOCK.c.version + 1)
+_READ_CLOCK = sa.select(_CLOCK.c.version)
+_TOUCH = (
+    sa.update(_PROVIDERS)
+    .where(_PROVIDERS.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        generation=_PROVIDERS.c.generation + bindparam("bump"),
+        version=bindparam("now"),
+        updated_at=bindparam("when"),
+    )
+)
+_TOUCH_SHAPE = _TOUCH.values(shape_version=bindparam("now"))
+
+
+class Transaction:
+    """One write: the exact index, a connection, and notes of what was changed."""
+
+    def __init__(self, connection: sa.Connection, index: Index, version: int) -> None:
+        self.connection = connection
+        self.index = index
+        self.version = version
+        self.when = int(time.time())
+        # provider id -> by how much its generation moves; kept apart by what else changed.
+        self._used: dict[int, int] = {}
+        self._shaped: dict[int, int] = {}
+        self._usage: dict[tuple[int, int], int] = {}
+        self._is_claim_only = True
+        # Rooms of providers whose inventories this transaction changes before it claims from them.
+        self.pending_rooms: dict[int, dict[int, Room]] = {}
+
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult:
+        return self.connection.execute(statement, parameters)  # type: ignore[return-value]
+
+    def touch(self, provider_id: int, bump: int = 1) -> None:
+        """This provider's inventory, traits, aggregates, name or place changed."""
+        self._shaped[provider_id] = self._shaped.get(provider_id, 0) + bump
+        self._is_claim_only = False
+
+    def touch_usage(self, provider_id: int, bump: int, differences: dict[int, int]) -> None:
+        """What consumers hold of this provider changed, by class."""
+        self._used[provider_id] = self._used.get(provider_id, 0) + bump
+        for class_id, difference in differences.items():
+            key = (provider_id, class_id)
+            self._usage[key] = self._usage.get(key, 0) + difference
+
+    def usage_difference(self, provider_id: int, class_id: int) -> int:
+        """By how much this transaction has changed the usage of a class so far."""
+        return self._usage.get((provider_id, class_id), 0)
+
+    def change_names(self) -> None:
+        """A trait or a resource class came, went or was renamed."""
+        self.execute(sa.update(_CLOCK).values(names_version=self.version))
+        self._is_claim_only = False
+
+    def remove_provider(self, provider_id: int) -> None:
+        """Tell readers that a provider is gone."""
+        self.execute(sa.insert(m.RemovedProvider), {"provider_id": provider_id, "version": self.version})
+        self.execute(sa.update(_CLOCK).values(removed_version=self.version))
+        self._is_claim_only = False
+
+    def other_change(self) -> None:
+        """Something changed that the index must read from the database."""
+        self._is_claim_only = False
+
+    def finish(self) -> None:
+        """Write what was noted; the last statements before the commit."""
+        for provider_id, bump in self._shaped.items():
+            self._write_touch(_TOUCH_SHAPE, [provider_id], bump + self._used.pop(provider_id, 0))
+        by_bump: dict[int, list[int]] = {}
+        for provider_id, bump in self._used.items():
+            by_bump.setdefault(bump, []).append(provider_id)
+        for bump, ids in by_bump.items():
+            self._write_touch(_TOUCH, ids, bump)
+
+    def tell(self, index: Index) -> None:
+        """After the commit: bring the index along without reading the database again."""
+        if not self._is_claim_only or index.version != self.version - 1:
+            return
+        for (provider_id, class_id), difference in self._usage.items():
+            index.add_usage(provider_id, class_id, difference)
+        for provider_id, bump in self._used.items():
+            index.set_generation(provider_id, index.providers[provider_id].generation + bump, self.when)
+        index.version = self.version
+
+    def _write_touch(self, statement: sa.Update, ids: list[int], bump: int) -> None:
+        self.execute(statement, {"ids": ids, "bump": bump, "now": self.version, "when": self.when})
+
+
+class Store:
+    """State of one Placement, over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._index = Index()
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Index]:
+        """The index as of now. It may be used until the block ends, and not changed.
+
+        What was committed by any worker before this call is in it.
+        """
+        with self.database.connect() as connection, self._lock:
+            if not self._index.is_current(connection):
+                with self.database.reading(connection):
+                    self._index.refresh(connection)
+            yield self._index
+
+    @contextlib.contextmanager
+    def query(self) -> Iterator[sa.Connection]:
+        """A connection for what the index does not hold: consumers and their allocations."""
+        with self.database.connect() as connection:
+            yield connection
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Call work in a transaction; all it did is there when this returns, or nothing is.
+
+        work may run again when the database asks for it.
+        """
+
+        def transact(connection: sa.Connection) -> tuple[T, Transaction]:
+            connection.execute(_TICK)
+            version = connection.execute(_READ_CLOCK).scalar_one()
+            with self._lock:
+                if self._index.version != version - 1:
+                    self._index.refresh(connection, upto=version - 1)
+            transaction = Transaction(connection, self._index, version)
+            result = work(transaction)
+            transaction.finish()
+            return result, transaction
+
+        result, transaction = self.database.write(transact)
+        with self._lock:
+            transaction.tell(self._index)
+        return result
