@@ -263,7 +263,7 @@ class Engine:
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
             )
-            self._show(connection, workflow, held, old, document, workflow.steps[held.step + 1].task_state)
+            self._show(connection, workflow, held, old, document, workflow.steps[held.step + 1].shows(document))
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
@@ -301,7 +301,7 @@ class Engine:
                 wake_at=utcnow() + timedelta(seconds=timeout_s),
                 lease_owner=None,
             )
-            self._show(connection, workflow, held, None, document, step.task_state)
+            self._show(connection, workflow, held, None, document, step.shows(document))
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
@@ -426,13 +426,13 @@ class Engine:
         text = msgspec.json.encode(document).decode()
         follow: list[str] = []
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             follow.clear()
             if held.order is not None or step.undo.__name__ != "nothing_to_undo":
                 self._record_success(connection, held, step.undo.__name__, started)
             if is_over and failure.resume_at is None:
                 follow.extend(ending.fail(connection, workflow, held, document, text))
-                return
+                return False
             operations.advance(
                 connection,
                 held,
@@ -444,10 +444,11 @@ class Engine:
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
             )
-            next_state = workflow.steps[held.step if is_over else held.step - 1].task_state
+            next_state = workflow.steps[held.step if is_over else held.step - 1].shows(document)
             self._show(connection, workflow, held, old, document, next_state)
+            return operations.is_cancelled(connection, held.uuid)
 
-        self._db.write(work)
+        is_cancelled = self._db.write(work)
         self._boundary(held.name, step.undo.__name__, "committed")
         for uuid in follow:
             self.wake(uuid)
@@ -459,6 +460,7 @@ class Engine:
             step=held.step if is_over else held.step - 1,
             document=text,
             order=None,
+            is_cancelled=is_cancelled,
             wake_at=None,
         )
 

@@ -54,7 +54,7 @@ class Step:
 
     do: Callable[[Document, Any], Any]
     undo: Callable[[Document, Any], Any] = nothing_to_undo
-    task_state: str | None = None
+    task_state: str | Callable[[Document], str | None] | None = None
     result: Any = None
     absorb: Callable[[Document, Any], Document] = lambda document, _: document
     commit: Callable[[Connection, Document], None] | None = None
@@ -65,6 +65,10 @@ class Step:
     @property
     def name(self) -> str:
         return self.do.__name__
+
+    def shows(self, document: Document) -> str | None:
+        """The server's task_state while this step is next or under way."""
+        return self.task_state(document) if callable(self.task_state) else self.task_state
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Operation:
     name: str
     document: type[msgspec.Struct]
     steps: tuple[Step, ...]
-    from_states: frozenset[VmState]
+    from_states: frozenset[VmState] | Callable[[Document], frozenset[VmState]]
     succeeds_as: Callable[[Document], VmState]
     fails_as: VmState | None = None
     server: Callable[[Document], Mapping[str, Any]] = lambda document: {}
@@ -91,3 +95,7 @@ class Operation:
     overtakes: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
+
+    def may_start_in(self, state: VmState, document: Document) -> bool:
+        states = self.from_states if isinstance(self.from_states, frozenset) else self.from_states(document)
+        return state in states

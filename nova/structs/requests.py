@@ -88,7 +88,7 @@ class ServerUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     hostname: str | msgspec.UnsetType = msgspec.UNSET
-    description: str | None | msgspec.UnsetType = msgspec.UNSET
-    access_ip_v4: str | None | msgspec.UnsetType = msgspec.UNSET
-    access_ip_v6: str | None | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    access_ip_v4: str | msgspec.UnsetType | None = msgspec.UNSET
+    access_ip_v6: str | msgspec.UnsetType | None = msgspec.UNSET
     disk_config: str | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,1 @@
+"""The conductor's side of every call in nova.conductor.interface, one module per noun."""

@@ -1,0 +1,272 @@
+"""Acceptance: the one transaction after which a request cannot be lost.
+
+Everything a request may be refused for is found out here or before; what comes later ends in a
+server's fault.
+"""
+
+import re
+import secrets
+import uuid as uuids
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor import limits
+from nova.conductor.core import Core
+from nova.conductor.operation import Operation
+from nova.conductor.workflows.build import BUILD, Build
+from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
+from nova.db.operations import Lease
+from nova.structs.context import Context
+from nova.structs.flavor import Flavor
+from nova.structs.instance import Instance, KeypairRef, Properties, VmState
+from nova.structs.requests import BuildRequest
+
+_NOT_IN_HOSTNAMES = re.compile(r"[^a-z0-9-]+")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A server with its operation accepted: the operation to run, or the one told to make way."""
+
+    instance: Instance
+    lease: Lease | None = None
+    overtaken: str | None = None
+
+
+def operation(
+    connection: Connection, core: Core, context: Context, server_id: str, workflow: Operation, document: Any
+) -> Accepted:
+    """Accept an operation on a server.
+
+    Raises ServerNotFound, ServerIsLocked, WrongServerState.
+    """
+    instance = instances.get(connection, server_id, for_update=True)
+    if instance.is_deleted:
+        raise errors.ServerNotFound(server_id=server_id)
+    if instance.is_locked and not context.is_admin and not workflow.ignores_lock:
+        raise errors.ServerIsLocked(server_id=server_id)
+    if not workflow.may_start_in(instance.vm_state, document):
+        raise errors.WrongServerState(
+            action=workflow.name, server_id=server_id, attribute="vm_state", state=str(instance.vm_state)
+        )
+    active = operations.active(connection, server_id, for_update=True)
+    if active is not None:
+        return _overtake(connection, core, context, instance, workflow, document, active)
+    task_state = workflow.steps[0].shows(document)
+    instances.change(connection, server_id, task_state=task_state)
+    _log(connection, context, instance, workflow, task_state)
+    lease = core.engine.accept(connection, context, workflow, instance, document, queue=False)
+    if lease is None:
+        raise errors.ServerNotReady(server_id=server_id)
+    return Accepted(msgspec.structs.replace(instance, task_state=task_state), lease)
+
+
+def _overtake(
+    connection: Connection,
+    core: Core,
+    context: Context,
+    instance: Instance,
+    workflow: Operation,
+    document: Any,
+    active: Any,
+) -> Accepted:
+    """Another operation is under way: delete tells it to make way; anything else is refused."""
+    if not workflow.overtakes:
+        raise errors.WrongServerState(
+            action=workflow.name, server_id=instance.uuid, attribute="task_state", state=str(instance.task_state)
+        )
+    if active.name == workflow.name or operations.queued(connection, instance.uuid) is not None:
+        return Accepted(instance)
+    core.engine.accept(connection, context, workflow, instance, document, queue=True)
+    operations.cancel(connection, active.uuid)
+    instances.change(connection, instance.uuid, task_state="deleting")
+    _log(connection, context, instance, workflow, "deleting")
+    return Accepted(msgspec.structs.replace(instance, task_state="deleting"), overtaken=active.uuid)
+
+
+def servers(
+    connection: Connection, core: Core, context: Context, request: BuildRequest
+) -> list[tuple[Instance, Lease]]:
+    """Accept a request for servers: as many as fit the quota, from max_count down to min_count."""
+    project = None if context.is_admin else context.project_id
+    flavor = flavors.get(connection, request.flavor_id, project)
+    _check_fits(request, flavor)
+    keypair = _keypair(connection, context, request)
+    group = _group(connection, core, context, request)
+    count = _take_quota(connection, core, context, request, flavor)
+    reservation = f"r-{secrets.token_hex(4)}"
+    made = []
+    for index in range(count):
+        instance = _record(core, context, request, flavor, keypair, group, reservation, index, count)
+        instances.unique_name(
+            connection, instance.name, core.conf.osapi_compute_unique_server_name_scope, context.project_id
+        )
+        instance = instances.add(connection, instance)
+        if group is not None:
+            server_groups.add_member(connection, group, instance.uuid)
+        document = _document(core, request, instance, group)
+        lease = core.engine.accept(connection, context, BUILD, instance, document, queue=False)
+        assert lease is not None
+        _log(connection, context, instance, BUILD, "scheduling")
+        made.append((instance, lease))
+    return made
+
+
+def _check_fits(request: BuildRequest, flavor: Flavor) -> None:
+    """Raises Invalid when the image does not fit into the flavor."""
+    image = request.image
+    if flavor.is_disabled:
+        raise errors.FlavorNotFound(flavor_id=flavor.id)
+    if image is None:
+        return
+    if image.status != "active":
+        raise errors.Invalid(f"Image {image.id} is not active.")
+    if image.min_ram > flavor.memory_mb:
+        raise errors.Invalid("Flavor's memory is too small for requested image.")
+    if flavor.root_gb and image.min_disk > flavor.root_gb:
+        raise errors.Invalid(
+            f"Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is "
+            f"{flavor.root_gb << 30} bytes, minimum size is {image.min_disk << 30} bytes."
+        )
+    if flavor.root_gb and image.size > flavor.root_gb << 30:
+        raise errors.Invalid(
+            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.root_gb << 30} bytes, "
+            f"image is {image.size} bytes."
+        )
+
+
+def _keypair(connection: Connection, context: Context, request: BuildRequest) -> KeypairRef | None:
+    if request.key_name is None:
+        return None
+    try:
+        found = keypairs.get(connection, context.user_id, request.key_name)
+    except errors.KeypairNotFound as error:
+        raise errors.Invalid("Invalid key_name provided.") from error
+    return KeypairRef(name=found.name, type=found.type, public_key=found.public_key)
+
+
+def _group(connection: Connection, core: Core, context: Context, request: BuildRequest) -> str | None:
+    group = request.scheduler_hints.get("group")
+    if isinstance(group, list):
+        group = group[0] if group else None
+    if not group:
+        return None
+    if server_groups.project_of(connection, str(group)) not in (context.project_id,):
+        raise errors.Invalid(f"Instance group {group} could not be found.")
+    limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
+    if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
+        raise errors.QuotaExceeded("Quota exceeded, too many servers in group")
+    return str(group)
+
+
+def _take_quota(connection: Connection, core: Core, context: Context, request: BuildRequest, flavor: Flavor) -> int:
+    """Count servers into the quota; how many there may be. Raises QuotaExceeded below min_count."""
+    limit = limits.in_force(connection, core.conf, context.project_id)
+    for count in range(request.max_count, request.min_count - 1, -1):
+        amounts = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.memory_mb}
+        try:
+            with connection.begin_nested():
+                quotas.take(connection, context.project_id, amounts, limit)
+        except errors.QuotaExceeded:
+            if count == request.min_count:
+                raise
+        else:
+            return count
+    raise AssertionError("unreachable")
+
+
+def _record(
+    core: Core,
+    context: Context,
+    request: BuildRequest,
+    flavor: Flavor,
+    keypair: KeypairRef | None,
+    group: str | None,
+    reservation: str,
+    index: int,
+    count: int,
+) -> Instance:
+    suffix = f"-{index + 1}" if request.max_count > 1 else ""
+    uuid = str(uuids.uuid4())
+    name = request.name + suffix
+    return Instance(
+        id=0,
+        uuid=uuid,
+        project_id=context.project_id,
+        user_id=context.user_id,
+        name=name,
+        hostname=request.hostname + suffix if request.hostname else hostname(name, uuid),
+        vm_state=VmState.BUILDING,
+        task_state="scheduling",
+        flavor=flavor,
+        created_at=utcnow(),
+        updated_at=utcnow(),
+        availability_zone=request.availability_zone or core.conf.default_schedule_zone,
+        image_id=request.image.id if request.image else None,
+        image=request.image,
+        key_name=request.key_name,
+        reservation_id=reservation,
+        metadata=request.metadata,
+        tags=tuple(dict.fromkeys(request.tags)),
+        block_devices=request.block_devices,
+        user_data=request.user_data,
+        properties=Properties(
+            description=request.description,
+            access_ip_v4=request.access_ip_v4,
+            access_ip_v6=request.access_ip_v6,
+            config_drive=request.config_drive,
+            disk_config=request.disk_config,
+            launch_index=index,
+            root_device_name="/dev/vda",
+            keypair=keypair,
+            trusted_certs=request.trusted_certs,
+            security_groups=request.security_groups,
+            scheduler_hints=request.scheduler_hints,
+            server_group=group,
+            requested_zone=request.availability_zone,
+            requested_host=request.host,
+        ),
+    )
+
+
+def _document(core: Core, request: BuildRequest, instance: Instance, group: str | None) -> Build:
+    wanted = 1 if request.networks is None else len(request.networks)
+    return Build(
+        instance_id=instance.uuid,
+        networks=request.networks,
+        ports=tuple(str(uuids.uuid4()) for _ in range(wanted)),
+        security_groups=request.security_groups,
+        zone=instance.availability_zone,
+        only_host=request.host,
+        only_node=request.node,
+        group=group,
+        hints=request.scheduler_hints,
+        personality=request.personality,
+    )
+
+
+def hostname(name: str, uuid: str) -> str:
+    """A host name made of a display name: letters, digits and hyphens, at most 63 of them.
+
+    Source: RFC 1123, 2.1. A name with nothing usable in it becomes Server-UUID.
+    """
+    folded = _NOT_IN_HOSTNAMES.sub("-", name.lower().replace("_", "-").replace(" ", "-").replace(".", "-"))
+    return folded.strip("-")[:63].rstrip("-") or f"Server-{uuid}"
+
+
+def _log(
+    connection: Connection, context: Context, instance: Instance, workflow: Operation, task_state: str | None
+) -> None:
+    events.append(
+        connection,
+        f"instance.{workflow.name}.start",
+        instance.project_id,
+        {"operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
+        instance.uuid,
+        context.request_id,
+    )

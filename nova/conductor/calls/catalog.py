@@ -1,0 +1,94 @@
+"""Flavors and key pairs."""
+
+from collections.abc import Callable
+
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor import limits
+from nova.conductor.core import Core
+from nova.db import flavors, keypairs
+from nova.structs.context import Context
+from nova.structs.flavor import Flavor
+from nova.structs.keypair import Keypair
+
+
+class CatalogCalls:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._db = core.db
+
+    def flavors(self, context: Context, include_all: bool = False) -> list[Flavor]:
+        project = None if include_all else context.project_id
+        return self._db.read(lambda c: flavors.find(c, project, include_disabled=include_all))
+
+    def flavor(self, context: Context, flavor_id: str) -> Flavor:
+        project = None if context.is_admin else context.project_id
+        return self._db.read(lambda c: flavors.get(c, flavor_id, project))
+
+    def add_flavor(self, context: Context, flavor: Flavor) -> Flavor:
+        def work(connection: Connection) -> Flavor:
+            flavors.add(connection, flavor)
+            if not flavor.is_public and context.project_id:
+                flavors.allow(connection, flavor.id, context.project_id)
+            return flavors.get(connection, flavor.id)
+
+        return self._db.write(work)
+
+    def update_flavor(self, context: Context, flavor_id: str, description: str | None) -> Flavor:
+        return self._change(flavor_id, lambda c, f: flavors.change(c, flavor_id, description=description))
+
+    def delete_flavor(self, context: Context, flavor_id: str) -> None:
+        self._db.write(lambda c: flavors.remove(c, flavor_id))
+
+    def set_extra_specs(self, context: Context, flavor_id: str, specs: dict[str, str]) -> Flavor:
+        return self._change(flavor_id, lambda c, f: flavors.change(c, flavor_id, extra_specs=f.extra_specs | specs))
+
+    def delete_extra_spec(self, context: Context, flavor_id: str, key: str) -> Flavor:
+        def remove(connection: Connection, flavor: Flavor) -> None:
+            if key not in flavor.extra_specs:
+                raise errors.NotFound(f"Flavor {flavor_id} has no extra specs with key {key}.")
+            rest = {name: value for name, value in flavor.extra_specs.items() if name != key}
+            flavors.change(connection, flavor_id, extra_specs=rest)
+
+        return self._change(flavor_id, remove)
+
+    def flavor_projects(self, context: Context, flavor_id: str) -> list[str]:
+        def work(connection: Connection) -> list[str]:
+            flavors.get(connection, flavor_id)
+            return flavors.projects(connection, flavor_id)
+
+        return self._db.read(work)
+
+    def set_flavor_access(self, context: Context, flavor_id: str, project_id: str, is_allowed: bool) -> list[str]:
+        def work(connection: Connection) -> list[str]:
+            flavors.get(connection, flavor_id)
+            (flavors.allow if is_allowed else flavors.forbid)(connection, flavor_id, project_id)
+            return flavors.projects(connection, flavor_id)
+
+        return self._db.write(work)
+
+    def keypairs(self, user_id: str, limit: int | None = None, marker: str | None = None) -> list[Keypair]:
+        return self._db.read(lambda c: keypairs.find(c, user_id, limit, marker))
+
+    def keypair(self, user_id: str, name: str) -> Keypair:
+        return self._db.read(lambda c: keypairs.get(c, user_id, name))
+
+    def add_keypair(self, keypair: Keypair) -> Keypair:
+        def work(connection: Connection) -> Keypair:
+            limit = limits.default(connection, self._core.conf)["key_pairs"]
+            if 0 <= limit <= keypairs.count(connection, keypair.user_id):
+                raise errors.QuotaExceeded("Quota exceeded, too many key pairs.")
+            return keypairs.add(connection, keypair)
+
+        return self._db.write(work)
+
+    def delete_keypair(self, user_id: str, name: str) -> None:
+        self._db.write(lambda c: keypairs.remove(c, user_id, name))
+
+    def _change(self, flavor_id: str, change: Callable[[Connection, Flavor], None]) -> Flavor:
+        def work(connection: Connection) -> Flavor:
+            change(connection, flavors.get(connection, flavor_id))
+            return flavors.get(connection, flavor_id)
+
+        return self._db.write(work)

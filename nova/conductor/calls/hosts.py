@@ -1,0 +1,196 @@
+"""Daemons, nodes and aggregates; what hosts say of themselves, and what the scheduler is told of them."""
+
+import re
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.core import Core
+from nova.db import events, hosts, instances
+from nova.structs.context import Context
+from nova.structs.host import Aggregate, HostReport, HostState, HostView, Node, Service, SignOfLife
+from nova.structs.instance import Instance, PowerState
+
+_ZONE = "availability_zone"
+
+
+class HostCalls:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._db = core.db
+
+    def register_host(self, report: HostReport) -> list[Node]:
+        def work(connection: Connection) -> tuple[int, list[Node]]:
+            before = hosts.view_version(connection)
+            enabled = self._core.conf.enable_new_services
+            hosts.ensure_service(connection, report.host, "nova-compute", report.version, enabled)
+            nodes = [hosts.ensure_node(connection, report.host, node.state) for node in report.nodes]
+            after = hosts.view_version(connection)
+            return (after if after != before else 0), nodes
+
+        self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
+        changed, nodes = self._db.write(work)
+        self._announce(changed)
+        return nodes
+
+    def alive(self, sign: SignOfLife) -> None:
+        self._core.liveness.hear(sign)
+
+    def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[Service]:
+        def work(connection: Connection) -> list[Service]:
+            zones = _zones(hosts.aggregates(connection))
+            return [self._complete(one, zones) for one in hosts.services(connection, host, binary)]
+
+        return self._db.read(work)
+
+    def service(self, context: Context, service_id: str) -> Service:
+        def work(connection: Connection) -> Service:
+            return self._complete(hosts.service(connection, service_id), _zones(hosts.aggregates(connection)))
+
+        return self._db.read(work)
+
+    def update_service(
+        self,
+        context: Context,
+        service_id: str,
+        is_disabled: bool | None = None,
+        disabled_reason: str | None = None,
+        is_forced_down: bool | None = None,
+    ) -> Service:
+        def work(connection: Connection) -> tuple[int, Service]:
+            found = hosts.service(connection, service_id)
+            changes: dict[str, object] = {}
+            if is_disabled is not None:
+                changes |= {"is_disabled": is_disabled, "disabled_reason": disabled_reason if is_disabled else None}
+            if is_forced_down is not None:
+                changes["is_forced_down"] = is_forced_down
+            hosts.change_service(connection, found.uuid, **changes)
+            return hosts.view_version(connection), hosts.service(connection, found.uuid)
+
+        changed, found = self._db.write(work)
+        self.refresh_forced_down()
+        self._announce(changed)
+        return self.service(context, found.uuid)
+
+    def refresh_forced_down(self) -> None:
+        """Learn which hosts an operator declared dead, and let nothing wait for them."""
+        down = {one.host for one in self._db.read(hosts.services) if one.is_forced_down}
+        self._core.liveness.force_down(down)
+        for host in down:
+            self._core.engine.host_lost(host)
+
+    def delete_service(self, context: Context, service_id: str) -> None:
+        def work(connection: Connection) -> tuple[Service, list[Node], int]:
+            found = hosts.service(connection, service_id)
+            nodes = []
+            if found.binary == "nova-compute":
+                if instances.count_on_host(connection, found.host):
+                    raise errors.Conflict(
+                        "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
+                    )
+                nodes = hosts.nodes(connection, found.host)
+            hosts.remove_service(connection, found)
+            return found, nodes, hosts.view_version(connection)
+
+        found, nodes, changed = self._db.write(work)
+        self._core.liveness.forget(found.host, found.binary)
+        for node in nodes:
+            self._core.cloud.placement.delete_provider(node.uuid)
+        self._announce(changed)
+
+    def nodes(self, context: Context, hostname_pattern: str | None = None) -> list[Node]:
+        found = self._db.read(hosts.nodes)
+        if hostname_pattern is None:
+            return found
+        return [node for node in found if re.search(re.escape(hostname_pattern), node.hypervisor_hostname)]
+
+    def node(self, context: Context, node_id: str) -> Node:
+        return self._db.read(lambda c: hosts.node(c, node_id))
+
+    def host_view(self, since: int) -> HostView:
+        def work(connection: Connection) -> HostView:
+            version = hosts.view_version(connection)
+            if since == version:
+                return HostView(version=version, changed=(), all_nodes=hosts.node_uuids(connection))
+            if 0 < since < version:
+                changed = hosts.nodes_of(connection, hosts.changed_hosts(connection, since))
+            else:
+                changed = hosts.nodes(connection)
+            return HostView(
+                version=version,
+                changed=tuple(self._states(connection, changed)),
+                all_nodes=hosts.node_uuids(connection),
+            )
+
+        return self._db.read(work)
+
+    def aggregates(self, context: Context) -> list[Aggregate]:
+        return self._db.read(hosts.aggregates)
+
+    def instances_on(self, host: str) -> list[Instance]:
+        return self._db.read(lambda c: instances.on_host(c, host))
+
+    def report_power_states(self, host: str, states: dict[str, int]) -> None:
+        def work(connection: Connection) -> None:
+            for instance in instances.on_host(connection, host):
+                found = states.get(instance.uuid)
+                # While an operation is under way its end will tell; between operations the guest does.
+                if found is None or instance.task_state is not None or instance.power_state == found:
+                    continue
+                instances.change(connection, instance.uuid, power_state=PowerState(found))
+                events.append(
+                    connection, "instance.power_state", instance.project_id, {"power_state": found}, instance.uuid
+                )
+
+        self._db.write(work)
+
+    def announce(self) -> None:
+        """Tell the schedulers the version of the picture."""
+        self._announce(self._db.read(hosts.view_version))
+
+    def _announce(self, version: int) -> None:
+        if not version:
+            return
+        try:
+            self._core.cloud.scheduler.hosts_changed(version)
+        except errors.Unavailable:
+            pass  # Every scheduler looks by itself, too.
+
+    def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
+        services = {one.host: one for one in hosts.services(connection, binary="nova-compute")}
+        aggregates = hosts.aggregates(connection)
+        zones = _zones(aggregates)
+        states = []
+        for node in nodes:
+            service = services.get(node.host)
+            states.append(
+                HostState(
+                    host=node.host,
+                    node=node.hypervisor_hostname,
+                    provider_uuid=node.uuid,
+                    zone=zones.get(node.host, self._core.conf.default_availability_zone),
+                    is_up=service is not None and service.is_up and not service.is_forced_down,
+                    is_disabled=service is None or service.is_disabled,
+                    disabled_reason=service.disabled_reason if service else None,
+                    state=node.state,
+                    aggregates=tuple(one for one in aggregates if node.host in one.hosts),
+                )
+            )
+        return states
+
+    def _complete(self, service: Service, zones: dict[str, str]) -> Service:
+        conf = self._core.conf
+        is_compute = service.binary == "nova-compute"
+        default = conf.default_availability_zone if is_compute else conf.internal_service_availability_zone
+        return msgspec.structs.replace(
+            service,
+            is_up=self._core.liveness.is_up(service.host, service.binary) and not service.is_forced_down,
+            zone=zones.get(service.host, default) if is_compute else default,
+            last_seen_at=self._core.liveness.last_heard(service.host, service.binary),
+        )
+
+
+def _zones(aggregates: list[Aggregate]) -> dict[str, str]:
+    """The availability zone of each host that an aggregate puts into one."""
+    return {host: one.metadata[_ZONE] for one in aggregates if _ZONE in one.metadata for host in one.hosts}

@@ -1,0 +1,29 @@
+"""Which limits hold for a project: its own, then the class "default", then the configuration."""
+
+from oslo_config import cfg
+from sqlalchemy.engine import Connection
+
+from nova.db import quotas
+from nova.structs.quota import RESOURCES
+
+# The resource of each [quota] option whose name differs from it.
+_OPTION = {"injected_file_path_bytes": "injected_file_path_length"}
+
+
+def configured(conf: cfg.ConfigOpts) -> dict[str, int]:
+    return {name: conf.quota[_OPTION.get(name, name)] for name in RESOURCES}
+
+
+def default(connection: Connection, conf: cfg.ConfigOpts) -> dict[str, int]:
+    """The limits of a project that has none of its own."""
+    return configured(conf) | quotas.limits(connection, quotas.CLASS, "default")
+
+
+def in_force(
+    connection: Connection, conf: cfg.ConfigOpts, project_id: str, user_id: str | None = None
+) -> dict[str, int]:
+    """The limits of a project or, with user_id, of one user in it."""
+    limits = default(connection, conf) | quotas.limits(connection, quotas.PROJECT, project_id)
+    if user_id is not None:
+        limits |= quotas.limits(connection, quotas.PROJECT, project_id, user_id)
+    return limits

@@ -1,0 +1,161 @@
+"""Build a server: from an accepted request to a running guest.
+
+A host that refuses, or falls silent, is left again: the operation unwinds to the claim and takes
+another host, up to [scheduler] max_attempts.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import OnHost, Operation, Step, always
+from nova.db import server_groups
+from nova.structs.flavor import Flavor
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.network import NetworkRequest, Vif
+from nova.structs.schedule import PlacementRequest
+from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """refused: hosts that could not, in order. ports: ids chosen before anything is made."""
+
+    instance_id: str
+    networks: tuple[NetworkRequest, ...] | None = None
+    ports: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    zone: str | None = None
+    only_host: str | None = None
+    only_node: str | None = None
+    group: str | None = None
+    hints: dict[str, object] = {}
+    personality: dict[str, str] = {}
+    refused: tuple[str, ...] = ()
+    host: str | None = None
+    node: str | None = None
+    host_zone: str | None = None
+    vifs: tuple[Vif, ...] = ()
+    power_state: int = 0
+
+
+def claim_host(op: Build, cloud: Cloud) -> Build:
+    """Allocate on the best host that has not refused. Raises NoValidHost."""
+    if len(op.refused) >= cloud.conf.scheduler.max_attempts:
+        raise errors.NoValidHost(reason=f"{len(op.refused)} hosts were tried and could not build the server.")
+    instance = cloud.instance(op.instance_id)
+    decision = cloud.scheduler.select(placement_request(cloud, instance, op))
+    cloud.record_decision(op.instance_id, "create", decision)
+    if decision.host is None:
+        raise errors.NoValidHost(reason=decision.reason or "")
+    return msgspec.structs.replace(op, host=decision.host, node=decision.node, host_zone=decision.zone)
+
+
+def keep_group_rule(connection: Connection, op: Build) -> None:
+    if op.group and op.host:
+        server_groups.check_host(connection, op.group, op.instance_id, op.host)
+
+
+def release_host(op: Build, cloud: Cloud) -> Build:
+    cloud.placement.release(op.instance_id)
+    refused = (*op.refused, op.host) if op.host else op.refused
+    return msgspec.structs.replace(op, host=None, node=None, host_zone=None, refused=refused)
+
+
+def make_ports(op: Build, cloud: Cloud) -> Build:
+    instance = cloud.instance(op.instance_id)
+    vifs = cloud.network.allocate(
+        project_id=instance.project_id,
+        instance_uuid=op.instance_id,
+        host=op.host,
+        zone=op.host_zone,
+        hostname=instance.hostname,
+        requests=op.networks,
+        security_groups=op.security_groups,
+        port_ids=op.ports,
+    )
+    return msgspec.structs.replace(op, vifs=tuple(vifs))
+
+
+def remove_ports(op: Build, cloud: Cloud) -> Build:
+    # An allocate that timed out may have made ports we never heard of: the client asks by device.
+    cloud.network.release(op.instance_id, keep=tuple(r.port_id for r in op.networks or () if r.port_id))
+    return msgspec.structs.replace(op, vifs=())
+
+
+def spawn(op: Build, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    return OnHost(op.host, "spawn", SpawnArguments(instance=instance, personality=op.personality))
+
+
+def keep_power_state(op: Build, result: PowerResult) -> Build:
+    return msgspec.structs.replace(op, power_state=result.power_state)
+
+
+def destroy(op: Build, cloud: Cloud) -> OnHost | Build:
+    if op.host is None:
+        return op
+    # A dead host cleans up by itself when it is back: its server is not there any more.
+    return OnHost(op.host, "destroy", DestroyArguments(instance=cloud.instance(op.instance_id)), skip_if_down=True)
+
+
+def placement_request(cloud: Cloud, instance: Instance, op: Build) -> PlacementRequest:
+    """What the scheduler is to place."""
+    flavor: Flavor = instance.flavor
+    return PlacementRequest(
+        instance_id=instance.uuid,
+        project_id=instance.project_id,
+        user_id=instance.user_id,
+        flavor=flavor,
+        image=instance.image,
+        resources=flavor.resources(boots_from_volume=instance.image_id is None),
+        required_traits=tuple(sorted(flavor.required_traits() | _image_traits(instance))),
+        forbidden_traits=tuple(sorted(flavor.forbidden_traits())),
+        zone=op.zone,
+        exclude=op.refused,
+        only_host=op.only_host,
+        only_node=op.only_node,
+        group=cloud.group_view(op.group, without=instance.uuid) if op.group else None,
+        hints=op.hints,
+        same_hosts=cloud.hosts_of(_servers(op.hints, "same_host")),
+        different_hosts=cloud.hosts_of(_servers(op.hints, "different_host")),
+    )
+
+
+def _servers(hints: dict[str, object], name: str) -> tuple[str, ...]:
+    value = hints.get(name, ())
+    return (value,) if isinstance(value, str) else tuple(str(one) for one in value)  # type: ignore[attr-defined]
+
+
+def _image_traits(instance: Instance) -> frozenset[str]:
+    properties = instance.image.properties if instance.image else {}
+    return frozenset(
+        k.removeprefix("trait:") for k, v in properties.items() if k.startswith("trait:") and v == "required"
+    )
+
+
+def _columns(op: Build) -> dict[str, object]:
+    return {"host": op.host, "node": op.node, "availability_zone": op.host_zone or op.zone, "vifs": op.vifs}
+
+
+def _finish(connection: Connection, op: Build, instance: Instance) -> dict[str, object]:
+    return {"launched_at": utcnow(), "power_state": PowerState(op.power_state)}
+
+
+_ELSEWHERE = (errors.HostRefused, errors.HostUnreachable, errors.StepTimedOut, errors.GuestFailed)
+
+BUILD = Operation(
+    "create",
+    Build,
+    steps=(
+        Step(claim_host, release_host, task_state="scheduling", commit=keep_group_rule, again_on=_ELSEWHERE),
+        Step(make_ports, remove_ports, task_state="networking"),
+        Step(spawn, destroy, task_state="spawning", result=PowerResult, absorb=keep_power_state, timeout_s=1800),
+    ),
+    from_states=frozenset({VmState.BUILDING}),
+    succeeds_as=always(VmState.ACTIVE),
+    fails_as=VmState.ERROR,
+    server=_columns,
+    finish=_finish,
+)

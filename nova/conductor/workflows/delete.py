@@ -1,0 +1,66 @@
+"""Delete a server: whatever is there goes, whatever is not there is done.
+
+No step can be undone, and none needs to be: each takes away one thing that belongs to the server,
+and a delete that failed is asked for again. The record goes last, with the quota it counted for.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import OnHost, Operation, Step, always
+from nova.db import quotas, server_groups
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.steps import DestroyArguments
+
+
+class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance_id: str
+
+
+def destroy_guest(op: Delete, cloud: Cloud) -> OnHost | Delete:
+    instance = cloud.instance(op.instance_id)
+    if instance.host is None:
+        return op
+    # A dead host destroys the guest when it is back and finds no record of it.
+    return OnHost(instance.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
+
+
+def remove_ports(op: Delete, cloud: Cloud) -> Delete:
+    instance = cloud.instance(op.instance_id)
+    cloud.network.release(op.instance_id, keep=tuple(vif.port_id for vif in instance.vifs if vif.is_preexisting))
+    return op
+
+
+def release_allocations(op: Delete, cloud: Cloud) -> Delete:
+    cloud.placement.release(op.instance_id)
+    return op
+
+
+def _finish(connection: Connection, op: Delete, instance: Instance) -> dict[str, object]:
+    quotas.give_back(connection, instance.project_id, server_quota(instance))
+    server_groups.remove_member(connection, instance.uuid)
+    now = utcnow()
+    return {"deleted_at": now, "terminated_at": now, "power_state": PowerState.NOSTATE}
+
+
+def server_quota(instance: Instance) -> dict[str, int]:
+    """What a server counts for in its project's quota."""
+    return {"instances": 1, "cores": instance.flavor.vcpus, "ram": instance.flavor.memory_mb}
+
+
+DELETE = Operation(
+    "delete",
+    Delete,
+    steps=(
+        Step(destroy_guest, task_state="deleting"),
+        Step(remove_ports, task_state="deleting"),
+        Step(release_allocations, task_state="deleting"),
+    ),
+    from_states=frozenset(VmState) - {VmState.DELETED},
+    succeeds_as=always(VmState.DELETED),
+    fails_as=VmState.ERROR,
+    finish=_finish,
+    overtakes=True,
+)

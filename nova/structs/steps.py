@@ -1,0 +1,42 @@
+"""What a host is told with each verb, and what it gives back. One struct per verb."""
+
+import msgspec
+
+from nova.structs.guest import RebootKind
+from nova.structs.instance import Instance
+
+
+class GuestArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guest as its record is now: all that most verbs need."""
+
+    instance: Instance
+
+
+class SpawnArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """personality: files by path, base64, for the config drive."""
+
+    instance: Instance
+    personality: dict[str, str] = {}
+
+
+class DestroyArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    keep_disks: bool = False
+
+
+class StopArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """grace_s: how long the guest has to shut down by itself; None is the host's shutdown_timeout."""
+
+    instance: Instance
+    grace_s: float | None = None
+
+
+class RebootArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    kind: RebootKind
+
+
+class PowerResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The guest's power state after the verb."""
+
+    power_state: int
