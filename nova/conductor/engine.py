@@ -42,7 +42,7 @@ class StepDefect(errors.StepFailed):
     text = "Step '{step}' failed for an internal reason; the log of nova-conductor has it."
 
 
-def _no_boundary(operation: str, step: str, moment: str) -> None:
+def no_boundary(operation: str, step: str, moment: str) -> None:
     """Called between the commits; the tests kill a conductor here."""
 
 
@@ -57,7 +57,7 @@ class Engine:
         compute: Callable[[str], ComputeCalls],
         liveness: Liveness,
         conf: cfg.ConfigOpts,
-        boundary: Callable[[str, str, str], None] = _no_boundary,
+        boundary: Callable[[str, str, str], None] = no_boundary,
     ) -> None:
         self._db = db
         self._cloud = cloud
@@ -152,7 +152,7 @@ class Engine:
 
     def host_lost(self, host: str) -> None:
         """Nobody hears from a host any more: what waits for it shall not wait for its deadline."""
-        for order in self._db.read(lambda c: operations.waiting_on(c, host)):
+        for order in self._db.read(lambda c: operations.waiting_on(c, [host])):
             lost = errors.HostUnreachable(host=host)
             self.answered(
                 StepAnswer(

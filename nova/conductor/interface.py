@@ -8,6 +8,7 @@ errors are those of nova.errors.
 from typing import Any
 
 from nova.messaging.rpc import cast, fanout
+from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
 from nova.structs.host import Aggregate, HostReport, HostView, Node, Service, SignOfLife
@@ -180,8 +181,8 @@ class EngineCalls:
     def step_answered(self, answer: StepAnswer) -> None:
         """A host has done, or could not do, what was ordered."""
 
-    def unfinished_steps(self, host: str) -> list[StepOrder]:
-        """What this host was ordered to do and has not answered."""
+    def unfinished_steps(self, hosts: list[str]) -> list[StepOrder]:
+        """What these hosts were ordered to do and have not answered."""
 
 
 class NetworkingCalls:
@@ -218,7 +219,33 @@ class NetworkingCalls:
         """Set limits by noun; None removes them all."""
 
 
-class ConductorCalls(ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, NetworkingCalls):
+class ConsoleCalls:
+    """Consoles of servers, and what is kept of the tokens that open them."""
+
+    def console(self, context: Context, server_id: str, protocol: str, type: str) -> RemoteConsole:
+        """A page on which a user sees the guest, for [consoleauth] token_ttl seconds.
+
+        Raises ServerNotFound, ServerNotReady, WrongServerState, ConsoleTypeInvalid,
+        ConsoleTypeUnavailable, HostUnreachable.
+        """
+
+    def console_token(self, context: Context, token: str) -> ConsoleAccess:
+        """Raises ConsoleTokenNotFound for one that is unknown or expired."""
+
+    def add_console_access(self, token_hash: str, access: ConsoleAccess) -> None:
+        """Keep what a token opens, under the token's hash."""
+
+    def console_access(self, token_hash: str) -> ConsoleAccess | None:
+        """None when unknown or expired, or when the server is gone."""
+
+    def delete_console_access(self, instance_id: str) -> None:
+        """Forget all tokens of a server."""
+
+    def purge_console_access(self) -> int:
+        """Forget expired tokens; how many there were."""
+
+
+class ConductorCalls(ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, NetworkingCalls, ConsoleCalls):
     """Everything the conductor answers."""
 
     def ping(self) -> str:

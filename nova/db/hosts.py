@@ -62,8 +62,11 @@ def service(connection: Connection, service_id: str) -> Service:
     return _service(row)
 
 
-def ensure_service(connection: Connection, host: str, binary: str, version: int, is_enabled: bool = True) -> Service:
-    """The record of a daemon, made on its first sign of life."""
+def ensure_service(
+    connection: Connection, host: str, binary: str, version: int, is_enabled: bool = True, listener: str = ""
+) -> Service:
+    """The record of a daemon, made on its first sign of life. listener: the queue that is read for host."""
+    listener = listener or host
     query = select(_services).where(_services.c.host == host, _services.c.binary == binary)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -72,6 +75,7 @@ def ensure_service(connection: Connection, host: str, binary: str, version: int,
             "host": host,
             "binary": binary,
             "version": version,
+            "listener": listener,
             "is_up": True,
             "is_disabled": not is_enabled,
             "is_forced_down": False,
@@ -84,10 +88,16 @@ def ensure_service(connection: Connection, host: str, binary: str, version: int,
         except IntegrityError:
             pass  # Another conductor heard of it first.
         row = connection.execute(query).one()
-    elif row.version != version or not row.is_up:
-        change_service(connection, row.uuid, version=version, is_up=True)
+    elif row.version != version or row.listener != listener or not row.is_up:
+        change_service(connection, row.uuid, version=version, listener=listener, is_up=True)
         row = connection.execute(query).one()
     return _service(row)
+
+
+def listeners(connection: Connection) -> dict[str, str]:
+    """For each host of a nova-compute, the queue that is read for it."""
+    query = select(_services.c.host, _services.c.listener).where(_services.c.binary == "nova-compute")
+    return {row.host: row.listener for row in connection.execute(query)}
 
 
 def change_service(connection: Connection, uuid: str, **changes: Any) -> None:

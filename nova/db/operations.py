@@ -211,10 +211,12 @@ def failures(connection: Connection, operation_uuid: str, name: str) -> int:
     )  # type: ignore[return-value]
 
 
-def waiting_on(connection: Connection, host: str) -> list[StepOrder]:
-    """The orders a host has not answered."""
-    query = select(_table.c.order).where(_table.c.waiting_host == host, _table.c.order.is_not(None))
-    return [_decode_order(text) for text in connection.scalars(query.order_by(_table.c.id))]
+def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:
+    """The orders some hosts have not answered."""
+    waiting = _table.c.waiting_host.in_(hosts) if len(hosts) <= 500 else _table.c.waiting_host.is_not(None)
+    query = select(_table.c.order).where(waiting, _table.c.order.is_not(None)).order_by(_table.c.id)
+    names = frozenset(hosts)
+    return [order for text in connection.scalars(query) if (order := _decode_order(text)).host in names]
 
 
 def begin_event(connection: Connection, operation_uuid: str, name: str, host: str | None = None) -> int:

@@ -47,6 +47,8 @@ class HostReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     host: str
     nodes: tuple[NodeReport, ...]
+    # The daemon's own name, when it stands for several hosts.
+    listener: str = ""
     version: int = 1
 
 
@@ -81,6 +83,14 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     disabled_reason: str | None = None
     state: NodeState
     aggregates: tuple[Aggregate, ...] = ()
+
+
+class HostLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a host is busy with: its servers, and those of them being built, rebuilt, resized, migrated,
+    snapshotted, rescued or unshelved."""
+
+    instances: int = 0
+    io_ops: int = 0
 
 
 class HostView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,7 +6,9 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.conductor import announce
 from nova.conductor.core import Core
+from nova.conductor.reconcilers import liveness
 from nova.db import events, hosts, instances
 from nova.structs.context import Context
 from nova.structs.host import Aggregate, HostReport, HostState, HostView, Node, Service, SignOfLife
@@ -21,17 +23,17 @@ class HostCalls:
         self._db = core.db
 
     def register_host(self, report: HostReport) -> list[Node]:
-        def work(connection: Connection) -> tuple[int, list[Node]]:
+        def work(connection: Connection) -> tuple[bool, list[Node]]:
             before = hosts.view_version(connection)
             enabled = self._core.conf.enable_new_services
-            hosts.ensure_service(connection, report.host, "nova-compute", report.version, enabled)
+            hosts.ensure_service(connection, report.host, "nova-compute", report.version, enabled, report.listener)
             nodes = [hosts.ensure_node(connection, report.host, node.state) for node in report.nodes]
-            after = hosts.view_version(connection)
-            return (after if after != before else 0), nodes
+            return hosts.view_version(connection) != before, nodes
 
         self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
-        changed, nodes = self._db.write(work)
-        self._announce(changed)
+        is_changed, nodes = self._db.write(work)
+        if is_changed:
+            announce.hosts_changed(self._core.cloud)
         return nodes
 
     def alive(self, sign: SignOfLife) -> None:
@@ -58,7 +60,7 @@ class HostCalls:
         disabled_reason: str | None = None,
         is_forced_down: bool | None = None,
     ) -> Service:
-        def work(connection: Connection) -> tuple[int, Service]:
+        def work(connection: Connection) -> Service:
             found = hosts.service(connection, service_id)
             changes: dict[str, object] = {}
             if is_disabled is not None:
@@ -66,22 +68,15 @@ class HostCalls:
             if is_forced_down is not None:
                 changes["is_forced_down"] = is_forced_down
             hosts.change_service(connection, found.uuid, **changes)
-            return hosts.view_version(connection), hosts.service(connection, found.uuid)
+            return found
 
-        changed, found = self._db.write(work)
-        self.refresh_forced_down()
-        self._announce(changed)
+        found = self._db.write(work)
+        liveness.reconcile(self._core)
+        announce.hosts_changed(self._core.cloud)
         return self.service(context, found.uuid)
 
-    def refresh_forced_down(self) -> None:
-        """Learn which hosts an operator declared dead, and let nothing wait for them."""
-        down = {one.host for one in self._db.read(hosts.services) if one.is_forced_down}
-        self._core.liveness.force_down(down)
-        for host in down:
-            self._core.engine.host_lost(host)
-
     def delete_service(self, context: Context, service_id: str) -> None:
-        def work(connection: Connection) -> tuple[Service, list[Node], int]:
+        def work(connection: Connection) -> tuple[Service, list[Node]]:
             found = hosts.service(connection, service_id)
             nodes = []
             if found.binary == "nova-compute":
@@ -91,13 +86,13 @@ class HostCalls:
                     )
                 nodes = hosts.nodes(connection, found.host)
             hosts.remove_service(connection, found)
-            return found, nodes, hosts.view_version(connection)
+            return found, nodes
 
-        found, nodes, changed = self._db.write(work)
+        found, nodes = self._db.write(work)
         self._core.liveness.forget(found.host, found.binary)
         for node in nodes:
             self._core.cloud.placement.delete_provider(node.uuid)
-        self._announce(changed)
+        announce.hosts_changed(self._core.cloud)
 
     def nodes(self, context: Context, hostname_pattern: str | None = None) -> list[Node]:
         found = self._db.read(hosts.nodes)
@@ -144,18 +139,6 @@ class HostCalls:
                 )
 
         self._db.write(work)
-
-    def announce(self) -> None:
-        """Tell the schedulers the version of the picture."""
-        self._announce(self._db.read(hosts.view_version))
-
-    def _announce(self, version: int) -> None:
-        if not version:
-            return
-        try:
-            self._core.cloud.scheduler.hosts_changed(version)
-        except errors.Unavailable:
-            pass  # Every scheduler looks by itself, too.
 
     def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
         services = {one.host: one for one in hosts.services(connection, binary="nova-compute")}

@@ -12,8 +12,8 @@ class EngineCalls:
     def step_answered(self, answer: StepAnswer) -> None:
         self._core.engine.answered(answer)
 
-    def unfinished_steps(self, host: str) -> list[StepOrder]:
-        return self._core.db.read(lambda c: operations.waiting_on(c, host))
+    def unfinished_steps(self, hosts: list[str]) -> list[StepOrder]:
+        return self._core.db.read(lambda c: operations.waiting_on(c, hosts))
 
     def ping(self) -> str:
         return self._core.name

@@ -16,6 +16,7 @@ class Service(Base):
     host: Mapped[Name]
     binary: Mapped[Word]
     version: Mapped[int]
+    listener: Mapped[Name]
     is_up: Mapped[bool]
     is_disabled: Mapped[bool]
     disabled_reason: Mapped[Name | None]

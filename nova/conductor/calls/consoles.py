@@ -1,0 +1,119 @@
+"""Calls about consoles: what the API shows of one, and what nova-consoleauth has kept."""
+
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from oslo_config import cfg
+
+from nova import errors
+from nova.clock import utcnow
+from nova.compute.interface import ComputeCalls
+from nova.console.interface import ConsoleAuthCalls
+from nova.db import console_tokens, instances
+from nova.db.database import Database
+from nova.structs.console import ConsoleAccess, RemoteConsole
+from nova.structs.context import Context
+from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.structs.instance import Instance, PowerState
+
+# protocol and type of the Compute API; None is a console of hypervisors this release has no driver for.
+# Source: Compute API reference, "Create Console".
+_KINDS = {
+    ("vnc", "novnc"): ConsoleKind.NOVNC,
+    ("vnc", "xvpvnc"): None,
+    ("spice", "spice-html5"): ConsoleKind.SPICE_HTML5,
+    ("spice", "spice-direct"): None,
+    ("serial", "serial"): ConsoleKind.SERIAL,
+    ("rdp", "rdp-html5"): None,
+    ("mks", "webmks"): None,
+}
+# While these run, the guest is about to be somewhere else or nowhere.
+_LEAVING = ("deleting", "migrating")
+
+
+class ConsoleCalls:
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        database: Database,
+        compute: Callable[[str], ComputeCalls],
+        consoleauth: ConsoleAuthCalls,
+    ) -> None:
+        self._conf = conf
+        self._database = database
+        self._compute = compute
+        self._consoleauth = consoleauth
+
+    def console(self, context: Context, server_id: str, protocol: str, type: str) -> RemoteConsole:
+        kind = _kind(protocol, type)
+        instance = self._database.read(lambda c: instances.get(c, server_id))
+        address = self._address(instance, kind)
+        token = self._consoleauth.authorize(server_id, kind, address)
+        return RemoteConsole(protocol=protocol, type=type, url=_url(self._conf, kind, token))
+
+    def console_token(self, context: Context, token: str) -> ConsoleAccess:
+        access = self._consoleauth.check(token)
+        if access is None:
+            raise errors.ConsoleTokenNotFound()
+        return access
+
+    def add_console_access(self, token_hash: str, access: ConsoleAccess) -> None:
+        self._database.write(lambda c: console_tokens.add(c, token_hash, access))
+
+    def console_access(self, token_hash: str) -> ConsoleAccess | None:
+        access = self._database.read(lambda c: console_tokens.get(c, token_hash, utcnow()))
+        if access is None or self._is_gone(access.instance_id):
+            return None
+        return access
+
+    def delete_console_access(self, instance_id: str) -> None:
+        self._database.write(lambda c: console_tokens.remove_of(c, instance_id))
+
+    def purge_console_access(self) -> int:
+        return self._database.write(lambda c: console_tokens.purge(c, utcnow()))
+
+    def _address(self, instance: Instance, kind: ConsoleKind) -> ConsoleAddress:
+        if instance.is_deleted:
+            raise errors.ServerNotFound(server_id=instance.uuid)
+        if instance.host is None:
+            raise errors.ServerNotReady(server_id=instance.uuid)
+        if instance.task_state in _LEAVING:
+            raise errors.WrongServerState(
+                action="get_console", server_id=instance.uuid, attribute="task_state", state=instance.task_state
+            )
+        try:
+            return self._compute(instance.host).console_address(instance.uuid, kind)
+        except errors.GuestNotFound as error:
+            raise errors.ServerNotReady(server_id=instance.uuid) from error
+        except errors.NotImplementedHere as error:
+            # A guest that does not run has no console of any kind, which is another matter.
+            if instance.power_state != PowerState.RUNNING:
+                raise errors.ServerNotReady(server_id=instance.uuid) from error
+            raise errors.ConsoleTypeUnavailable(console_type=kind.value) from error
+
+    def _is_gone(self, instance_id: str) -> bool:
+        try:
+            return self._database.read(lambda c: instances.get(c, instance_id)).is_deleted
+        except errors.ServerNotFound:
+            return True
+
+
+def _kind(protocol: str, type: str) -> ConsoleKind:
+    try:
+        kind = _KINDS[(protocol, type)]
+    except KeyError:
+        raise errors.ConsoleTypeInvalid(console_type=type) from None
+    if kind is None:
+        raise errors.ConsoleTypeUnavailable(console_type=type)
+    return kind
+
+
+def _url(conf: cfg.ConfigOpts, kind: ConsoleKind, token: str) -> str:
+    """The page to open. noVNC takes the path of its websocket from the page's query, so its token is in there."""
+    base, addition = {
+        ConsoleKind.NOVNC: (conf.vnc.novncproxy_base_url, "path=" + quote(f"?token={token}", safe="")),
+        ConsoleKind.SPICE_HTML5: (conf.spice.html5proxy_base_url, f"token={token}"),
+        ConsoleKind.SERIAL: (conf.serial_console.base_url, f"token={token}"),
+    }[kind]
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, addition)))))

@@ -1,0 +1,29 @@
+"""Periodic repairs: what must become true in the end, whatever was lost on the way.
+
+Each reconciler takes no input, may run on every conductor at once, and does nothing when nothing is wrong.
+"""
+
+from nova import concurrency
+from nova.conductor.core import Core
+from nova.conductor.reconcilers import allocations, liveness, purge
+
+
+class Reconcilers:
+    """The reconcilers of one conductor, each on its own clock."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._running: list[concurrency.Periodic] = []
+
+    def start(self) -> None:
+        conf = self._core.conf
+        plan = (
+            (min(5.0, conf.service_down_time / 4), lambda: liveness.reconcile(self._core), "liveness"),
+            (300.0, lambda: allocations.reconcile(self._core), "repair of allocations"),
+            (3600.0, lambda: purge.reconcile(self._core), "purge"),
+        )
+        self._running = [concurrency.Periodic(interval, function, name) for interval, function, name in plan]
+
+    def stop(self) -> None:
+        for one in self._running:
+            one.stop()

@@ -1,0 +1,24 @@
+"""Writes down which daemons fell silent or speak again, and lets nothing wait for a silent host."""
+
+from nova.conductor import announce
+from nova.conductor.core import Core
+from nova.db import hosts
+
+
+def reconcile(core: Core) -> None:
+    down = set()
+    changed = False
+    for service in core.db.read(hosts.services):
+        is_up = core.liveness.is_up(service.host, service.binary)
+        if is_up != service.is_up:
+            core.db.write(lambda c, s=service, up=is_up: hosts.change_service(c, s.uuid, is_up=up))
+            changed = True
+        if service.binary == "nova-compute" and service.is_forced_down:
+            down.add(service.host)
+        elif service.binary == "nova-compute" and not is_up:
+            core.engine.host_lost(service.host)
+    core.liveness.force_down(down)
+    for host in down:
+        core.engine.host_lost(host)
+    if changed:
+        announce.hosts_changed(core.cloud)

@@ -1,0 +1,28 @@
+"""Removes the records of servers deleted long ago."""
+
+from datetime import timedelta
+
+from sqlalchemy.engine import Connection
+
+from nova.clock import utcnow
+from nova.conductor.core import Core
+from nova.db import instances, operations
+
+_BATCH = 100
+
+
+def reconcile(core: Core) -> None:
+    """Purge in small transactions, so that nobody waits for it."""
+    days = core.conf.conductor.purge_after_days
+    if not days:
+        return
+    before = utcnow() - timedelta(days=days)
+
+    def work(connection: Connection) -> int:
+        uuids = instances.purge(connection, before, _BATCH)
+        if uuids:
+            operations.purge(connection, uuids)
+        return len(uuids)
+
+    while core.db.write(work) == _BATCH:
+        pass

@@ -1,0 +1,53 @@
+"""Queries on console tokens, which are known by their hash alone."""
+
+import datetime
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
+
+from nova.db.models.servers import ConsoleToken as Table
+from nova.structs.console import ConsoleAccess
+from nova.structs.guest import ConsoleAddress, ConsoleKind
+
+_table = Table.__table__
+
+
+def add(connection: Connection, token_hash: str, access: ConsoleAccess) -> None:
+    address = access.address
+    connection.execute(
+        insert(_table).values(
+            token_hash=token_hash,
+            instance_uuid=access.instance_id,
+            kind=access.kind.value,
+            host=address.host,
+            port=address.port,
+            tls_port=address.tls_port,
+            path=address.path,
+            expires_at=access.expires_at,
+        )
+    )
+
+
+def get(connection: Connection, token_hash: str, now: datetime.datetime) -> ConsoleAccess | None:
+    """What a token opens; None for one that is unknown or expired."""
+    row = connection.execute(
+        select(*_table.c).where(_table.c.token_hash == token_hash, _table.c.expires_at > now)
+    ).one_or_none()
+    if row is None:
+        return None
+    return ConsoleAccess(
+        instance_id=row.instance_uuid,
+        kind=ConsoleKind(row.kind),
+        address=ConsoleAddress(host=row.host, port=row.port, tls_port=row.tls_port, path=row.path),
+        expires_at=row.expires_at,
+    )
+
+
+def remove_of(connection: Connection, instance_uuid: str) -> int:
+    """Forget the tokens of one server; how many there were."""
+    return connection.execute(delete(_table).where(_table.c.instance_uuid == instance_uuid)).rowcount
+
+
+def purge(connection: Connection, now: datetime.datetime) -> int:
+    """Forget the expired tokens; how many there were."""
+    return connection.execute(delete(_table).where(_table.c.expires_at <= now)).rowcount

@@ -1,0 +1,40 @@
+"""The way to other services: a keystoneauth adapter per group of the configuration."""
+
+import requests
+from keystoneauth1 import adapter as keystone_adapter
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+_SERVICE_TYPES = {
+    "cinder": "block-storage",
+    "glance": "image",
+    "keystone": "identity",
+    "neutron": "network",
+    "placement": "placement",
+}
+
+
+def adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None = None) -> keystone_adapter.Adapter:
+    """An adapter that logs in as [group] says and finds the service in the catalog, or at endpoint_override.
+
+    transport replaces the HTTP below it. Connections are kept open and shared by threads.
+    """
+    auth = loading.load_auth_from_conf_options(conf, group)
+    options = {"session": transport or _transport()}
+    session = loading.load_session_from_conf_options(conf, group, auth=auth, **options)
+    return loading.load_adapter_from_conf_options(
+        conf,
+        group,
+        session=session,
+        auth=auth,
+        service_type=conf[group].service_type or _SERVICE_TYPES[group],
+        user_agent="nova",
+        **({"connect_retries": 2} if conf[group].connect_retries is None else {}),
+    )
+
+
+def _transport() -> requests.Session:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=10, pool_maxsize=100))
+    return session
