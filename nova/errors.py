@@ -42,6 +42,14 @@ class Invalid(DomainError):
     text = "Bad request."
 
 
+class ConsoleTypeInvalid(Invalid):
+    text = "Invalid console type {console_type}"
+
+
+class ConsoleTypeUnavailable(Invalid):
+    text = "Unavailable console type {console_type}."
+
+
 class Unauthorized(DomainError):
     status = 401
     text = "Authentication required."
@@ -107,6 +115,10 @@ class NetworkNotFound(NotFound):
 
 class PortNotFound(NotFound):
     text = "Port id {port_id} could not be found."
+
+
+class ConsoleTokenNotFound(NotFound):
+    text = "Token not found"
 
 
 class NotAcceptable(DomainError):

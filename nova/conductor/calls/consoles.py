@@ -11,6 +11,7 @@ from nova.compute.interface import ComputeCalls
 from nova.console.interface import ConsoleAuthCalls
 from nova.db import console_tokens, instances
 from nova.db.database import Database
+from nova.messaging.rpc import BusFailure
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.guest import ConsoleAddress, ConsoleKind
@@ -48,7 +49,10 @@ class ConsoleCalls:
         kind = _kind(protocol, type)
         instance = self._database.read(lambda c: instances.get(c, server_id))
         address = self._address(instance, kind)
-        token = self._consoleauth.authorize(server_id, kind, address)
+        try:
+            token = self._consoleauth.authorize(server_id, kind, address)
+        except BusFailure as error:
+            raise errors.Unavailable(service="nova-consoleauth", reason=error.message) from error
         return RemoteConsole(protocol=protocol, type=type, url=_url(self._conf, kind, token))
 
     def console_token(self, context: Context, token: str) -> ConsoleAccess:
@@ -83,6 +87,8 @@ class ConsoleCalls:
             )
         try:
             return self._compute(instance.host).console_address(instance.uuid, kind)
+        except BusFailure as error:
+            raise errors.HostUnreachable(host=instance.host) from error
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=instance.uuid) from error
         except errors.NotImplementedHere as error:

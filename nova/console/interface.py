@@ -1,0 +1,32 @@
+"""What nova-consoleauth answers: who may see which console, for how long."""
+
+from typing import cast
+
+import oslo_messaging
+
+from nova.messaging import rpc
+from nova.structs.console import ConsoleAccess
+from nova.structs.guest import ConsoleAddress, ConsoleKind
+
+TOPIC = "consoleauth"
+
+
+class ConsoleAuthCalls:
+    """Tokens. A token opens its console as often as wanted until it expires or is revoked."""
+
+    def authorize(self, instance_id: str, kind: ConsoleKind, address: ConsoleAddress) -> str:
+        """A new token for a console; nobody keeps the token itself."""
+
+    def check(self, token: str) -> ConsoleAccess | None:
+        """What the token opens; None when it is unknown, expired or revoked, or its server is gone."""
+
+    def revoke(self, instance_id: str) -> None:
+        """Forget all tokens of a server that goes away or moves."""
+
+    def ping(self) -> str:
+        """The daemon's host; proof that a message came through its queue."""
+
+
+def over_bus(bus: oslo_messaging.Transport, timeout_s: float | None = None) -> ConsoleAuthCalls:
+    """The nova-consoleauth daemons that listen on the bus."""
+    return cast(ConsoleAuthCalls, rpc.client(bus, TOPIC, ConsoleAuthCalls, timeout_s=timeout_s))
