@@ -245,7 +245,20 @@ class ConsoleCalls:
         """Forget expired tokens; how many there were."""
 
 
-class ConductorCalls(ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, NetworkingCalls, ConsoleCalls):
+class GuestCalls:
+    """What guests themselves tell, through the metadata API."""
+
+    def keep_password(self, server_id: str, encrypted: str) -> None:
+        """Keep the administrator's password a guest chose, encrypted with the user's public key.
+
+        It stands in system_metadata["password"]. Raises ServerNotFound, Conflict when there is one
+        already, Invalid when it is too long.
+        """
+
+
+class ConductorCalls(
+    ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, NetworkingCalls, ConsoleCalls, GuestCalls
+):
     """Everything the conductor answers."""
 
     def ping(self) -> str:

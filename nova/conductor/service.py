@@ -10,6 +10,8 @@ from oslo_config import cfg
 from nova import identity
 from nova.compute import interface as compute_interface
 from nova.conductor.calls.catalog import CatalogCalls
+from nova.conductor.calls.consoles import ConsoleCalls
+from nova.conductor.calls.guests import GuestCalls
 from nova.conductor.calls.hosts import HostCalls
 from nova.conductor.calls.networks import NetworkingCalls
 from nova.conductor.calls.quotas import QuotaCalls
@@ -23,6 +25,7 @@ from nova.conductor.interface import ConductorCalls
 from nova.conductor.liveness import Liveness
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import WORKFLOWS
+from nova.console import interface as console_interface
 from nova.db import hosts
 from nova.db.database import Database
 from nova.image.client import Images
@@ -32,7 +35,7 @@ from nova.placement_client import PlacementClient
 from nova.scheduler import interface as scheduler_interface
 
 # Every call of ConductorCalls is answered by the method of that name in one of these.
-CALLS = (ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls)
+CALLS = (ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, GuestCalls)
 
 
 class Conductor:
@@ -59,6 +62,7 @@ class Conductor:
         self.engine = Engine(self.db, cloud, WORKFLOWS, self._computes.of, liveness, conf, boundary)
         self.core = Core(conf, self.db, cloud, self.engine, liveness, self._computes.of, conf.host)
         parts = [cls(self.core) for cls in CALLS] + [NetworkingCalls(self.db)]
+        parts.append(ConsoleCalls(conf, self.db, self._computes.of, console_interface.over_bus(bus)))
         self.calls = _answering(parts)
         self._server = rpc.Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
         self._reconcilers = Reconcilers(self.core)
