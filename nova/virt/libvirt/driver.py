@@ -37,7 +37,7 @@ class LibvirtDriver:
 
     needs_images = True
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, host: str = "") -> None:
         self._conf = conf
         self._connection = Connection(conf.libvirt.connection_uri or "qemu:///system")
         self._options = files.DiskOptions(

@@ -11,6 +11,8 @@ from nova.virt.libvirt.domain_xml.facts import Drive, Host, has_pcie, image_prop
 CONFIG_DRIVE = "disk.config"
 RESCUE_DISK = "disk.rescue"
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
+# The config drive's place: the last one that needs no second controller, out of the way of what is plugged in later.
+_CONFIG_DRIVE_TARGET = {"virtio": "vdz", "scsi": "sdf", "sata": "sdf", "usb": "sdf", "ide": "hdd"}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -134,8 +136,7 @@ def _config_drive(spec: GuestSpec, path: Path, host: Host, options: DiskOptions,
     is_cd = options.config_drive_format == "iso9660"
     bus = cdrom_bus(spec, host) if is_cd else image_property(spec, "hw_disk_bus") or "virtio"
     return Drive(
-        # The last name of its bus: disks plugged in later take the next one after the guest's own.
-        target=target_name(f"{_PREFIX.get(bus, 'vd')}{'d' if bus == 'ide' else 'z'}", bus, taken),
+        target=target_name(_CONFIG_DRIVE_TARGET.get(bus, ""), bus, taken),
         bus=bus,
         path=str(path),
         device="cdrom" if is_cd else "disk",

@@ -1,0 +1,199 @@
+"""Receives steps for the hosts of this daemon, does them, and answers.
+
+Steps of one server run in turn, in the order they came. An order is done once however often it
+arrives; an answer that was lost is given again when the conductor still lists the order as
+unfinished, which this daemon asks for when it starts and with every sign of life.
+"""
+
+import logging
+import threading
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from oslo_config import cfg
+
+from nova import concurrency, errors
+from nova.compute import inventory
+from nova.compute.host import Host
+from nova.compute.steps import VERBS
+from nova.conductor.interface import ConductorCalls
+from nova.placement_client import PlacementClient
+from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.structs.host import HostReport, SignOfLife
+from nova.structs.operation import StepAnswer, StepOrder
+from nova.virt.driver import Diagnostics
+
+LOG = logging.getLogger(__name__)
+
+_REMEMBERED_ANSWERS = 1000
+
+
+class Agent:
+    """nova-compute for one or, with the fake driver, many hosts. name: the queue it listens on."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        name: str,
+        hosts: Mapping[str, Host],
+        conductor: ConductorCalls,
+        placement: PlacementClient,
+    ) -> None:
+        self._conf = conf
+        self._name = name
+        self._hosts = hosts
+        self._conductor = conductor
+        self._placement = placement
+        self._pool = concurrency.Pool(max(conf.max_concurrent_builds, 1) * 4 + len(hosts).bit_length(), "step")
+        self._lock = threading.Lock()
+        self._queues: dict[str, deque[StepOrder]] = defaultdict(deque)
+        self._known: set[tuple[str, int]] = set()
+        self._answers: OrderedDict[tuple[str, int], StepAnswer] = OrderedDict()
+        self._unregistered = set(hosts)
+        self._periodics: list[concurrency.Periodic] = []
+
+    def start(self) -> None:
+        """Connect the drivers and announce the hosts; what cannot be done now is tried again."""
+        report_s = self._conf.update_resources_interval or 60
+        self._periodics = [
+            concurrency.Periodic(self._conf.report_interval, self._live, "sign of life", at_once=True),
+        ]
+        if report_s > 0:
+            self._periodics.append(concurrency.Periodic(report_s, self.report, "report of inventory"))
+
+    def stop(self) -> None:
+        for periodic in self._periodics:
+            periodic.stop()
+        self._pool.close()
+
+    @property
+    def is_registered(self) -> bool:
+        return not self._unregistered
+
+    # What the conductor calls.
+
+    def run_step(self, order: StepOrder) -> None:
+        key = (order.operation_id, order.number)
+        with self._lock:
+            known = self._answers.get(key)
+            if known is None:
+                if key in self._known:
+                    return
+                self._known.add(key)
+                queue = self._queues[order.instance_id]
+                queue.append(order)
+                if len(queue) > 1:
+                    return
+        if known is not None:
+            self._conductor.step_answered(known)
+            return
+        self._pool.submit(self._work_off, order.instance_id)
+
+    def console_output(self, instance_id: str, limit_bytes: int) -> str:
+        driver = self._host_of(instance_id).driver
+        return driver.console_output(instance_id, limit_bytes).decode(errors="replace")
+
+    def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
+        return self._host_of(instance_id).driver.console_address(instance_id, kind)
+
+    def diagnostics(self, instance_id: str) -> dict[str, Any]:
+        driver = self._host_of(instance_id).driver
+        if not isinstance(driver, Diagnostics):
+            raise errors.NotImplementedHere(action="give diagnostics")
+        return driver.diagnostics(instance_id)
+
+    def ping(self) -> str:
+        return self._name
+
+    # What this daemon does by itself.
+
+    def report(self) -> None:
+        """Tell the conductor and Placement what the hosts are and have; a host that fails is told of later."""
+        for host in self._hosts.values():
+            try:
+                self._report(host)
+            except errors.Unavailable as error:
+                LOG.warning("host %s is not announced yet: %s", host.name, error)
+                self._unregistered.add(host.name)
+
+    def _live(self) -> None:
+        if self._unregistered:
+            for name in sorted(self._unregistered):
+                self._announce(self._hosts[name])
+        ready = tuple(name for name in self._hosts if name not in self._unregistered)
+        if ready:
+            self._conductor.alive(SignOfLife(binary="nova-compute", hosts=ready))
+            for order in self._conductor.unfinished_steps(list(ready)):
+                self.run_step(order)
+
+    def _announce(self, host: Host) -> None:
+        try:
+            host.driver.start()
+            self._report(host)
+        except errors.Unavailable as error:
+            LOG.warning("host %s is not announced yet: %s", host.name, error)
+
+    def _report(self, host: Host) -> None:
+        reports = tuple(inventory.report(self._conf, state) for state in host.driver.nodes())
+        nodes = self._conductor.register_host(HostReport(host=host.name, nodes=reports, listener=self._name))
+        by_name = {report.state.hypervisor_hostname: report for report in reports}
+        for node in nodes:
+            report = by_name[node.hypervisor_hostname]
+            self._placement.set_inventory(node.uuid, node.hypervisor_hostname, report.inventory, report.state.traits)
+        self._unregistered.discard(host.name)
+
+    def _host_of(self, instance_id: str) -> Host:
+        """The host that has a guest; with one host there is nothing to look for."""
+        if len(self._hosts) == 1:
+            return next(iter(self._hosts.values()))
+        for host in self._hosts.values():
+            try:
+                host.driver.guest(instance_id)
+            except errors.GuestNotFound:
+                continue
+            return host
+        raise errors.GuestNotFound(guest=instance_id)
+
+    def _work_off(self, instance_id: str) -> None:
+        """Do a server's orders in turn."""
+        while True:
+            with self._lock:
+                queue = self._queues[instance_id]
+                if not queue:
+                    del self._queues[instance_id]
+                    return
+                order = queue[0]
+            answer = self._do(order)
+            with self._lock:
+                queue.popleft()
+                key = (order.operation_id, order.number)
+                self._known.discard(key)
+                self._answers[key] = answer
+                while len(self._answers) > _REMEMBERED_ANSWERS:
+                    self._answers.popitem(last=False)
+            self._give(answer)
+
+    def _do(self, order: StepOrder) -> StepAnswer:
+        """One step; whatever goes wrong becomes the answer."""
+        address = {"operation_id": order.operation_id, "number": order.number, "host": order.host}
+        try:
+            verb = VERBS[order.verb]
+            arguments = msgspec.json.decode(order.arguments, type=verb.arguments)
+            result = verb.do(self._hosts[order.host], arguments)
+        except errors.DomainError as error:
+            LOG.info("%s of server %s: %s", order.verb, order.instance_id, error)
+            details = msgspec.to_builtins(error.details, str_keys=True)
+            return StepAnswer(**address, error=type(error).__name__, message=error.message, details=details)
+        except Exception as error:
+            LOG.exception("%s of server %s", order.verb, order.instance_id)
+            failed = errors.GuestFailed(reason=f"{order.verb} failed on host {order.host}: {type(error).__name__}")
+            return StepAnswer(**address, error="GuestFailed", message=failed.message, details=failed.details)
+        return StepAnswer(**address, result=msgspec.Raw(msgspec.json.encode(result)))
+
+    def _give(self, answer: StepAnswer) -> None:
+        try:
+            self._conductor.step_answered(answer)
+        except errors.Unavailable as error:
+            LOG.warning("the answer of operation %s waits for the bus: %s", answer.operation_id, error)

@@ -1,0 +1,73 @@
+"""From a server's record to what a driver is told: the one place where the two meet."""
+
+import base64
+
+from nova.compute.host import Host
+from nova.metadata import documents
+from nova.structs.guest import Disk, GuestSpec
+from nova.structs.instance import Instance
+
+_BUS_DEVICE = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
+
+
+def guest_spec(host: Host, instance: Instance, personality: dict[str, str] | None = None) -> GuestSpec:
+    """What the driver needs to make this server's guest; fetches its image if the driver reads images."""
+    return GuestSpec(
+        uuid=instance.uuid,
+        name=host.conf.instance_name_template % instance.id,
+        display_name=instance.name,
+        project_id=instance.project_id,
+        user_id=instance.user_id,
+        flavor=instance.flavor,
+        image=instance.image,
+        disks=tuple(_disks(host, instance)),
+        vifs=instance.vifs,
+        config_drive=_config_drive(host, instance, personality or {}),
+        metadata=instance.metadata,
+    )
+
+
+def _disks(host: Host, instance: Instance) -> list[Disk]:
+    properties = instance.image.properties if instance.image else {}
+    bus = properties.get("hw_disk_bus", "virtio")
+    names = (f"{_BUS_DEVICE.get(bus, 'vd')}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    disks = []
+    if instance.image_id is not None:
+        disks.append(_root(host, instance, next(names), bus))
+    volumes = [device for device in instance.block_devices if device.destination == "volume"]
+    for device in sorted(volumes, key=lambda one: (one.boot_index is None or one.boot_index < 0, one.boot_index or 0)):
+        name = (device.device_name or "").removeprefix("/dev/") or next(names)
+        disks.append(
+            Disk(
+                kind="volume", device_name=name, bus=device.disk_bus or bus, boot_index=device.boot_index, volume=device
+            )
+        )
+    flavor = instance.flavor
+    if flavor.ephemeral_gb:
+        disks.append(Disk(kind="ephemeral", device_name=next(names), bus=bus, size_mb=flavor.ephemeral_gb * 1024))
+    if flavor.swap_mb:
+        disks.append(Disk(kind="swap", device_name=next(names), bus=bus, size_mb=flavor.swap_mb))
+    return disks
+
+
+def _root(host: Host, instance: Instance, name: str, bus: str) -> Disk:
+    path, image_format = None, None
+    if host.driver.needs_images and instance.image is not None:
+        cached = host.images.fetch(instance.image)
+        path, image_format = cached.path, cached.format
+    return Disk(
+        kind="root",
+        device_name=name,
+        bus=bus,
+        size_mb=instance.flavor.root_gb * 1024,
+        image_path=path,
+        image_format=image_format,
+        boot_index=0,
+    )
+
+
+def _config_drive(host: Host, instance: Instance, personality: dict[str, str]) -> dict[str, bytes] | None:
+    if not (instance.properties.config_drive or host.conf.force_config_drive):
+        return None
+    files = {path: base64.b64decode(content) for path, content in personality.items()}
+    return documents.config_drive_files(instance, host.conf, files)

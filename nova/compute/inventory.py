@@ -1,0 +1,37 @@
+"""What a node offers to Placement: what the driver found, less what is kept back, times the ratios."""
+
+from oslo_config import cfg
+
+from nova.structs.guest import Inventory, NodeState
+from nova.structs.host import NodeReport
+
+
+def report(conf: cfg.ConfigOpts, state: NodeState) -> NodeReport:
+    return NodeReport(state=state, inventory=inventory(conf, state))
+
+
+def inventory(conf: cfg.ConfigOpts, state: NodeState) -> dict[str, Inventory]:
+    """VCPU, MEMORY_MB and DISK_GB; a class of which there is none is left out.
+
+    Source: configuration reference, *_allocation_ratio, initial_*_allocation_ratio, reserved_host_*.
+    """
+    found = {
+        "VCPU": _inventory(
+            state.vcpus, conf.reserved_host_cpus, conf.cpu_allocation_ratio or conf.initial_cpu_allocation_ratio
+        ),
+        "MEMORY_MB": _inventory(
+            state.memory_mb,
+            conf.reserved_host_memory_mb,
+            conf.ram_allocation_ratio or conf.initial_ram_allocation_ratio,
+        ),
+        "DISK_GB": _inventory(
+            state.disk_gb,
+            -(-conf.reserved_host_disk_mb // 1024),
+            conf.disk_allocation_ratio or conf.initial_disk_allocation_ratio,
+        ),
+    }
+    return {name: one for name, one in found.items() if one.total > 0}
+
+
+def _inventory(total: int, reserved: int, ratio: float) -> Inventory:
+    return Inventory(total=total, reserved=min(reserved, total), max_unit=max(total, 1), allocation_ratio=ratio)

@@ -1,0 +1,54 @@
+"""One nova-compute: its hosts with their drivers, its agent, its ear on the bus."""
+
+import oslo_messaging
+import requests
+from oslo_config import cfg
+
+from nova import identity
+from nova.compute.agent import Agent
+from nova.compute.host import Host
+from nova.compute.image_cache import ImageCache
+from nova.compute.interface import ComputeCalls, topic
+from nova.conductor import client as conductor_client
+from nova.image.client import Images
+from nova.messaging import rpc
+from nova.placement_client import PlacementClient
+from nova.virt import loader
+
+
+class Compute:
+    """nova-compute as conf describes it. name replaces [DEFAULT] host, for several in one process."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        bus: oslo_messaging.Transport,
+        transport: requests.Session | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or conf.host
+        images = Images(identity.adapter(conf, "glance", transport))
+        cache = ImageCache.from_conf(conf, images)
+        hosts = {host: Host(conf, host, loader.load(conf, host), cache) for host in _host_names(conf, self.name)}
+        self.agent = Agent(
+            conf,
+            self.name,
+            hosts,
+            conductor_client.over_bus(bus),
+            PlacementClient(identity.adapter(conf, "placement", transport)),
+        )
+        self._server = rpc.Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
+
+    def start(self) -> None:
+        self._server.start()
+        self.agent.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self.agent.stop()
+
+
+def _host_names(conf: cfg.ConfigOpts, name: str) -> list[str]:
+    """The hosts this daemon stands for: one, but for the fake driver."""
+    count = conf.fake_hosts if conf.compute_driver == "fake.FakeDriver" else 1
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]

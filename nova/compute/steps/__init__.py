@@ -1,0 +1,22 @@
+"""What a host can be told to do: each verb, the shape of its arguments, and the function that does it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nova.compute.host import Host
+from nova.compute.steps import lifecycle, power
+from nova.structs import steps
+
+
+class Verb(NamedTuple):
+    arguments: type
+    do: Callable[[Host, Any], Any]
+
+
+VERBS: dict[str, Verb] = {
+    "spawn": Verb(steps.SpawnArguments, lifecycle.spawn),
+    "destroy": Verb(steps.DestroyArguments, lifecycle.destroy),
+    "power_on": Verb(steps.GuestArguments, power.power_on),
+    "power_off": Verb(steps.StopArguments, power.power_off),
+    "reboot": Verb(steps.RebootArguments, power.reboot),
+}

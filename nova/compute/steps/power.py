@@ -1,0 +1,38 @@
+"""Guests are switched on and off and restarted."""
+
+from datetime import timedelta
+
+from nova import errors
+from nova.compute.guest_spec import guest_spec
+from nova.compute.host import Host
+from nova.structs.guest import RebootKind
+from nova.structs.instance import PowerState
+from nova.structs.steps import GuestArguments, PowerResult, RebootArguments, StopArguments
+
+
+def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
+    """Start the guest; one whose definition was lost is made anew over its disks."""
+    uuid = arguments.instance.uuid
+    try:
+        host.driver.set_power(uuid, PowerState.RUNNING)
+    except errors.GuestNotFound:
+        host.driver.reboot(guest_spec(host, arguments.instance), RebootKind.HARD, timedelta())
+    return PowerResult(power_state=host.driver.guest(uuid).power_state)
+
+
+def power_off(host: Host, arguments: StopArguments) -> PowerResult:
+    """Ask the guest to shut down, and switch it off when it does not."""
+    uuid = arguments.instance.uuid
+    grace_s = host.conf.shutdown_timeout if arguments.grace_s is None else arguments.grace_s
+    asked = arguments.instance.image.properties.get("os_shutdown_timeout") if arguments.instance.image else None
+    if asked is not None and asked.isdigit():
+        grace_s = int(asked)
+    host.driver.set_power(uuid, PowerState.SHUTDOWN, timedelta(seconds=grace_s))
+    return PowerResult(power_state=host.driver.guest(uuid).power_state)
+
+
+def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
+    uuid = arguments.instance.uuid
+    spec = guest_spec(host, arguments.instance)
+    host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
+    return PowerResult(power_state=host.driver.guest(uuid).power_state)

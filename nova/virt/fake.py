@@ -1,0 +1,282 @@
+"""A driver whose guests are entries of a dictionary: complete, fast, and failing on demand.
+
+Thousands of hosts fit into one process. Guests outlive the driver object as real ones outlive
+nova-compute, in a Hypervisor that a test or nova-compute keeps.
+"""
+
+import random
+import threading
+import time
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+
+from nova import errors
+from nova.structs.guest import (
+    ConsoleAddress,
+    ConsoleKind,
+    Disk,
+    GuestSpec,
+    GuestState,
+    NodeState,
+    RebootKind,
+)
+from nova.structs.instance import PowerState
+from nova.structs.network import Vif
+
+
+class Guest:
+    """A guest and all that was done to it."""
+
+    def __init__(self, spec: GuestSpec) -> None:
+        self.spec = spec
+        self.power_state = PowerState.RUNNING
+        self.vifs = {vif.port_id: vif for vif in spec.vifs}
+        self.volumes: dict[str, Disk] = {}
+        self.password: str | None = None
+        self.is_rescued = False
+        self.reboots: list[RebootKind] = []
+        self.console = f"{spec.name} login: "
+
+
+class Hypervisor:
+    """What is on one fake host, and how it is to misbehave.
+
+    fail() makes the next calls of a method raise; hold() makes them wait for release(). crash() is
+    the host losing power: every guest is off.
+    """
+
+    def __init__(self, name: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096) -> None:
+        self.name = name
+        self.vcpus = vcpus
+        self.memory_mb = memory_mb
+        self.disk_gb = disk_gb
+        self.guests: dict[str, Guest] = {}
+        self.lock = threading.RLock()
+        self.calls: list[tuple[str, str]] = []
+        self.traits: tuple[str, ...] = ("COMPUTE_NODE",)
+        self._failures: dict[str, list[Exception]] = defaultdict(list)
+        self._held: dict[str, threading.Event] = {}
+
+    def fail(self, method: str, error: Exception | None = None, times: int = 1) -> None:
+        reason = f"the fake driver was told to fail {method}"
+        self._failures[method].extend([error or errors.GuestFailed(reason=reason)] * times)
+
+    def hold(self, method: str) -> None:
+        self._held[method] = threading.Event()
+
+    def release(self, method: str) -> None:
+        self._held.pop(method).set()
+
+    def crash(self) -> None:
+        for guest in self.guests.values():
+            guest.power_state = PowerState.SHUTDOWN
+
+    def called(self, method: str, uuid: str) -> None:
+        """A method was called; wait or fail if that is what is wanted."""
+        self.calls.append((method, uuid))
+        held = self._held.get(method)
+        if held is not None:
+            held.wait(60)
+        if self._failures[method]:
+            raise self._failures[method].pop(0)
+
+
+_hypervisors: dict[str, Hypervisor] = {}
+
+
+class FakeDriver:
+    """The driver over a Hypervisor: one of its own name that this process keeps, unless given."""
+
+    needs_images = False
+
+    def __init__(self, conf: cfg.ConfigOpts, host: str, hypervisor: Hypervisor | None = None) -> None:
+        self._hypervisor = hypervisor or _hypervisors.setdefault(host, Hypervisor(host))
+        self._address = conf.my_ip
+        self._delay_s = conf.fake_delay
+        self._failure_rate = conf.fake_failure_rate
+
+    def start(self) -> None:
+        """There is nothing to connect to."""
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        hypervisor = self._hypervisor
+        flavors = [guest.spec.flavor for guest in list(hypervisor.guests.values())]
+        return (
+            NodeState(
+                hypervisor_hostname=hypervisor.name,
+                hypervisor_type="fake",
+                hypervisor_version=1000,
+                host_ip=self._address,
+                vcpus=hypervisor.vcpus,
+                memory_mb=hypervisor.memory_mb,
+                disk_gb=hypervisor.disk_gb,
+                memory_mb_used=sum(flavor.memory_mb for flavor in flavors),
+                disk_gb_used=sum(flavor.root_gb + flavor.ephemeral_gb for flavor in flavors),
+                disk_available_least_gb=hypervisor.disk_gb,
+                cpu_info={
+                    "arch": "x86_64",
+                    "model": "Nehalem",
+                    "vendor": "Intel",
+                    "features": ["pge", "clflush"],
+                    "topology": {"cores": 1, "threads": 1, "sockets": 4},
+                },
+                supported_instances=(("x86_64", "fake", "hvm"),),
+                traits=hypervisor.traits,
+                uptime=" 12:00:00 up 1 day, 0 users, load average: 0.00, 0.00, 0.00",
+            ),
+        )
+
+    def guests(self) -> tuple[GuestState, ...]:
+        return tuple(_state(guest) for guest in list(self._hypervisor.guests.values()))
+
+    def guest(self, uuid: str) -> GuestState:
+        return _state(self._guest(uuid))
+
+    def create(self, spec: GuestSpec) -> None:
+        self._called("create", spec.uuid)
+        if self._failure_rate and random.random() < self._failure_rate:
+            raise errors.GuestFailed(reason="the fake driver fails by chance")
+        with self._hypervisor.lock:
+            guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
+            guest.power_state = PowerState.RUNNING
+
+    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+        self._called("destroy", uuid)
+        self._hypervisor.guests.pop(uuid, None)
+
+    def set_power(self, uuid: str, target: PowerState, grace: timedelta = timedelta()) -> None:
+        self._called("set_power", uuid)
+        self._guest(uuid).power_state = target
+
+    def reboot(self, spec: GuestSpec, kind: RebootKind, grace: timedelta) -> None:
+        self._called("reboot", spec.uuid)
+        with self._hypervisor.lock:
+            guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
+            guest.power_state = PowerState.RUNNING
+            guest.reboots.append(kind)
+
+    def console_output(self, uuid: str, limit_bytes: int) -> bytes:
+        return self._guest(uuid).console.encode()[-limit_bytes:]
+
+    def console_address(self, uuid: str, kind: ConsoleKind) -> ConsoleAddress:
+        self._guest(uuid)
+        return ConsoleAddress(host=self._address, port=5900 + list(ConsoleKind).index(kind))
+
+    def attach_vif(self, uuid: str, vif: Vif) -> None:
+        self._called("attach_vif", uuid)
+        self._guest(uuid).vifs[vif.port_id] = vif
+
+    def detach_vif(self, uuid: str, vif: Vif) -> None:
+        self._called("detach_vif", uuid)
+        self._guest(uuid).vifs.pop(vif.port_id, None)
+
+    def connector(self) -> dict[str, Any]:
+        return {
+            "host": self._hypervisor.name,
+            "ip": self._address,
+            "initiator": f"iqn.fake:{self._hypervisor.name}",
+            "platform": "x86_64",
+            "os_type": "linux",
+            "multipath": False,
+        }
+
+    def attach_volume(self, uuid: str, disk: Disk) -> None:
+        self._called("attach_volume", uuid)
+        self._guest(uuid).volumes[_volume_id(disk)] = disk
+
+    def detach_volume(self, uuid: str, disk: Disk) -> None:
+        self._called("detach_volume", uuid)
+        self._guest(uuid).volumes.pop(_volume_id(disk), None)
+
+    def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
+        self._called("swap_volume", uuid)
+        volumes = self._guest(uuid).volumes
+        volumes.pop(_volume_id(old), None)
+        volumes[_volume_id(new)] = new
+
+    def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
+        self._called("snapshot", uuid)
+        self._guest(uuid)
+        target.write_bytes(b"fake image of " + uuid.encode())
+
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk, password: str) -> None:
+        self._called("rescue", spec.uuid)
+        guest = self._guest(spec.uuid)
+        guest.is_rescued, guest.power_state = True, PowerState.RUNNING
+
+    def unrescue(self, spec: GuestSpec) -> None:
+        self._called("unrescue", spec.uuid)
+        guest = self._guest(spec.uuid)
+        guest.is_rescued, guest.power_state = False, PowerState.RUNNING
+
+    def resize_disks(self, spec: GuestSpec) -> None:
+        self._called("resize_disks", spec.uuid)
+        self._guest(spec.uuid).spec = spec
+
+    def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
+        self._called("prepare_destination", spec.uuid)
+        return {"address": self._address, "host": self._hypervisor.name}
+
+    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Any) -> None:
+        self._called("migrate", spec.uuid)
+        if not progress(50):
+            raise errors.GuestFailed(reason="the migration was aborted")
+        with self._hypervisor.lock:
+            guest = self._hypervisor.guests.pop(spec.uuid, None)
+        there = _hypervisors.setdefault(facts["host"], Hypervisor(facts["host"]))
+        if guest is not None:
+            there.guests[spec.uuid] = guest
+        elif spec.uuid not in there.guests:
+            raise errors.GuestNotFound(guest=spec.uuid)
+
+    def abort_destination(self, spec: GuestSpec) -> None:
+        self._called("abort_destination", spec.uuid)
+        self._hypervisor.guests.pop(spec.uuid, None)
+
+    def diagnostics(self, uuid: str) -> dict[str, Any]:
+        guest = self._guest(uuid)
+        return {
+            "state": "running" if guest.power_state is PowerState.RUNNING else "shutdown",
+            "driver": "libvirt",
+            "hypervisor": "fake",
+            "hypervisor_os": "linux",
+            "uptime": 46664,
+            "config_drive": guest.spec.config_drive is not None,
+            "cpu_details": [
+                {"id": number, "time": 17300000000, "utilisation": 15} for number in range(guest.spec.flavor.vcpus)
+            ],
+            "memory_details": {"maximum": guest.spec.flavor.memory_mb, "used": 0},
+            "disk_details": [],
+            "nic_details": [{"mac_address": vif.mac} for vif in guest.vifs.values()],
+        }
+
+    def set_password(self, uuid: str, user: str, password: str) -> None:
+        self._called("set_password", uuid)
+        self._guest(uuid).password = password
+
+    def crash_dump(self, uuid: str) -> None:
+        self._called("crash_dump", uuid)
+        self._guest(uuid)
+
+    def _guest(self, uuid: str) -> Guest:
+        try:
+            return self._hypervisor.guests[uuid]
+        except KeyError:
+            raise errors.GuestNotFound(guest=uuid) from None
+
+    def _called(self, method: str, uuid: str) -> None:
+        if self._delay_s:
+            time.sleep(self._delay_s)
+        self._hypervisor.called(method, uuid)
+
+
+def _state(guest: Guest) -> GuestState:
+    return GuestState(uuid=guest.spec.uuid, name=guest.spec.name, power_state=guest.power_state)
+
+
+def _volume_id(disk: Disk) -> str:
+    return (disk.volume.volume_id if disk.volume else None) or disk.device_name
