@@ -1,0 +1,94 @@
+"""Furnishes a new cloud as a user would: image, flavors, network, key pair, the server `first`.
+
+Usage: furnish.py image|flavors|network|keypair|server ARGUMENT...   What exists is left as it is.
+"""
+
+import sys
+from pathlib import Path
+
+import openstack
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+# name, vCPUs, memory in MB, disk in GB: small enough that a laptop holds some of each.
+FLAVORS = (
+    ("m1.tiny", 1, 128, 1),
+    ("m1.small", 1, 256, 2),
+    ("m1.medium", 2, 512, 4),
+    ("m1.large", 4, 1024, 8),
+)
+
+
+def add_image(cloud, path: str) -> None:
+    if not cloud.image.find_image("tiny"):
+        cloud.create_image(
+            "tiny", filename=path, disk_format="qcow2", container_format="bare", visibility="public", wait=True
+        )
+
+
+def add_flavors(cloud) -> None:
+    known = {flavor.name for flavor in cloud.compute.flavors()}
+    for number, (name, vcpus, ram, disk) in enumerate(FLAVORS, start=1):
+        if name not in known:
+            cloud.compute.create_flavor(id=str(number), name=name, vcpus=vcpus, ram=ram, disk=disk)
+
+
+def add_network(cloud, cidr: str) -> None:
+    network = cloud.network.find_network("private")
+    if not network:
+        network = cloud.network.create_network(name="private", is_shared=True)
+    if not list(cloud.network.subnets(network_id=network.id)):
+        cloud.network.create_subnet(
+            network_id=network.id, name="private", cidr=cidr, ip_version=4, dns_nameservers=["9.9.9.9"]
+        )
+
+
+def add_keypair(cloud, path: str) -> None:
+    if not cloud.compute.find_keypair("k1"):
+        cloud.compute.create_keypair(name="k1", public_key=public_key(Path(path)))
+
+
+def public_key(private: Path) -> str:
+    """The public half of the key in that file, which is made when it is not there."""
+    if private.exists():
+        key = serialization.load_ssh_private_key(private.read_bytes(), None)
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
+        private.touch(mode=0o600)
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+            )
+        )
+    encoded = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return f"{encoded.decode()} k1"
+
+
+def boot_server(cloud) -> None:
+    server = cloud.compute.find_server("first")
+    if not server:
+        server = cloud.compute.create_server(
+            name="first",
+            image_id=cloud.image.find_image("tiny").id,
+            flavor_id=cloud.compute.find_flavor("m1.tiny").id,
+            networks=[{"uuid": cloud.network.find_network("private").id}],
+            key_name="k1",
+        )
+    if server.status == "SHUTOFF":
+        cloud.compute.start_server(server)
+    server = cloud.compute.wait_for_server(server, status="ACTIVE", interval=0.5, wait=180)
+    print(f"first is {server.status}: {server.addresses}")
+
+
+PARTS = {
+    "image": add_image,
+    "flavors": add_flavors,
+    "network": add_network,
+    "keypair": add_keypair,
+    "server": boot_server,
+}
+
+
+if __name__ == "__main__":
+    part, *arguments = sys.argv[1:]
+    PARTS[part](openstack.connect(), *arguments)

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Makes the mount namespace it was started in look like a host of its own, and keeps it open.
+# Usage (inside fresh namespaces): hold_host.sh DIRECTORY [HOSTNAME]
+set -euo pipefail
+
+directory=$1
+[ -z "${2:-}" ] || hostname "$2"
+
+place() {
+    mkdir -p "$2"
+    mount --bind "$1" "$2"
+}
+
+place "$directory/etc" /etc/libvirt
+place "$directory/lib" /var/lib/libvirt
+place "$directory/log" /var/log/libvirt
+place "$directory/cache" /var/cache/libvirt
+place "$directory/nova" /var/lib/nova
+mkdir -p /run/libvirt
+mount -t tmpfs -o mode=755 host /run/libvirt
+# The machine's own service manager, bus and control groups know nothing of this host's guests.
+for outside in /run/dbus /run/systemd /sys/fs/cgroup; do
+    [ -d "$outside" ] && mount -t tmpfs -o mode=755 host "$outside"
+done
+touch "$directory/run/ready"
+exec sleep infinity

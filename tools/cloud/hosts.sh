@@ -1,0 +1,173 @@
+# The machines guests run on. Each has a libvirtd of its own, with its own files, behind a mount
+# namespace; in a distributed cloud also its own name and its own network. So no host of this cloud
+# can touch another one's guests, nor those of a libvirtd that the machine itself runs.
+# shellcheck shell=bash
+
+host_directory() {
+    echo "$CLOUD_DIR/hosts/$1"
+}
+
+# host_address INDEX: on the management network; .1 is the machine itself.
+host_address() {
+    echo "$MANAGEMENT.$((10 + $1))"
+}
+
+network_namespace() {
+    echo "cloud$SUFFIX-$1"
+}
+
+open_virtualization() {
+    # libvirtd tries out QEMU anew before each start of a guest when QEMU's user cannot open the device.
+    if [ -e /dev/kvm ]; then
+        chgrp kvm /dev/kvm
+        chmod 660 /dev/kvm
+    fi
+}
+
+start_hosts() {
+    local index
+    open_virtualization
+    for index in "${!HOSTS[@]}"; do start_host "${HOSTS[$index]}" $((index + 1)); done
+}
+
+wait_for_hosts() {
+    local name
+    for name in "${HOSTS[@]}"; do wait_for_libvirt "$name"; done
+}
+
+start_host() {
+    local name=$1 index=$2
+    prepare_host_files "$name" "$index"
+    if [ "$MODE" = embedded ]; then
+        start_process "$name" unshare --mount --propagation slave "$ROOT/tools/cloud/hold_host.sh" "$(host_directory "$name")"
+    else
+        connect_host "$name" "$index"
+        start_process "$name" ip netns exec "$(network_namespace "$name")" \
+            unshare --mount --uts --propagation slave "$ROOT/tools/cloud/hold_host.sh" "$(host_directory "$name")" "$name"
+    fi
+    wait_until 10 "the namespaces of $name" test -e "$(host_directory "$name")/run/ready"
+    start_libvirt "$name"
+}
+
+start_libvirt() {
+    local listen=()
+    # Hosts reach each other for live migration; a host that is alone listens to nobody.
+    [ "$MODE" = embedded ] || listen=(--listen)
+    start_process "$1-virtlogd" "${ENTER_HOST[@]}" "$1" /usr/sbin/virtlogd
+    start_process "$1-libvirtd" "${ENTER_HOST[@]}" "$1" /usr/sbin/libvirtd "${listen[@]}"
+}
+
+# The front of a command line that runs the rest inside a host: in_host NAME COMMAND...
+ENTER_HOST=("$ROOT/tools/cloud/enter_host.sh")
+
+in_host() {
+    "${ENTER_HOST[@]}" "$@"
+}
+
+prepare_host_files() {
+    local directory address uuid
+    directory=$(host_directory "$1")
+    address=127.0.0.1
+    [ "$MODE" = embedded ] || address=$(host_address "$2")
+    mkdir -p "$directory"/{etc,lib,log,cache,nova,run}
+    [ -e "$directory/uuid" ] || cat /proc/sys/kernel/random/uuid >"$directory/uuid"
+    uuid=$(cat "$directory/uuid")
+    cat >"$directory/etc/libvirtd.conf" <<CONF
+host_uuid = "$uuid"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+listen_tls = 0
+listen_tcp = 1
+auth_tcp = "none"
+listen_addr = "$address"
+tcp_port = "$((16509 + OFFSET))"
+CONF
+    cat >"$directory/etc/qemu.conf" <<CONF
+# The guests' own walls are QEMU's user and this host's namespaces.
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+$([ "$MODE" = embedded ] || echo "migration_address = \"$address\"")
+CONF
+    # Asking QEMU what it can do takes seconds; the answer is the same on every host.
+    if [ -d "$CACHE/libvirt" ] && [ ! -e "$directory/cache/qemu" ]; then
+        cp -a "$CACHE/libvirt/." "$directory/cache/"
+    fi
+}
+
+wait_for_libvirt() {
+    wait_while_running "$1-libvirtd" 60 "answer virsh list" libvirt_answers "$1"
+    [ -d "$CACHE/libvirt" ] || cp -a "$(host_directory "$1")/cache" "$CACHE/libvirt"
+}
+
+libvirt_answers() {
+    in_host "$1" virsh -q list >/dev/null 2>&1
+}
+
+# Management: hosts and control plane. Fabric: the guests' own traffic between hosts and nova-network.
+make_management_network() {
+    ip link show "$MANAGEMENT_BRIDGE" >/dev/null 2>&1 || ip link add "$MANAGEMENT_BRIDGE" type bridge
+    ip addr replace "$MANAGEMENT.1/24" dev "$MANAGEMENT_BRIDGE"
+    ip link set "$MANAGEMENT_BRIDGE" up
+    ip link show "$FABRIC_BRIDGE" >/dev/null 2>&1 || ip link add "$FABRIC_BRIDGE" type bridge
+    ip link set "$FABRIC_BRIDGE" up
+    if ! ip link show "$FABRIC_INTERFACE" >/dev/null 2>&1; then
+        ip link add "$FABRIC_INTERFACE" type veth peer name "${FABRIC_INTERFACE}p"
+    fi
+    ip link set "${FABRIC_INTERFACE}p" master "$FABRIC_BRIDGE" up
+    ip link set "$FABRIC_INTERFACE" up
+}
+
+connect_host() {
+    local namespace link
+    namespace=$(network_namespace "$1")
+    link=cloud${SUFFIX}h$2
+    [ -e "/run/netns/$namespace" ] || ip netns add "$namespace"
+    ip -n "$namespace" link set lo up
+    plug_host "$namespace" "${link}m" eth0 "$MANAGEMENT_BRIDGE"
+    plug_host "$namespace" "${link}f" eth1 "$FABRIC_BRIDGE"
+    ip -n "$namespace" addr replace "$(host_address "$2")/24" dev eth0
+    ip -n "$namespace" route replace default via "$MANAGEMENT.1"
+}
+
+plug_host() {
+    ip link show "$2" >/dev/null 2>&1 || ip link add "$2" type veth peer name "$3" netns "$1"
+    ip link set "$2" master "$4" up
+    ip -n "$1" link set "$3" up
+}
+
+stop_hosts() {
+    local index name
+    for index in "${!HOSTS[@]}"; do
+        name=${HOSTS[$index]}
+        remove_guests "$name"
+        stop_process "$name-libvirtd"
+        stop_process "$name-virtlogd"
+        stop_process "$name" 2
+        if [ "$MODE" != embedded ]; then
+            ip netns del "$(network_namespace "$name")" 2>/dev/null || true
+            # Their other ends went with the namespace, which the kernel takes down in its own time.
+            ip link del "cloud${SUFFIX}h$((index + 1))m" 2>/dev/null || true
+            ip link del "cloud${SUFFIX}h$((index + 1))f" 2>/dev/null || true
+        fi
+    done
+    if [ "$MODE" != embedded ]; then
+        ip link del "$FABRIC_INTERFACE" 2>/dev/null || true
+        ip link del "$FABRIC_BRIDGE" 2>/dev/null || true
+        ip link del "$MANAGEMENT_BRIDGE" 2>/dev/null || true
+    fi
+}
+
+# Guests outlive their libvirtd: one that died is started again, to end them.
+remove_guests() {
+    local name=$1 guest
+    is_running "$name" || return 0
+    if ! is_running "$name-libvirtd"; then
+        start_libvirt "$name"
+        wait_for_libvirt "$name" || return 0
+    fi
+    for guest in $(in_host "$name" virsh -q list --all --uuid); do
+        in_host "$name" virsh -q destroy "$guest" || true
+        in_host "$name" virsh -q undefine --nvram --managed-save --snapshots-metadata "$guest" || true
+    done
+}

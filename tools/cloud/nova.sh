@@ -1,0 +1,234 @@
+# The compute control plane itself: its configuration, its tables, its daemons.
+# shellcheck shell=bash
+
+# Every daemon of a distributed cloud but those on hosts, in an order that a reader may like; they may start in any.
+CONTROL_DAEMONS=(
+    nova-conductor nova-scheduler nova-placement-api nova-network nova-api nova-api-metadata
+    nova-consoleauth nova-novncproxy nova-spicehtml5proxy
+)
+
+# nova_daemons: what runs in this cloud, as NAME@HOST for those on hosts.
+nova_daemons() {
+    local host
+    if [ "$MODE" = embedded ]; then
+        echo nova-all
+        return
+    fi
+    printf '%s\n' "${CONTROL_DAEMONS[@]}"
+    for host in "${HOSTS[@]}"; do echo "nova-compute@$host"; done
+    [ "$FAKE_HOSTS" = 0 ] || echo nova-compute
+}
+
+write_nova_configuration() {
+    # Nothing reads a half-written file: daemons of this cloud may be starting elsewhere.
+    install -m 600 /dev/null "$CLOUD_DIR/nova.conf.part"
+    common_configuration >"$CLOUD_DIR/nova.conf.part"
+    if [ "$MODE" = embedded ]; then
+        database_configuration >>"$CLOUD_DIR/nova.conf.part"
+        embedded_configuration >>"$CLOUD_DIR/nova.conf.part"
+    else
+        write_daemon_configurations
+    fi
+    mv "$CLOUD_DIR/nova.conf.part" "$CLOUD_DIR/nova.conf"
+}
+
+common_configuration() {
+    cat <<CONF
+# Written by tools/cloud.sh; what the install guide's chapters on controller and compute node say, in one file.
+[DEFAULT]
+transport_url = $(transport_url)
+my_ip = $ADDRESS
+state_path = $(state_path)
+osapi_compute_listen = $ADDRESS
+osapi_compute_listen_port = $COMPUTE_PORT
+osapi_compute_workers = 1
+# Guests reach the metadata API through their network's gateway.
+metadata_listen = 0.0.0.0
+metadata_listen_port = $METADATA_PORT
+metadata_workers = 1
+use_stderr = true
+
+[api]
+auth_strategy = keystone
+
+$(auth_section keystone_authtoken nova)
+www_authenticate_uri = http://$ADDRESS:$KEYSTONE_PORT/v3
+
+[glance]
+api_servers = http://$ADDRESS:$GLANCE_PORT
+
+$(auth_section neutron neutron)
+endpoint_override = http://$ADDRESS:$NETWORK_PORT
+
+$(auth_section placement placement)
+listen = $ADDRESS
+listen_port = $PLACEMENT_PORT
+workers = 1
+
+[libvirt]
+virt_type = kvm
+
+[vnc]
+enabled = true
+novncproxy_host = $ADDRESS
+novncproxy_port = $NOVNC_PORT
+novncproxy_base_url = http://$ADDRESS:$NOVNC_PORT/vnc_auto.html
+
+[spice]
+enabled = true
+html5proxy_host = $ADDRESS
+html5proxy_port = $SPICE_PORT
+html5proxy_base_url = http://$ADDRESS:$SPICE_PORT/spice_auto.html
+
+CONF
+}
+
+state_path() {
+    # A host has a /var/lib/nova of its own; on the machine itself that directory belongs to others.
+    if [ "$MODE" = embedded ] && [ "$FAKE_HOSTS" = 0 ]; then echo /var/lib/nova; else echo "$DATA/nova"; fi
+}
+
+database_configuration() {
+    cat <<CONF
+[database]
+connection = $(database_url nova)
+
+[api_database]
+connection = $(database_url nova_api)
+
+[placement_database]
+connection = $(database_url placement)
+
+CONF
+}
+
+embedded_configuration() {
+    if [ "$FAKE_HOSTS" != 0 ]; then
+        fake_configuration
+        return
+    fi
+    cat <<CONF
+[DEFAULT]
+compute_driver = libvirt.LibvirtDriver
+$(network_configuration)
+CONF
+}
+
+fake_configuration() {
+    cat <<CONF
+[DEFAULT]
+compute_driver = fake.FakeDriver
+$(network_configuration)
+
+[fake]
+hosts = $FAKE_HOSTS
+CONF
+}
+
+network_configuration() {
+    cat <<CONF
+flat_network_bridge = $GUEST_BRIDGE
+network_listen = $ADDRESS
+network_listen_port = $NETWORK_PORT
+CONF
+}
+
+# Only the conductor knows the compute database, only Placement knows its own.
+write_daemon_configurations() {
+    local index
+    write_part nova-conductor "[database]
+connection = $(database_url nova)
+
+[api_database]
+connection = $(database_url nova_api)"
+    write_part nova-placement-api "[placement_database]
+connection = $(database_url placement)"
+    write_part nova-api "[DEFAULT]
+enabled_apis = osapi_compute"
+    write_part nova-network "[DEFAULT]
+$(network_configuration)
+flat_interface = $FABRIC_INTERFACE"
+    write_part nova-compute "$(fake_configuration)"
+    for index in "${!HOSTS[@]}"; do
+        write_part "nova-compute@${HOSTS[$index]}" "[DEFAULT]
+host = ${HOSTS[$index]}
+my_ip = $(host_address $((index + 1)))
+state_path = /var/lib/nova
+compute_driver = libvirt.LibvirtDriver
+flat_network_bridge = $GUEST_BRIDGE
+flat_interface = eth1
+
+[libvirt]
+live_migration_inbound_addr = $(host_address $((index + 1)))
+
+[vnc]
+server_listen = 0.0.0.0
+server_proxyclient_address = $(host_address $((index + 1)))
+
+[spice]
+server_listen = 0.0.0.0
+server_proxyclient_address = $(host_address $((index + 1)))"
+    done
+}
+
+write_part() {
+    mkdir -p "$ETC/nova"
+    install -m 600 /dev/null "$ETC/nova/$1.conf"
+    echo "$2" >"$ETC/nova/$1.conf"
+}
+
+# The configuration files of a daemon, as options of its command line.
+configuration_of() {
+    echo "--config-file=$CLOUD_DIR/nova.conf"
+    [ ! -e "$ETC/nova/$1.conf" ] || echo "--config-file=$ETC/nova/$1.conf"
+}
+
+sync_compute_database() {
+    local files
+    mapfile -t files < <(configuration_of nova-conductor)
+    "$VENV/bin/nova-manage" "${files[@]}" api_db sync
+    "$VENV/bin/nova-manage" "${files[@]}" db sync
+}
+
+sync_placement_database() {
+    local files
+    mapfile -t files < <(configuration_of nova-placement-api)
+    "$VENV/bin/placement-manage" "${files[@]}" db sync
+}
+
+start_nova() {
+    local daemon
+    mkdir -p "$DATA/nova"
+    for daemon in $(nova_daemons); do start_daemon "$daemon"; done
+    wait_for_nova
+}
+
+# start_daemon NAME[@HOST]: on its host, or on the machine itself; nova-all runs on the embedded cloud's one host.
+start_daemon() {
+    local files enter=()
+    mapfile -t files < <(configuration_of "$1")
+    case $1 in
+        *@*) enter=("${ENTER_HOST[@]}" "${1#*@}") ;;
+        nova-all) [ "$FAKE_HOSTS" != 0 ] || enter=("${ENTER_HOST[@]}" "${HOSTS[0]}") ;;
+    esac
+    PYTHONWARNINGS=ignore start_process "$1" "${enter[@]}" "$VENV/bin/${1%@*}" "${files[@]}"
+}
+
+wait_for_nova() {
+    local daemon=nova-all
+    for pair in "nova-api:$COMPUTE_PORT" "nova-placement-api:$PLACEMENT_PORT" "nova-network:$NETWORK_PORT"; do
+        [ "$MODE" = embedded ] || daemon=${pair%:*}
+        wait_for_http "$daemon" "$ADDRESS" "${pair#*:}" 60
+    done
+    for daemon in $(nova_daemons); do
+        is_running "$daemon" || { echo "$daemon ended by itself:"; tail -n 15 "$LOG/$daemon.log"; return 1; }
+    done
+}
+
+# What nova-network made for guests lives in the machine's own network: named by the cloud, so removable by name.
+remove_guest_networks() {
+    local link
+    for link in $(ip -o link show type bridge | awk -F': ' '{print $2}'); do
+        case $link in "$GUEST_BRIDGE"*) ip link del "$link" ;; esac
+    done
+}

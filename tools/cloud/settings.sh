@@ -1,0 +1,71 @@
+# Where a development cloud keeps its things and where its parts answer. Sourced; changes nothing.
+# shellcheck shell=bash disable=SC2034
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+CLOUD_DIR=${CLOUD_DIR:-$ROOT/.cloud}
+VENV=${CLOUD_VENV:-$ROOT/.venv}
+CACHE=${CLOUD_CACHE:-$ROOT/.cloud-cache}
+
+# What `up` was asked for is remembered, so that down, status and logs find the same cloud.
+MODE=embedded
+HOST_COUNT=2
+FAKE_HOSTS=0
+OFFSET=${CLOUD_PORT_OFFSET:-0}
+SECRET=
+# shellcheck source=/dev/null
+[ -e "$CLOUD_DIR/settings" ] && . "$CLOUD_DIR/settings"
+
+if [ "$CLOUD_DIR" = "$ROOT/.cloud" ]; then OPENRC=$ROOT/openrc; else OPENRC=$CLOUD_DIR/openrc; fi
+RUN=$CLOUD_DIR/run
+LOG=$CLOUD_DIR/log
+ETC=$CLOUD_DIR/etc
+DATA=$CLOUD_DIR/data
+
+derive_settings() {
+    # Two clouds side by side differ in their offset: in ports, in subnets and in the names of bridges.
+    local number=$((OFFSET / 100 % 200))
+    SUFFIX=; [ "$OFFSET" = 0 ] || SUFFIX=$OFFSET
+    KEYSTONE_PORT=$((5000 + OFFSET))
+    GLANCE_PORT=$((9292 + OFFSET))
+    COMPUTE_PORT=$((8774 + OFFSET))
+    METADATA_PORT=$((8775 + OFFSET))
+    PLACEMENT_PORT=$((8778 + OFFSET))
+    NETWORK_PORT=$((9696 + OFFSET))
+    NOVNC_PORT=$((6080 + OFFSET))
+    SPICE_PORT=$((6082 + OFFSET))
+    HEALTH_PORT=$((18700 + OFFSET))
+    RABBIT_PORT=$((45672 + OFFSET))
+    MARIADB_PORT=$((43306 + OFFSET))
+
+    MANAGEMENT=10.77.$number
+    GUEST_SUBNET=10.78.$number.0/24
+    MANAGEMENT_BRIDGE=cloud${SUFFIX}mgmt
+    FABRIC_BRIDGE=cloud${SUFFIX}fab
+    FABRIC_INTERFACE=cloud${SUFFIX}net
+    GUEST_BRIDGE=br${SUFFIX}private
+
+    ADDRESS=127.0.0.1
+    [ "$MODE" = embedded ] || ADDRESS=$MANAGEMENT.1
+
+    HOSTS=()
+    if [ "$FAKE_HOSTS" = 0 ] && [ "$MODE" = embedded ]; then
+        HOSTS=("$(hostname)")
+    elif [ "$FAKE_HOSTS" = 0 ]; then
+        local index
+        for ((index = 1; index <= HOST_COUNT; index++)); do HOSTS+=("host-$index"); done
+    fi
+}
+
+remember_settings() {
+    mkdir -p "$CLOUD_DIR" "$RUN" "$LOG" "$ETC" "$DATA" "$CACHE"
+    chmod 711 "$CLOUD_DIR"
+    [ -n "$SECRET" ] || SECRET=$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    cat >"$CLOUD_DIR/settings" <<SETTINGS
+MODE=$MODE
+HOST_COUNT=$HOST_COUNT
+FAKE_HOSTS=$FAKE_HOSTS
+OFFSET=$OFFSET
+SECRET=$SECRET
+SETTINGS
+    chmod 600 "$CLOUD_DIR/settings"
+}

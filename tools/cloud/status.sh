@@ -1,0 +1,82 @@
+# What a person asks about a running cloud, part by part.
+# shellcheck shell=bash
+
+# Every part of this cloud, one a line: name, address, port; - when it listens nowhere.
+cloud_parts() {
+    local index name address
+    if [ "$MODE" = distributed ]; then
+        echo "rabbitmq $ADDRESS $RABBIT_PORT"
+        echo "mariadb $ADDRESS $MARIADB_PORT"
+    fi
+    echo "keystone $ADDRESS $KEYSTONE_PORT"
+    echo "glance $ADDRESS $GLANCE_PORT"
+    for index in "${!HOSTS[@]}"; do
+        address="- -"
+        [ "$MODE" = embedded ] || address="$(host_address $((index + 1))) $((16509 + OFFSET))"
+        echo "${HOSTS[$index]} - -"
+        echo "${HOSTS[$index]}-virtlogd - -"
+        echo "${HOSTS[$index]}-libvirtd $address"
+    done
+    for name in $(nova_daemons); do
+        case $name in
+            nova-all | nova-api) echo "$name $ADDRESS $COMPUTE_PORT" ;;
+            nova-placement-api) echo "$name $ADDRESS $PLACEMENT_PORT" ;;
+            nova-network) echo "$name $ADDRESS $NETWORK_PORT" ;;
+            nova-api-metadata) echo "$name 127.0.0.1 $METADATA_PORT" ;;
+            nova-novncproxy) echo "$name $ADDRESS $NOVNC_PORT" ;;
+            nova-spicehtml5proxy) echo "$name $ADDRESS $SPICE_PORT" ;;
+            *) echo "$name - -" ;;
+        esac
+    done
+}
+
+# The exit status is 0 when every part is well.
+show_status() {
+    local name address port pid health worst=0
+    if [ ! -e "$CLOUD_DIR/settings" ]; then
+        echo "No cloud is there ($CLOUD_DIR). Start one: tools/cloud.sh up"
+        return 3
+    fi
+    printf '%-28s %8s  %-22s %s\n' PART PID ADDRESS HEALTH
+    while read -r name address port; do
+        pid=$(process_id "$name") || pid=-
+        if [ "$pid" = - ]; then
+            health=down worst=1
+        elif [ "$port" = - ]; then
+            health=running
+        elif answers "$address" "$port"; then
+            health=answers
+        else
+            health='does not answer' worst=1
+        fi
+        printf '%-28s %8s  %-22s %s\n' "$name" "$pid" "$([ "$port" = - ] || echo "$address:$port")" "$health"
+    done < <(cloud_parts)
+    return $worst
+}
+
+follow_logs() {
+    derive_settings
+    if [ $# -gt 0 ]; then
+        exec tail -n 100 -F "$LOG/$1.log"
+    fi
+    exec tail -n 5 -F "$LOG"/*.log
+}
+
+start_part() {
+    case $1 in
+        nova-*) start_daemon "$1" ;;
+        rabbitmq) start_rabbitmq && wait_for_rabbitmq ;;
+        mariadb) start_mariadb ;;
+        keystone) start_keystone && wait_for_keystone ;;
+        glance) start_glance && wait_for_glance ;;
+        *) echo "$1 cannot be started alone; tools/cloud.sh up starts what is missing" >&2 && return 2 ;;
+    esac
+}
+
+stop_part() {
+    stop_process "$1"
+}
+
+kill_part() {
+    kill_process "$1"
+}
