@@ -11,10 +11,8 @@ from typing import Any
 
 import msgspec
 import requests
-from keystoneauth1 import exceptions, session
-from keystoneauth1 import loading as auth_loading
+from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
-from oslo_config import cfg
 
 from nova import errors
 from nova.structs.guest import Inventory
@@ -25,8 +23,12 @@ MICROVERSION = "1.39"
 ATTEMPTS = 12
 # What was written is trusted this long before it is compared with what Placement has.
 TRUST_S = 300
-# One connection per thread that may speak at once; requests keeps ten otherwise.
-CONNECTIONS = 128
+
+# How WebOb begins the body of an error, before it says anything of this one.
+_PREAMBLES = (
+    "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+    "There was a conflict when trying to complete your request.",
+)
 
 _SHARING = b'"MISC_SHARES_VIA_AGGREGATE"'
 _CONCURRENT_UPDATE = "placement.concurrent_update"
@@ -142,7 +144,18 @@ class _Inventories(msgspec.Struct):
 
 class _Traits(msgspec.Struct):
     traits: list[str]
+
+
+class _Generation(msgspec.Struct):
     resource_provider_generation: int
+
+
+class _Offer(msgspec.Struct, frozen=True):
+    """What a provider has in Placement, as of a generation."""
+
+    generation: int
+    inventory: dict[str, Inventory]
+    traits: frozenset[str]
 
 
 class _Aggregates(msgspec.Struct):
@@ -171,16 +184,6 @@ class _Written(msgspec.Struct, frozen=True):
     inventory: dict[str, Inventory]
     traits: frozenset[str]
     believed_until: float
-
-
-def connect(conf: cfg.ConfigOpts) -> "PlacementClient":
-    """A client with the identity and the endpoint that [placement] names."""
-    http = requests.Session()
-    for scheme in ("http://", "https://"):
-        http.mount(scheme, session.TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
-    login = auth_loading.load_auth_from_conf_options(conf, "placement")
-    keystone = auth_loading.load_session_from_conf_options(conf, "placement", auth=login, session=http)
-    return PlacementClient(auth_loading.load_adapter_from_conf_options(conf, "placement", session=keystone, auth=login))
 
 
 class PlacementClient:
@@ -321,7 +324,7 @@ class PlacementClient:
         self._written.pop(uuid, None)
         ours = last.traits if last else frozenset()
         for attempt in range(ATTEMPTS):
-            if self._make(uuid, name) and self._write(uuid, inventory, wanted_traits, ours):
+            if self._write(uuid, name, inventory, wanted_traits, ours):
                 self._written[uuid] = _Written(dict(inventory), wanted_traits, time.monotonic() + TRUST_S)
                 return
             _step_back(attempt)
@@ -389,63 +392,77 @@ class PlacementClient:
             _step_back(attempt)
         raise errors.GenerationConflict(what=f"resource provider {uuid}")
 
-    def _make(self, uuid: str, name: str) -> bool:
-        """Whether the provider exists now under this name; False to look again."""
-        found = self.provider(uuid)
-        if found is None:
-            response = self._call("POST", "/resource_providers", {"uuid": uuid, "name": name})
-        elif found.name != name:
-            body = {"name": name, "parent_provider_uuid": found.parent_provider_uuid}
-            response = self._call("PUT", f"/resource_providers/{uuid}", body)
-        else:
-            return True
-        if response.status_code == 409 and self.provider(uuid) is None:
-            raise errors.NameExists(name=name)
-        _expect(response, 200, 201, 409)
-        return response.status_code != 409
-
     def _write(
-        self, uuid: str, inventory: Mapping[str, Inventory], traits: frozenset[str], ours: frozenset[str]
+        self,
+        uuid: str,
+        name: str,
+        inventory: Mapping[str, Inventory],
+        traits: frozenset[str],
+        ours: frozenset[str],
     ) -> bool:
-        """Bring inventory and traits about; False when another change came between."""
-        path = f"/resource_providers/{uuid}/inventories"
-        response = self._call("GET", path)
-        _expect(response, 200, 404)
-        if response.status_code == 404:
+        """Bring a provider, its inventory and traits about; False when another change came between."""
+        now = self._look(uuid, name) or self._make(uuid, name)
+        if now is None:
             return False
-        now = _decode(response, _Inventories)
-        if now.inventories != inventory:
+        generation = now.generation
+        if now.inventory != inventory:
             self._know("resource_classes", inventory)
-            body = {
-                "inventories": {name: _inventory_body(amounts) for name, amounts in inventory.items()},
-                "resource_provider_generation": now.resource_provider_generation,
-            }
-            if not self._put_of_provider(uuid, path, body):
+            body: dict[str, Any] = {"inventories": {kind: _inventory_body(had) for kind, had in inventory.items()}}
+            changed = self._change(uuid, "inventories", body, generation)
+            if changed is None:
                 return False
-        path = f"/resource_providers/{uuid}/traits"
-        response = self._call("GET", path)
-        _expect(response, 200, 404)
-        if response.status_code == 404:
-            return False
-        have = _decode(response, _Traits)
-        foreign = {trait for trait in have.traits if trait.startswith("CUSTOM_")} - ours
+            generation = changed
+        foreign = {trait for trait in now.traits if trait.startswith("CUSTOM_")} - ours
         wanted = traits | foreign
-        if wanted == set(have.traits):
+        if wanted == now.traits:
             return True
         self._know("traits", traits)
-        body = {"traits": sorted(wanted), "resource_provider_generation": have.resource_provider_generation}
-        return self._put_of_provider(uuid, path, body)
+        return self._change(uuid, "traits", {"traits": sorted(wanted)}, generation) is not None
 
-    def _put_of_provider(self, uuid: str, path: str, body: dict[str, Any]) -> bool:
-        response = self._call("PUT", path, body)
+    def _look(self, uuid: str, name: str) -> "_Offer | None":
+        """What a provider offers now, by this name; None when there is no such provider."""
+        found = self.provider(uuid)
+        if found is None:
+            return None
+        if found.name != name:
+            body = {"name": name, "parent_provider_uuid": found.parent_provider_uuid}
+            response = self._call("PUT", f"/resource_providers/{uuid}", body)
+            if response.status_code == 409:
+                raise errors.NameExists(name=name)
+            _expect(response, 200)
+        inventories = self._call("GET", f"/resource_providers/{uuid}/inventories")
+        traits = self._call("GET", f"/resource_providers/{uuid}/traits")
+        if 404 in (inventories.status_code, traits.status_code):
+            return None
+        _expect(inventories, 200)
+        _expect(traits, 200)
+        offered = _decode(inventories, _Inventories)
+        had = _decode(traits, _Traits).traits
+        # The older generation of the two: a change between the two reads must not go unnoticed.
+        return _Offer(offered.resource_provider_generation, offered.inventories, frozenset(had))
+
+    def _make(self, uuid: str, name: str) -> "_Offer | None":
+        """Make a provider that offers nothing yet; None when another made it meanwhile."""
+        response = self._call("POST", "/resource_providers", {"uuid": uuid, "name": name})
+        if response.status_code == 409:
+            if self.provider(uuid) is None:
+                raise errors.NameExists(name=name)
+            return None
+        _expect(response, 200)
+        return _Offer(_decode(response, Provider).generation, {}, frozenset())
+
+    def _change(self, uuid: str, what: str, body: dict[str, Any], generation: int) -> int | None:
+        """Put a part of a provider; its generation then, None when another change came first."""
+        body["resource_provider_generation"] = generation
+        response = self._call("PUT", f"/resource_providers/{uuid}/{what}", body)
         if response.status_code == 200:
-            return True
+            return _decode(response, _Generation).resource_provider_generation
         if response.status_code == 400:
             raise errors.Invalid(_detail(response))
         _expect(response, 200, 404, 409)
         if response.status_code == 409 and _code(response) != _CONCURRENT_UPDATE:
             raise ProviderInUse(uuid=uuid, reason=_detail(response))
-        return False
+        return None
 
     def _know(self, collection: str, names: Iterable[str]) -> None:
         """Custom classes and traits must be made known to Placement before their first use."""
@@ -559,7 +576,10 @@ def _error(response: requests.Response) -> _Error:
 
 
 def _detail(response: requests.Response) -> str:
-    return " ".join(_error(response).detail.split())
+    text = " ".join(_error(response).detail.split())
+    for preamble in _PREAMBLES:
+        text = text.removeprefix(preamble)
+    return text.strip()
 
 
 def _code(response: requests.Response) -> str:

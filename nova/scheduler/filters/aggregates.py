@@ -1,0 +1,95 @@
+"""What the metadata of a host's aggregates reserves it for: flavors, images, projects."""
+
+from collections.abc import Mapping
+
+from oslo_config import cfg
+
+from nova.scheduler.contender import Contender, Refusal
+from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.filters.requirement import Requirement, parse
+from nova.structs.schedule import PlacementRequest
+
+SCOPE = "aggregate_instance_extra_specs"
+
+
+class AggregateInstanceExtraSpecsFilter(Filter):
+    """The flavor's extra specs of this scope, and those without one, must be met by the host's aggregates."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        wanted = _wanted(request.flavor.extra_specs)
+        if not wanted:
+            return None
+
+        def check(host: Contender) -> Refusal | None:
+            for key, text, is_met in wanted:
+                values = host.aggregate_values(key)
+                if not any(is_met(value) for value in values):
+                    said = f"they say {', '.join(sorted(values))}" if values else "they say nothing of it"
+                    return Refusal(f"is in no aggregate with the flavor's {key} {text}", said)
+            return None
+
+        return check
+
+
+def _wanted(extra_specs: Mapping[str, str]) -> list[tuple[str, str, Requirement]]:
+    wanted = []
+    for key, text in sorted(extra_specs.items()):
+        scope, colon, rest = key.partition(":")
+        if not colon:
+            wanted.append((key, text, parse(text)))
+        elif scope == SCOPE:
+            wanted.append((rest, text, parse(text)))
+    return wanted
+
+
+class AggregateImagePropertiesIsolation(Filter):
+    """Drops hosts whose aggregates say something else of a property that the image has."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        namespace = conf.filter_scheduler.aggregate_image_properties_isolation_namespace
+        separator = conf.filter_scheduler.aggregate_image_properties_isolation_separator
+        self._prefix = f"{namespace}{separator}" if namespace else ""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        properties = request.image.properties if request.image else {}
+        wanted = {key: str(value) for key, value in properties.items() if key.startswith(self._prefix)}
+        if not wanted:
+            return None
+
+        def check(host: Contender) -> Refusal | None:
+            for aggregate in host.state.aggregates:
+                for key in aggregate.metadata.keys() & wanted.keys():
+                    if wanted[key] not in host.aggregate_values(key):
+                        short = f"is kept for images with another {key}"
+                        return Refusal(short, f"aggregate {aggregate.name} says {aggregate.metadata[key]}")
+            return None
+
+        return check
+
+
+class AggregateMultiTenancyIsolation(Filter):
+    """Hosts whose aggregates name projects in filter_tenant_id take servers of those alone."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        reason = Refusal("is kept for other projects")
+
+        def check(host: Contender) -> Refusal | None:
+            projects = host.aggregate_values("filter_tenant_id")
+            return reason if projects and request.project_id not in projects else None
+
+        return check
+
+
+class AggregateTypeAffinityFilter(Filter):
+    """Hosts whose aggregates name flavors in instance_type take servers of those alone."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        name = request.flavor.name
+
+        def check(host: Contender) -> Refusal | None:
+            flavors = host.aggregate_values("instance_type")
+            if not flavors or name in flavors:
+                return None
+            return Refusal("is kept for other flavors", ", ".join(sorted(flavors)))
+
+        return check

@@ -1,0 +1,61 @@
+"""ComputeCapabilitiesFilter: does the host have what the flavor's extra specs ask of it?"""
+
+from collections.abc import Mapping
+
+from nova.scheduler.contender import Contender, Refusal
+from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.filters.requirement import Requirement, parse
+from nova.structs.schedule import PlacementRequest
+
+SCOPE = "capabilities"
+
+_MISSING = object()
+
+
+class ComputeCapabilitiesFilter(Filter):
+    """Extra specs of the scope "capabilities", and those without a scope, name attributes of the host.
+
+    A key may lead inside: capabilities:cpu_info:features. An attribute that no host has fails them all.
+    """
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        wanted = _wanted(request.flavor.extra_specs)
+        if not wanted:
+            return None
+
+        def check(host: Contender) -> Refusal | None:
+            attributes = host.attributes()
+            for path, text, is_met in wanted:
+                value = _find(attributes, path)
+                if value is _MISSING or value is None:
+                    return Refusal(f"has no {':'.join(path)} to compare with the flavor's '{text}'")
+                if not is_met(value):
+                    return Refusal(f"does not meet the flavor's {':'.join(path)} {text}", f"it has {_shown(value)}")
+            return None
+
+        return check
+
+
+def _wanted(extra_specs: Mapping[str, str]) -> list[tuple[list[str], str, Requirement]]:
+    wanted = []
+    for key, text in sorted(extra_specs.items()):
+        scope, colon, rest = key.partition(":")
+        if not colon:
+            wanted.append(([key], text, parse(text)))
+        elif scope == SCOPE:
+            wanted.append((rest.split(":"), text, parse(text)))
+    return wanted
+
+
+def _find(attributes: Mapping[str, object], path: list[str]) -> object:
+    value: object = attributes
+    for name in path:
+        if not isinstance(value, Mapping) or name not in value:
+            return _MISSING
+        value = value[name]
+    return value
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

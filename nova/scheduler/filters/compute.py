@@ -1,0 +1,27 @@
+"""ComputeFilter and AllHostsFilter: is there a nova-compute at work?"""
+
+from nova.scheduler.contender import Contender, Refusal
+from nova.scheduler.filters.filter import Check, Filter
+from nova.structs.schedule import PlacementRequest
+
+DOWN = Refusal("is down")
+
+
+class ComputeFilter(Filter):
+    """Passes hosts whose nova-compute is enabled and shows signs of life."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        return _works
+
+
+def _works(host: Contender) -> Refusal | None:
+    if host.state.is_disabled:
+        return Refusal("is disabled", host.state.disabled_reason or "")
+    return None if host.state.is_up else DOWN
+
+
+class AllHostsFilter(Filter):
+    """Passes every host."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        return None

@@ -1,0 +1,31 @@
+"""What a filter is: a question to each host, made once per request."""
+
+from collections.abc import Callable
+
+from oslo_config import cfg
+
+from nova.scheduler.contender import Contender, Refusal
+from nova.structs.schedule import PlacementRequest
+
+Check = Callable[[Contender], Refusal | None]
+
+
+class Filter:
+    """Base of all filters; its class name is the name in enabled_filters.
+
+    Made once, at start, from the configuration. A filter of one's own derives from this and is named
+    by its dotted path in available_filters.
+    """
+
+    # Whether this filter looks at Contender.load, which costs a call of the conductor.
+    needs_load = False
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        """Read what is configured."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        """The question this request puts to each host; None when it puts none.
+
+        A check answers None for a host that passes.
+        """
+        raise NotImplementedError

@@ -1,0 +1,103 @@
+"""ImagePropertiesFilter: can the host run what the image was made for?"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from oslo_config import cfg
+
+from nova.scheduler.contender import Contender, Refusal
+from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.filters.requirement import parse
+from nova.structs.image import Image
+from nova.structs.schedule import PlacementRequest
+
+# Today's name and the one it had before. Source: Compute admin guide, ImagePropertiesFilter.
+_ARCHITECTURE = ("hw_architecture", "architecture")
+_HYPERVISOR = ("img_hv_type", "hypervisor_type")
+_MODE = ("hw_vm_mode", "vm_mode")
+_VERSION = ("img_hv_requested_version", "hypervisor_version_requires")
+
+_SAME_ARCHITECTURE = {
+    "x64": "x86_64",
+    "amd64": "x86_64",
+    "i386": "i686",
+    "i486": "i686",
+    "i586": "i686",
+    "arm64": "aarch64",
+}
+_SAME_HYPERVISOR = {"xapi": "xen", "powervm": "phyp"}
+_SAME_MODE = {"pv": "xen", "hv": "hvm", "baremetal": "hvm"}
+
+
+class ImagePropertiesFilter(Filter):
+    """Passes hosts that can run the image's architecture, hypervisor, machine mode and hypervisor version."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._default_architecture = conf.filter_scheduler.image_properties_default_architecture
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        if request.image is None:
+            return None
+        wanted = self._kind(request.image)
+        version = _property(request.image.properties, _VERSION)
+        if not any(wanted) and not version:
+            return None
+        short = f"cannot run an image for {' '.join(word for word in (*wanted, version) if word)}"
+        is_version_met = _version(version) if version else None
+
+        def check(host: Contender) -> Refusal | None:
+            node = host.state.state
+            if any(wanted) and not any(_is(kind, wanted) for kind in node.supported_instances):
+                return Refusal(short, f"it runs {_listed(node.supported_instances)}")
+            if is_version_met is not None and not is_version_met(node.hypervisor_version):
+                return Refusal(short, f"its hypervisor's version is {node.hypervisor_version}")
+            return None
+
+        return check
+
+    def _kind(self, image: Image) -> tuple[str, str, str]:
+        """Architecture, hypervisor and machine mode the image wants; "" where any will do."""
+        properties = image.properties
+        return (
+            _canonical(_property(properties, _ARCHITECTURE) or self._default_architecture, _SAME_ARCHITECTURE),
+            _canonical(_property(properties, _HYPERVISOR), _SAME_HYPERVISOR),
+            _canonical(_property(properties, _MODE), _SAME_MODE),
+        )
+
+
+def _property(properties: Mapping[str, str], names: tuple[str, str]) -> str:
+    return next((str(properties[name]) for name in names if properties.get(name)), "")
+
+
+def _canonical(name: str | None, same: Mapping[str, str]) -> str:
+    lowered = (name or "").strip().lower()
+    return same.get(lowered, lowered)
+
+
+def _is(kind: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool:
+    has = (
+        _canonical(kind[0], _SAME_ARCHITECTURE),
+        _canonical(kind[1], _SAME_HYPERVISOR),
+        _canonical(kind[2], _SAME_MODE),
+    )
+    return all(want in ("", have) for want, have in zip(wanted, has, strict=True))
+
+
+def _listed(kinds: tuple[tuple[str, str, str], ...]) -> str:
+    return ", ".join(" ".join(kind) for kind in kinds[:5]) or "nothing it told of"
+
+
+def _version(text: str) -> Callable[[int], bool]:
+    """Whether a hypervisor's version meets all of ">=6.2, <7" or ">=6002000", by commas."""
+    parts = [parse(_as_number(part)) for part in text.split(",") if part.strip()]
+    return lambda version: all(part(version) for part in parts)
+
+
+def _as_number(part: str) -> str:
+    """A dotted version as hypervisors count theirs: 6.2.1 is 6002001."""
+
+    def number(match: re.Match[str]) -> str:
+        major, minor, micro = ([int(word) for word in match.group().split(".")] + [0, 0])[:3]
+        return str(major * 1_000_000 + minor * 1_000 + micro)
+
+    return re.sub(r"\d+(\.\d+)+", number, part.strip())

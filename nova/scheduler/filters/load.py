@@ -1,0 +1,65 @@
+"""How busy a host may be: servers on it, and servers in work that reads and writes much.
+
+A number in the metadata of the host's aggregates wins for the Aggregate filters; of several, the smallest.
+"""
+
+from typing import ClassVar
+
+from oslo_config import cfg
+
+from nova.scheduler.contender import Contender, Refusal
+from nova.scheduler.filters.filter import Check, Filter
+from nova.structs.schedule import PlacementRequest
+
+
+class _LoadFilter(Filter):
+    needs_load = True
+    option: ClassVar[str]
+    # A field of HostLoad, and what it counts.
+    counts: ClassVar[str]
+    what: ClassVar[str]
+    asks_aggregates: ClassVar[bool] = False
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._most = conf.filter_scheduler[self.option]
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        def check(host: Contender) -> Refusal | None:
+            count = getattr(host.load, self.counts) if host.load else 0
+            most = self._most_on(host)
+            return Refusal(f"has as many {self.what} as it may", f"{count} of {most}") if count >= most else None
+
+        return check
+
+    def _most_on(self, host: Contender) -> int:
+        if not self.asks_aggregates:
+            return self._most
+        return min((int(said) for said in host.aggregate_values(self.option) if said.isdigit()), default=self._most)
+
+
+class IoOpsFilter(_LoadFilter):
+    """Drops hosts with max_io_ops_per_host servers in work that reads and writes much."""
+
+    option = "max_io_ops_per_host"
+    counts = "io_ops"
+    what = "servers in work"
+
+
+class AggregateIoOpsFilter(IoOpsFilter):
+    """The same, with the number of the host's aggregates."""
+
+    asks_aggregates = True
+
+
+class NumInstancesFilter(_LoadFilter):
+    """Drops hosts with max_instances_per_host servers."""
+
+    option = "max_instances_per_host"
+    counts = "instances"
+    what = "servers"
+
+
+class AggregateNumInstancesFilter(NumInstancesFilter):
+    """The same, with the number of the host's aggregates."""
+
+    asks_aggregates = True

@@ -1,0 +1,72 @@
+"""One requirement of an extra spec, such as ">= 5" or "<or> fpu <or> gpu".
+
+Source: Compute admin guide, "Compute schedulers", operators of ComputeCapabilitiesFilter.
+"""
+
+import operator
+from collections.abc import Callable
+
+Requirement = Callable[[object], bool]
+
+_NUMBERS: dict[str, Callable[[float, float], bool]] = {
+    # A plain "=" asks for at least as much, as for vcpus.
+    "=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_STRINGS: dict[str, Callable[[str, str], bool]] = {
+    "s==": operator.eq,
+    "s!=": operator.ne,
+    "s>=": operator.ge,
+    "s>": operator.gt,
+    "s<=": operator.le,
+    "s<": operator.lt,
+}
+# Longest first, so that ">=" is not read as ">".
+_OPERATORS = sorted((*_NUMBERS, *_STRINGS, "<in>", "<all-in>", "<or>"), key=len, reverse=True)
+
+
+def parse(text: str) -> Requirement:
+    """Whether a value meets what text asks; without an operator the texts must be equal."""
+    text = text.strip()
+    found = next((name for name in _OPERATORS if text.startswith(name)), None)
+    if found is None:
+        return lambda value: str(value) == text
+    rest = text[len(found) :].strip()
+    if found in _NUMBERS:
+        return _number(_NUMBERS[found], rest)
+    if found in _STRINGS:
+        compare = _STRINGS[found]
+        return lambda value: compare(str(value), rest)
+    if found == "<in>":
+        return lambda value: rest in (value if _is_collection(value) else str(value))
+    if found == "<all-in>":
+        wanted = rest.split()
+        return lambda value: all(word in (value if _is_collection(value) else str(value)) for word in wanted)
+    choices = {choice.strip() for choice in rest.split("<or>")}
+    return lambda value: str(value) in choices
+
+
+def _number(compare: Callable[[float, float], bool], text: str) -> Requirement:
+    wanted = _as_number(text)
+
+    def meets(value: object) -> bool:
+        have = _as_number(value)
+        return have is not None and wanted is not None and compare(have, wanted)
+
+    return meets
+
+
+def _as_number(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_collection(value: object) -> bool:
+    return isinstance(value, list | tuple | set | frozenset | dict)

@@ -1,0 +1,72 @@
+"""nova-scheduler: answers select, keeps its picture of the hosts current.
+
+It holds nothing that cannot be fetched again: any number of them run side by side, and each may be
+started before the conductor and Placement are there.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_config import cfg
+
+from nova.conf import BadConfiguration
+from nova.placement_client import PlacementClient
+from nova.scheduler import filters, weighers
+from nova.scheduler.host_view import Hosts, Loads
+from nova.scheduler.interface import SchedulerCalls
+from nova.scheduler.selection import Selector
+from nova.structs.host import HostState
+from nova.structs.schedule import Decision, PlacementRequest
+
+LOG = logging.getLogger(__name__)
+
+
+class Scheduler(SchedulerCalls):
+    """Implements SchedulerCalls. conductor is anything with host_view(since), and host_loads() where
+    filters or weighers that count servers are enabled.
+
+    Raises BadConfiguration for a filter or weigher that does not exist.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, conductor: Any, placement: PlacementClient) -> None:
+        chosen = filters.enabled(conf)
+        scales = weighers.enabled(conf)
+        counts_servers = hasattr(conductor, "host_loads")
+        if not counts_servers:
+            needing = [type(one).__name__ for one in chosen if one.needs_load]
+            if needing:
+                raise BadConfiguration(f"[filter_scheduler] enabled_filters: nobody counts servers for {needing[0]}")
+            scales = [one for one in scales if not one.needs_load]
+        needs_load = any(one.needs_load for one in chosen) or any(one.needs_load and one.multiplier for one in scales)
+        self._hosts = Hosts(conductor)
+        self._loads = Loads(conductor.host_loads) if needs_load else None
+        self._selector = Selector(conf, placement, chosen, scales)
+
+    def start(self) -> None:
+        """Begin to fetch the hosts, in a thread of its own."""
+        self._hosts.start()
+
+    def stop(self) -> None:
+        self._hosts.stop()
+
+    def select(self, request: PlacementRequest) -> Decision:
+        known = self._hosts.known()
+        decision = self._select(request, known)
+        if decision.host is None:
+            # A host may have come up a moment ago.
+            self._hosts.refresh()
+            if self._hosts.known() is not known:
+                decision = self._select(request, self._hosts.known())
+        if decision.host is None:
+            LOG.info("no host for server %s: %s", request.instance_id, decision.reason)
+        else:
+            LOG.info("host %s for server %s, of %d", decision.host, request.instance_id, len(decision.weighed))
+        return decision
+
+    def hosts_changed(self, version: int) -> None:
+        self._hosts.changed(version)
+
+    def _select(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Decision:
+        loads = self._loads.now() if self._loads else None
+        return self._selector.select(request, known, loads)

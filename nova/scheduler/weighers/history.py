@@ -1,0 +1,43 @@
+"""BuildFailureWeigher: hosts that refused servers lately are taken last."""
+
+import threading
+import time
+from collections import defaultdict
+
+from oslo_config import cfg
+
+from nova.scheduler.weighers.weigher import Scale, Weigher
+from nova.structs.schedule import PlacementRequest
+
+REMEMBERED_S = 600.0
+
+
+class BuildFailureWeigher(Weigher):
+    """Counts, per host, the servers it refused in the last ten minutes, as this scheduler heard of them.
+
+    A request says which hosts refused it; nobody has to report a failure. Kept in memory: a scheduler
+    that starts anew gives every host another chance.
+    """
+
+    multiplier_option = "build_failure_weight_multiplier"
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__(conf)
+        self._lock = threading.Lock()
+        self._refused_at: dict[str, dict[str, float]] = defaultdict(dict)
+
+    def scale(self, request: PlacementRequest) -> Scale | None:
+        now = time.monotonic()
+        # A server that moves rules out its own host, which refused nothing.
+        refused = () if request.keep else request.exclude
+        with self._lock:
+            for host in refused:
+                self._refused_at[host].setdefault(request.instance_id, now)
+            for host in list(self._refused_at):
+                recent = {server: at for server, at in self._refused_at[host].items() if now - at < REMEMBERED_S}
+                if recent:
+                    self._refused_at[host] = recent
+                else:
+                    del self._refused_at[host]
+            failures = {host: len(refused) for host, refused in self._refused_at.items()}
+        return (lambda host: -failures.get(host.state.host, 0)) if failures else None

@@ -1,0 +1,227 @@
+"""A scheduler on the real Placement service, in this process, over a database of its own."""
+
+import io
+import itertools
+import threading
+import uuid
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import pytest
+import requests
+from keystoneauth1 import adapter, session, token_endpoint
+from oslo_config import cfg
+from requests.adapters import BaseAdapter
+
+from nova import conf as configuration
+from nova import placement
+from nova.placement_client import PlacementClient
+from nova.scheduler.service import Scheduler
+from nova.structs.flavor import Flavor
+from nova.structs.guest import Inventory, NodeState
+from nova.structs.host import HostLoad, HostState, HostView
+from nova.structs.schedule import Decision, PlacementRequest
+
+ENDPOINT = "http://placement"
+
+
+class WsgiTransport(BaseAdapter):
+    """Carries requests straight into a WSGI application of this process."""
+
+    def __init__(self, app):
+        super().__init__()
+        self._app = app
+
+    def send(self, request, **ignored):
+        parts = urlsplit(request.url)
+        body = request.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        environ = {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote(parts.path),
+            "QUERY_STRING": parts.query,
+            "SERVER_NAME": parts.hostname,
+            "SERVER_PORT": str(parts.port or 80),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": parts.scheme,
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in request.headers.items():
+            key = name.upper().replace("-", "_")
+            if key == "CONTENT_LENGTH":
+                continue
+            text = value.decode() if isinstance(value, bytes) else value
+            environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
+        response = requests.Response()
+        response.request = request
+        response.url = request.url
+
+        def start_response(status, headers, exc_info=None):
+            response.status_code = int(status.split()[0])
+            response.reason = status.partition(" ")[2]
+            response.headers.update(headers)
+
+        chunks = self._app(environ, start_response)
+        response._content = b"".join(chunks)
+        return response
+
+    def close(self):
+        """Nothing is held."""
+
+
+class Conductor:
+    """What the scheduler asks of a conductor, answered from memory, with versions as the real one has."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._version = 0
+        self._states = {}
+        self.loads = {}
+
+    def put(self, state: HostState) -> int:
+        with self._lock:
+            self._version += 1
+            self._states[state.provider_uuid] = (self._version, state)
+            return self._version
+
+    def remove(self, provider_uuid: str) -> int:
+        with self._lock:
+            self._version += 1
+            del self._states[provider_uuid]
+            return self._version
+
+    def host_view(self, since: int) -> HostView:
+        with self._lock:
+            changed = tuple(state for version, state in self._states.values() if version > since)
+            return HostView(version=self._version, changed=changed, all_nodes=tuple(self._states))
+
+    def host_loads(self) -> dict[str, HostLoad]:
+        return self.loads
+
+
+class Cloud:
+    """Hosts, their inventory in Placement, and a scheduler that knows them."""
+
+    def __init__(self, conf: cfg.ConfigOpts, client: PlacementClient):
+        self.conf = conf
+        self.placement = client
+        self.conductor = Conductor()
+        self.hosts: dict[str, HostState] = {}
+        self._schedulers: list[Scheduler] = []
+        self._scheduler: Scheduler | None = None
+
+    @property
+    def scheduler(self) -> Scheduler:
+        if self._scheduler is None:
+            self._scheduler = self.start_scheduler()
+        return self._scheduler
+
+    def start_scheduler(self) -> Scheduler:
+        scheduler = Scheduler(self.conf, self.conductor, self.placement)
+        scheduler.start()
+        self._schedulers.append(scheduler)
+        return scheduler
+
+    def stop(self) -> None:
+        for scheduler in self._schedulers:
+            scheduler.stop()
+
+    def add_host(self, name: str, vcpus: int = 8, memory_mb: int = 8192, disk_gb: int = 100, traits=(), **state):
+        node = NodeState(
+            hypervisor_hostname=f"{name}.example.org",
+            hypervisor_type="QEMU",
+            hypervisor_version=7002000,
+            host_ip="192.0.2.1",
+            vcpus=vcpus,
+            memory_mb=memory_mb,
+            disk_gb=disk_gb,
+            supported_instances=(("x86_64", "qemu", "hvm"),),
+        )
+        fields = {"zone": "nova", "provider_uuid": str(uuid.uuid4())} | state
+        host = HostState(host=name, node=node.hypervisor_hostname, state=node, **fields)
+        self.placement.set_inventory(
+            host.provider_uuid,
+            host.node,
+            {
+                "VCPU": Inventory(total=vcpus),
+                "MEMORY_MB": Inventory(total=memory_mb),
+                "DISK_GB": Inventory(total=disk_gb),
+            },
+            traits,
+        )
+        self.hosts[name] = host
+        self.conductor.put(host)
+        return host
+
+    def change_host(self, name: str, **changes) -> None:
+        """The conductor hears something of a host, and tells the scheduler."""
+        self.hosts[name] = msgspec.structs.replace(self.hosts[name], **changes)
+        self.scheduler.hosts_changed(self.conductor.put(self.hosts[name]))
+
+    def remove_host(self, name: str) -> None:
+        version = self.conductor.remove(self.hosts.pop(name).provider_uuid)
+        self.scheduler.hosts_changed(version)
+
+    def select(self, **fields) -> Decision:
+        return self.scheduler.select(self.request(**fields))
+
+    @staticmethod
+    def request(**fields) -> PlacementRequest:
+        return a_request(**fields)
+
+    def used(self, name: str) -> dict[str, int]:
+        """What is allocated from a host, over all consumers."""
+        total: dict[str, int] = {}
+        for resources in self.placement.provider_allocations(self.hosts[name].provider_uuid).values():
+            for kind, amount in resources.items():
+                total[kind] = total.get(kind, 0) + amount
+        return total
+
+
+_numbers = itertools.count(1)
+
+
+def a_request(vcpus: int = 1, memory_mb: int = 512, disk_gb: int = 1, **fields) -> PlacementRequest:
+    flavor = fields.pop("flavor", None) or Flavor(
+        id="1", name="m1.tiny", vcpus=vcpus, memory_mb=memory_mb, root_gb=disk_gb
+    )
+    defaults = {
+        "instance_id": str(uuid.UUID(int=next(_numbers))),
+        "project_id": "p1",
+        "user_id": "u1",
+        "flavor": flavor,
+        "resources": flavor.resources(),
+    }
+    return PlacementRequest(**(defaults | fields))
+
+
+@pytest.fixture
+def conf(tmp_path):
+    loaded = configuration.load([], [])
+    loaded.set_override("connection", f"sqlite:///{tmp_path}/placement.sqlite", group="placement_database")
+    loaded.set_override("auth_strategy", "noauth2", group="api")
+    return loaded
+
+
+@pytest.fixture
+def client(conf):
+    placement.sync_database(conf)
+    http = requests.Session()
+    http.mount(ENDPOINT, WsgiTransport(placement.application(conf)))
+    auth = token_endpoint.Token(ENDPOINT, "admin")
+    return PlacementClient(adapter.Adapter(session.Session(auth=auth, session=http), service_type="placement"))
+
+
+@pytest.fixture
+def cloud(conf, client):
+    made = Cloud(conf, client)
+    yield made
+    made.stop()

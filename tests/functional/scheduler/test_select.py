@@ -1,0 +1,212 @@
+"""A scheduler on the real Placement service chooses hosts, claims them, and says why."""
+
+
+def test_server_gets_the_emptiest_host_and_its_room(cloud):
+    cloud.add_host("small", memory_mb=2048)
+    cloud.add_host("large", memory_mb=8192)
+
+    decision = cloud.select(vcpus=2, memory_mb=1024, disk_gb=10)
+
+    assert decision.host == "large"
+    assert decision.node == "large.example.org"
+    assert decision.zone == "nova"
+    assert decision.provider_uuid == cloud.hosts["large"].provider_uuid
+    assert cloud.used("large") == {"VCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 10}
+    assert cloud.used("small") == {}
+
+
+def test_servers_spread_over_equal_hosts(cloud):
+    for name in ("a", "b", "c"):
+        cloud.add_host(name)
+
+    hosts = {cloud.select().host for _ in range(3)}
+
+    assert hosts == {"a", "b", "c"}
+
+
+def test_alternates_are_the_next_best_hosts(cloud):
+    for number in range(5):
+        cloud.add_host(f"host-{number}", memory_mb=8192 - number * 1024)
+
+    decision = cloud.select()
+
+    assert decision.host == "host-0"
+    assert decision.alternates == ("host-1", "host-2")
+
+
+def test_no_valid_host_says_what_was_missing_without_naming_hosts(cloud):
+    cloud.add_host("a", memory_mb=1024)
+    cloud.add_host("b", memory_mb=1024)
+    cloud.add_host("c", is_disabled=True, disabled_reason="its fan is broken")
+
+    decision = cloud.select(memory_mb=2048)
+
+    assert decision.host is None
+    assert decision.reason == "3 hosts: 2 lack MEMORY_MB (needs 2048), 1 is disabled."
+
+
+def test_administrators_can_read_why_each_host_was_dropped(cloud):
+    cloud.add_host("a", vcpus=1, memory_mb=1024)
+    cloud.add_host("b", is_disabled=True, disabled_reason="its fan is broken")
+    cloud.add_host("c", is_up=False)
+
+    decision = cloud.select(vcpus=2, memory_mb=2048)
+
+    dropped = {(stage.name, one.host): one.reason for stage in decision.stages for one in stage.dropped}
+    assert dropped == {
+        ("Placement", "a"): "lacks MEMORY_MB (needs 2048) and VCPU (needs 2)",
+        ("ComputeFilter", "b"): "is disabled: its fan is broken",
+        ("ComputeFilter", "c"): "is down",
+    }
+    counts = [(stage.name, stage.before, stage.after) for stage in decision.stages]
+    assert counts[0] == ("Placement", 3, 2)
+    assert counts[-1] == ("ComputeFilter", 2, 0)
+
+
+def test_missing_and_forbidden_traits_are_named(cloud):
+    cloud.add_host("a")
+    cloud.add_host("b", traits=["HW_CPU_X86_AVX", "CUSTOM_OLD"])
+
+    decision = cloud.select(required_traits=("HW_CPU_X86_AVX",), forbidden_traits=("CUSTOM_OLD",))
+
+    assert decision.host is None
+    assert decision.reason == "2 hosts: 1 lacks trait HW_CPU_X86_AVX, 1 has forbidden trait CUSTOM_OLD."
+
+
+def test_trait_nobody_knows_is_the_reason(cloud):
+    cloud.add_host("a")
+
+    decision = cloud.select(required_traits=("CUSTOM_UNHEARD_OF",))
+
+    assert decision.host is None
+    assert decision.reason.startswith("Placement cannot answer the request: No such trait")
+    assert "CUSTOM_UNHEARD_OF" in decision.reason
+
+
+def test_cloud_without_hosts_says_so(cloud):
+    decision = cloud.select()
+
+    assert decision.host is None
+    assert decision.reason == "There are no hosts."
+
+
+def test_dry_run_decides_and_claims_nothing(cloud):
+    cloud.add_host("a", memory_mb=1024)
+    cloud.add_host("b", memory_mb=8192)
+
+    decision = cloud.select(memory_mb=2048, is_dry_run=True)
+
+    assert decision.host == "b"
+    assert decision.stages[0].dropped[0].reason == "lacks MEMORY_MB (needs 2048)"
+    assert cloud.used("b") == {}
+
+
+def test_each_weighers_part_in_the_choice_is_recorded(cloud):
+    cloud.add_host("a", vcpus=4, memory_mb=8192)
+    cloud.add_host("b", vcpus=8, memory_mb=2048)
+
+    decision = cloud.select(is_dry_run=True)
+
+    weights = {one.host: one.weights for one in decision.weighed}
+    assert weights == {"a": {"RAMWeigher": 1.0, "CPUWeigher": 0.0}, "b": {"RAMWeigher": 0.0, "CPUWeigher": 1.0}}
+
+
+def test_host_the_request_insists_on_is_the_only_one_asked(cloud):
+    cloud.add_host("small", memory_mb=1024)
+    cloud.add_host("large")
+
+    decision = cloud.select(only_host="small")
+    refused = cloud.select(only_node="small.example.org", memory_mb=4096)
+    unknown = cloud.select(only_host="nowhere")
+
+    assert decision.host == "small"
+    assert decision.alternates == ()
+    assert refused.reason == "1 host: 1 lacks MEMORY_MB (needs 4096)."
+    assert unknown.reason == "The host asked for does not exist."
+
+
+def test_server_goes_to_its_zone(cloud):
+    cloud.add_host("a", zone="west")
+    cloud.add_host("b", zone="east", memory_mb=2048)
+
+    decision = cloud.select(zone="east")
+    nowhere = cloud.select(zone="north")
+
+    assert (decision.host, decision.zone) == ("b", "east")
+    assert nowhere.reason == "2 hosts: 2 are outside availability zone north."
+
+
+def test_host_that_refused_is_not_taken_again(cloud):
+    cloud.add_host("a")
+    cloud.add_host("b", memory_mb=2048)
+
+    decision = cloud.select(exclude=("a",))
+    nobody = cloud.select(exclude=("a", "b"))
+
+    assert decision.host == "b"
+    assert nobody.reason == "2 hosts: 2 were tried already."
+
+
+def test_asking_twice_claims_once(cloud):
+    cloud.add_host("a")
+    cloud.add_host("b")
+    request = cloud.request()
+
+    first = cloud.scheduler.select(request)
+    second = cloud.scheduler.select(request)
+
+    assert second.host == first.host
+    assert cloud.used("a") == {} or cloud.used("b") == {}
+
+
+def test_asking_twice_for_the_last_room_gives_the_same_host(cloud):
+    cloud.add_host("a", memory_mb=1024)
+    request = cloud.request(memory_mb=1024)
+
+    cloud.scheduler.select(request)
+    again = cloud.scheduler.select(request)
+    other = cloud.select(memory_mb=1024)
+
+    assert again.host == "a"
+    assert other.host is None
+
+
+def test_claim_moves_on_when_the_host_it_was_for_refuses(cloud):
+    cloud.add_host("a")
+    cloud.add_host("b")
+    request = cloud.request()
+
+    first = cloud.scheduler.select(request)
+    second = cloud.scheduler.select(cloud.request(instance_id=request.instance_id, exclude=(first.host,)))
+
+    assert {first.host, second.host} == {"a", "b"}
+    assert cloud.used(first.host) == {}
+    assert cloud.used(second.host)["VCPU"] == 1
+
+
+def test_server_that_moves_keeps_what_it_holds(cloud):
+    cloud.add_host("source", memory_mb=8192)
+    cloud.add_host("target", memory_mb=4096)
+    request = cloud.request(vcpus=1, memory_mb=512)
+    cloud.scheduler.select(request)
+    keep = cloud.placement.allocations(request.instance_id).resources
+
+    moving = cloud.request(instance_id=request.instance_id, memory_mb=1024, exclude=("source",), keep=keep)
+    first = cloud.scheduler.select(moving)
+    again = cloud.scheduler.select(moving)
+
+    assert (first.host, again.host) == ("target", "target")
+    assert cloud.used("source")["MEMORY_MB"] == 512
+    assert cloud.used("target")["MEMORY_MB"] == 1024
+
+
+def test_server_resized_on_its_own_host_holds_both_sizes(cloud):
+    cloud.add_host("a")
+    request = cloud.request(memory_mb=512)
+    cloud.scheduler.select(request)
+    keep = cloud.placement.allocations(request.instance_id).resources
+
+    decision = cloud.select(instance_id=request.instance_id, memory_mb=1024, keep=keep)
+
+    assert decision.host == "a"
+    assert cloud.used("a")["MEMORY_MB"] == 1536
