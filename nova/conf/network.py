@@ -1,5 +1,63 @@
-"""[DEFAULT] of nova-network: networks for a cloud without Neutron."""
+"""[DEFAULT] of nova-network: networks for a cloud without Neutron.
+
+Where upstream's nova-network had an option of the same meaning, its name is kept.
+"""
 
 from oslo_config import cfg
 
-OPTIONS: list[cfg.Opt] = []
+OPTIONS = [
+    cfg.StrOpt("network_api_listen", default="0.0.0.0", help="Address nova-network's Networking API listens on."),
+    cfg.PortOpt("network_api_listen_port", default=9696, help="Port of nova-network's Networking API."),
+    cfg.StrOpt(
+        "networks_path",
+        default="$state_path/networks",
+        help="Directory of what nova-network's DHCP servers read and write.",
+    ),
+    cfg.StrOpt(
+        "flat_network_bridge",
+        help="Bridge of the flat network, on every host; a name made from the network's id when unset.",
+    ),
+    cfg.StrOpt(
+        "flat_interface",
+        help="Interface that joins the hosts of the cloud: a member of the flat network's bridge, and the carrier of "
+        "VXLAN networks. Unset on a cloud of one host.",
+    ),
+    cfg.ListOpt(
+        "tenant_network_types",
+        default=["flat", "vxlan"],
+        item_type=cfg.types.String(choices=["flat", "vxlan", "local"]),
+        help="Types a new network may get, in order of preference. There is one flat network; local ones do not leave "
+        "their host.",
+    ),
+    cfg.StrOpt("vni_range", default="1001:16000", help="First and last VXLAN network identifier given."),
+    cfg.StrOpt("vxlan_group", default="239.1.1.1", help="Multicast group over which the hosts' VXLAN devices meet."),
+    cfg.IntOpt("network_device_mtu", default=1500, min=576, help="MTU of the interface that joins the hosts."),
+    cfg.StrOpt(
+        "public_interface",
+        help="Interface that leads out of the cloud; the one of the default route when unset.",
+    ),
+    cfg.BoolOpt("force_snat", default=True, help="Whether guests without a floating IP reach the outside."),
+    cfg.IntOpt("dhcp_lease_time", default=86400, min=120, help="Seconds a DHCP lease lasts."),
+    cfg.ListOpt(
+        "dns_server", default=[], help="Name servers asked for names outside the cloud; the host's when empty."
+    ),
+    cfg.StrOpt("dnsmasq_config_file", default="", help="Further configuration for the DHCP servers."),
+    cfg.StrOpt("metadata_host", default="$my_ip", help="Address of the metadata API, as this host reaches it."),
+    cfg.PortOpt("metadata_port", default=8775, help="Port of the metadata API."),
+    cfg.BoolOpt(
+        "allow_same_net_traffic", default=True, help="Whether the default security group lets its members talk."
+    ),
+    cfg.IntOpt(
+        "network_converge_interval",
+        default=60,
+        min=1,
+        help="Seconds between two looks at whether bridges, DHCP and filters are as they should be.",
+    ),
+    cfg.IntOpt("quota_network", default=100, min=-1, help="Networks of a project; -1 is unlimited."),
+    cfg.IntOpt("quota_subnet", default=100, min=-1, help="Subnets of a project."),
+    cfg.IntOpt("quota_port", default=500, min=-1, help="Ports of a project."),
+    cfg.IntOpt("quota_security_group", default=10, min=-1, help="Security groups of a project."),
+    cfg.IntOpt("quota_security_group_rule", default=100, min=-1, help="Security group rules of a project."),
+    cfg.IntOpt("quota_router", default=10, min=-1, help="Routers of a project."),
+    cfg.IntOpt("quota_floatingip", default=50, min=-1, help="Floating IPs of a project."),
+]
