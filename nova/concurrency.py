@@ -170,11 +170,9 @@ class HttpServer:
     def _serve_threads(self) -> None:
         from cheroot import wsgi  # noqa: PLC0415
 
-        server = wsgi.Server(("", 0), self._app, numthreads=self._size, request_queue_size=1024)
-        server.socket = self._sock
-        self._sock.settimeout(1)
-        server.bind_addr = self._sock.getsockname()
-        server.requests.start()
-        server.ready = True
+        address = self._sock.getsockname()[:2]
+        server = wsgi.Server(address, self._app, numthreads=self._size, request_queue_size=1024)
+        # The socket listens already: the server must not bind one of its own.
+        server.bind = lambda *_: setattr(server, "socket", self._sock)
         self._cheroot = server
-        server.serve()
+        server.start()
