@@ -48,6 +48,8 @@ SERIAL = SimpleNamespace(
     OPTIONS=[
         cfg.BoolOpt("enabled", default=False, help="Whether guests' serial ports are offered as consoles."),
         cfg.URIOpt("base_url", default="ws://127.0.0.1:6083/", help="Address a user's client opens."),
+        cfg.StrOpt("serialproxy_host", default="0.0.0.0", help="Address nova-serialproxy listens on."),
+        cfg.PortOpt("serialproxy_port", default=6083, help="Port of nova-serialproxy."),
     ],
 )
 
@@ -55,6 +57,18 @@ CONSOLE = SimpleNamespace(
     GROUP=cfg.OptGroup("console", title="Console proxies"),
     OPTIONS=[
         cfg.ListOpt("allowed_origins", default=[], help="Further hosts from whose pages a console may be opened."),
+        cfg.StrOpt("ssl_ciphers", help="TLS ciphers of the console proxies, in OpenSSL's words."),
+        cfg.StrOpt(
+            "ssl_minimum_version",
+            default="default",
+            choices=[
+                ("default", "what the system's OpenSSL takes"),
+                ("tlsv1_1", "TLS 1.1"),
+                ("tlsv1_2", "TLS 1.2"),
+                ("tlsv1_3", "TLS 1.3"),
+            ],
+            help="Oldest TLS of the console proxies.",
+        ),
         cfg.StrOpt("novnc_web", default="/usr/share/novnc", help="Directory of noVNC's files."),
         cfg.StrOpt("spice_web", default="/usr/share/spice-html5", help="Directory of spice-html5's files."),
     ],
@@ -70,4 +84,13 @@ CONSOLEAUTH = SimpleNamespace(
     ],
 )
 
-MODULES = (VNC, SPICE, SERIAL, CONSOLE, CONSOLEAUTH)
+# The proxies' TLS stands in [DEFAULT], as upstream has it.
+TLS = SimpleNamespace(
+    OPTIONS=[
+        cfg.StrOpt("cert", default="self.pem", help="Certificate of the console proxies; no TLS without the file."),
+        cfg.StrOpt("key", help="Key of that certificate, when it is not in the same file."),
+        cfg.BoolOpt("ssl_only", default=False, help="Whether the console proxies refuse connections without TLS."),
+    ],
+)
+
+MODULES = (VNC, SPICE, SERIAL, CONSOLE, CONSOLEAUTH, TLS)

@@ -1,0 +1,291 @@
+"""nova-novncproxy and nova-spicehtml5proxy: carry guests' screens to browsers over websockets.
+
+A proxy serves the viewer's page and, to whoever holds a good token, one guest's console. It knows no
+guest itself: nova-consoleauth says where a token leads. One thread per connection, green or native.
+"""
+
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler
+from typing import Any
+from urllib.parse import urlsplit
+
+from oslo_config import cfg
+from websockify.websocketserver import WebSocketRequestHandlerMixIn
+
+from nova import concurrency, errors
+from nova.clock import utcnow
+from nova.console import pages
+from nova.console.interface import ConsoleAuthCalls
+from nova.console.relay import INTERNAL, POLICY, Ending, Relay
+from nova.console.websocket import Viewer
+from nova.daemon import listen
+from nova.structs.console import ConsoleAccess
+from nova.structs.guest import ConsoleKind
+
+LOG = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S = 10
+_REQUEST_TIMEOUT_S = 60
+_TLS_HANDSHAKE = b"\x16"
+
+_EXPIRED = "This console address is unknown or has expired; ask for a new one."
+_NO_ANSWER = "The console service does not answer; try again in a moment."
+_NO_GUEST = "The guest's console does not answer."
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One kind of console: its page's files, its address, and where its page really is."""
+
+    name: str
+    kind: ConsoleKind
+    host: str
+    port: int
+    web: str | None
+    redirect: Callable[[str, str], str | None]
+
+
+class ConsoleProxy:
+    """A service that shows consoles of one kind."""
+
+    def __init__(self, conf: cfg.ConfigOpts, screen: Screen, consoleauth: ConsoleAuthCalls) -> None:
+        self.screen = screen
+        self.allowed_origins = list(conf.console.allowed_origins)
+        self.is_stopping = False
+        self._enforces_expiry = conf.consoleauth.enforce_session_timeout
+        self._consoleauth = consoleauth
+        self._tls = _tls_context(conf)
+        self._tls_only = conf.ssl_only
+        self._socket: socket.socket | None = None
+        self._threads: set[threading.Thread] = set()
+
+    def start(self) -> None:
+        self.is_stopping = False
+        self._socket = listen(self.screen.host, self.screen.port)
+        concurrency.spawn(self._accept, self._socket, name=self.screen.name)
+        LOG.info("%s listens on %s port %s", self.screen.name, self.screen.host, self.port)
+
+    def stop(self) -> None:
+        """Take no more viewers, and tell those there are that it is over."""
+        self.is_stopping = True
+        if self._socket is None:
+            return
+        try:
+            # This wakes accept(); closing alone would not.
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            LOG.debug("%s did not listen any more", self.screen.name)
+        self._socket.close()
+        for thread in list(self._threads):
+            thread.join(timeout=5)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, chosen by the system where the configuration says 0."""
+        assert self._socket is not None
+        return self._socket.getsockname()[1]
+
+    def access(self, token: str | None) -> ConsoleAccess | None:
+        """What the token opens here. Raises errors.Unavailable."""
+        access = self._consoleauth.check(token) if token else None
+        return access if access and access.kind == self.screen.kind else None
+
+    def end_of(self, access: ConsoleAccess) -> float | None:
+        """When a console must close, as a time of time.monotonic()."""
+        if not self._enforces_expiry:
+            return None
+        return time.monotonic() + (access.expires_at - utcnow()).total_seconds()
+
+    def _accept(self, listening: socket.socket) -> None:
+        while not self.is_stopping:
+            try:
+                connection, address = listening.accept()
+            except OSError as error:
+                if not self.is_stopping:
+                    LOG.warning("%s cannot take a connection: %s", self.screen.name, error)
+                    time.sleep(0.1)
+                continue
+            thread = concurrency.spawn(self._serve, connection, address, name=f"{self.screen.name} viewer")
+            self._threads = {one for one in self._threads if one.is_alive()} | {thread}
+
+    def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+        try:
+            connection.settimeout(_REQUEST_TIMEOUT_S)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if (secured := self._secure(connection)) is not None:
+                connection = secured
+                _Handler(connection, address, self)
+        except OSError as error:
+            LOG.debug("viewer %s went away: %s", address[0], error)
+        except Exception:
+            LOG.exception("connection of viewer %s failed", address[0])
+        finally:
+            connection.close()
+
+    def _secure(self, connection: socket.socket) -> socket.socket | None:
+        """The connection as the viewer wants it: TLS when it begins with a TLS handshake."""
+        if self._tls is None:
+            return connection
+        if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+            return self._tls.wrap_socket(connection, server_side=True)
+        return None if self._tls_only else connection
+
+
+class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
+    """One connection: pages, until one of its requests becomes a console."""
+
+    protocol_version = "HTTP/1.1"
+    sys_version = ""
+    SocketClass = Viewer
+
+    def __init__(self, connection: socket.socket, address: tuple[Any, ...], proxy: ConsoleProxy) -> None:
+        self._proxy = proxy
+        self.server_version = proxy.screen.name
+        super().__init__(connection, address, proxy, directory=proxy.screen.web or os.devnull)
+
+    def do_GET(self) -> None:
+        self._answer(super().do_GET)
+
+    def do_HEAD(self) -> None:
+        self._answer(super().do_HEAD)
+
+    def handle_upgrade(self) -> None:
+        origin = self.headers.get("Origin")
+        if not pages.origin_is_allowed(origin, self.headers.get("Host"), self._proxy.allowed_origins):
+            LOG.warning("a page of %r may not open consoles here; see [console] allowed_origins", origin)
+            self.close_connection = True
+            self._refuse(403, "Not from this page", "A page of another site may not open consoles here.")
+            return
+        super().handle_upgrade()
+
+    def handle_websocket(self) -> None:
+        viewer: Viewer = self.request
+        ending = self._show(viewer)
+        if ending.reason:
+            LOG.info("console of viewer %s is closed: %s", self.client_address[0], ending.reason)
+        viewer.finish(*ending)
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        # The request line holds the token; the log must not.
+        path = urlsplit(getattr(self, "path", "")).path
+        LOG.debug("%s %s %s", self.client_address[0], getattr(self, "command", None), path)
+
+    def _answer(self, answer: Callable[[], None]) -> None:
+        """Answer a request for a file; the console's page only to a token that is still good."""
+        screen = self._proxy.screen
+        if screen.web is None:
+            self.send_error(404)
+            return
+        if urlsplit(self.path).path.endswith(".html") and (token := pages.token_of(self.path)):
+            try:
+                access = self._proxy.access(token)
+            except errors.Unavailable:
+                self._refuse(503, "No console now", _NO_ANSWER)
+                return
+            if access is None:
+                self._refuse(403, "No such console", _EXPIRED)
+                return
+        location = screen.redirect(screen.web, self.path)
+        if location is None:
+            answer()
+            return
+        self.send_response(302)
+        self.send_header("Location", location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refuse(self, status: int, title: str, text: str) -> None:
+        body = pages.refusal(title, text)
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _show(self, viewer: Viewer) -> Ending:
+        """Show the console the token opens, until it ends."""
+        try:
+            access = self._proxy.access(pages.token_of(self.path, self.headers.get("Cookie")))
+        except errors.Unavailable:
+            return Ending(INTERNAL, _NO_ANSWER)
+        if access is None:
+            return Ending(POLICY, _EXPIRED)
+        address = access.address
+        try:
+            guest = socket.create_connection((address.host, address.port), timeout=_CONNECT_TIMEOUT_S)
+        except OSError as error:
+            LOG.warning("console of server %s on %s port %s: %s", access.instance_id, address.host, address.port, error)
+            return Ending(INTERNAL, _NO_GUEST)
+        LOG.info("viewer %s opens a console of server %s", self.client_address[0], access.instance_id)
+        with guest:
+            guest.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return Relay(viewer, guest, self._proxy.end_of(access)).run(lambda: self._proxy.is_stopping)
+
+
+def novnc(conf: cfg.ConfigOpts, consoleauth: ConsoleAuthCalls) -> ConsoleProxy:
+    """nova-novncproxy."""
+    screen = Screen(
+        name="nova-novncproxy",
+        kind=ConsoleKind.NOVNC,
+        host=conf.vnc.novncproxy_host,
+        port=conf.vnc.novncproxy_port,
+        web=conf.console.novnc_web,
+        redirect=pages.novnc_redirect,
+    )
+    return ConsoleProxy(conf, screen, consoleauth)
+
+
+def spice_html5(conf: cfg.ConfigOpts, consoleauth: ConsoleAuthCalls) -> ConsoleProxy:
+    """nova-spicehtml5proxy."""
+    screen = Screen(
+        name="nova-spicehtml5proxy",
+        kind=ConsoleKind.SPICE_HTML5,
+        host=str(conf.spice.html5proxy_host),
+        port=conf.spice.html5proxy_port,
+        web=conf.console.spice_web,
+        redirect=pages.spice_redirect,
+    )
+    return ConsoleProxy(conf, screen, consoleauth)
+
+
+def serial(conf: cfg.ConfigOpts, consoleauth: ConsoleAuthCalls) -> ConsoleProxy:
+    """nova-serialproxy: websockets alone, for a client of the user's own."""
+    screen = Screen(
+        name="nova-serialproxy",
+        kind=ConsoleKind.SERIAL,
+        host=conf.serial_console.serialproxy_host,
+        port=conf.serial_console.serialproxy_port,
+        web=None,
+        redirect=lambda web, target: None,
+    )
+    return ConsoleProxy(conf, screen, consoleauth)
+
+
+def _tls_context(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:
+    """TLS with the certificate of [DEFAULT] cert; without that file there is none."""
+    if not os.path.exists(conf.cert):
+        if conf.ssl_only:
+            raise FileNotFoundError(f"[DEFAULT] ssl_only is set, but [DEFAULT] cert, {conf.cert}, is not there")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    minimum = conf.console.ssl_minimum_version
+    if minimum != "default":
+        context.minimum_version = ssl.TLSVersion[minimum.replace("tlsv", "TLSv")]
+    if conf.console.ssl_ciphers:
+        context.set_ciphers(conf.console.ssl_ciphers)
+    context.load_cert_chain(conf.cert, conf.key or conf.cert)
+    return context

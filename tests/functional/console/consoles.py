@@ -1,0 +1,191 @@
+"""What the console tests work with: daemons in a process of their own, and guests with screens to show."""
+
+import datetime
+import json
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import websocket
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor.calls.consoles import ConsoleCalls
+from nova.conf import load
+from nova.console.auth import ConsoleAuth
+from nova.db import instances
+from nova.db.database import Database
+from nova.db.models.base import Base
+from nova.structs.context import Context
+from nova.structs.flavor import Flavor
+from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.structs.instance import Instance, PowerState, VmState
+
+BANNER = b"RFB 003.008\n"
+
+
+class Screen:
+    """A guest's console: says the first line of the RFB protocol, then repeats what it hears."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = ConsoleAddress(host="127.0.0.1", port=self._socket.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            connection.sendall(BANNER)
+            while data := connection.recv(65536):
+                if data == b"power off":
+                    return
+                connection.sendall(data)
+
+
+class Hosts:
+    """The nova-computes of a cloud, as far as consoles go: which guest has which screens."""
+
+    def __init__(self) -> None:
+        self.screens: dict[tuple[str, ConsoleKind], ConsoleAddress] = {}
+        self.guests: set[str] = set()
+
+    def __call__(self, host: str) -> "Hosts":
+        return self
+
+    def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
+        if instance_id not in self.guests:
+            raise errors.GuestNotFound(guest=instance_id)
+        if (instance_id, kind) not in self.screens:
+            raise errors.NotImplementedHere(action=f"offer a {kind} console now")
+        return self.screens[instance_id, kind]
+
+
+class Cloud:
+    """A conductor and its database here; nova-consoleauth and the proxies in a process beside."""
+
+    def __init__(self, directory: Path, backend: str, options: str = "", port: int = 0) -> None:
+        self._directory = directory
+        self._backend = backend
+        self._config = directory / "nova.conf"
+        self.port = {"novnc": port}
+        self._write(options)
+        self.conf = load(files=[str(self._config)])
+        self.database = Database(self.conf.database.connection)
+        Base.metadata.create_all(self.database.engine)
+        self.hosts = Hosts()
+        self.conductor = ConsoleCalls(self.conf, self.database, self.hosts, consoleauth=None)
+        self.consoleauth = ConsoleAuth(self.conf, self.conductor)
+        self.conductor._consoleauth = self.consoleauth
+        self._daemons: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("proxies.py"))]
+        log = (self._directory / "log").open("ab")
+        self._daemons = subprocess.Popen(
+            [*command, self._backend, str(self._config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        )
+        line = self._daemons.stdout.readline()
+        assert line, (self._directory / "log").read_text()
+        self.port = json.loads(line)
+
+    def stop(self) -> None:
+        if self._daemons:
+            self._daemons.stdin.close()
+            self._daemons.wait(timeout=20)
+            self._daemons.stdout.close()
+            self._daemons = None
+
+    def restart_proxies(self) -> None:
+        """As an operator would: the same ports are there again."""
+        port = self.port["novnc"]
+        self.stop()
+        self._write(f"[vnc]\nnovncproxy_port = {port}\n")
+        self.start()
+
+    def close(self) -> None:
+        self.stop()
+        self.database.close()
+
+    def boot(self, kind: ConsoleKind = ConsoleKind.NOVNC, screen: Screen | None = None, **fields: object) -> Instance:
+        """A running server; with a screen of this kind when one is given."""
+        values = {
+            "id": 0,
+            "uuid": str(uuid.uuid4()),
+            "project_id": "p",
+            "user_id": "u",
+            "name": "one",
+            "hostname": "one",
+            "vm_state": VmState.ACTIVE,
+            "power_state": PowerState.RUNNING,
+            "host": "host-1",
+            "flavor": Flavor(id="1", name="m1.tiny", vcpus=1, memory_mb=64),
+            "created_at": utcnow(),
+        } | fields
+        server = self.database.write(lambda c: instances.add(c, Instance(**values)))
+        self.hosts.guests.add(server.uuid)
+        if screen:
+            self.hosts.screens[server.uuid, kind] = screen.address
+        return server
+
+    def console_url(self, server: Instance, protocol: str = "vnc", type: str = "novnc") -> str:
+        return self.conductor.console(Context(), server.uuid, protocol, type).url
+
+    def token(self, server: Instance, protocol: str = "vnc", type: str = "novnc") -> str:
+        query = parse_qs(urlsplit(self.console_url(server, protocol, type)).query)
+        return query["token"][0] if "token" in query else query["path"][0].removeprefix("?token=")
+
+    def expired_token(self, server: Instance, screen: Screen) -> str:
+        past = ConsoleAuth(self.conf, self.conductor)
+        past._ttl = datetime.timedelta(seconds=-1)
+        return past.authorize(server.uuid, ConsoleKind.NOVNC, screen.address)
+
+    def view(self, token: str | None, proxy: str = "novnc", path: str | None = None, **options: object):
+        """What a browser does: a websocket to the proxy, with the token in its query."""
+        path = path if path is not None else f"/?token={token}" if token is not None else "/"
+        options.setdefault("subprotocols", ["binary"])
+        return websocket.create_connection(f"ws://127.0.0.1:{self.port[proxy]}{path}", timeout=10, **options)
+
+    def page(self, path: str, proxy: str = "novnc") -> str:
+        return f"http://127.0.0.1:{self.port[proxy]}{path}"
+
+    def _write(self, options: str) -> None:
+        listen = "" if "novncproxy_port" in options else "[vnc]\nnovncproxy_port = 0\n"
+        self._config.write_text(
+            f"[DEFAULT]\ntransport_url = local:///{self._directory.name}\nhost = here\n"
+            f"[database]\nconnection = sqlite:///{self._directory}/nova.sqlite\n"
+            f"[spice]\nhtml5proxy_port = 0\n[serial_console]\nserialproxy_port = 0\n{listen}{options}"
+        )
+
+
+def read(viewer, size: int) -> bytes:
+    """Exactly size bytes of what the viewer is shown."""
+    data = b""
+    while len(data) < size:
+        received = viewer.recv()
+        assert received, "the proxy closed the console"
+        data += received
+    return data
+
+
+def closing(viewer) -> tuple[int, str]:
+    """Code and reason with which the proxy closes."""
+    while True:
+        opcode, data = viewer.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            viewer.shutdown()
+            return int.from_bytes(data[:2]), data[2:].decode()
