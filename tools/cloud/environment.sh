@@ -20,7 +20,8 @@ CLOUD_PACKAGES=(
     procps util-linux
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
-TEST_PACKAGES=(chromium postgresql)
+TEST_PACKAGES=(postgresql)
+BROWSER_PACKAGES=(chromium)
 
 # install_packages PACKAGE...: those that are missing.
 install_packages() {

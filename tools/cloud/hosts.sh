@@ -53,8 +53,8 @@ start_libvirt() {
     local listen=()
     # Hosts reach each other for live migration; a host that is alone listens to nobody.
     [ "$MODE" = embedded ] || listen=(--listen)
-    start_process "$1-virtlogd" "${ENTER_HOST[@]}" "$1" /usr/sbin/virtlogd
-    start_process "$1-libvirtd" "${ENTER_HOST[@]}" "$1" /usr/sbin/libvirtd "${listen[@]}"
+    start_process "$1-virtlogd" "${ENTER_HOST[@]}" "$1" /usr/sbin/virtlogd --pid-file /run/libvirt/virtlogd.pid
+    start_process "$1-libvirtd" "${ENTER_HOST[@]}" "$1" /usr/sbin/libvirtd --pid-file /run/libvirt/libvirtd.pid "${listen[@]}"
 }
 
 # The front of a command line that runs the rest inside a host: in_host NAME COMMAND...

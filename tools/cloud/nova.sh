@@ -105,31 +105,28 @@ CONF
 embedded_configuration() {
     if [ "$FAKE_HOSTS" != 0 ]; then
         fake_configuration
-        return
+    else
+        printf '[DEFAULT]\ncompute_driver = libvirt.LibvirtDriver\n'
     fi
-    cat <<CONF
-[DEFAULT]
-compute_driver = libvirt.LibvirtDriver
-$(network_configuration)
-CONF
+    network_configuration
 }
 
 fake_configuration() {
     cat <<CONF
 [DEFAULT]
 compute_driver = fake.FakeDriver
-$(network_configuration)
-
-[fake]
-hosts = $FAKE_HOSTS
+fake_hosts = $FAKE_HOSTS
 CONF
 }
 
 network_configuration() {
     cat <<CONF
+network_api_listen = $ADDRESS
+network_api_listen_port = $NETWORK_PORT
+networks_path = $DATA/networks
 flat_network_bridge = $GUEST_BRIDGE
-network_listen = $ADDRESS
-network_listen_port = $NETWORK_PORT
+vni_range = $VNI_RANGE
+metadata_port = $METADATA_PORT
 CONF
 }
 
@@ -198,7 +195,7 @@ sync_placement_database() {
 
 start_nova() {
     local daemon
-    mkdir -p "$DATA/nova"
+    mkdir -p "$DATA/nova" "$DATA/networks"
     for daemon in $(nova_daemons); do start_daemon "$daemon"; done
     wait_for_nova
 }

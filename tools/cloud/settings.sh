@@ -43,6 +43,7 @@ derive_settings() {
     FABRIC_BRIDGE=cloud${SUFFIX}fab
     FABRIC_INTERFACE=cloud${SUFFIX}net
     GUEST_BRIDGE=br${SUFFIX}private
+    VNI_RANGE=$((1001 + number * 1000)):$((2000 + number * 1000))
 
     ADDRESS=127.0.0.1
     [ "$MODE" = embedded ] || ADDRESS=$MANAGEMENT.1

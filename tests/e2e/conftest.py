@@ -1,0 +1,61 @@
+"""One cloud at a time: the embedded one first, then the distributed one.
+
+E2E_CLOUD names the directory of a cloud that is already up (CLOUD_DIR of tools/cloud.sh): then the
+tests of its mode run against it, and leave it up.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running_cloud import Cloud
+
+MODES = ("embedded", "distributed")
+PORT_OFFSETS = {"embedded": 1100, "distributed": 1200}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "mode(*modes): the modes of the cloud a test is for; all without it")
+    config.addinivalue_line("markers", "last: the test takes the cloud down")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that uses the cloud runs in every mode its marker names; in both without a marker."""
+    if "cloud" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("mode")
+    modes = [mode for mode in MODES if mode in (marker.args if marker else MODES)]
+    if running := os.environ.get("E2E_CLOUD"):
+        modes = [mode for mode in modes if mode == mode_of(Path(running))]
+    metafunc.parametrize("cloud", modes, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of one mode stand together, those that take the cloud down at their end."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        mode = getattr(item, "callspec", None) and item.callspec.params.get("cloud")
+        return (MODES.index(mode) if mode in MODES else -1, item.get_closest_marker("last") is not None)
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    mode = request.param
+    if running := os.environ.get("E2E_CLOUD"):
+        yield Cloud(Path(running), mode, 0)
+        return
+    # Not below pytest's own directory: QEMU's user must get to the guests' disks.
+    cloud = Cloud(Path(f"/var/tmp/nova-e2e-{mode}"), mode, PORT_OFFSETS[mode])
+    # What an interrupted run has left.
+    cloud.down()
+    cloud.up()
+    yield cloud
+    cloud.down()
+
+
+def mode_of(directory: Path) -> str:
+    settings = dict(line.split("=", 1) for line in (directory / "settings").read_text().splitlines())
+    return settings["MODE"]
