@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import openstack
+from openstack import connect
+from openstack.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "cloud.sh"
@@ -29,7 +30,7 @@ class Cloud:
         self.directory = directory
         self.mode = mode
         self.port_offset = port_offset
-        self._client: openstack.connection.Connection | None = None
+        self._client: Connection | None = None
 
     def up(self) -> str:
         options = ["--distributed", "--hosts", "2"] if self.mode == "distributed" else []
@@ -52,10 +53,10 @@ class Cloud:
         """The same, for a command that shows or lists something: its answer."""
         return json.loads(self.run(*arguments, "--format", "json", timeout_s=timeout_s))
 
-    def sdk(self) -> openstack.connection.Connection:
+    def sdk(self) -> Connection:
         if self._client is None:
             environment = self.environment()
-            self._client = openstack.connect(
+            self._client = connect(
                 load_envvars=False,
                 load_yaml_config=False,
                 auth_url=environment["OS_AUTH_URL"],
