@@ -5,6 +5,7 @@ a global. Each module here has OPTIONS and, unless it describes [DEFAULT], a GRO
 """
 
 import configparser
+import copy
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -99,7 +100,8 @@ def register(conf: cfg.ConfigOpts) -> None:
     )
     policy_options.set_defaults(conf, policy_file="policy.yaml")
     for module in MODULES:
-        conf.register_opts(module.OPTIONS, group=getattr(module, "GROUP", None))
+        # A group remembers what was set in it: each configuration needs groups of its own.
+        conf.register_opts(module.OPTIONS, group=copy.deepcopy(getattr(module, "GROUP", None)))
     for group in CLIENT_GROUPS:
         auth_loading.register_auth_conf_options(conf, group)
         auth_loading.register_session_conf_options(conf, group)
