@@ -118,8 +118,13 @@ class CandidatesQuery(msgspec.Struct, frozen=True):
     nested: bool = True
 
 
-class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """One way to meet a query: amounts per provider and class, and which providers meet each group."""
+class Pick(msgspec.Struct, frozen=True, gc=False):
+    """One provider chosen for a granular group, or for one class of the unsuffixed group."""
 
-    resources: Mapping[int, Mapping[int, int]]
-    mappings: Mapping[str, tuple[int, ...]]
+    suffix: str
+    provider_id: int
+    resources: tuple[tuple[int, int], ...]
+
+
+# One way to meet a query: a pick for each of its parts.
+Candidate = tuple[Pick, ...]

@@ -10,7 +10,7 @@ from nova.placement.api.routing import operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.candidates import find_candidates
 from nova.placement.index import Index
-from nova.placement.structs import Candidate, CandidatesQuery, Provider
+from nova.placement.structs import Candidate, CandidatesQuery, Pick, Provider
 
 if TYPE_CHECKING:
     from nova.placement.api.service import Service
@@ -42,22 +42,45 @@ def list_all(service: "Service", request: Request) -> Answer:
 
 def _view_requests(index: Index, found: list[Candidate], minor: int) -> list[dict[str, Any]]:
     names, providers = index.classes.names, index.providers
+    # Many candidates are made of the same picks: each is put into words once.
+    resources: dict[Pick, dict[str, Any]] = {}
+    uuids: dict[int, list[str]] = {}
     views = []
     for candidate in found:
-        held = [
-            (providers[number].uuid, {"resources": {names[class_id]: used for class_id, used in amounts.items()}})
-            for number, amounts in candidate.resources.items()
-        ]
-        if minor < BY_PROVIDER_SINCE:
-            views.append({"allocations": [{"resource_provider": {"uuid": uuid}, **value} for uuid, value in held]})
-            continue
-        view: dict[str, Any] = {"allocations": dict(held)}
+        allocations: dict[str, dict[str, Any]] = {}
+        mappings: dict[str, list[str]] = {}
+        for pick in candidate:
+            number = uuids.get(pick.provider_id)
+            if number is None:
+                number = uuids[pick.provider_id] = [providers[pick.provider_id].uuid]
+            if pick.resources:
+                view = resources.get(pick)
+                if view is None:
+                    view = {"resources": {names[class_id]: amount for class_id, amount in pick.resources}}
+                    resources[pick] = view
+                uuid = number[0]
+                allocations[uuid] = _merge(allocations[uuid], view) if uuid in allocations else view
+            before = mappings.get(pick.suffix)
+            if before is None:
+                mappings[pick.suffix] = number
+            elif number[0] not in before:
+                mappings[pick.suffix] = [*before, *number]
         if minor >= MAPPINGS_SINCE:
-            view["mappings"] = {
-                suffix: [providers[number].uuid for number in numbers] for suffix, numbers in candidate.mappings.items()
-            }
-        views.append(view)
+            views.append({"allocations": allocations, "mappings": mappings})
+        elif minor >= BY_PROVIDER_SINCE:
+            views.append({"allocations": allocations})
+        else:
+            listed = [{"resource_provider": {"uuid": uuid}, **view} for uuid, view in allocations.items()]
+            views.append({"allocations": listed})
     return views
+
+
+def _merge(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What two picks of the same provider take together."""
+    merged = dict(one["resources"])
+    for name, amount in other["resources"].items():
+        merged[name] = merged.get(name, 0) + amount
+    return {"resources": merged}
 
 
 def _view_summaries(
@@ -66,16 +89,21 @@ def _view_summaries(
     """What the candidates' providers have; since 1.29 with all other providers of their trees."""
     numbers: dict[int, None] = {}
     if minor >= TREES_SINCE:
-        roots = {index.providers[number].root_id: None for candidate in found for number in candidate.resources}
+        roots = {index.providers[number].root_id: None for candidate in found for number in _holders(candidate)}
         for root_id in roots:
             numbers.update(index.members[root_id])
     else:
         for candidate in found:
-            numbers.update(dict.fromkeys(candidate.resources))
+            numbers.update(dict.fromkeys(_holders(candidate)))
     asked = None
     if minor < ALL_CLASSES_SINCE:
         asked = {class_id for group in query.groups for class_id, _ in group.resources}
     return {index.providers[n].uuid: _view_summary(index, index.providers[n], asked, minor) for n in numbers}
+
+
+def _holders(candidate: Candidate) -> list[int]:
+    """The providers of which a candidate takes something."""
+    return [pick.provider_id for pick in candidate if pick.resources]
 
 
 def _view_summary(index: Index, provider: Provider, asked: set[int] | None, minor: int) -> dict[str, Any]:
