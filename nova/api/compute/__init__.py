@@ -1,0 +1,77 @@
+"""The Compute API v2.1: its resources, one module each, put together into one application."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+import requests
+import webob
+from oslo_config import cfg
+
+from nova import auth, identity
+from nova.api.compute import actions, discovery, flavors, keypairs, servers
+from nova.api.framework import faults
+from nova.api.framework.app import Application
+from nova.api.framework.operation import collect
+from nova.api.framework.policy import Policy
+from nova.api.framework.request import Doors
+from nova.conductor.interface import ConductorCalls
+from nova.image.client import Images
+from nova.network.client import Networking
+from nova.policies import compute as policies
+
+MODULES = (servers, actions, flavors, keypairs)
+
+
+def application(
+    conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None
+) -> auth.Wsgi:
+    """The whole service, authentication included, as a WSGI application."""
+    doors = Doors(
+        conf=conf,
+        conductor=conductor,
+        policy=Policy(conf, policies.list_rules()),
+        images=Images(identity.adapter(conf, "glance", transport)),
+        network=Networking(identity.adapter(conf, "neutron", transport)),
+    )
+    return _Front(conf, auth.authenticate(Application(collect(*MODULES), doors), conf, _unauthorized))
+
+
+class _Front:
+    """Answers what needs no token, and hands everything else on."""
+
+    def __init__(self, conf: cfg.ConfigOpts, guarded: auth.Wsgi) -> None:
+        self._conf = conf
+        self._guarded = guarded
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        request = webob.Request(environ)
+        base_url = (self._conf.api.compute_link_prefix or request.application_url).rstrip("/")
+        path = request.path_info.rstrip("/")
+        if request.method in ("GET", "HEAD") and path in ("", "/v2", "/v2.1"):
+            return _discovery(base_url, path)(environ, start_response)
+        if path.split("/")[1:2] not in (["v2"], ["v2.1"]):
+            return _not_found(environ, start_response)
+        return self._guarded(environ, start_response)
+
+
+def _discovery(base_url: str, path: str) -> webob.Response:
+    if not path:
+        content = discovery.listing(base_url)
+    else:
+        content = discovery.document(base_url, "v2.1" if path == "/v2.1" else "v2.0")
+    return webob.Response(body=orjson.dumps(content), content_type="application/json", charset="UTF-8")
+
+
+def _not_found(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    answer = webob.Response(
+        status=404, text="The resource could not be found.", content_type="text/plain", charset="UTF-8"
+    )
+    return answer(environ, start_response)
+
+
+def _unauthorized(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    answer = faults.response(401, "The request you have made requires authentication.")
+    answer.headers["WWW-Authenticate"] = "Keystone uri"
+    answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = auth.request_id(environ)
+    return answer(environ, start_response)

@@ -1,0 +1,234 @@
+"""Which servers a list shows: the filters, sort keys and pages of GET /servers.
+
+Source: Compute API reference, "List Servers", query parameters.
+"""
+
+import datetime
+import re
+from typing import Any
+
+import msgspec
+
+from nova import errors
+from nova.api.compute import server_view
+from nova.api.framework.request import Request
+from nova.api.framework.schema import BOOLISH, STRING, TIME, Field, Plain, integer, optional, query
+from nova.structs.instance import VmState
+from nova.structs.requests import ServerQuery
+
+_SORT_KEYS = {
+    "access_ip_v4": None, "access_ip_v6": None, "auto_disk_config": None, "availability_zone": "availability_zone",
+    "config_drive": None, "created_at": "created_at", "display_description": None, "display_name": "name",
+    "host": "host", "hostname": "hostname", "image_ref": "image_id", "instance_type_id": "flavor_id",
+    "kernel_id": None, "key_name": "key_name", "launch_index": None, "launched_at": "launched_at", "locked": "is_locked",
+    "locked_by": None, "node": "node", "power_state": "power_state", "progress": None, "project_id": "project_id",
+    "ramdisk_id": None, "root_device_name": None, "task_state": "task_state", "terminated_at": "terminated_at",
+    "updated_at": "updated_at", "user_id": "user_id", "uuid": "uuid", "vm_state": "vm_state",
+}  # fmt: skip
+_SORT_KEY = Plain({"type": "string", "enum": sorted(_SORT_KEYS)})
+
+
+def _open(name: str, since: str | None = None, until: str | None = None) -> Field:
+    return optional(name, Plain({"type": "string", "format": "printable"}), since, until)
+
+
+FILTERS = query(
+    *(
+        _open(name)
+        for name in (
+            "user_id", "project_id", "tenant_id", "launch_index", "image_ref", "image", "kernel_id", "ramdisk_id", "hostname",
+            "key_name", "power_state", "vm_state", "task_state", "host", "node", "flavor", "reservation_id",
+            "availability_zone", "access_ip_v4", "access_ip_v6", "auto_disk_config", "config_drive", "created_at", "deleted",
+            "description", "display_description", "display_name", "instance_type_id", "launched_at", "locked_by", "metadata",
+            "name", "progress", "root_device_name", "system_metadata", "terminated_at", "uuid", "status", "ip", "ip6",
+            "soft_deleted", "all_tenants",
+        )
+    ),
+    optional("changes-since", TIME),
+    optional("changes-before", TIME, since="2.66"),
+    optional("tags", STRING, since="2.26"),
+    optional("tags-any", STRING, since="2.26"),
+    optional("not-tags", STRING, since="2.26"),
+    optional("not-tags-any", STRING, since="2.26"),
+    optional("locked", BOOLISH, since="2.73"),
+    optional("limit", integer(0)),
+    optional("marker", STRING),
+    optional("sort_key", _SORT_KEY),
+    optional("sort_dir", Plain({"type": "string", "enum": ["asc", "desc", "ASC", "DESC"]})),
+    strict_since="2.75",
+)  # fmt: skip
+
+
+def query_of(request: Request) -> tuple[ServerQuery, int]:
+    """The query behind a request, and how many servers a page holds.
+
+    Raises Invalid, PolicyDenied for all_tenants and for filters only administrators may use.
+    """
+    fields: dict[str, Any] = {"project_id": _project(request)}
+    admin = request.allows("os_compute_api:servers:allow_all_filters")
+    _add_state(request, fields, admin)
+    _add_plain(request, fields, admin)
+    _add_times(request, fields)
+    _add_tags(request, fields)
+    fields["sort"] = _sort(request)
+    fields["marker"] = request.first("marker")
+    most = request.conf.api.max_limit
+    limit = request.first("limit")
+    return msgspec.convert(fields, ServerQuery), most if limit is None else min(limit, most)
+
+
+def _project(request: Request) -> str | None:
+    """The project whose servers are listed; None for all of them."""
+    wanted = request.first("all_tenants")
+    if wanted is not None and _is_true(wanted, "all_tenants"):
+        kind = "detail" if request.path.endswith("/detail") else "index"
+        request.check(f"os_compute_api:servers:{kind}:get_all_tenants")
+        return request.first("project_id") or request.first("tenant_id")
+    return request.context.project_id
+
+
+def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
+    fields["is_deleted"] = False
+    deleted = request.first("deleted")
+    if admin and deleted is not None:
+        fields["is_deleted"] = _is_true(deleted, "deleted")
+    elif request.first("changes-since") is not None:
+        # A client that polls for changes must hear of deletions.
+        fields["is_deleted"] = None
+    statuses = request.query.get("status")
+    if statuses:
+        vm_states: set[VmState] = set()
+        task_states: set[str | None] | None = set()
+        for name in statuses:
+            some, tasks = server_view.states_of(name)
+            vm_states |= set(some)
+            task_states = None if tasks is None or task_states is None else task_states | set(tasks)
+        if statuses[-1].upper() in ("DELETED",):
+            if not admin:
+                raise errors.Forbidden("Only administrators may list deleted instances")
+            fields["is_deleted"] = True
+        fields["vm_states"] = sorted(vm_states)
+        if task_states is not None:
+            fields["task_states"] = list(task_states)
+    if "vm_state" in request.query and admin:
+        known = set(VmState)
+        fields["vm_states"] = [state for state in request.query["vm_state"] if state in known]
+    if "task_state" in request.query and admin:
+        fields["task_states"] = [None if state in ("None", "") else state for state in request.query["task_state"]]
+
+
+def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
+    name = request.first("name") or request.first("display_name")
+    if name is not None:
+        fields["name_pattern"] = _pattern(name)
+    for parameter, field in (("ip", "ip_v4_pattern"), ("ip6", "ip_v6_pattern")):
+        if request.first(parameter) is not None and (parameter == "ip" or admin or request.since(5)):
+            fields[field] = _pattern(request.first(parameter))
+    everybody = {"image": "image_id", "flavor": "flavor_id", "reservation_id": "reservation_id"}
+    more = {
+        "image_ref": "image_id", "user_id": "user_id", "hostname": "hostname", "key_name": "key_name",
+        "availability_zone": "availability_zone", "host": "host", "node": "node", "uuid": "uuids",
+    }  # fmt: skip
+    open_since_83 = ("availability_zone", "config_drive", "key_name", "created_at", "launched_at", "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id")  # fmt: skip
+    for parameter, field in {**everybody, **more}.items():
+        value = request.first(parameter)
+        if value is None or not (admin or parameter in everybody or (request.since(83) and parameter in open_since_83)):
+            continue
+        fields[field] = (value,) if field == "uuids" else value.rsplit("/", 1)[-1] if parameter in everybody else value
+    if (state := request.first("power_state")) is not None and (admin or request.since(83)):
+        if not state.isdigit():
+            raise errors.Invalid(f"Invalid power_state: {state}")
+        fields["power_state"] = int(state)
+    if (locked := request.first("locked")) is not None:
+        fields["is_locked"] = locked
+    properties = {
+        name: request.first(name)
+        for name in ("access_ip_v4", "access_ip_v6", "description", "root_device_name", "locked_by")
+        if admin and request.first(name) is not None
+    }
+    if (drive := request.first("config_drive")) is not None and (admin or request.since(83)):
+        properties["config_drive"] = _is_true(drive, "config_drive") if drive else False
+    for name in ("progress", "launch_index"):
+        if (number := request.first(name)) is not None and (admin or (name == "progress" and request.since(83))):
+            if not number.isdigit():
+                raise errors.Invalid(f"Invalid filter field: {name}.")
+            properties[name] = int(number)
+    fields["properties"] = properties
+    for name in ("metadata", "system_metadata"):
+        if name in request.query and (name == "metadata" or admin):
+            fields[name] = [_document(text, name) for text in request.query[name]]
+
+
+def _add_times(request: Request, fields: dict[str, Any]) -> None:
+    for parameter, field in (("changes-since", "changes_since"), ("changes-before", "changes_before")):
+        value = request.first(parameter)
+        if value is not None:
+            fields[field] = _utc(value)
+    since, before = fields.get("changes_since"), fields.get("changes_before")
+    if since and before and since > before:
+        raise errors.Invalid("The value of changes-since must be less than or equal to changes-before.")
+    for name in ("created_at", "launched_at", "terminated_at"):
+        value = request.first(name)
+        if value is not None:
+            fields[name] = _utc(value)
+
+
+def _add_tags(request: Request, fields: dict[str, Any]) -> None:
+    for parameter in ("tags", "tags-any", "not-tags", "not-tags-any"):
+        value = request.first(parameter)
+        if value is not None:
+            fields[parameter.replace("-", "_")] = [tag for tag in value.split(",") if tag]
+
+
+def _sort(request: Request) -> list[tuple[str, str]]:
+    keys = [_SORT_KEYS[name] for name in request.query.get("sort_key", ())]
+    directions = [one.lower() for one in request.query.get("sort_dir", ())]
+    if len(directions) > len(keys) and keys:
+        raise errors.Invalid("Sort direction size exceeds sort key size")
+    if not keys:
+        keys, directions = ["created_at"], directions[:1] or ["desc"]
+    directions += ["desc"] * (len(keys) - len(directions))
+    order = [(key, direction) for key, direction in zip(keys, directions, strict=False) if key is not None]
+    # The number settles what is equal otherwise, so that pages never overlap.
+    if not any(key == "created_at" for key, _ in order):
+        order.append(("created_at", "desc"))
+    return [*order, ("id", order[-1][1])]
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise errors.Invalid(f"Invalid regular expression {text!r}: {error}") from error
+    return text
+
+
+def _is_true(text: str, name: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("", "1", "true", "t", "yes", "y", "on"):
+        return True
+    if lowered in ("0", "false", "f", "no", "n", "off"):
+        return False
+    raise errors.Invalid(f"Invalid value for {name}: {text}")
+
+
+def _document(text: str, name: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.MsgspecError:
+        pass
+    try:
+        # Clients send Python's own way to write a dictionary, too.
+        return msgspec.json.decode(text.replace("'", '"'), type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise errors.Invalid(f"Invalid filter {name}: {text}") from error
+
+
+def _utc(text: str) -> datetime.datetime:
+    try:
+        parsed = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise errors.Invalid(f"Invalid time: {text}") from error
+    if parsed.tzinfo is not None:
+        parsed = parsed.astimezone(datetime.UTC).replace(tzinfo=None)
+    return parsed

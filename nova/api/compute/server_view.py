@@ -1,0 +1,318 @@
+"""What users see of a server: its status, its fields at each microversion, its links."""
+
+import datetime
+import hashlib
+from typing import Any
+
+from nova.api.framework.schema import (
+    ANY,
+    BOOLEAN,
+    INTEGER,
+    LINK,
+    NUMBER,
+    STRING,
+    TIME,
+    UUID,
+    Plain,
+    arr,
+    nullable,
+    obj,
+    one_of,
+    optional,
+    required,
+    versioned,
+)
+from nova.api.framework.view import ABSENT, View, shows, view
+from nova.structs.instance import Instance, VmState
+
+_STATUS: dict[VmState, dict[str | None, str]] = {
+    VmState.ACTIVE: {
+        None: "ACTIVE", "rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT",
+        "rebooting_hard": "HARD_REBOOT", "reboot_pending_hard": "HARD_REBOOT", "reboot_started_hard": "HARD_REBOOT",
+        "updating_password": "PASSWORD", "rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD",
+        "rebuild_spawning": "REBUILD", "migrating": "MIGRATING", "resize_prep": "RESIZE", "resize_migrating": "RESIZE",
+        "resize_migrated": "RESIZE", "resize_finish": "RESIZE",
+    },
+    VmState.BUILDING: {None: "BUILD"},
+    VmState.STOPPED: {
+        None: "SHUTOFF", "resize_prep": "RESIZE", "resize_migrating": "RESIZE", "resize_migrated": "RESIZE",
+        "resize_finish": "RESIZE", "rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD",
+        "rebuild_spawning": "REBUILD",
+    },
+    VmState.RESIZED: {None: "VERIFY_RESIZE", "resize_reverting": "REVERT_RESIZE"},
+    VmState.PAUSED: {None: "PAUSED", "migrating": "MIGRATING"},
+    VmState.SUSPENDED: {None: "SUSPENDED"},
+    VmState.RESCUED: {None: "RESCUE"},
+    VmState.ERROR: {
+        None: "ERROR", "rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD", "rebuild_spawning": "REBUILD",
+    },
+    VmState.DELETED: {None: "DELETED"},
+    VmState.SOFT_DELETED: {None: "SOFT_DELETED"},
+    VmState.SHELVED: {None: "SHELVED"},
+    VmState.SHELVED_OFFLOADED: {None: "SHELVED_OFFLOADED"},
+}  # fmt: skip
+
+# Statuses in which the answer tells the progress of what is under way.
+_WITH_PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING")
+
+
+def status(instance: Instance) -> str:
+    """The status of a server. Source: Compute API guide, "Server concepts"."""
+    by_task = _STATUS[instance.vm_state]
+    return by_task.get(instance.task_state, by_task[None])
+
+
+def states_of(name: str) -> tuple[tuple[VmState, ...], tuple[str | None, ...] | None]:
+    """The vm_states a status filter means, and the task_states that go with it (None: any).
+
+    An unknown status means no state.
+    """
+    vm_states, task_states = [], []
+    for vm_state, by_task in _STATUS.items():
+        tasks = [task for task, shown in by_task.items() if shown == name.upper()]
+        if tasks:
+            vm_states.append(vm_state)
+            task_states.extend(tasks)
+    if None in task_states:
+        return tuple(vm_states), None
+    return tuple(vm_states), tuple(task_states)
+
+
+def time(value: datetime.datetime | None) -> str | None:
+    """A time in ISO 8601, whole seconds."""
+    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _exact_time(value: datetime.datetime | None) -> str | None:
+    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def host_id(instance: Instance) -> str:
+    """The same for all servers of a project on one host, and telling nothing else."""
+    if instance.host is None:
+        return ""
+    return hashlib.sha224((instance.project_id + instance.host).encode()).hexdigest()
+
+
+def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:
+    """A server's addresses by network."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for vif in instance.vifs:
+        listed = found.setdefault(vif.network_label, [])
+        for ip in vif.fixed_ips:
+            for address, kind in ((ip.address, "fixed"), *((one, "floating") for one in ip.floating_ips)):
+                listed.append(
+                    {
+                        "version": 6 if ":" in address else 4,
+                        "addr": address,
+                        "OS-EXT-IPS-MAC:mac_addr": vif.mac,
+                        "OS-EXT-IPS:type": kind,
+                    }
+                )
+    return found
+
+
+def _links(instance: Instance, request: Any) -> list[dict[str, str]]:
+    return request.links(f"/servers/{instance.uuid}")
+
+
+def _image(instance: Instance, request: Any) -> Any:
+    if instance.image_id is None:
+        return ""
+    path = f"/images/{instance.image_id}"
+    shown: dict[str, Any] = {"id": instance.image_id, "links": [{"rel": "bookmark", "href": request.link(path, True)}]}
+    if request.version >= 98:
+        shown["properties"] = dict(instance.image.properties) if instance.image else {}
+    return shown
+
+
+def _flavor(instance: Instance, request: Any) -> dict[str, Any]:
+    flavor = instance.flavor
+    if request.version < 47:
+        path = f"/flavors/{flavor.id}"
+        return {"id": flavor.id, "links": [{"rel": "bookmark", "href": request.link(path, True)}]}
+    shown: dict[str, Any] = {
+        "vcpus": flavor.vcpus,
+        "ram": flavor.memory_mb,
+        "disk": flavor.root_gb,
+        "ephemeral": flavor.ephemeral_gb,
+        "swap": flavor.swap_mb,
+        "original_name": flavor.name,
+    }
+    if request.allows("os_compute_api:os-flavor-extra-specs:index"):
+        shown["extra_specs"] = flavor.extra_specs
+    return shown
+
+
+def _fault(instance: Instance, request: Any) -> Any:
+    fault = instance.fault
+    if fault is None or status(instance) not in ("ERROR", "DELETED"):
+        return ABSENT
+    shown = {"code": fault.code, "created": time(fault.created_at), "message": fault.message}
+    if fault.details and request.context.is_admin:
+        shown["details"] = fault.details
+    return shown
+
+
+def _progress(instance: Instance, request: Any) -> Any:
+    return instance.properties.progress if status(instance) in _WITH_PROGRESS else ABSENT
+
+
+def _security_groups(instance: Instance, request: Any) -> Any:
+    names = dict.fromkeys(name for vif in instance.vifs for name in vif.security_groups)
+    if not names and not instance.vifs:
+        names = dict.fromkeys(instance.properties.security_groups or ("default",)) if instance.host is None else {}
+    return [{"name": name} for name in names] if names else ABSENT
+
+
+def _volumes(instance: Instance, request: Any) -> list[dict[str, Any]]:
+    attached = [one for one in instance.block_devices if one.destination == "volume" and one.volume_id]
+    if request.version < 3:
+        return [{"id": one.volume_id} for one in attached]
+    return [{"id": one.volume_id, "delete_on_termination": one.delete_on_termination} for one in attached]
+
+
+def _property(name: str) -> Any:
+    return lambda instance, request: getattr(instance.properties, name)
+
+
+def _image_property(name: str) -> Any:
+    return lambda instance, request: (instance.image.properties.get(name) or "") if instance.image else ""
+
+
+def _host_status(instance: Instance, request: Any) -> str:
+    """The state of the server's host; worked out once per request for all hosts."""
+    if instance.host is None:
+        return ""
+    return host_statuses(request).get(instance.host, "UNKNOWN")
+
+
+def host_statuses(request: Any) -> dict[str, str]:
+    """UP, DOWN or MAINTENANCE by host, asked once per request."""
+    if request.host_statuses is None:
+        request.host_statuses = {
+            one.host: "MAINTENANCE" if one.is_disabled else "UP" if one.is_up else "DOWN"
+            for one in request.conductor.services(request.context, binary="nova-compute")
+        }
+    return request.host_statuses
+
+
+def rights(request: Any) -> frozenset[str]:
+    """What this caller may see of servers beyond the ordinary."""
+    rules = {
+        "attributes": "os_compute_api:os-extended-server-attributes",
+        "host_status": "os_compute_api:servers:show:host_status",
+    }
+    return frozenset(name for name, rule in rules.items() if request.allows(rule))
+
+
+_ADDRESS = one_of(Plain({"type": "string", "format": "ipv4"}), Plain({"type": "string", "const": ""}))
+_ADDRESS_6 = one_of(Plain({"type": "string", "format": "ipv6"}), Plain({"type": "string", "const": ""}))
+_ADDRESSES = obj(
+    patterns={
+        "^.*$": arr(
+            obj(
+                required("addr", STRING),
+                required("version", INTEGER),
+                required("OS-EXT-IPS:type", STRING),
+                required("OS-EXT-IPS-MAC:mac_addr", STRING),
+            )
+        )
+    }
+)
+_LINKS = arr(LINK)
+_STRINGS = obj(patterns={"^.*$": STRING})
+_FLAVOR = versioned(
+    obj(required("id", STRING), required("links", _LINKS)),
+    v2_47=obj(
+        required("vcpus", INTEGER),
+        required("ram", INTEGER),
+        required("disk", INTEGER),
+        required("ephemeral", INTEGER),
+        required("swap", INTEGER),
+        required("original_name", STRING),
+        optional("extra_specs", _STRINGS),
+    ),
+)
+_IMAGE = one_of(
+    Plain({"type": "string", "const": ""}),
+    obj(required("id", UUID), required("links", _LINKS), optional("properties", _STRINGS, since="2.98")),
+)
+_FAULT = obj(
+    required("code", INTEGER), required("created", TIME), required("message", STRING), optional("details", STRING)
+)
+
+BASIC: View = view(
+    shows("id", UUID, "uuid"),
+    shows("name", STRING),
+    shows("links", _LINKS, _links),
+)
+
+_CORE = (
+    shows("id", UUID, "uuid"),
+    shows("name", STRING),
+    shows("status", STRING, lambda instance, request: status(instance)),
+    shows("tenant_id", STRING, "project_id"),
+    shows("user_id", STRING),
+    shows("metadata", _STRINGS),
+    shows("hostId", STRING, lambda instance, request: host_id(instance)),
+    shows("image", _IMAGE, _image),
+    shows("flavor", _FLAVOR, _flavor),
+    shows("created", TIME, lambda instance, request: time(instance.created_at)),
+    shows("updated", TIME, lambda instance, request: time(instance.updated_at or instance.created_at)),
+    shows("addresses", _ADDRESSES, lambda instance, request: addresses(instance)),
+    shows("accessIPv4", _ADDRESS, lambda instance, request: instance.properties.access_ip_v4 or ""),
+    shows("accessIPv6", _ADDRESS_6, lambda instance, request: instance.properties.access_ip_v6 or ""),
+    shows("links", _LINKS, _links),
+    shows("OS-DCF:diskConfig", STRING, _property("disk_config")),
+)
+
+_SHARED = (
+    shows("progress", NUMBER, _progress, is_optional=True),
+    shows("fault", _FAULT, _fault, is_optional=True),
+)
+
+_STATE = (
+    shows("OS-EXT-AZ:availability_zone", STRING, lambda instance, request: instance.availability_zone or ""),
+    shows("config_drive", STRING, lambda instance, request: "True" if instance.properties.config_drive else ""),
+    shows("key_name", nullable(STRING)),
+    shows("OS-SRV-USG:launched_at", nullable(STRING), lambda instance, request: _exact_time(instance.launched_at)),
+    shows("OS-SRV-USG:terminated_at", nullable(STRING), lambda instance, request: _exact_time(instance.terminated_at)),
+    shows("security_groups", arr(obj(required("name", STRING))), _security_groups, is_optional=True),
+    shows("OS-EXT-SRV-ATTR:host", nullable(STRING), "host", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:instance_name", STRING, lambda i, r: r.conf.instance_name_template % i.id, right="attributes"),
+    shows("OS-EXT-SRV-ATTR:hypervisor_hostname", nullable(STRING), "node", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:reservation_id", STRING, "reservation_id", "2.3", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:launch_index", INTEGER, _property("launch_index"), "2.3", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:hostname", STRING, "hostname", "2.3", "2.89", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:hostname", STRING, "hostname", "2.90"),
+    shows("OS-EXT-SRV-ATTR:kernel_id", STRING, _image_property("kernel_id"), "2.3", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:ramdisk_id", STRING, _image_property("ramdisk_id"), "2.3", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:root_device_name", nullable(STRING), _property("root_device_name"), "2.3", right="attributes"),
+    shows("OS-EXT-SRV-ATTR:user_data", nullable(STRING), "user_data", "2.3", right="attributes"),
+    shows("OS-EXT-STS:task_state", nullable(STRING), "task_state"),
+    shows("OS-EXT-STS:vm_state", STRING, lambda instance, request: str(instance.vm_state)),
+    shows("OS-EXT-STS:power_state", INTEGER, lambda instance, request: int(instance.power_state)),
+    shows("os-extended-volumes:volumes_attached", arr(ANY), _volumes),
+    shows("locked", BOOLEAN, "is_locked", "2.9"),
+    shows("host_status", STRING, _host_status, "2.16", right="host_status"),
+    shows("description", nullable(STRING), _property("description"), "2.19"),
+    shows("tags", arr(STRING), lambda instance, request: list(instance.tags), "2.26"),
+    shows("trusted_image_certificates", nullable(Plain({"type": "array"})), _property("trusted_certs"), "2.63"),
+    shows("server_groups", arr(UUID), lambda i, r: [i.properties.server_group] if i.properties.server_group else [], "2.71"),
+    shows("locked_reason", nullable(STRING), _property("locked_reason"), "2.73"),
+    shows("pinned_availability_zone", nullable(STRING), _property("requested_zone"), "2.96"),
+    shows("scheduler_hints", obj(is_open=True), _property("scheduler_hints"), "2.100"),
+)  # fmt: skip
+
+DETAIL: View = view(*_CORE, *_SHARED, *_STATE, rights=rights)
+# An update answers with less than a read, until 2.75.
+UPDATED: View = view(
+    *_CORE,
+    *_SHARED,
+    *(
+        key
+        for key in _STATE
+        if key.name in ("locked", "description", "tags", "trusted_image_certificates", "server_groups")
+    ),
+)

@@ -1,0 +1,412 @@
+"""Servers: /servers. Source: Compute API reference, "Servers"."""
+
+import secrets
+import string as characters
+from typing import Any
+
+import msgspec
+
+from nova import errors
+from nova.api.compute import server_view
+from nova.api.compute.server_filters import FILTERS, query_of
+from nova.api.framework.app import Reply
+from nova.api.framework.operation import SERVER, delete, get, post, put
+from nova.api.framework.request import Request
+from nova.api.framework.schema import (
+    ANY,
+    BASE64,
+    BOOLISH,
+    DESCRIPTION,
+    HOSTNAME,
+    IP,
+    LINK,
+    METADATA,
+    NAME,
+    NULL,
+    STRING,
+    TAG,
+    UUID,
+    Plain,
+    arr,
+    body,
+    enum,
+    integer,
+    nullable,
+    obj,
+    one_of,
+    optional,
+    query,
+    required,
+    string,
+    versioned,
+)
+from nova.api.framework.versions import NETWORKS_REQUIRED
+from nova.api.framework.view import Answer, Page, listing, single
+from nova.structs.image import Image
+from nova.structs.instance import BlockDevice, Instance
+from nova.structs.network import NetworkRequest
+from nova.structs.requests import BuildRequest, ServerUpdate
+
+_DISK_CONFIG = enum("AUTO", "MANUAL")
+_IPV4, _IPV6 = string(format="ipv4"), string(format="ipv6")
+_ONE_OR_MORE = one_of(UUID, arr(UUID))
+
+HINTS = obj(
+    optional("group", one_of(arr(UUID), UUID)),
+    optional("different_host", _ONE_OR_MORE),
+    optional("same_host", Plain({"type": ["string", "array"], "items": {"type": "string", "format": "uuid"}})),
+    optional("query", Plain({"type": ["string", "object"]})),
+    optional("target_cell", NAME),
+    optional("different_cell", Plain({"type": ["string", "array"], "items": {"type": "string"}})),
+    optional("build_near_host_ip", IP),
+    optional("cidr", string(pattern="^/[0-9a-f.:]+$")),
+    is_open=True,
+)
+
+_NETWORK = obj(
+    optional("fixed_ip", IP),
+    optional("port", nullable(UUID)),
+    optional("uuid", STRING, until="2.36"),
+    optional("uuid", UUID, since="2.37"),
+    optional("tag", TAG, since="2.32", until="2.36"),
+    optional("tag", TAG, since="2.42"),
+)
+
+_DEVICE_NAME = string(minLength=1, maxLength=255, pattern="^[a-zA-Z0-9._/-]*$")
+_DEVICE = (
+    optional("virtual_name", string(maxLength=255)),
+    optional("volume_id", UUID),
+    optional("snapshot_id", UUID),
+    optional("volume_size", integer(1)),
+    optional("device_name", _DEVICE_NAME),
+    optional("delete_on_termination", BOOLISH),
+    optional("no_device", ANY),
+    optional("connection_info", string(maxLength=16777215)),
+)
+_DEVICE_V2 = obj(
+    *_DEVICE,
+    optional("source_type", enum("volume", "image", "snapshot", "blank")),
+    optional("uuid", string(minLength=1, maxLength=255, pattern="^[a-zA-Z0-9._-]*$")),
+    optional("image_id", UUID),
+    optional("destination_type", enum("local", "volume")),
+    optional("guest_format", string(maxLength=255)),
+    optional("device_type", string(maxLength=255)),
+    optional("disk_bus", string(maxLength=255)),
+    optional("boot_index", Plain({"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"})),
+    optional("tag", TAG, since="2.32", until="2.32"),
+    optional("tag", TAG, since="2.42"),
+    optional("volume_type", Plain({"type": ["string", "null"], "minLength": 0, "maxLength": 255}), since="2.67"),
+)
+
+CREATE = body(
+    "server",
+    required("name", NAME),
+    required("flavorRef", Plain({"type": ["string", "integer"], "minLength": 1}, str)),
+    optional("imageRef", one_of(UUID, string(maxLength=0))),
+    optional("adminPass", STRING),
+    optional("metadata", METADATA, default={}),
+    optional("networks", arr(_NETWORK), until="2.36"),
+    required("networks", one_of(arr(_NETWORK), enum("none", "auto")), since="2.37"),
+    optional("OS-DCF:diskConfig", _DISK_CONFIG, default="MANUAL"),
+    optional("accessIPv4", _IPV4),
+    optional("accessIPv6", _IPV6),
+    optional("personality", arr(obj(optional("path", STRING), optional("contents", BASE64))), until="2.56"),
+    optional("availability_zone", NAME),
+    optional("block_device_mapping", arr(obj(*_DEVICE))),
+    optional("block_device_mapping_v2", arr(_DEVICE_V2)),
+    optional("config_drive", BOOLISH, default=False),
+    optional("key_name", NAME),
+    optional("min_count", integer(1)),
+    optional("max_count", integer(1)),
+    optional("return_reservation_id", BOOLISH),
+    optional("security_groups", arr(obj(optional("name", NAME)))),
+    optional("user_data", string(format="base64", maxLength=65535)),
+    optional("description", DESCRIPTION, since="2.19"),
+    optional("tags", arr(TAG, maxItems=50), since="2.52", default=[]),
+    optional(
+        "trusted_image_certificates",
+        arr(string(minLength=1), is_nullable=True, minItems=1, maxItems=50, uniqueItems=True),
+        since="2.63",
+    ),
+    optional("host", HOSTNAME, since="2.74"),
+    optional("hypervisor_hostname", HOSTNAME, since="2.74"),
+    optional(
+        "hostname",
+        versioned(string(minLength=2, maxLength=63, pattern="^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"), v2_94=HOSTNAME),
+        since="2.90",
+    ),
+    siblings=(optional("os:scheduler_hints", HINTS), optional("OS-SCH-HNT:scheduler_hints", HINTS)),
+)
+
+UPDATE = body(
+    "server",
+    optional("name", NAME),
+    optional("OS-DCF:diskConfig", _DISK_CONFIG),
+    optional("accessIPv4", one_of(_IPV4, NULL, string(maxLength=0))),
+    optional("accessIPv6", one_of(_IPV6, NULL, string(maxLength=0))),
+    optional("description", DESCRIPTION, since="2.19"),
+    optional(
+        "hostname",
+        versioned(string(minLength=2, maxLength=63, pattern="^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"), v2_94=HOSTNAME),
+        since="2.90",
+    ),
+)
+
+
+def _created(result: tuple[Instance, str | None] | str, request: Request) -> dict[str, Any]:
+    """The answer to a request for servers: the first of them, or the reservation they share."""
+    if isinstance(result, str):
+        return {"reservation_id": result}
+    instance, password = result
+    groups = instance.properties.security_groups or ("default",)
+    server: dict[str, Any] = {
+        "id": instance.uuid,
+        "links": request.links(f"/servers/{instance.uuid}"),
+        "OS-DCF:diskConfig": instance.properties.disk_config,
+        "security_groups": [{"name": name} for name in groups],
+    }
+    if password is not None:
+        server["adminPass"] = password
+    return {"server": server}
+
+
+_CREATED = Answer(
+    _created,
+    one_of(
+        obj(required("reservation_id", STRING)),
+        obj(
+            required(
+                "server",
+                obj(
+                    required("id", UUID),
+                    required("links", arr(LINK)),
+                    required("OS-DCF:diskConfig", STRING),
+                    required("security_groups", arr(obj(required("name", STRING)))),
+                    optional("adminPass", STRING),
+                ),
+            )
+        ),
+    ),
+)
+
+# From 2.75 on an update answers with all that a read does.
+_UPDATED = Answer(
+    lambda result, request: {
+        "server": (server_view.DETAIL if request.since(75) else server_view.UPDATED).renderer(request)(result)
+    },
+    single("server", server_view.DETAIL).shape,
+)
+
+
+@get(
+    "/servers",
+    policy="os_compute_api:servers:index",
+    query=FILTERS,
+    answer=listing("servers", server_view.BASIC),
+    errors=(400,),
+)
+def index(request: Request) -> Page:
+    return _page(request)
+
+
+@get(
+    "/servers/detail",
+    policy="os_compute_api:servers:detail",
+    query=FILTERS,
+    answer=listing("servers", server_view.DETAIL),
+    errors=(400,),
+)
+def detail(request: Request) -> Page:
+    return _page(request)
+
+
+@get(
+    "/servers/{server_id}",
+    policy="os_compute_api:servers:show",
+    target=SERVER,
+    query=query(strict_since="2.102"),
+    answer=single("server", server_view.DETAIL),
+    errors=(404,),
+)
+def show(request: Request) -> Instance:
+    if request.since(3) and request.allows("os_compute_api:os-extended-server-attributes"):
+        return request.conductor.server(request.context, request.server.uuid, with_user_data=True)
+    return request.server
+
+
+@post(
+    "/servers", policy="os_compute_api:servers:create", body=CREATE, answer=_CREATED, status=202, errors=(400, 403, 409)
+)
+def create(request: Request) -> Reply:
+    """Raises Invalid, ImageNotFound as 400, QuotaExceeded."""
+    asked = request.body["server"]
+    wanted = _build_request(request, asked)
+    made_servers = request.conductor.create_servers(request.context, wanted)
+    first = made_servers[0]
+    if asked.get("return_reservation_id"):
+        return Reply(first.reservation_id)
+    password = asked.get("adminPass") or _password(request.conf.password_length)
+    shown = password if request.conf.api.enable_instance_password else None
+    return Reply((first, shown), {"Location": request.link(f"/servers/{first.uuid}")})
+
+
+@put(
+    "/servers/{server_id}",
+    policy="os_compute_api:servers:update",
+    target=SERVER,
+    body=UPDATE,
+    answer=_UPDATED,
+    errors=(400, 404, 409),
+)
+def update(request: Request) -> Instance:
+    asked = request.body["server"]
+    names = {
+        "name": "name",
+        "hostname": "hostname",
+        "description": "description",
+        "OS-DCF:diskConfig": "disk_config",
+        "accessIPv4": "access_ip_v4",
+        "accessIPv6": "access_ip_v6",
+    }
+    changes = {field: asked[key] for key, field in names.items() if key in asked}
+    for field in ("access_ip_v4", "access_ip_v6"):
+        if field in changes:
+            changes[field] = changes[field] or None
+    return request.conductor.update_server(request.context, request.server.uuid, msgspec.convert(changes, ServerUpdate))
+
+
+@delete("/servers/{server_id}", policy="os_compute_api:servers:delete", target=SERVER, errors=(404, 409))
+def remove(request: Request) -> None:
+    request.conductor.operate(request.context, request.server.uuid, "delete", {})
+
+
+def _page(request: Request) -> Page:
+    wanted, limit = query_of(request)
+    # One more than asked for tells whether there is a next page.
+    found = request.conductor.servers(request.context, msgspec.structs.replace(wanted, limit=limit + 1))
+    if len(found) <= limit:
+        # A page that is full may still be the last: upstream links on only while pages are full.
+        return Page(found, found[-1].uuid if found and len(found) == limit and request.first("limit") else None)
+    return Page(found[:limit], found[limit - 1].uuid)
+
+
+def _build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
+    """What was asked, checked against itself and against the services that know more."""
+    low = asked.get("min_count", 1)
+    high = asked.get("max_count", max(low, 1))
+    if low > high:
+        raise errors.Invalid("min_count must be <= max_count")
+    zone, host, node = _where(request, asked)
+    image = _image(request, asked)
+    hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
+    _check_metadata(request, asked["metadata"])
+    return BuildRequest(
+        name=asked["name"],
+        flavor_id=asked["flavorRef"].rsplit("/", 1)[-1],
+        image=image,
+        min_count=low,
+        max_count=high,
+        hostname=asked.get("hostname"),
+        description=asked.get("description"),
+        key_name=asked.get("key_name"),
+        metadata=asked["metadata"],
+        tags=tuple(asked.get("tags", ())),
+        availability_zone=zone,
+        host=host,
+        node=node,
+        networks=_networks(request, asked),
+        security_groups=tuple(dict.fromkeys(one["name"] for one in asked.get("security_groups", ()) if "name" in one)),
+        block_devices=_block_devices(asked),
+        config_drive=asked["config_drive"],
+        user_data=asked.get("user_data"),
+        personality=_personality(request, asked),
+        access_ip_v4=asked.get("accessIPv4"),
+        access_ip_v6=asked.get("accessIPv6"),
+        disk_config=asked["OS-DCF:diskConfig"],
+        scheduler_hints=hints,
+        trusted_certs=tuple(certs) if (certs := asked.get("trusted_image_certificates")) else None,
+    )
+
+
+def _where(request: Request, asked: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Zone, host and node; "zone:host:node" is the administrators' old way to say them all."""
+    zone, host, node = asked.get("availability_zone"), asked.get("host"), asked.get("hypervisor_hostname")
+    if host or node:
+        request.check("compute:servers:create:requested_destination")
+    if zone and ":" in zone:
+        zone, _, place = zone.partition(":")
+        host, _, node = place.partition(":")
+        request.check("os_compute_api:servers:create:forced_host")
+    return zone or None, host or None, node or None
+
+
+def _image(request: Request, asked: dict[str, Any]) -> Image | None:
+    image_id = asked.get("imageRef")
+    if not image_id:
+        if not asked.get("block_device_mapping") and not asked.get("block_device_mapping_v2"):
+            raise errors.Invalid("Invalid imageRef provided.")
+        return None
+    try:
+        return request.doors.images.get(image_id, request.context)
+    except errors.ImageNotFound as error:
+        raise errors.Invalid(f"Can not find requested image {image_id}") from error
+
+
+def _networks(request: Request, asked: dict[str, Any]) -> tuple[NetworkRequest, ...] | None:
+    """None is what the project has, an empty tuple no network at all."""
+    networks = asked.get("networks")
+    if networks is None or networks == "auto":
+        return None
+    if networks == "none":
+        return ()
+    if not networks and request.since(NETWORKS_REQUIRED):
+        return None
+    if not networks:
+        return None
+    found = []
+    for one in networks:
+        port, network = one.get("port"), one.get("uuid")
+        if port is None and network is None:
+            raise errors.Invalid("Bad network format: missing 'uuid'")
+        if port is not None and one.get("fixed_ip"):
+            raise errors.Invalid(f"Specified Fixed IP '{one['fixed_ip']}' cannot be used with port '{port}'")
+        if network is not None and port is None and not _is_uuid(network):
+            raise errors.Invalid(f"Bad networks format: network uuid is not in proper format ({network})")
+        found.append(
+            NetworkRequest(
+                network_id=None if port else network, port_id=port, fixed_ip=one.get("fixed_ip"), tag=one.get("tag")
+            )
+        )
+    return tuple(found)
+
+
+def _is_uuid(value: str) -> bool:
+    return len(value) == 36 and value.count("-") == 4
+
+
+def _block_devices(asked: dict[str, Any]) -> tuple[BlockDevice, ...]:
+    if asked.get("block_device_mapping") or asked.get("block_device_mapping_v2"):
+        raise errors.Invalid("Block Device Mapping is Invalid: this cloud has no Block Storage service.")
+    return ()
+
+
+def _personality(request: Request, asked: dict[str, Any]) -> dict[str, str]:
+    return {one["path"]: one["contents"] for one in asked.get("personality", ()) if "path" in one and "contents" in one}
+
+
+def _check_metadata(request: Request, metadata: dict[str, str]) -> None:
+    limit = request.conductor.quota(request.context.project_id).limits["metadata_items"] if metadata else -1
+    if 0 <= limit < len(metadata):
+        raise errors.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
+
+
+def _password(length: int) -> str:
+    """A password without letters that look alike, with one of each kind."""
+    kinds = [
+        "".join(c for c in kind if c not in "0O1Il")
+        for kind in (characters.digits, characters.ascii_uppercase, characters.ascii_lowercase)
+    ]
+    chosen = [secrets.choice(kind) for kind in kinds[:length]]
+    chosen += [secrets.choice("".join(kinds)) for _ in range(length - len(chosen))]
+    secrets.SystemRandom().shuffle(chosen)
+    return "".join(chosen)

@@ -1,0 +1,1 @@
+"""The generic half of the Compute API: from a declared operation to a checked, answered request."""

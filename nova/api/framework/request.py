@@ -1,0 +1,87 @@
+"""One request as its handler sees it: normalised, with the caller, and the doors to everything else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from oslo_config import cfg
+
+from nova.api.framework.policy import Policy
+from nova.conductor.interface import ConductorCalls
+from nova.structs.context import Context
+from nova.structs.instance import Instance
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What handlers ask: the conductor, and the services whose data the API passes on."""
+
+    conf: cfg.ConfigOpts
+    conductor: ConductorCalls
+    policy: Policy
+    images: Any = None
+    network: Any = None
+    volumes: Any = None
+    identity: Any = None
+
+
+@dataclass
+class Request:
+    """body is what stands under the declared key, normalised; query maps names to lists of values.
+
+    server is the one in the path, when the operation's rule is checked against it.
+    """
+
+    context: Context
+    version: int
+    doors: Doors
+    base_url: str
+    path: str
+    body: Any = None
+    query: Mapping[str, list[Any]] = field(default_factory=dict)
+    server: Instance | None = None
+    host_statuses: dict[str, str] | None = None
+
+    @property
+    def conductor(self) -> ConductorCalls:
+        return self.doors.conductor
+
+    @property
+    def conf(self) -> cfg.ConfigOpts:
+        return self.doors.conf
+
+    def since(self, version: int) -> bool:
+        """Whether the request's version is this one or a later one."""
+        return self.version >= version
+
+    def first(self, name: str, default: Any = None) -> Any:
+        """The last value of a query parameter, which is the one that counts."""
+        values = self.query.get(name)
+        return values[-1] if values else default
+
+    def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
+        """Whether the caller may; without a target, in the caller's own project."""
+        return self.doors.policy.allows(self.context, rule, self._target(target))
+
+    def check(self, rule: str, target: Mapping[str, Any] | None = None) -> None:
+        """Raises PolicyDenied."""
+        self.doors.policy.check(self.context, rule, self._target(target))
+
+    def _target(self, target: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        if target is not None:
+            return target
+        return {"project_id": self.context.project_id, "user_id": self.context.user_id}
+
+    def link(self, path: str, is_bookmark: bool = False) -> str:
+        """The address of a resource, with the version in it or (a bookmark) without."""
+        return f"{self.base_url}{path}" if is_bookmark else f"{self.base_url}/v2.1{path}"
+
+    def links(self, path: str) -> list[dict[str, str]]:
+        """The pair of links a resource carries."""
+        return [{"rel": "self", "href": self.link(path)}, {"rel": "bookmark", "href": self.link(path, True)}]
+
+    def next_page(self, marker: str) -> str:
+        """The address of this list behind marker."""
+        pairs = [(name, value) for name, values in self.query.items() for value in values if name != "marker"]
+        return f"{self.link(self.path)}?{urlencode([*pairs, ('marker', marker)])}"

@@ -1,0 +1,60 @@
+"""Microversions: which there are, what a request asks for, and the names of those that change behaviour.
+
+A version is the minor number: 53 is 2.53. Declarations write "2.53".
+"""
+
+import re
+
+from nova import errors
+
+MINIMUM, MAXIMUM = 1, 104
+
+# Versions after which an operation behaves differently in more than its fields and codes.
+REMOTE_CONSOLES_ONLY = 6
+NETWORKS_REQUIRED = 37
+PROXIES_GONE = 36
+FLAVOR_EMBEDDED = 47
+SERVICES_BY_UUID = 53
+FLAVOR_IN_LIST = 55
+LEGACY_FILTERS_STRICT = 75
+
+_HEADER = re.compile(r"^([1-9]\d*)\.([1-9]\d*|0)$")
+
+
+def parse(text: str | None, default: int) -> int:
+    """The minor version in a declaration; default for None."""
+    return default if text is None else int(text.split(".")[1])
+
+
+def text(version: int) -> str:
+    return f"2.{version}"
+
+
+def requested(openstack_header: str | None, legacy_header: str | None) -> int:
+    """The version a request asks for, from OpenStack-API-Version or X-OpenStack-Nova-API-Version.
+
+    Raises Invalid for a malformed header, NotAcceptable for a version there is not.
+    Source: API guide, "Microversions".
+    """
+    asked = _compute_version(openstack_header) or legacy_header
+    if asked is None:
+        return MINIMUM
+    asked = asked.strip()
+    if asked == "latest":
+        return MAXIMUM
+    match = _HEADER.match(asked)
+    if match is None:
+        raise errors.Invalid(f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum.")
+    major, minor = map(int, match.groups())
+    if major != 2 or not MINIMUM <= minor <= MAXIMUM:
+        raise errors.NotAcceptable(version=asked, minimum=text(MINIMUM), maximum=text(MAXIMUM))
+    return minor
+
+
+def _compute_version(header: str | None) -> str | None:
+    """The compute entry of a header such as "volume 3.27, compute 2.90"."""
+    for entry in (header or "").split(","):
+        service, _, version = entry.strip().partition(" ")
+        if service.lower() == "compute" and version:
+            return version
+    return None

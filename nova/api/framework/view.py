@@ -1,0 +1,151 @@
+"""Answers: which fields there are at a version, and how each is read from the struct behind it.
+
+A view is compiled once per version (and set of rights) into a list of (key, reader), so that
+answering a thousand servers asks no question a thousand times.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from nova.api.framework.schema import Arr, Field, Obj, Shape
+from nova.api.framework.versions import MAXIMUM, MINIMUM, parse
+
+Read = Callable[..., Any]
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One key of an answer. read takes (thing, request); a result of ABSENT leaves the key out.
+
+    right: the name of a right, worked out once per request, without which the key is left out.
+    """
+
+    name: str
+    shape: Shape
+    read: Read
+    since: int = MINIMUM
+    until: int = MAXIMUM
+    right: str | None = None
+    is_optional: bool = False
+
+    def holds(self, version: int) -> bool:
+        return self.since <= version <= self.until
+
+
+def shows(
+    name: str,
+    shape: Shape,
+    read: Read | str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    right: str | None = None,
+    is_optional: bool = False,
+) -> Shown:
+    """A key. read: a function of (thing, request), the name of an attribute, or None for the key's own name."""
+    if read is None or isinstance(read, str):
+        attribute = read or name
+
+        def reader(thing: Any, request: Any, attribute: str = attribute) -> Any:
+            return getattr(thing, attribute)
+    else:
+        reader = read
+    return Shown(
+        name, shape, reader, parse(since, MINIMUM), parse(until, MAXIMUM), right, is_optional or right is not None
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An object in an answer. rights(request) names the rights the caller has, for keys that need one."""
+
+    keys: tuple[Shown, ...]
+    rights: Callable[[Any], frozenset[str]] = lambda request: frozenset()
+
+    def renderer(self, request: Any) -> Callable[[Any], dict[str, Any]]:
+        """A function from a thing to its JSON object, for this request's version and caller."""
+        readers = _readers(self, request.version, self.rights(request))
+
+        def render(thing: Any) -> dict[str, Any]:
+            result = {}
+            for name, read in readers:
+                value = read(thing, request)
+                if value is not ABSENT:
+                    result[name] = value
+            return result
+
+        return render
+
+    def shape(self) -> Obj:
+        """What the answer looks like, for the OpenAPI document."""
+        return Obj(tuple(Field(k.name, k.shape, not k.is_optional, k.since, k.until) for k in self.keys))
+
+
+@cache
+def _readers(view: View, version: int, rights: frozenset[str]) -> list[tuple[str, Read]]:
+    return [
+        (key.name, key.read) for key in view.keys if key.holds(version) and (key.right is None or key.right in rights)
+    ]
+
+
+def view(*keys: Shown, rights: Callable[[Any], frozenset[str]] | None = None) -> View:
+    return View(keys) if rights is None else View(keys, rights)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The whole body of an answer: a View under a key, a list of them, or something made by hand.
+
+    render takes (result, request) and gives what becomes JSON.
+    """
+
+    render: Callable[[Any, Any], Any]
+    shape: Shape | None
+
+
+def single(key: str, of: View) -> Answer:
+    """{"server": {...}}"""
+    return Answer(
+        lambda result, request: {key: of.renderer(request)(result)},
+        Obj((Field(key, of.shape(), True),)),
+    )
+
+
+def listing(key: str, of: View, links_since: str | None = None) -> Answer:
+    """{"servers": [...], "servers_links": [...]}; the handler gives a list, or a Page."""
+
+    def render(result: Any, request: Any) -> dict[str, Any]:
+        items = result.items if isinstance(result, Page) else result
+        answer: dict[str, Any] = {key: list(map(of.renderer(request), items))}
+        if isinstance(result, Page) and result.next_marker is not None:
+            answer[f"{key}_links"] = [{"rel": "next", "href": request.next_page(result.next_marker)}]
+        return answer
+
+    fields = [Field(key, Arr(of.shape()), True)]
+    if links_since is not None:
+        link = Obj((Field("rel", _TEXT, True), Field("href", _TEXT, True)))
+        fields.append(Field(f"{key}_links", Arr(link), False, parse(links_since, MINIMUM)))
+    return Answer(render, Obj(tuple(fields)))
+
+
+def made(shape: Shape | None = None) -> Answer:
+    """An answer the handler made itself."""
+    return Answer(lambda result, request: result, shape)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of a list; next_marker names its last item when there is more."""
+
+    items: list[Any]
+    next_marker: str | None = None
+
+
+class _Text(Shape):
+    def json_schema(self, version: int) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+_TEXT = _Text()
