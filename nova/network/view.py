@@ -1,0 +1,63 @@
+"""From ports, networks and subnets as the Networking API shows them to a server's own view of them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nova.structs.network import FixedIp, Subnet, Vif
+
+Json = Mapping[str, Any]
+
+
+def vif(
+    port: Json,
+    network: Json,
+    subnets: Mapping[str, Json],
+    group_names: Mapping[str, str],
+    floating: Sequence[Json] = (),
+    tag: str | None = None,
+    is_preexisting: bool = False,
+) -> Vif:
+    """A port as plugged into a server. subnets and group_names are by id."""
+    held = [subnets[one["subnet_id"]] for one in port["fixed_ips"] if one["subnet_id"] in subnets]
+    distinct = {subnet["id"]: subnet for subnet in held}
+    return Vif(
+        port_id=port["id"],
+        network_id=port["network_id"],
+        network_label=network["name"],
+        mac=port["mac_address"],
+        mtu=network.get("mtu") or 1500,
+        vif_type=port.get("binding:vif_type") or "unbound",
+        vnic_type=port.get("binding:vnic_type") or "normal",
+        details={
+            name: value
+            for name, value in (port.get("binding:vif_details") or {}).items()
+            if isinstance(value, str | int | bool)
+        },
+        fixed_ips=tuple(_fixed_ip(one, floating) for one in port["fixed_ips"]),
+        subnets=tuple(_subnet(subnet) for subnet in distinct.values()),
+        security_groups=tuple(group_names.get(group, group) for group in port.get("security_groups") or ()),
+        tag=tag,
+        is_preexisting=is_preexisting,
+        is_active=port.get("status") == "ACTIVE",
+    )
+
+
+def _fixed_ip(one: Json, floating: Sequence[Json]) -> FixedIp:
+    address = one["ip_address"]
+    return FixedIp(
+        address=address,
+        version=6 if ":" in address else 4,
+        subnet_id=one["subnet_id"],
+        floating_ips=tuple(each["floating_ip_address"] for each in floating if each.get("fixed_ip_address") == address),
+    )
+
+
+def _subnet(subnet: Json) -> Subnet:
+    return Subnet(
+        id=subnet["id"],
+        cidr=subnet["cidr"],
+        gateway=subnet.get("gateway_ip"),
+        dns=tuple(subnet.get("dns_nameservers") or ()),
+        routes=tuple((route["destination"], route["nexthop"]) for route in subnet.get("host_routes") or ()),
+        has_dhcp=bool(subnet.get("enable_dhcp")),
+    )
