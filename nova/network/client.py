@@ -173,21 +173,28 @@ class Networking:
     # Metadata
 
     def device_at(self, address: str, network_id: str | None = None) -> tuple[str, str] | None:
-        """(server, project) of the port with this address; None when no server has it."""
+        """(server, project) of the port with this address; None when no server has it, or several have.
+
+        Networks of their own may use one address twice: who of them asks cannot be known then.
+        """
         query = {"fixed_ips": f"ip_address={address}", "fields": ["device_id", "device_owner", "project_id"]}
         if network_id:
             query["network_id"] = network_id
-        for port in self._http.list("ports", query):
-            if port["device_owner"].startswith("compute:") and port["device_id"]:
-                return port["device_id"], port["project_id"]
-        return None
+        servers = {
+            (port["device_id"], port["project_id"])
+            for port in self._http.list("ports", query)
+            if port["device_owner"].startswith("compute:") and port["device_id"]
+        }
+        if len(servers) > 1:
+            LOG.warning("%s servers have the address %s; none of them gets metadata by it", len(servers), address)
+        return servers.pop() if len(servers) == 1 else None
 
     # Within
 
     def _networks_of(self, project_id: str) -> list[Json]:
         def load() -> list[Json]:
-            own = self._http.list("networks", {"project_id": project_id, "shared": "False"})
-            shared = self._http.list("networks", {"shared": "True"})
+            own = self._http.find("networks", {"project_id": project_id, "shared": "False"})
+            shared = self._http.find("networks", {"shared": "True"})
             return [network for network in own + shared if network.get("admin_state_up", True)]
 
         return self._usable.get(project_id, load)
@@ -203,7 +210,7 @@ class Networking:
         missing = [network_id for network_id in network_ids if network_id not in usable]
         if missing:
             # Just made perhaps, or an administrator boots on somebody's network.
-            for network in self._http.list("networks", {"id": missing}):
+            for network in self._http.find("networks", {"id": missing}):
                 mine = network["project_id"] == context.project_id or network["shared"]
                 if context.is_admin or mine:
                     usable[network["id"]] = network
@@ -236,11 +243,11 @@ class Networking:
 
     def _check_address(self, request: NetworkRequest) -> None:
         address = ipaddress.ip_address(str(request.fixed_ip))
-        subnets = self._http.list("subnets", {"network_id": str(request.network_id)})
+        subnets = self._http.find("subnets", {"network_id": str(request.network_id)})
         if not any(address in ipaddress.ip_network(subnet["cidr"]) for subnet in subnets):
             raise errors.Invalid(f"Fixed IP {address} is not a valid ip address for network {request.network_id}.")
         query = {"network_id": str(request.network_id), "fixed_ips": f"ip_address={address}"}
-        if self._http.list("ports", query):
+        if self._http.find("ports", query):
             raise errors.Invalid(f"Fixed IP address {address} is already in use.")
 
     def _wanted_ports(
@@ -322,7 +329,7 @@ class Networking:
             LOG.info("port %s went before it could be unbound", port["id"])
 
     def _ports_of(self, instance_uuid: str) -> list[Json]:
-        return self._http.list("ports", {"device_id": instance_uuid})
+        return self._http.find("ports", {"device_id": instance_uuid})
 
     def _find_port(self, port_id: str) -> Json | None:
         try:
@@ -332,7 +339,7 @@ class Networking:
 
     def _has(self, extension: str) -> bool:
         def load() -> frozenset[str]:
-            return frozenset(one["alias"] for one in self._http.list("extensions"))
+            return frozenset(one["alias"] for one in self._http.find("extensions"))
 
         return extension in self._extensions.get("all", load)
 
@@ -363,6 +370,6 @@ class Networking:
 
     def _facts(self, plural: str, memory: Memory, ids: Iterable[str]) -> dict[str, Json]:
         load: Callable[[list[str]], dict[str, Json]] = lambda missing: {  # noqa: E731
-            found["id"]: found for found in self._http.list(plural, {"id": missing})
+            found["id"]: found for found in self._http.find(plural, {"id": missing})
         }
         return memory.get_many(list(dict.fromkeys(ids)), load)

@@ -21,31 +21,31 @@ class FloatingIps:
     def __init__(self, http: NetworkingHttp) -> None:
         self._http = http
 
-    def list(self, project_id: str) -> list[Json]:
-        return self._http.list("floatingips", {"project_id": project_id})
+    def of_project(self, project_id: str) -> list[Json]:
+        return self._http.find("floatingips", {"project_id": project_id})
 
     def get(self, project_id: str, floating_ip_id: str) -> Json:
         """Raises FloatingIpNotFound."""
-        found = self._http.list("floatingips", {"id": floating_ip_id, "project_id": project_id})
+        found = self._http.find("floatingips", {"id": floating_ip_id, "project_id": project_id})
         if not found:
             raise FloatingIpNotFound(floating_ip=floating_ip_id)
         return found[0]
 
     def at(self, project_id: str, address: str) -> Json:
         """The floating IP with an address. Raises FloatingIpNotFound."""
-        found = self._http.list("floatingips", {"floating_ip_address": address, "project_id": project_id})
+        found = self._http.find("floatingips", {"floating_ip_address": address, "project_id": project_id})
         if not found:
             raise FloatingIpNotFound(floating_ip=address)
         return found[0]
 
     def pools(self) -> list[str]:
         """External networks, by name."""
-        return [network["name"] for network in self._http.list("networks", {"router:external": "True"})]
+        return [network["name"] for network in self._http.find("networks", {"router:external": "True"})]
 
     def create(self, project_id: str, pool: str) -> Json:
         """Raises PoolNotFound, QuotaExceeded, IpAddressGenerationFailure."""
         query = {"router:external": "True"}
-        networks = [one for one in self._http.list("networks", query) if pool in (one["name"], one["id"])]
+        networks = [one for one in self._http.find("networks", query) if pool in (one["name"], one["id"])]
         if not networks:
             raise PoolNotFound(pool=pool)
         body = {"floating_network_id": networks[0]["id"], "project_id": project_id}
@@ -57,7 +57,7 @@ class FloatingIps:
     def associate(self, project_id: str, address: str, instance_uuid: str, fixed_ip: str | None = None) -> None:
         """Lead an address to a server: to its fixed_ip, or its first IPv4 address."""
         floating = self.at(project_id, address)
-        for port in self._http.list("ports", {"device_id": instance_uuid}):
+        for port in self._http.find("ports", {"device_id": instance_uuid}):
             for one in port["fixed_ips"]:
                 if ":" not in one["ip_address"] and fixed_ip in (None, one["ip_address"]):
                     body = {"port_id": port["id"], "fixed_ip_address": one["ip_address"]}
@@ -74,7 +74,7 @@ class FloatingIps:
         if not port_ids:
             return {}
         try:
-            found = self._http.list("floatingips", {"port_id": list(port_ids)})
+            found = self._http.find("floatingips", {"port_id": list(port_ids)})
         except errors.NotFound:
             return {}
         by_port: dict[str, list[Json]] = {}

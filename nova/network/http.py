@@ -31,7 +31,7 @@ class NetworkingHttp:
         self._adapter = adapter
         self._prefix: str | None = None
 
-    def list(self, plural: str, query: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def find(self, plural: str, query: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """query's values may be sequences: any of them will do. Long ones are split over requests."""
         pairs = {name: _values(value) for name, value in (query or {}).items()}
         long = next((name for name, values in pairs.items() if len(values) > _IDS_PER_REQUEST), None)
@@ -39,7 +39,7 @@ class NetworkingHttp:
             return self.get(plural.replace("_", "-"), pairs)[plural]
         found = []
         for start in range(0, len(pairs[long]), _IDS_PER_REQUEST):
-            found += self.list(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]})
+            found += self.find(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]})
         return found
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -24,12 +24,12 @@ class SecurityGroups:
         self._names = Memory(30)
         self._ids = Memory(3)
 
-    def list(self, project_id: str) -> list[Json]:
-        return self._http.list("security_groups", {"project_id": project_id})
+    def of_project(self, project_id: str) -> list[Json]:
+        return self._http.find("security_groups", {"project_id": project_id})
 
     def get(self, project_id: str, group_id: str) -> Json:
         """Raises SecurityGroupNotFound."""
-        found = self._http.list("security_groups", {"id": group_id, "project_id": project_id})
+        found = self._http.find("security_groups", {"id": group_id, "project_id": project_id})
         if not found:
             raise SecurityGroupNotFound(group=group_id)
         return found[0]
@@ -43,7 +43,7 @@ class SecurityGroups:
 
         def load(missing: Sequence[str]) -> dict[str, str]:
             query = {"id": list(missing), "fields": ["id", "name"]}
-            return {group["id"]: group["name"] or group["id"] for group in self._http.list("security_groups", query)}
+            return {group["id"]: group["name"] or group["id"] for group in self._http.find("security_groups", query)}
 
         return self._names.get_many(group_ids, load)
 
@@ -69,16 +69,16 @@ class SecurityGroups:
 
     def of_server(self, instance_uuid: str) -> list[Json]:
         """The groups of all ports of a server."""
-        ports = self._http.list("ports", {"device_id": instance_uuid})
+        ports = self._http.find("ports", {"device_id": instance_uuid})
         ids = list(dict.fromkeys(group for port in ports for group in port["security_groups"]))
-        return self._http.list("security_groups", {"id": ids}) if ids else []
+        return self._http.find("security_groups", {"id": ids}) if ids else []
 
     def add_to_server(self, project_id: str, instance_uuid: str, group: str) -> None:
         """Put a group on every port of a server that can have one. Raises SecurityGroupNotFound, Invalid."""
         group_id = self._find_id(project_id, group)
         protectable = [
             port
-            for port in self._http.list("ports", {"device_id": instance_uuid})
+            for port in self._http.find("ports", {"device_id": instance_uuid})
             if port.get("port_security_enabled", True) and port["fixed_ips"]
         ]
         if not protectable:
@@ -93,7 +93,7 @@ class SecurityGroups:
         group_id = self._find_id(project_id, group)
         holders = [
             port
-            for port in self._http.list("ports", {"device_id": instance_uuid})
+            for port in self._http.find("ports", {"device_id": instance_uuid})
             if group_id in port["security_groups"]
         ]
         if not holders:
@@ -106,11 +106,11 @@ class SecurityGroups:
 
     def _find_id(self, project_id: str, name_or_id: str) -> str:
         if _is_uuid(name_or_id):
-            found = self._http.list("security_groups", {"id": name_or_id, "fields": ["id", "project_id"]})
+            found = self._http.find("security_groups", {"id": name_or_id, "fields": ["id", "project_id"]})
             if found:
                 return found[0]["id"]
         query = {"name": name_or_id, "project_id": project_id, "fields": ["id"]}
-        found = self._http.list("security_groups", query)
+        found = self._http.find("security_groups", query)
         if not found:
             raise SecurityGroupNotFound(group=name_or_id)
         if len(found) > 1:
