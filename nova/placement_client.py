@@ -507,14 +507,17 @@ def candidates_query(
 def _read_candidates(answer: _Candidates) -> list[Candidate]:
     summaries = answer.provider_summaries
     trees: dict[str, list[_Summary]] = {}
-    for summary in summaries.values():
-        trees.setdefault(summary.root_provider_uuid, []).append(summary)
-    rooms = {root: _room_of(members) for root, members in trees.items()}
+    for uuid, summary in summaries.items():
+        # Most hosts are one provider; only the others need their trees gathered.
+        if summary.root_provider_uuid != uuid:
+            trees.setdefault(summary.root_provider_uuid, []).append(summary)
+    rooms = {root: _room_of([summaries[root], *members]) for root, members in trees.items() if root in summaries}
     found = []
     for request in answer.allocation_requests:
         allocations = {provider: held.resources for provider, held in request.allocations.items()}
         root = _root_of(allocations, summaries)
-        found.append(Candidate(root, allocations, rooms[root]))
+        room = rooms.get(root) or (summaries[root].resources if root in summaries else {})
+        found.append(Candidate(root, allocations, room))
     return found
 
 
@@ -522,14 +525,12 @@ def _root_of(allocations: Mapping[str, Any], summaries: Mapping[str, _Summary]) 
     """The root of the host's own tree: a provider that shares its inventory belongs to no host."""
     for provider in allocations:
         summary = summaries[provider]
-        if len(allocations) == 1 or _SHARING not in summary.traits:
+        if len(allocations) == 1 or _SHARING not in bytes(summary.traits):
             return summary.root_provider_uuid
     return summaries[next(iter(allocations))].root_provider_uuid
 
 
 def _room_of(members: list[_Summary]) -> dict[str, Room]:
-    if len(members) == 1:
-        return members[0].resources
     total: dict[str, Room] = {}
     for summary in members:
         for name, room in summary.resources.items():

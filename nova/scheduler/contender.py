@@ -1,6 +1,6 @@
 """A host still in the running: what filters judge and weighers weigh."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,34 +25,14 @@ class Contender(msgspec.Struct, frozen=True, gc=False):
         room = self.room.get(resource_class)
         return room.free if room else 0
 
-    def attributes(self) -> dict[str, Any]:
-        """The host in the names that flavors' capabilities and users' queries use for it.
-
-        Source: Compute admin guide, "Compute schedulers", ComputeCapabilitiesFilter and JsonFilter.
-        Free and used amounts are those of Placement, with reservations and ratios applied.
-        """
-        node = self.state.state
-        vcpus = self.room.get("VCPU")
-        return {
-            "host": self.state.host,
-            "nodename": self.state.node,
-            "hypervisor_hostname": self.state.node,
-            "uuid": self.state.provider_uuid,
-            "host_ip": node.host_ip,
-            "hypervisor_type": node.hypervisor_type,
-            "hypervisor_version": node.hypervisor_version,
-            "cpu_info": node.cpu_info,
-            "supported_instances": node.supported_instances,
-            "free_ram_mb": self.free("MEMORY_MB"),
-            "free_disk_mb": self.free("DISK_GB") * 1024,
-            "total_usable_ram_mb": node.memory_mb,
-            "total_usable_disk_gb": node.disk_gb,
-            "disk_mb_used": node.disk_gb_used * 1024,
-            "vcpus_total": node.vcpus,
-            "vcpus_used": vcpus.used if vcpus else 0,
-            "num_instances": self.load.instances if self.load else None,
-            "num_io_ops": self.load.io_ops if self.load else None,
-        }
+    def attribute(self, path: Sequence[str]) -> Any:
+        """What the host has under a name that flavors' capabilities and users' queries know; the rest
+        of path leads inside. None when there is no such thing."""
+        read = ATTRIBUTES.get(path[0])
+        value = read(self) if read else None
+        for name in path[1:]:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
 
     def aggregate_values(self, key: str) -> set[str]:
         """What the host's aggregates say under a metadata key; each may say several, by commas."""
@@ -62,6 +42,35 @@ class Contender(msgspec.Struct, frozen=True, gc=False):
             if key in aggregate.metadata
             for value in aggregate.metadata[key].split(",")
         }
+
+
+def _used(host: Contender, resource_class: str) -> int:
+    room = host.room.get(resource_class)
+    return room.used if room else 0
+
+
+# Source: Compute admin guide, "Compute schedulers", ComputeCapabilitiesFilter and JsonFilter. What is
+# free or used is so in Placement's eyes, with reservations and allocation ratios applied.
+ATTRIBUTES: Mapping[str, Callable[[Contender], Any]] = {
+    "host": lambda host: host.state.host,
+    "nodename": lambda host: host.state.node,
+    "hypervisor_hostname": lambda host: host.state.node,
+    "uuid": lambda host: host.state.provider_uuid,
+    "host_ip": lambda host: host.state.state.host_ip,
+    "hypervisor_type": lambda host: host.state.state.hypervisor_type,
+    "hypervisor_version": lambda host: host.state.state.hypervisor_version,
+    "cpu_info": lambda host: host.state.state.cpu_info,
+    "supported_instances": lambda host: host.state.state.supported_instances,
+    "free_ram_mb": lambda host: host.free("MEMORY_MB"),
+    "free_disk_mb": lambda host: host.free("DISK_GB") * 1024,
+    "total_usable_ram_mb": lambda host: host.state.state.memory_mb,
+    "total_usable_disk_gb": lambda host: host.state.state.disk_gb,
+    "disk_mb_used": lambda host: _used(host, "DISK_GB") * 1024,
+    "vcpus_total": lambda host: host.state.state.vcpus,
+    "vcpus_used": lambda host: _used(host, "VCPU"),
+    "num_instances": lambda host: host.load.instances if host.load else None,
+    "num_io_ops": lambda host: host.load.io_ops if host.load else None,
+}
 
 
 class Refusal(NamedTuple):

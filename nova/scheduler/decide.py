@@ -6,25 +6,24 @@ Linear in the number of hosts, with little per host: a thousand take millisecond
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 
 import msgspec
 
 from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Filter
-from nova.scheduler.weighers.weigher import Weigher, normalise
+from nova.scheduler.weighers.weigher import MULTIPLIER, Weigher, normalise
 from nova.structs.schedule import Dropped, PlacementRequest, Stage, Weighed
 
 # A decision names this many dropped and this many weighed hosts; it counts all.
 SHOWN = 20
 
 
-class Ranked(msgspec.Struct, frozen=True, gc=False):
-    """A host that passed, with its weight and each weigher's part in it."""
+class Ranking(msgspec.Struct, frozen=True):
+    """The hosts that passed, the best first, with the weight of each and the record of the first few."""
 
-    host: Contender
-    weight: float
-    weights: dict[str, float]
+    hosts: list[Contender]
+    weights: list[float]
+    weighed: tuple[Weighed, ...]
 
 
 class Filtered(msgspec.Struct, frozen=True):
@@ -68,52 +67,54 @@ def stage(name: str, before: int, after: int, dropped: Iterable[tuple[Contender,
     return Stage(name=name, before=before, after=after, dropped=tuple(shown))
 
 
-def rank(hosts: Sequence[Contender], weighers: Iterable[Weigher], request: PlacementRequest) -> list[Ranked]:
-    """The hosts by weight, the best first; equal ones stay in their order."""
-    if not hosts:
-        return []
+def rank(hosts: Sequence[Contender], weighers: Iterable[Weigher], request: PlacementRequest) -> Ranking:
+    """The hosts by weight; equal ones stay in their order."""
     shares: dict[str, list[float]] = {}
+    # Few hosts have aggregates that set multipliers: they alone are asked, once for all weighers.
+    special = [place for place, host in enumerate(hosts) if _sets_multipliers(host)]
     for one in weighers:
         scale = one.scale(request)
-        if scale is None:
+        values = normalise([scale(host) for host in hosts]) if scale is not None else None
+        if values is None:
             continue
-        values = _multiply(one, hosts, normalise([scale(host) for host in hosts]))
-        if any(values):
-            shares[type(one).__name__] = values
-    if not shares:
-        return [Ranked(host, 0.0, {}) for host in hosts]
-    totals = [sum(row) for row in zip(*shares.values(), strict=True)]
-    order = sorted(enumerate(totals), key=itemgetter(1), reverse=True)
-    return [
-        Ranked(hosts[place], total, {name: values[place] for name, values in shares.items()}) for place, total in order
-    ]
+        parts = [value * one.multiplier for value in values] if one.multiplier != 1.0 else list(values)
+        for place in special:
+            parts[place] = values[place] * one.multiplier_for(hosts[place])
+        if any(parts):
+            shares[type(one).__name__] = parts
+    totals = list(map(sum, zip(*shares.values(), strict=True))) if shares else [0.0] * len(hosts)
+    order = sorted(range(len(hosts)), key=totals.__getitem__, reverse=True)
+    weighed = (
+        Weighed(
+            host=hosts[place].state.host,
+            node=hosts[place].state.node,
+            weight=totals[place],
+            weights={name: values[place] for name, values in shares.items()},
+        )
+        for place in order[:SHOWN]
+    )
+    return Ranking([hosts[place] for place in order], [totals[place] for place in order], tuple(weighed))
 
 
-def _multiply(one: Weigher, hosts: Sequence[Contender], values: list[float]) -> list[float]:
-    return [
-        value * (one.multiplier_for(host) if host.state.aggregates else one.multiplier)
-        for host, value in zip(hosts, values, strict=True)
-    ]
+def _sets_multipliers(host: Contender) -> bool:
+    for aggregate in host.state.aggregates:
+        for key in aggregate.metadata:
+            if key.endswith(MULTIPLIER):
+                return True
+    return False
 
 
-def put_chosen_first(ranked: list[Ranked], subset_size: int, shuffle_equals: bool) -> list[Ranked]:
-    """The order in which hosts are tried: mostly the given one, with the dice the configuration throws.
+def order_of_trial(ranking: Ranking, subset_size: int, shuffle_equals: bool) -> list[Contender]:
+    """The order in which hosts are tried: that of their weights, but for the dice the configuration throws.
 
     One of the best subset_size hosts comes first; with shuffle_equals, the hosts as good as the best
     stand in random order.
     """
-    if not ranked:
-        return ranked
+    hosts = ranking.hosts
+    if not hosts:
+        return []
     if shuffle_equals:
-        best = [one for one in ranked if one.weight == ranked[0].weight]
-        ranked = random.sample(best, len(best)) + ranked[len(best) :]
-    chosen = random.randrange(min(subset_size, len(ranked)))
-    return [ranked[chosen], *ranked[:chosen], *ranked[chosen + 1 :]]
-
-
-def shown(ranked: Sequence[Ranked]) -> tuple[Weighed, ...]:
-    """The record of the weights."""
-    return tuple(
-        Weighed(host=one.host.state.host, node=one.host.state.node, weight=one.weight, weights=one.weights)
-        for one in ranked[:SHOWN]
-    )
+        equals = sum(weight == ranking.weights[0] for weight in ranking.weights)
+        hosts = random.sample(hosts[:equals], equals) + hosts[equals:]
+    chosen = random.randrange(min(subset_size, len(hosts)))
+    return [hosts[chosen], *hosts[:chosen], *hosts[chosen + 1 :]]

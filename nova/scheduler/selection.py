@@ -16,7 +16,7 @@ from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Filter
 from nova.scheduler.weighers.weigher import Weigher
 from nova.structs.host import HostLoad, HostState
-from nova.structs.schedule import Decision, PlacementRequest, Stage
+from nova.structs.schedule import Decision, PlacementRequest, Stage, Weighed
 
 # When this many claims in a row are lost, what is known of the room is out of date: ask again.
 LOST_PER_ROUND = 3
@@ -34,7 +34,8 @@ class Outcome(msgspec.Struct, frozen=True):
     contenders: Sequence[Contender]
     is_cut: bool
     filtered: decide.Filtered
-    ranked: list[decide.Ranked]
+    weighed: tuple[Weighed, ...]
+    order: list[Contender]
 
 
 class Selector:
@@ -61,12 +62,12 @@ class Selector:
                 outcome = self._look(request, known, loads)
             except errors.Invalid as error:
                 return _none(known, f"Placement cannot answer the request: {error}")
-            if not outcome.ranked:
+            if not outcome.order:
                 standing = None if request.is_dry_run else self._standing(request, known)
                 return self._found(request, outcome, standing, lost) if standing else self._none(request, outcome, lost)
             if request.is_dry_run:
-                return self._found(request, outcome, outcome.ranked[0].host, lost)
-            chosen = self._claim_one(request, known, outcome.ranked, lost)
+                return self._found(request, outcome, outcome.order[0], lost)
+            chosen = self._claim_one(request, known, outcome.order, lost)
             if chosen is not None:
                 return self._found(request, outcome, chosen, lost)
         return self._none(request, outcome, lost)
@@ -83,9 +84,9 @@ class Selector:
             # The one host that fits may be among those left out.
             contenders, is_cut = self._contenders(request, scope, known, loads, None)
             filtered = decide.pass_filters(contenders, self._filters, request)
-        ranked = decide.rank(filtered.passed, self._weighers, request)
-        ranked = decide.put_chosen_first(ranked, self._subset_size, self._shuffle)
-        return Outcome(scope, contenders, is_cut, filtered, ranked)
+        ranking = decide.rank(filtered.passed, self._weighers, request)
+        order = decide.order_of_trial(ranking, self._subset_size, self._shuffle)
+        return Outcome(scope, contenders, is_cut, filtered, ranking.weighed, order)
 
     def _contenders(
         self,
@@ -126,27 +127,27 @@ class Selector:
         self,
         request: PlacementRequest,
         known: Mapping[str, HostState],
-        ranked: Sequence[decide.Ranked],
+        order: Sequence[Contender],
         lost: list[tuple[Contender, Refusal]],
     ) -> Contender | None:
         """The first host that could be claimed; None when so many were lost that it is time to look again."""
         if request.keep and (standing := self._standing(request, known)):
             return standing
-        for one in ranked[:LOST_PER_ROUND]:
+        for host in order[:LOST_PER_ROUND]:
             try:
-                self._claim(request, one.host)
+                self._claim(request, host)
             except ClaimLost as error:
-                lost.append((one.host, Refusal(TAKEN.short, error.message)))
+                lost.append((host, Refusal(TAKEN.short, error.message)))
                 continue
             except ConsumerHolds:
                 if standing := self._standing(request, known):
                     return standing
                 try:
-                    self._placement.replace(_claim(request, one.host))
+                    self._placement.replace(_claim(request, host))
                 except ClaimLost as error:
-                    lost.append((one.host, Refusal(TAKEN.short, error.message)))
+                    lost.append((host, Refusal(TAKEN.short, error.message)))
                     continue
-            return one.host
+            return host
         return None
 
     def _claim(self, request: PlacementRequest, host: Contender) -> None:
@@ -180,11 +181,11 @@ class Selector:
         chosen: Contender,
         lost: Sequence[tuple[Contender, Refusal]],
     ) -> Decision:
-        others = dict.fromkeys(one.host.state.host for one in outcome.ranked)
+        others = dict.fromkeys(host.state.host for host in outcome.order)
         others.pop(chosen.state.host, None)
         return Decision(
             stages=self._stages(outcome, self._why_missing(request, outcome, is_asked=request.is_dry_run), lost, 1),
-            weighed=decide.shown(outcome.ranked),
+            weighed=outcome.weighed,
             host=chosen.state.host,
             node=chosen.state.node,
             zone=chosen.state.zone,
@@ -196,8 +197,8 @@ class Selector:
         missing = self._why_missing(request, outcome, is_asked=True)
         reasons = Counter(why.short for why in missing.values())
         reasons.update(outcome.filtered.lost)
-        if outcome.ranked:
-            reasons[TAKEN.short] += len(outcome.ranked)
+        if outcome.order:
+            reasons[TAKEN.short] += len(outcome.order)
         reason = explain.sentence(len(outcome.scope), reasons)
         if not outcome.scope and (request.only_host or request.only_node):
             reason = "The host asked for does not exist."

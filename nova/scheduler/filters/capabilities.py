@@ -9,8 +9,6 @@ from nova.structs.schedule import PlacementRequest
 
 SCOPE = "capabilities"
 
-_MISSING = object()
-
 
 class ComputeCapabilitiesFilter(Filter):
     """Extra specs of the scope "capabilities", and those without a scope, name attributes of the host.
@@ -24,10 +22,9 @@ class ComputeCapabilitiesFilter(Filter):
             return None
 
         def check(host: Contender) -> Refusal | None:
-            attributes = host.attributes()
             for path, text, is_met in wanted:
-                value = _find(attributes, path)
-                if value is _MISSING or value is None:
+                value = host.attribute(path)
+                if value is None:
                     return Refusal(f"has no {':'.join(path)} to compare with the flavor's '{text}'")
                 if not is_met(value):
                     return Refusal(f"does not meet the flavor's {':'.join(path)} {text}", f"it has {_shown(value)}")
@@ -45,15 +42,6 @@ def _wanted(extra_specs: Mapping[str, str]) -> list[tuple[list[str], str, Requir
         elif scope == SCOPE:
             wanted.append((rest.split(":"), text, parse(text)))
     return wanted
-
-
-def _find(attributes: Mapping[str, object], path: list[str]) -> object:
-    value: object = attributes
-    for name in path:
-        if not isinstance(value, Mapping) or name not in value:
-            return _MISSING
-        value = value[name]
-    return value
 
 
 def _shown(value: object) -> str:

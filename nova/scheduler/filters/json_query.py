@@ -5,7 +5,7 @@ element is an operator, the rest values, variables such as "$free_ram_mb", or li
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from nova.structs.schedule import PlacementRequest
 
 DEPTH = 16
 
-Term = Callable[[Mapping[str, Any]], Any]
+Term = Callable[[Contender], Any]
 
 
 class JsonFilter(Filter):
@@ -34,7 +34,7 @@ class JsonFilter(Filter):
         reason = Refusal("does not match the hint 'query'")
 
         def check(host: Contender) -> Refusal | None:
-            return None if is_true(host.attributes()) else reason
+            return None if is_true(host) else reason
 
         return check
 
@@ -62,7 +62,7 @@ def _condition(query: list[Any], depth: int) -> Term:
     if not terms:
         raise ValueError(f"'{query[0]}' stands alone")
     combine = _OPERATORS[query[0]]
-    return lambda attributes: combine([term(attributes) for term in terms])
+    return lambda host: combine([term(host) for term in terms])
 
 
 def _term(part: Any, depth: int) -> Term:
@@ -70,15 +70,8 @@ def _term(part: Any, depth: int) -> Term:
         return _condition(part, depth)
     if isinstance(part, str) and part.startswith("$"):
         path = part[1:].split(".")
-        return lambda attributes: _find(attributes, path)
-    return lambda attributes: part
-
-
-def _find(attributes: Mapping[str, Any], path: list[str]) -> Any:
-    value: Any = attributes
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+        return lambda host: host.attribute(path)
+    return lambda host: part
 
 
 def _all_against_first(compare: Callable[[Any, Any], bool]) -> Callable[[list[Any]], bool]:

@@ -8,6 +8,9 @@ from oslo_config import cfg
 from nova.scheduler.contender import Contender
 from nova.structs.schedule import PlacementRequest
 
+# How the names of multipliers end, in the configuration and in the metadata of aggregates.
+MULTIPLIER = "_weight_multiplier"
+
 Scale = Callable[[Contender], float]
 
 
@@ -39,11 +42,11 @@ class Weigher:
         return min(said) if said else self.multiplier
 
 
-def normalise(values: list[float]) -> list[float]:
-    """The values between 0 for the smallest and 1 for the largest; all 0 when they are equal."""
-    low, high = min(values), max(values)
+def normalise(values: list[float]) -> list[float] | None:
+    """The values between 0 for the smallest and 1 for the largest; None when they are all equal."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
     span = high - low
-    return [(value - low) / span for value in values] if span else [0.0] * len(values)
+    return [(value - low) / span for value in values] if span else None
 
 
 def _number(text: str) -> float | None:
