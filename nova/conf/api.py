@@ -23,6 +23,11 @@ OPTIONS = [
     cfg.BoolOpt("enable_instance_password", default=True, help="Whether adminPass appears in answers."),
     cfg.StrOpt("dhcp_domain", default="novalocal", help="Domain appended to a guest's host name; empty for none."),
     cfg.IntOpt("metadata_cache_expiration", default=15, min=0, help="Seconds the metadata API remembers a guest."),
+    cfg.StrOpt(
+        "config_drive_skip_versions",
+        default="1.0 2007-01-19 2007-03-01 2007-08-29 2007-10-10 2007-12-15 2008-02-01 2008-09-01",
+        help="Versions of EC2's metadata that a config drive does not hold, separated by spaces.",
+    ),
     cfg.ListOpt("vendordata_providers", default=["StaticJSON"], help="Sources of vendor data."),
     cfg.StrOpt("vendordata_jsonfile_path", help="File with the static vendor data, JSON."),
     cfg.BoolOpt(

@@ -1,0 +1,90 @@
+"""The metadata API as a WSGI application: paths to documents, and one document a guest may write.
+
+Whatever a guest sends, it is answered with its own documents or an error without a trace.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import webob
+from oslo_config import cfg
+from oslo_middleware import http_proxy_to_wsgi
+
+from nova import errors, identity
+from nova.api.metadata.guests import Addresses, Guests
+from nova.conductor.interface import ConductorCalls
+from nova.metadata.documents import NoSuchDocument
+from nova.network.client import Networking
+
+LOG = logging.getLogger(__name__)
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_PASSWORD = "/password"
+_LONGEST_BODY = 1020
+
+
+def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, networking: Addresses | None = None) -> Wsgi:
+    """The API. networking answers device_at(); without it the Networking API is asked.
+
+    A guest's address is that of the connection; [oslo_middleware] enable_proxy_headers_parsing makes
+    it that in X-Forwarded-For.
+    """
+    networking = networking or Networking(identity.adapter(conf, "neutron"))
+    return http_proxy_to_wsgi.HTTPProxyToWSGI(_Metadata(Guests(conf, conductor, networking)), conf)
+
+
+class _Metadata:
+    def __init__(self, guests: Guests) -> None:
+        self._guests = guests
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        request = webob.Request(environ)
+        try:
+            answer = self._answer(request)
+        except NoSuchDocument:
+            answer = _error(404, "There is no such document.")
+        except errors.DomainError as error:
+            answer = _error(error.status, error.message)
+        except Exception:
+            LOG.exception("%s %s failed", request.method, environ.get("PATH_INFO"))
+            answer = _error(500, errors.DomainError.text)
+        return answer(environ, start_response)
+
+    def _answer(self, request: webob.Request) -> webob.Response:
+        path = _path(request)
+        is_password = path.startswith("/openstack/") and path.endswith(_PASSWORD)
+        if request.method == "POST" and is_password:
+            return self._take_password(request, path)
+        if request.method not in ("GET", "HEAD"):
+            answer = _error(405, "The method is not allowed for this document.")
+            answer.allow = ("GET", "HEAD", "POST") if is_password else ("GET", "HEAD")
+            return answer
+        content = self._guests.documents_for(request.environ).read(path)
+        kind = "application/json" if path.endswith(".json") else "text/plain"
+        return webob.Response(body=content, content_type=kind, charset="UTF-8")
+
+    def _take_password(self, request: webob.Request, path: str) -> webob.Response:
+        found = self._guests.documents_for(request.environ)
+        # A version that is too old to have it is 404 here too.
+        found.read(path)
+        body = request.body_file.read(_LONGEST_BODY + 1)
+        if not body or len(body) > _LONGEST_BODY:
+            raise errors.Invalid(f"The password must have 1 to {_LONGEST_BODY} bytes.")
+        try:
+            self._guests.keep_password(found, body.decode())
+        except UnicodeDecodeError:
+            raise errors.Invalid("The password is no text.") from None
+        return webob.Response(status=200, content_type="text/plain", charset="UTF-8")
+
+
+def _path(request: webob.Request) -> str:
+    try:
+        return request.path_info.rstrip("/")
+    except UnicodeDecodeError:
+        raise NoSuchDocument from None
+
+
+def _error(status: int, message: str) -> webob.Response:
+    return webob.Response(status=status, text=f"{message}\n", content_type="text/plain", charset="UTF-8")

@@ -1,0 +1,111 @@
+"""Which guest a request is from: told by a metadata proxy, or known by its address.
+
+A proxy (Neutron's) signs what it says; its word counts only when [neutron] service_metadata_proxy
+is set, and then nothing else does.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from oslo_config import cfg
+
+from nova import errors
+from nova.conductor.interface import ConductorCalls
+from nova.metadata import documents
+from nova.metadata.documents import Documents
+from nova.network.http import Memory
+from nova.structs.context import Context
+
+LOG = logging.getLogger(__name__)
+
+
+class UnknownGuest(errors.NotFound):
+    text = "No server is known by this request."
+
+
+class Addresses(Protocol):
+    """What is asked of the Networking API."""
+
+    def device_at(self, address: str) -> tuple[str, str] | None:
+        """(server, project) of the one server with this address."""
+
+
+class Guests:
+    """Finds the documents of the guest that asks, and remembers them for [api] metadata_cache_expiration."""
+
+    def __init__(self, conf: cfg.ConfigOpts, conductor: ConductorCalls, addresses: Addresses) -> None:
+        self._conf = conf
+        self._conductor = conductor
+        self._addresses = addresses
+        self._is_behind_proxy = conf.neutron.service_metadata_proxy
+        self._secret = conf.neutron.metadata_proxy_shared_secret
+        self._memory = Memory(conf.api.metadata_cache_expiration)
+        if self._is_behind_proxy and not self._secret:
+            LOG.warning("[neutron] metadata_proxy_shared_secret is empty: any guest can sign for any other")
+
+    def documents_for(self, environ: Mapping[str, Any]) -> Documents:
+        """Raises UnknownGuest, Invalid and Forbidden for what a proxy sent, Unavailable."""
+        if self._is_behind_proxy:
+            key = self._told_by_proxy(environ)
+            return self._memory.get(key, lambda: self._documents(*key))
+        address = _address(environ)
+        return self._memory.get(address, lambda: self._documents(*self._at(address)))
+
+    def keep_password(self, found: Documents, encrypted: str) -> None:
+        """Raises Conflict when there is one already, Invalid when it is too long."""
+        self._conductor.keep_password(found.instance.uuid, encrypted)
+        self._memory.forget()
+
+    def _documents(self, server_id: str, project_id: str) -> Documents:
+        try:
+            instance = self._conductor.server(Context(is_admin=True), server_id, with_user_data=True)
+        except errors.ServerNotFound:
+            raise UnknownGuest() from None
+        if instance.is_deleted or instance.project_id != project_id:
+            raise UnknownGuest()
+        return documents.build(instance, self._conf)
+
+    def _at(self, address: str) -> tuple[str, str]:
+        found = self._addresses.device_at(address)
+        if found is None:
+            raise UnknownGuest()
+        return found
+
+    def _told_by_proxy(self, environ: Mapping[str, Any]) -> tuple[str, str]:
+        server_id = _one_value(environ, "X-Instance-ID")
+        project_id = _one_value(environ, "X-Tenant-ID")
+        signature = environ.get("HTTP_X_INSTANCE_ID_SIGNATURE", "")
+        if not hmac.compare_digest(sign(self._secret, server_id).encode(), signature.encode()):
+            LOG.warning("wrong signature for server %s from %s", server_id, environ.get("REMOTE_ADDR"))
+            raise errors.Forbidden("Invalid proxy request signature.")
+        return server_id, project_id
+
+
+def sign(secret: str, server_id: str) -> str:
+    """What a proxy sends as X-Instance-ID-Signature."""
+    return hmac.new(secret.encode(), server_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _one_value(environ: Mapping[str, Any], header: str) -> str:
+    value = environ.get("HTTP_" + header.upper().replace("-", "_"), "").strip()
+    if not value:
+        raise errors.Invalid(f"{header} header is missing from request.")
+    if "," in value:
+        raise errors.Invalid(f"Multiple {header} headers found within request.")
+    return value
+
+
+def _address(environ: Mapping[str, Any]) -> str:
+    """The caller's address, in the form the Networking API writes it."""
+    # Behind a reverse proxy the last of the addresses is the one that it saw itself.
+    text = environ.get("REMOTE_ADDR", "").rpartition(",")[2].strip()
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise UnknownGuest() from None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
