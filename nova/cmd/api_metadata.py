@@ -1,0 +1,26 @@
+"""nova-api-metadata: tells guests about themselves."""
+
+from nova.cmd import start_concurrency
+
+start_concurrency()
+
+from collections.abc import Sequence  # noqa: E402
+
+from oslo_config import cfg  # noqa: E402
+
+from nova import daemon  # noqa: E402
+from nova.api.metadata import application  # noqa: E402
+from nova.conductor import client as conductor_client  # noqa: E402
+from nova.messaging import rpc  # noqa: E402
+
+# Guests that one worker answers at once; a booting guest asks a dozen times in a second.
+_THREADS = 100
+
+
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
+    app = application(conf, conductor_client.over_bus(rpc.transport(conf)))
+    return [daemon.HttpService(app, conf.metadata_listen, conf.metadata_listen_port, _THREADS)]
+
+
+def main() -> int:
+    return daemon.run("nova-api-metadata", build, workers=lambda conf: conf.metadata_workers or daemon.cores())

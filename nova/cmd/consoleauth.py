@@ -1,0 +1,23 @@
+"""nova-consoleauth: issues console tokens and says what they open."""
+
+from nova.cmd import start_concurrency
+
+start_concurrency()
+
+from collections.abc import Sequence  # noqa: E402
+
+from oslo_config import cfg  # noqa: E402
+
+from nova import daemon  # noqa: E402
+from nova.conductor import client as conductor_client  # noqa: E402
+from nova.console.auth import ConsoleAuthService  # noqa: E402
+from nova.messaging import rpc  # noqa: E402
+
+
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
+    bus = rpc.transport(conf)
+    return [ConsoleAuthService(conf, bus, conductor_client.over_bus(bus))]
+
+
+def main() -> int:
+    return daemon.run("nova-consoleauth", build)

@@ -1,0 +1,20 @@
+"""The metadata API for a WSGI server such as uwsgi or gunicorn: the callable is `application`.
+
+The configuration is the one that nova-api-metadata reads without --config-file, or the files that
+NOVA_CONFIG_FILES names, separated by colons.
+"""
+
+import os
+
+from oslo_log import log as oslo_log
+
+from nova.api.metadata import application as make_application
+from nova.conductor import client as conductor_client
+from nova.conf import load
+from nova.messaging import rpc
+
+_files = os.environ.get("NOVA_CONFIG_FILES")
+_conf = load([], _files.split(":") if _files else None)
+oslo_log.setup(_conf, "nova-api-metadata")
+
+application = make_application(_conf, conductor_client.over_bus(rpc.transport(_conf)))
