@@ -94,10 +94,13 @@ def _version(text: str) -> Callable[[int], bool]:
 
 
 def _as_number(part: str) -> str:
-    """A dotted version as hypervisors count theirs: 6.2.1 is 6002001."""
+    """A version as hypervisors count theirs: 6.2.1 is 6002001, and so is 6002001 itself; 6 is 6000000."""
 
     def number(match: re.Match[str]) -> str:
-        major, minor, micro = ([int(word) for word in match.group().split(".")] + [0, 0])[:3]
+        words = [int(word) for word in match.group().split(".")]
+        if len(words) == 1 and words[0] >= 1000:
+            return match.group()
+        major, minor, micro = (words + [0, 0])[:3]
         return str(major * 1_000_000 + minor * 1_000 + micro)
 
-    return re.sub(r"\d+(\.\d+)+", number, part.strip())
+    return re.sub(r"\d+(\.\d+)*", number, part.strip())
