@@ -4,17 +4,22 @@ The writer is alone while it works (see nova.placement.store), so the usage it f
 the usage it commits against. Freeing is always possible.
 """
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import UNSET
 from sqlalchemy import bindparam, func, select
 
 from nova.placement import models as m
+from nova.placement.database import Statement
 from nova.placement.errors import BadRequest, ConcurrentUpdate, Conflict, NotFound
 from nova.placement.index import Index
-from nova.placement.store import Transaction
+from nova.placement.store import Store, Transaction
 from nova.placement.structs import Claim, Consumer, Room
+
+LOG = logging.getLogger(__name__)
 
 _CONSUMERS = sa.inspect(m.Consumer).local_table
 _ALLOCATIONS = sa.inspect(m.Allocation).local_table
@@ -22,24 +27,33 @@ _ALLOCATIONS = sa.inspect(m.Allocation).local_table
 _CONSUMER = (
     select(_CONSUMERS, _ALLOCATIONS.c.provider_id, _ALLOCATIONS.c.class_id, _ALLOCATIONS.c.used)
     .select_from(_CONSUMERS.outerjoin(_ALLOCATIONS, _ALLOCATIONS.c.consumer_id == _CONSUMERS.c.id))
-    .where(_CONSUMERS.c.uuid.in_(bindparam("uuids", expanding=True)))
     .order_by(_CONSUMERS.c.id, _ALLOCATIONS.c.provider_id, _ALLOCATIONS.c.class_id)
 )
+_CONSUMERS_NAMED = _CONSUMER.where(_CONSUMERS.c.uuid.in_(bindparam("uuids", expanding=True)))
+_ONE_CONSUMER = Statement(_CONSUMER.where(_CONSUMERS.c.uuid == bindparam("uuid")))
 _OF_PROVIDER = (
     select(_CONSUMERS.c.uuid, _CONSUMERS.c.generation, _ALLOCATIONS.c.class_id, _ALLOCATIONS.c.used)
     .select_from(_ALLOCATIONS.join(_CONSUMERS, _ALLOCATIONS.c.consumer_id == _CONSUMERS.c.id))
     .where(_ALLOCATIONS.c.provider_id == bindparam("provider_id"))
     .order_by(_CONSUMERS.c.id, _ALLOCATIONS.c.class_id)
 )
-_INSERT_CONSUMER = sa.insert(_CONSUMERS)
-_INSERT_ALLOCATIONS = sa.insert(_ALLOCATIONS)
-_DELETE_ALLOCATIONS = sa.delete(_ALLOCATIONS).where(_ALLOCATIONS.c.consumer_id == bindparam("consumer"))
-_DELETE_CONSUMER = sa.delete(_CONSUMERS).where(_CONSUMERS.c.id == bindparam("consumer"))
-_UPDATE_CONSUMER = (
+_OWN = sa.insert(_CONSUMERS).values(
+    {name: bindparam(name) for name in ("uuid", "project_id", "user_id", "consumer_type", "generation", "updated_at")}
+)
+_INSERT_CONSUMER = Statement(_OWN.returning(_CONSUMERS.c.id))
+_INSERT_CONSUMER_MYSQL = Statement(_OWN)
+_INSERT_ALLOCATIONS = Statement(
+    sa.insert(_ALLOCATIONS).values(
+        {name: bindparam(name) for name in ("consumer_id", "provider_id", "class_id", "used")}
+    )
+)
+_DELETE_ALLOCATIONS = Statement(sa.delete(_ALLOCATIONS).where(_ALLOCATIONS.c.consumer_id == bindparam("consumer")))
+_DELETE_CONSUMER = Statement(sa.delete(_CONSUMERS).where(_CONSUMERS.c.id == bindparam("consumer")))
+_UPDATE_CONSUMER = Statement(
     sa.update(_CONSUMERS)
     .where(_CONSUMERS.c.id == bindparam("consumer"))
     .values(
-        generation=_CONSUMERS.c.generation + 1,
+        generation=_CONSUMERS.c.generation + sa.literal_column("1"),
         project_id=bindparam("project"),
         user_id=bindparam("user"),
         consumer_type=bindparam("type"),
@@ -48,10 +62,14 @@ _UPDATE_CONSUMER = (
 )
 
 
-def find_consumers(connection: sa.Connection, uuids: Iterable[str]) -> dict[str, Consumer]:
+def find_consumers(connection: sa.Connection, uuids: Sequence[str]) -> dict[str, Consumer]:
     """The consumers that exist, with what they hold."""
     found: dict[str, tuple[sa.Row, dict[int, dict[int, int]]]] = {}
-    for row in connection.execute(_CONSUMER, {"uuids": list(uuids)}):
+    if len(uuids) == 1:
+        rows = _ONE_CONSUMER.run(connection, {"uuid": uuids[0]})
+    else:
+        rows = connection.execute(_CONSUMERS_NAMED, {"uuids": list(uuids)})
+    for row in rows:
         _, held = found.setdefault(row.uuid, (row, {}))
         if row.provider_id is not None:
             held.setdefault(row.provider_id, {})[row.class_id] = row.used
@@ -106,13 +124,28 @@ def remove_consumer(tx: Transaction, uuid: str) -> None:
     _release(tx, consumer)
 
 
-def claim(tx: Transaction, claims: list[Claim]) -> None:
+def write_claims(store: Store, claims: list[Claim]) -> None:
+    """claim() in a transaction of its own.
+
+    Consumers that shall be new are taken to be new: only when the database knows one of them after
+    all is it asked about them first. Most claims are of that kind.
+    """
+    if all(request.generation is None for request in claims):
+        try:
+            store.write(lambda tx: claim(tx, claims, looks_first=False))
+            return
+        except sa.exc.IntegrityError:
+            LOG.debug("a consumer that should be new is not")
+    store.write(lambda tx: claim(tx, claims))
+
+
+def claim(tx: Transaction, claims: list[Claim], looks_first: bool = True) -> None:
     """Make each consumer hold exactly what its claim says, all of them or none.
 
     Raises BadRequest for an unknown provider or class, ConcurrentUpdate for a consumer that is not
     of the generation its claim names, Conflict when there is no room.
     """
-    consumers = find_consumers(tx.connection, [c.consumer for c in claims])
+    consumers = find_consumers(tx.connection, [c.consumer for c in claims]) if looks_first else {}
     wanted = [(c, consumers.get(c.consumer), _resolve(tx.index, c)) for c in claims]
     for request, consumer, _ in wanted:
         _check_consumer(request, consumer)
@@ -212,13 +245,13 @@ def _write(tx: Transaction, request: Claim, consumer: Consumer | None, resources
             "generation": 1,
             "updated_at": tx.when,
         }
-        number = tx.execute(_INSERT_CONSUMER, row).inserted_primary_key[0]
+        number = _insert_consumer(tx, row)
     else:
         number = consumer.id
         # A caller too old to know of types leaves the type alone.
         kind = consumer.consumer_type if request.consumer_type is UNSET else request.consumer_type
-        tx.execute(
-            _UPDATE_CONSUMER,
+        _UPDATE_CONSUMER.run(
+            tx.connection,
             {
                 "consumer": number,
                 "project": request.project_id,
@@ -227,13 +260,20 @@ def _write(tx: Transaction, request: Claim, consumer: Consumer | None, resources
                 "when": tx.when,
             },
         )
-        tx.execute(_DELETE_ALLOCATIONS, {"consumer": number})
+        _DELETE_ALLOCATIONS.run(tx.connection, {"consumer": number})
     rows = [
         {"consumer_id": number, "provider_id": provider_id, "class_id": class_id, "used": amount}
         for provider_id, amounts in resources.items()
         for class_id, amount in amounts.items()
     ]
-    tx.execute(_INSERT_ALLOCATIONS, rows)
+    _INSERT_ALLOCATIONS.run(tx.connection, rows)
+
+
+def _insert_consumer(tx: Transaction, row: dict[str, Any]) -> int:
+    """Its id."""
+    if tx.connection.dialect.name in ("mysql", "mariadb"):
+        return _INSERT_CONSUMER_MYSQL.run(tx.connection, row).lastrowid
+    return _INSERT_CONSUMER.run(tx.connection, row).scalar_one()
 
 
 def _release(tx: Transaction, consumer: Consumer) -> None:
@@ -243,5 +283,5 @@ def _release(tx: Transaction, consumer: Consumer) -> None:
 
 
 def _forget(tx: Transaction, consumer_id: int) -> None:
-    tx.execute(_DELETE_ALLOCATIONS, {"consumer": consumer_id})
-    tx.execute(_DELETE_CONSUMER, {"consumer": consumer_id})
+    _DELETE_ALLOCATIONS.run(tx.connection, {"consumer": consumer_id})
+    _DELETE_CONSUMER.run(tx.connection, {"consumer": consumer_id})

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam, func, select
 
 from nova.placement import models as m
+from nova.placement.database import Statement
 from nova.placement.structs import Inventory, Provider, Room
 
 SHARES = "MISC_SHARES_VIA_AGGREGATE"
@@ -21,6 +22,7 @@ _AGGREGATES = sa.inspect(m.ProviderAggregate).local_table
 _ALLOCATIONS = sa.inspect(m.Allocation).local_table
 
 _CLOCK = select(m.Clock.version, m.Clock.names_version, m.Clock.removed_version)
+_VERSION = Statement(select(m.Clock.version))
 _ALL_PROVIDERS = select(_PROVIDERS).order_by(_PROVIDERS.c.id)
 _CHANGED_PROVIDERS = _ALL_PROVIDERS.where(_PROVIDERS.c.version > bindparam("since"))
 _REMOVED = select(m.RemovedProvider.provider_id).where(m.RemovedProvider.version > bindparam("since"))
@@ -108,7 +110,7 @@ class Index:
     # -- keeping up --------------------------------------------------------------------------------
 
     def is_current(self, connection: sa.Connection) -> bool:
-        return connection.execute(_CLOCK).one().version == self.version
+        return _VERSION.run(connection).scalar_one() == self.version
 
     def refresh(self, connection: sa.Connection, upto: int | None = None) -> None:
         """Read what changed. The caller has begun a transaction that sees one moment.

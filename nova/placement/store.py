@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, func
 
 from nova.placement import models as m
-from nova.placement.database import Database
+from nova.placement.database import Database, Statement
 from nova.placement.index import Index
 from nova.placement.structs import Room
 
@@ -23,18 +23,21 @@ T = TypeVar("T")
 _PROVIDERS = sa.inspect(m.ResourceProvider).local_table
 _CLOCK = sa.inspect(m.Clock).local_table
 
-_TICK = sa.update(_CLOCK).values(version=_CLOCK.c.version + 1)
-_READ_CLOCK = sa.select(_CLOCK.c.version)
-_TOUCH = (
+_NEXT = _CLOCK.c.version + sa.literal_column("1")
+# The tick gives the new version back: in its result, under MySQL in the place of an inserted key.
+_TICK = Statement(sa.update(_CLOCK).values(version=_NEXT).returning(_CLOCK.c.version))
+_TICK_MYSQL = Statement(sa.update(_CLOCK).values(version=func.last_insert_id(_NEXT)))
+_TOUCHED = (
     sa.update(_PROVIDERS)
-    .where(_PROVIDERS.c.id.in_(bindparam("ids", expanding=True)))
+    .where(_PROVIDERS.c.id == bindparam("number"))
     .values(
         generation=_PROVIDERS.c.generation + bindparam("bump"),
         version=bindparam("now"),
-        updated_at=bindparam("when"),
+        updated_at=bindparam("at"),
     )
 )
-_TOUCH_SHAPE = _TOUCH.values(shape_version=bindparam("now"))
+_TOUCH = Statement(_TOUCHED)
+_TOUCH_SHAPE = Statement(_TOUCHED.values(shape_version=bindparam("now")))
 
 
 class Transaction:
@@ -90,12 +93,9 @@ class Transaction:
     def finish(self) -> None:
         """Write what was noted; the last statements before the commit."""
         for provider_id, bump in self._shaped.items():
-            self._write_touch(_TOUCH_SHAPE, [provider_id], bump + self._used.pop(provider_id, 0))
-        by_bump: dict[int, list[int]] = {}
+            self._write_touch(_TOUCH_SHAPE, provider_id, bump + self._used.pop(provider_id, 0))
         for provider_id, bump in self._used.items():
-            by_bump.setdefault(bump, []).append(provider_id)
-        for bump, ids in by_bump.items():
-            self._write_touch(_TOUCH, ids, bump)
+            self._write_touch(_TOUCH, provider_id, bump)
 
     def tell(self, index: Index) -> None:
         """After the commit: bring the index along without reading the database again."""
@@ -107,8 +107,9 @@ class Transaction:
             index.set_generation(provider_id, index.providers[provider_id].generation + bump, self.when)
         index.version = self.version
 
-    def _write_touch(self, statement: sa.Update, ids: list[int], bump: int) -> None:
-        self.execute(statement, {"ids": ids, "bump": bump, "now": self.version, "when": self.when})
+    def _write_touch(self, statement: Statement, provider_id: int, bump: int) -> None:
+        values = {"number": provider_id, "bump": bump, "now": self.version, "at": self.when}
+        statement.run(self.connection, values)
 
 
 class Store:
@@ -144,8 +145,7 @@ class Store:
         """
 
         def transact(connection: sa.Connection) -> tuple[T, Transaction]:
-            connection.execute(_TICK)
-            version = connection.execute(_READ_CLOCK).scalar_one()
+            version = self._tick(connection)
             with self._lock:
                 if self._index.version != version - 1:
                     self._index.refresh(connection, upto=version - 1)
@@ -158,3 +158,9 @@ class Store:
         with self._lock:
             transaction.tell(self._index)
         return result
+
+    def _tick(self, connection: sa.Connection) -> int:
+        """Take the clock, which makes this the only writer; the version of this transaction."""
+        if self.database.dialect == "mysql":
+            return _TICK_MYSQL.run(connection).lastrowid
+        return _TICK.run(connection).scalar_one()

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+# The largest whole number that every JSON reader takes for what it is.
+_MOST = 2**53 - 1
+
 
 class Inventory(msgspec.Struct, frozen=True, gc=False):
     """How much of one class a provider has.
@@ -20,8 +23,8 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def capacity(self) -> int:
-        """The most that may be allocated: (total - reserved) * allocation_ratio, rounded down."""
-        return int((self.total - self.reserved) * self.allocation_ratio)
+        """The most that may be allocated: (total - reserved) * allocation_ratio, rounded down; as much as JSON carries exactly."""
+        return min(int((self.total - self.reserved) * self.allocation_ratio), _MOST)
 
 
 class Room(msgspec.Struct, gc=False):

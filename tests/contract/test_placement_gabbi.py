@@ -11,8 +11,8 @@ from gabbi import handlers, suitemaker, utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import find_contract  # noqa: E402
-from placement_fixtures import Cloud, make_fixture_module  # noqa: E402
+from conftest import find_contract
+from placement_fixtures import Cloud, make_fixture_module
 
 CLOUD = Cloud()
 

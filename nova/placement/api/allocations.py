@@ -1,6 +1,5 @@
 """/allocations and /resource_providers/{uuid}/allocations. Source: Placement API reference, "Allocations"."""
 
-import uuid as uuids
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -43,15 +42,17 @@ def to_claim(service: "Service", request: Request, consumer: str, body: dict[str
 
 def to_consumer(uuid: str) -> str:
     """A consumer's uuid in its normal form."""
-    if not schemas.is_uuid(uuid):
+    normal = schemas.normal_uuid(uuid)
+    if normal is None:
         raise BadRequest(f"Malformed consumer_uuid: {uuid}")
-    return str(uuids.UUID(uuid))
+    return normal
 
 
 def _normal(uuid: str) -> str:
-    if not schemas.is_uuid(uuid):
+    normal = schemas.normal_uuid(uuid)
+    if normal is None:
         raise BadRequest(f"Malformed resource provider uuid: {uuid}")
-    return str(uuids.UUID(uuid))
+    return normal
 
 
 def _plain(body: dict[str, Any], name: str, default: str) -> str:
@@ -63,16 +64,12 @@ def _plain(body: dict[str, Any], name: str, default: str) -> str:
 
 @operation("GET", "/allocations/{consumer_uuid}", "placement:allocations:list")
 def show(service: "Service", request: Request, uuid: str) -> Answer:
-    # Index and allocations are read one after the other; a provider the index does not know yet
-    # was made in between, and the next round finds it.
-    for _ in range(3):
-        with service.store.query() as connection:
-            consumer = allocations.find_consumers(connection, [_lenient(uuid)]).get(_lenient(uuid))
-        with service.store.read() as index:
-            if consumer is None:
-                return Answer(200, {"allocations": {}}, now())
-            if consumer.held.keys() <= index.providers.keys():
-                break
+    with service.store.query() as connection:
+        consumer = allocations.find_consumers(connection, [_lenient(uuid)]).get(_lenient(uuid))
+    if consumer is None:
+        return Answer(200, {"allocations": {}}, now())
+    # Read after the allocations, the index knows every provider and class in them, unless one has
+    # gone since; then the allocations of it have gone, too.
     with service.store.read() as index:
         held = {
             index.providers[provider_id].uuid: {
@@ -80,6 +77,7 @@ def show(service: "Service", request: Request, uuid: str) -> Answer:
                 "resources": {index.classes.names[class_id]: used for class_id, used in amounts.items()},
             }
             for provider_id, amounts in consumer.held.items()
+            if provider_id in index.providers
         }
     view: dict[str, Any] = {"allocations": held}
     if request.minor >= BY_PROVIDER_SINCE:
@@ -94,7 +92,7 @@ def show(service: "Service", request: Request, uuid: str) -> Answer:
 
 def _lenient(uuid: str) -> str:
     """A consumer's uuid in its normal form; what is none names nobody."""
-    return str(uuids.UUID(uuid)) if schemas.is_uuid(uuid) else ""
+    return schemas.normal_uuid(uuid) or ""
 
 
 @operation(
@@ -106,7 +104,7 @@ def _lenient(uuid: str) -> str:
 )
 def put(service: "Service", request: Request, body: dict[str, Any], uuid: str) -> Answer:
     claim = to_claim(service, request, to_consumer(uuid), body)
-    service.store.write(lambda tx: allocations.claim(tx, [claim]))
+    allocations.write_claims(service.store, [claim])
     return Answer(204)
 
 
@@ -117,7 +115,7 @@ def post(service: "Service", request: Request, body: dict[str, Any]) -> Answer:
     claims = [to_claim(service, request, to_consumer(uuid), value) for uuid, value in body.items()]
     if len({claim.consumer for claim in claims}) < len(claims):
         raise BadRequest("JSON does not validate: a consumer is named twice")
-    service.store.write(lambda tx: allocations.claim(tx, claims))
+    allocations.write_claims(service.store, claims)
     return Answer(204)
 
 
@@ -132,9 +130,10 @@ def delete(service: "Service", request: Request, uuid: str) -> Answer:
 def list_of_provider(service: "Service", request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = get_provider(index, uuid)
-        names = index.classes.names
     with service.store.query() as connection:
         held = allocations.list_of_provider(connection, provider.id)
+    with service.store.read() as index:
+        names = index.classes.names
     view: dict[str, Any] = {}
     for consumer, (generation, amounts) in held.items():
         view[consumer] = {"resources": {names[class_id]: used for class_id, used in amounts.items()}}

@@ -155,10 +155,10 @@ def _parse_resources(value: str, key: str, index: Index) -> tuple[tuple[int, int
         if not (name and colon and amount):
             raise BadRequest(expected)
         if not re.fullmatch(r"[+-]?[0-9]{1,40}", amount):
-            raise BadRequest(f"Requested resource {name} in {key} expected positive integer amount. Got: {amount}.")
+            raise BadRequest(f"Requested resource {name} expected positive integer amount. Got: {amount}. ({key})")
         if not 1 <= int(amount) <= _MOST:
             relation = ">= 1" if int(amount) < 1 else f"<= {_MOST}"
-            raise BadRequest(f"Requested resource {name} in {key} requires amount {relation}. Got: {amount}.")
+            raise BadRequest(f"Requested resource {name} requires amount {relation}. Got: {amount}. ({key})")
         class_id = index.classes.ids.get(name)
         if class_id is None:
             raise BadRequest(f"Invalid resource class in {key} parameter: No such resource class {name}.")

@@ -6,6 +6,7 @@ Source: Placement API reference, request parameters of each operation.
 """
 
 import functools
+import re
 import uuid
 from typing import Any
 
@@ -18,9 +19,19 @@ from nova.placement.errors import BadRequest
 _MOST_WORDS = 2000
 
 
+_NORMAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def normal_uuid(value: str) -> str | None:
+    """A UUID in lower case with dashes; None for what is no UUID."""
+    if _NORMAL_UUID.fullmatch(value):
+        return value
+    return str(uuid.UUID(value)) if is_uuid(value) else None
+
+
 def is_uuid(value: object) -> bool:
     """Whether value is a UUID, with or without dashes and in any case."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _NORMAL_UUID.fullmatch(value):
         return True
     try:
         return str(uuid.UUID(value)).replace("-", "") == value.replace("-", "").lower()
@@ -53,7 +64,7 @@ class Checker:
         error = jsonschema.exceptions.best_match(self._wordy.iter_errors(value))
         if error is None:
             # The two disagree: the stricter one decides.
-            raise BadRequest(f"{what}: {str(self._fast.validate)[:0]}the value does not fit the schema")
+            raise BadRequest(f"{what}: the value does not fit the schema")
         place = "".join(f"[{part!r}]" for part in list(error.relative_schema_path)[:-1])
         instance = "".join(f"[{part!r}]" for part in error.relative_path)
         raise BadRequest(
