@@ -1,0 +1,44 @@
+"""The history of the tables: alembic migrations, from the first table on."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from nova.db.database import Database
+
+VERSION_TABLE = "alembic_version"
+
+
+def sync(url: str, revision: str = "head") -> None:
+    """Bring the database up to a revision; one that is there already is done."""
+    config = _config()
+    database = Database(url)
+    try:
+        with database.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            connection.commit()
+    finally:
+        database.close()
+
+
+def version(url: str) -> str | None:
+    """The revision the database is at; None for an empty one."""
+    database = Database(url)
+    try:
+        return database.read(lambda c: MigrationContext.configure(c).get_current_revision())
+    finally:
+        database.close()
+
+
+def newest() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config

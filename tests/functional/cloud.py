@@ -1,0 +1,257 @@
+"""A whole cloud in one process: every daemon's real code, SQLite, the in-process bus, fake hypervisors."""
+
+import itertools
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import requests
+
+from nova import conf as configuration
+from nova import placement
+from nova.api import compute as compute_api
+from nova.compute.service import Compute
+from nova.conductor import client as conductor_client
+from nova.conductor.service import Conductor
+from nova.db.migrations import sync
+from nova.identity import adapter
+from nova.messaging import rpc
+from nova.network.service import NullDataplane
+from nova.network.service import api as network_api
+from nova.placement_client import PlacementClient
+from nova.scheduler import interface as scheduler_interface
+from nova.scheduler.service import Scheduler
+from nova.virt.fake import Hypervisor, _hypervisors
+from tests.functional.glance import FakeGlance
+from tests.functional.wsgi_adapter import WsgiAdapter
+
+_numbers = itertools.count(1)
+
+NOVA_CONF = """
+[DEFAULT]
+transport_url = local:///{name}
+host = {name}-controller
+compute_driver = fake.FakeDriver
+concurrency_backend = threading
+service_down_time = 60
+report_interval = 1
+[api]
+auth_strategy = noauth2
+[database]
+connection = sqlite:///{directory}/nova.db
+[placement_database]
+connection = sqlite:///{directory}/placement.db
+[conductor]
+poll_interval_s = 0.2
+lease_s = 5
+[oslo_policy]
+enforce_scope = true
+[placement]
+auth_type = admin_token
+endpoint = http://placement
+token = admin:service
+[neutron]
+auth_type = admin_token
+endpoint = http://network
+token = admin:service
+[glance]
+auth_type = admin_token
+endpoint = http://image
+token = admin:service
+"""
+
+
+class Killed(BaseException):
+    """The conductor died here."""
+
+
+class Boundary:
+    """Where conductors are to die: set by a test, passed by every conductor between its commits."""
+
+    def __init__(self):
+        self.kill_at = None
+        self.seen = []
+        self.killed = threading.Event()
+
+    def __call__(self, operation, step, moment):
+        self.seen.append((operation, step, moment))
+        if self.kill_at == (operation, step, moment):
+            self.kill_at = None
+            self.killed.set()
+            raise Killed
+
+
+class Cloud:
+    """Start it, give it hosts, use client() as a user would."""
+
+    def __init__(self, directory: Path, templates: Path, settings: str = ""):
+        self.directory = directory
+        self.name = f"cloud{next(_numbers)}"
+        for database in ("nova.db", "placement.db"):
+            shutil.copy(templates / database, directory / database)
+        path = directory / "nova.conf"
+        path.write_text(NOVA_CONF.format(name=self.name, directory=directory) + settings)
+        self.conf = configuration.load([], [str(path)])
+        self.bus = rpc.transport(self.conf)
+        self.glance = FakeGlance()
+        self.transport = requests.Session()
+        self.adapters = {}
+        self._mount("http://image", self.glance)
+        self._mount("http://placement", placement.application(self.conf))
+        self.conductor_calls = conductor_client.over_bus(self.bus, timeout_s=20)
+        self._mount("http://network", network_api.application(self.conf, self.conductor_calls, NullDataplane()))
+        self._mount("http://compute", compute_api.application(self.conf, self.conductor_calls, self.transport))
+        self.placement = PlacementClient(adapter(self.conf, "placement", self.transport))
+        self.boundary = Boundary()
+        self.conductors = []
+        self.hosts = {}
+        self._scheduler = Scheduler(self.conf, self.conductor_calls, self.placement)
+        self._scheduler_server = rpc.Server(
+            self.bus, scheduler_interface.TOPIC, self.name, scheduler_interface.SchedulerCalls, self._scheduler
+        )
+
+    def start(self):
+        self.add_conductor()
+        self._scheduler.start()
+        self._scheduler_server.start()
+
+    def stop(self):
+        for host in self.hosts.values():
+            host.stop()
+        self._scheduler_server.stop()
+        self._scheduler.stop()
+        for conductor in self.conductors:
+            conductor.stop()
+
+    def add_conductor(self):
+        conductor = Conductor(self.conf, self.bus, self.transport, self.boundary)
+        conductor.start()
+        self.conductors.append(conductor)
+        return conductor
+
+    def add_host(self, name="host-1", **size):
+        """A fake host with a nova-compute; back when it can take servers."""
+        full = self._full(name)
+        _hypervisors[full] = Hypervisor(full, **size)
+        return self.start_host(name)
+
+    def start_host(self, name):
+        """(Re)start the nova-compute of a host; its guests are as they were."""
+        full = self._full(name)
+        self.hosts[name] = Compute(self.conf, self.bus, self.transport, name=full)
+        self.hosts[name].start()
+        wait(lambda: self.hosts[name].agent.is_registered, "the host is registered")
+        return self.hypervisor(name)
+
+    def stop_host(self, name):
+        self.hosts.pop(name).stop()
+
+    def hypervisor(self, name="host-1"):
+        return _hypervisors[self._full(name)]
+
+    def guests(self):
+        """Guests by uuid, on all hosts."""
+        return {uuid: guest for name in list(self.hosts) for uuid, guest in self.hypervisor(name).guests.items()}
+
+    def allocations(self, server_id):
+        return self.placement.allocations(server_id).resources
+
+    def client(self, user="user", project="project", version="2.104", roles=None):
+        return Client(self, user, project, version, roles)
+
+    @property
+    def db(self):
+        return self.conductors[0].db
+
+    def _full(self, name):
+        return f"{self.name}-{name}"
+
+    def _mount(self, address, app):
+        self.adapters[address] = WsgiAdapter(app)
+        self.transport.mount(address, self.adapters[address])
+
+
+class Client:
+    """A user of the Compute API (and, with url=, of the others)."""
+
+    def __init__(self, cloud, user, project, version, roles):
+        self.cloud = cloud
+        self.project = project
+        self.headers = {"X-Auth-Token": f"{user}:{project}", "OpenStack-API-Version": f"compute {version}"}
+        if roles is not None:
+            self.headers["X-Roles"] = ",".join(roles)
+
+    def request(self, method, path, body=None, headers=None, url="http://compute/v2.1", **options):
+        return self.cloud.transport.request(
+            method, url + path, json=body, headers={**self.headers, **(headers or {})}, **options
+        )
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, body=None, **options):
+        return self.request("POST", path, body, **options)
+
+    def put(self, path, body=None, **options):
+        return self.request("PUT", path, body, **options)
+
+    def delete(self, path, **options):
+        return self.request("DELETE", path, **options)
+
+    def act(self, server_id, name, argument=None):
+        return self.post(f"/servers/{server_id}/action", {name: argument})
+
+    def server(self, server_id):
+        answer = self.get(f"/servers/{server_id}")
+        return answer.json()["server"] if answer.status_code == 200 else None
+
+    def create_server(self, wait_for="ACTIVE", flavor="m1.tiny", image=None, **options):
+        """A server, once it has reached a status (None: at once)."""
+        answer = self.post("/servers", {"server": self.wanted(flavor=flavor, image=image, **options)})
+        assert answer.status_code == 202, answer.text
+        server_id = answer.json()["server"]["id"]
+        return self.wait(server_id, wait_for) if wait_for else self.server(server_id)
+
+    def wanted(self, flavor="m1.tiny", image=None, name="one", networks="none", **options):
+        image = image or next(iter(self.cloud.glance.images))
+        return {"name": name, "flavorRef": flavor, "imageRef": image, "networks": networks, **options}
+
+    def wait(self, server_id, *statuses, timeout_s=20):
+        """The server, once nothing is being done to it and it has one of some statuses."""
+        reached = wait(
+            lambda: (
+                (one := self.server(server_id))
+                and one["OS-EXT-STS:task_state"] is None
+                and (one["status"] in statuses or one["status"] == "ERROR")
+                and one
+            ),
+            f"server {server_id} is {statuses}: {self.server(server_id)}",
+            timeout_s,
+        )
+        assert reached["status"] in statuses, reached.get("fault", reached)
+        return reached
+
+    def wait_gone(self, server_id, timeout_s=20):
+        wait(lambda: self.server(server_id) is None, f"server {server_id} is gone: {self.server(server_id)}", timeout_s)
+
+
+def wait(condition, what, timeout_s=20):
+    """The condition's value as soon as it is true."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.005)
+
+
+def make_templates(directory: Path):
+    """Empty, migrated databases, copied for every cloud."""
+    path = directory / "template.conf"
+    path.write_text(NOVA_CONF.format(name="template", directory=directory))
+    conf = configuration.load([], [str(path)])
+    sync(conf.database.connection)
+    placement.sync_database(conf)
+    return directory

@@ -1,0 +1,36 @@
+"""Fixtures: a running cloud, with and without a host, a flavor and an image."""
+
+import pytest
+
+from tests.functional.cloud import Cloud, make_templates
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory):
+    return make_templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture
+def make_cloud(tmp_path_factory, templates):
+    """Start clouds with settings of their own; they are stopped at the end."""
+    made = []
+
+    def make(settings=""):
+        cloud = Cloud(tmp_path_factory.mktemp("cloud"), templates, settings)
+        made.append(cloud)
+        cloud.start()
+        cloud.glance.add("tiny")
+        admin = cloud.client("admin", "admin")
+        for number, (name, ram) in enumerate((("m1.tiny", 512), ("m1.small", 2048)), 1):
+            flavor = {"name": name, "ram": ram, "vcpus": number, "disk": number, "id": name}
+            assert admin.post("/flavors", {"flavor": flavor}).status_code == 200
+        return cloud
+
+    yield make
+    for cloud in made:
+        cloud.stop()
+
+
+@pytest.fixture
+def cloud(make_cloud):
+    return make_cloud()

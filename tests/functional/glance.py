@@ -1,0 +1,76 @@
+"""An Image service in memory: enough of its API v2 for servers to boot from.
+
+The real Glance is used end to end; here a test makes images by assignment.
+"""
+
+import json
+import uuid
+
+import webob
+
+
+class FakeGlance:
+    def __init__(self):
+        self.images = {}
+        self.data = {}
+
+    def add(self, name="tiny", **facts):
+        image_id = str(uuid.uuid4())
+        self.images[image_id] = {
+            "id": image_id,
+            "name": name,
+            "status": "active",
+            "visibility": "public",
+            "owner": "admin",
+            "disk_format": "raw",
+            "container_format": "bare",
+            "size": 1024,
+            "checksum": "d41d8cd98f00b204e9800998ecf8427e",
+            "min_disk": 0,
+            "min_ram": 0,
+            "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z",
+            "tags": [],
+            "protected": False,
+            **facts,
+        }
+        return image_id
+
+    def __call__(self, environ, start_response):
+        return self._answer(webob.Request(environ))(environ, start_response)
+
+    def _answer(self, request):
+        parts = request.path_info.strip("/").split("/")
+        if parts[:2] != ["v2", "images"]:
+            return webob.Response(status=404)
+        if len(parts) == 2 and request.method == "POST":
+            image_id = self.add(**{"status": "queued", **request.json})
+            return _json(201, self.images[image_id])
+        if len(parts) == 2:
+            return _json(200, {"images": list(self.images.values())})
+        image = self.images.get(parts[2])
+        project = (request.headers.get("X-Auth-Token") or "").partition(":")[2]
+        hidden = image is not None and image["visibility"] == "private" and project not in (image["owner"], "service")
+        if image is None or hidden:
+            return webob.Response(status=404)
+        if parts[3:] == ["file"] and request.method == "PUT":
+            self.data[parts[2]] = request.body
+            image |= {"status": "active", "size": len(request.body)}
+            return webob.Response(status=204)
+        if parts[3:] == ["file"]:
+            return webob.Response(body=self.data.get(parts[2], b"\0" * image["size"]))
+        if request.method == "DELETE":
+            del self.images[parts[2]]
+            return webob.Response(status=204)
+        if request.method == "PATCH":
+            for change in request.json:
+                name = change["path"].lstrip("/").replace("~1", "/").replace("~0", "~")
+                if change["op"] == "remove":
+                    image.pop(name, None)
+                else:
+                    image[name] = change["value"]
+        return _json(200, image)
+
+
+def _json(status, content):
+    return webob.Response(status=status, body=json.dumps(content).encode(), content_type="application/json")
