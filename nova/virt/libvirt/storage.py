@@ -154,7 +154,10 @@ class Storage:
 
     def _size_over(self, disk: Disk, image_id: str) -> int:
         """The disk's size in bytes. Raises errors.ImageInvalid for an image that does not fit into it."""
-        needed = read_info(Path(disk.image_path or ""), disk.image_format or "raw")["virtual-size"]
+        try:
+            needed = read_info(Path(disk.image_path or ""), disk.image_format or "raw")["virtual-size"]
+        except errors.GuestFailed as error:
+            raise errors.ImageInvalid(image_id=image_id, reason=error.message) from error
         if disk.size_mb and disk.size_mb * MIB < needed:
             raise errors.ImageInvalid(
                 image_id=image_id, reason=f"it needs a disk of {needed} bytes and the disk has {disk.size_mb * MIB}"

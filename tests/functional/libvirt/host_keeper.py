@@ -20,6 +20,7 @@ OWN_DIRECTORIES = {
     "log": "/var/log/libvirt",
     "cache": "/var/cache/libvirt",
 }
+PATIENCE_S = 30
 
 
 def main() -> None:
@@ -36,18 +37,20 @@ def main() -> None:
         "link set brhost up",
     ):
         subprocess.run(["ip", *words.split()], check=True)
-    subprocess.Popen(["virtlogd"])
+    # Their default pid files are outside the directories that are this host's own.
+    subprocess.Popen(["virtlogd", "--pid-file", "/run/libvirt/virtlogd.pid"])
     threading.Thread(target=reap, daemon=True).start()
     daemon = None
     for line in sys.stdin:
         command = line.strip()
         if command == "up":
-            daemon = subprocess.Popen(["libvirtd"])
+            daemon = subprocess.Popen(["libvirtd", "--pid-file", "/run/libvirt/libvirtd.pid"])
             wait_for_socket(directory / "run" / "libvirt-sock")
         elif daemon is not None:
             os.kill(daemon.pid, signal.SIGKILL if command == "kill" else signal.SIGTERM)
             (directory / "run" / "libvirt-sock").unlink(missing_ok=True)
             wait_for_end(daemon.pid)
+            daemon = None
         print("done", flush=True)
 
 
@@ -61,7 +64,8 @@ def reap() -> None:
 
 
 def wait_for_socket(path: Path) -> None:
-    while True:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:
                 return
@@ -69,7 +73,10 @@ def wait_for_socket(path: Path) -> None:
 
 
 def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
 
 
