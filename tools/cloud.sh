@@ -54,16 +54,14 @@ up() {
     step "Keystone's and Glance's tables" "See the log above; tools/cloud.sh down begins anew." prepare_services
     step "Keystone" "Port $KEYSTONE_PORT must be free (CLOUD_PORT_OFFSET shifts all ports); see $LOG/keystone.log." start_services
     step "users, roles, service catalog" "See $LOG/keystone.log." register_cloud
-    step "Glance" "Port $GLANCE_PORT must be free; see $LOG/glance.log." wait_for_glance
+    step "guest image tiny" "See that apt-get download linux-image-cloud-amd64 works." build_guest_image
+    step "Glance, image tiny" "Port $GLANCE_PORT must be free; see $LOG/glance.log." upload_guest_image
     [ ${#HOSTS[@]} = 0 ] || step "libvirt on ${HOSTS[*]}" "See $LOG/*-libvirtd.log." wait_for_hosts
     [ "$MODE" = embedded ] || step "RabbitMQ answers" "See $LOG/rabbitmq.log; port $RABBIT_PORT must be free." wait_for_rabbitmq
     step "Nova's and Placement's tables" "See the log above." prepare_nova
     step "Nova's daemons" "See $LOG/nova-*.log; ports $COMPUTE_PORT, $PLACEMENT_PORT, $NETWORK_PORT must be free." start_nova
-    step "guest image tiny" "See that apt-get download linux-image-cloud-amd64 works." build_guest_image
-    step "image tiny in Glance" "See $LOG/glance.log." run_client furnish.py image "$CACHE/tiny.qcow2"
-    step "flavors m1.tiny to m1.large" "See $LOG/nova-*.log." run_client furnish.py flavors
-    step "network private, $GUEST_SUBNET" "See $LOG/nova-*.log." run_client furnish.py network "$GUEST_SUBNET"
-    step "key pair k1" "See $LOG/nova-*.log." run_client furnish.py keypair "$CLOUD_DIR/k1"
+    step "flavors, network private ($GUEST_SUBNET), key pair k1" "See $LOG/nova-*.log." \
+        run_client furnish.py flavors "network=$GUEST_SUBNET" "keypair=$CLOUD_DIR/k1"
     step "server first" \
         "Ask the cloud: . $OPENRC; openstack server show first; openstack server event list first." run_client furnish.py server
     printf '\nThe cloud is up. Next: . %s && openstack server list\n' "$(realpath --relative-to="$PWD" "$OPENRC")"

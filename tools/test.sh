@@ -79,7 +79,7 @@ sum_up() {
     echo "==> summary"
     cat "$RESULTS/table"
     echo
-    awk -v failed="${#FAILED[@]}" -v seconds="$(elapsed)" '
+    awk -v failed="${FAILED[*]}" -v seconds="$(elapsed)" '
         { for (i = 2; i <= NF; i++) if ($i ~ /^(passed|failed|errors?|skipped|xfailed|xpassed|deselected)[,]?$/) {
             word = $i; sub(",", "", word); sub("^error$", "errors", word); count[word] += $(i - 1) } }
         END {

@@ -1,6 +1,7 @@
 """Furnishes a new cloud as a user would: image, flavors, network, key pair, the server `first`.
 
-Usage: furnish.py image|flavors|network|keypair|server ARGUMENT...   What exists is left as it is.
+Usage: furnish.py PART[=ARGUMENT]...   with image=FILE, flavors, network=CIDR, keypair=FILE, server.
+What exists is left as it is.
 """
 
 import sys
@@ -90,5 +91,7 @@ PARTS = {
 
 
 if __name__ == "__main__":
-    part, *arguments = sys.argv[1:]
-    PARTS[part](openstack.connect(), *arguments)
+    connection = openstack.connect()
+    for word in sys.argv[1:]:
+        part, _, argument = word.partition("=")
+        PARTS[part](connection, *([argument] if argument else []))

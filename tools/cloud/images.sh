@@ -50,3 +50,8 @@ build_guest_image() {
     [ -e "$CACHE/tiny-$wanted.qcow2" ] || "$ROOT/tools/guest/build.sh" "$CACHE/tiny-$wanted.qcow2"
     ln -sf "tiny-$wanted.qcow2" "$CACHE/tiny.qcow2"
 }
+
+upload_guest_image() {
+    wait_for_glance
+    run_client furnish.py "image=$CACHE/tiny.qcow2"
+}

@@ -29,13 +29,18 @@ main() {
 }
 
 fetch_kernel() {
+    mkdir "$WORK/kernel"
+    # apt's knowledge may be missing, or so old that the package it knows is gone.
+    download_kernel || { apt-get -q update && download_kernel; }
+    dpkg-deb -x "$WORK"/kernel/*.deb "$WORK/kernel"
+}
+
+download_kernel() {
     local package
     package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
-    [ -n "$package" ] || { echo "apt knows no linux-image-cloud-amd64: run apt-get update" >&2; exit 1; }
-    mkdir "$WORK/kernel"
+    [ -n "$package" ] || return 1
     # apt's own user cannot write to a private directory, and says so at length.
     (cd "$WORK/kernel" && apt-get -q -o APT::Sandbox::User=root download "$package")
-    dpkg-deb -x "$WORK"/kernel/*.deb "$WORK/kernel"
 }
 
 pack_initramfs() {
