@@ -56,6 +56,7 @@ run_lint() {
     local wrong=()
     ruff check . || wrong+=("ruff check")
     ruff format --check . || wrong+=("ruff format")
+    check_shell || wrong+=("shellcheck")
     [ ! -e .importlinter ] || lint-imports || wrong+=("lint-imports")
     if [ ${#wrong[@]} = 0 ]; then
         echo "clean" >"$RESULTS/lint.line"
@@ -63,6 +64,11 @@ run_lint() {
         echo "FAILED: ${wrong[*]}" >"$RESULTS/lint.line"
         FAILED+=(lint)
     fi
+}
+
+# Variables are used by other files than the one that sets them: SC2034 cannot know.
+check_shell() {
+    (cd tools && shellcheck -x -S warning -e SC2034 -P cloud ./*.sh cloud/*.sh guest/build.sh guest/rootfs/init ../.ci/run)
 }
 
 run_tests() {

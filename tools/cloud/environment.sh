@@ -20,7 +20,7 @@ CLOUD_PACKAGES=(
     procps util-linux
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
-TEST_PACKAGES=(postgresql)
+TEST_PACKAGES=(postgresql shellcheck)
 BROWSER_PACKAGES=(chromium)
 
 # install_packages PACKAGE...: those that are missing.
