@@ -100,7 +100,7 @@ def _as_number(part: str) -> str:
         words = [int(word) for word in match.group().split(".")]
         if len(words) == 1 and words[0] >= 1000:
             return match.group()
-        major, minor, micro = (words + [0, 0])[:3]
+        major, minor, micro = [*words, 0, 0][:3]
         return str(major * 1_000_000 + minor * 1_000 + micro)
 
     return re.sub(r"\d+(\.\d+)*", number, part.strip())

@@ -1,17 +1,15 @@
 """A scheduler on the real Placement service, in this process, over a database of its own."""
 
-import io
 import itertools
+import shutil
 import threading
 import uuid
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pytest
 import requests
 from keystoneauth1 import adapter, session, token_endpoint
 from oslo_config import cfg
-from requests.adapters import BaseAdapter
 
 from nova import conf as configuration
 from nova import placement
@@ -21,60 +19,9 @@ from nova.structs.flavor import Flavor
 from nova.structs.guest import Inventory, NodeState
 from nova.structs.host import HostLoad, HostState, HostView
 from nova.structs.schedule import Decision, PlacementRequest
+from tests.functional.wsgi_adapter import WsgiAdapter
 
 ENDPOINT = "http://placement"
-
-
-class WsgiTransport(BaseAdapter):
-    """Carries requests straight into a WSGI application of this process."""
-
-    def __init__(self, app):
-        super().__init__()
-        self._app = app
-
-    def send(self, request, **ignored):
-        parts = urlsplit(request.url)
-        body = request.body or b""
-        body = body.encode() if isinstance(body, str) else body
-        environ = {
-            "REQUEST_METHOD": request.method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote(parts.path),
-            "QUERY_STRING": parts.query,
-            "SERVER_NAME": parts.hostname,
-            "SERVER_PORT": str(parts.port or 80),
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": parts.scheme,
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
-        for name, value in request.headers.items():
-            key = name.upper().replace("-", "_")
-            if key == "CONTENT_LENGTH":
-                continue
-            text = value.decode() if isinstance(value, bytes) else value
-            environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
-        response = requests.Response()
-        response.request = request
-        response.url = request.url
-
-        def start_response(status, headers, exc_info=None):
-            response.status_code = int(status.split()[0])
-            response.reason = status.partition(" ")[2]
-            response.headers.update(headers)
-
-        chunks = self._app(environ, start_response)
-        response._content = b"".join(chunks)
-        return response
-
-    def close(self):
-        """Nothing is held."""
 
 
 class Conductor:
@@ -204,18 +151,18 @@ def a_request(vcpus: int = 1, memory_mb: int = 512, disk_gb: int = 1, **fields) 
 
 
 @pytest.fixture
-def conf(tmp_path):
+def conf(tmp_path, templates):
+    shutil.copy(templates / "placement.db", tmp_path)
     loaded = configuration.load([], [])
-    loaded.set_override("connection", f"sqlite:///{tmp_path}/placement.sqlite", group="placement_database")
+    loaded.set_override("connection", f"sqlite:///{tmp_path}/placement.db", group="placement_database")
     loaded.set_override("auth_strategy", "noauth2", group="api")
     return loaded
 
 
 @pytest.fixture
 def client(conf):
-    placement.sync_database(conf)
     http = requests.Session()
-    http.mount(ENDPOINT, WsgiTransport(placement.application(conf)))
+    http.mount(ENDPOINT, WsgiAdapter(placement.application(conf)))
     auth = token_endpoint.Token(ENDPOINT, "admin")
     return PlacementClient(adapter.Adapter(session.Session(auth=auth, session=http), service_type="placement"))
 
