@@ -1,0 +1,21 @@
+"""nova-conductor: the one door to the compute database, and the engine that runs operations."""
+
+from nova.cmd import start_concurrency
+
+start_concurrency()
+
+from collections.abc import Sequence  # noqa: E402
+
+from oslo_config import cfg  # noqa: E402
+
+from nova import daemon  # noqa: E402
+from nova.conductor.service import Conductor  # noqa: E402
+from nova.messaging import rpc  # noqa: E402
+
+
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
+    return [Conductor(conf, rpc.transport(conf))]
+
+
+def main() -> int:
+    return daemon.run("nova-conductor", build, workers=lambda conf: conf.conductor.workers or daemon.cores())
