@@ -1,9 +1,12 @@
 """All providers in memory, as they are in the database: the read model of Placement.
 
 It is exact by the clock: refresh() reads the clock's row and then only what changed since. Nothing
-else changes the index, but for a writer that tells it its own claim after the commit.
+else changes the index, but for a writer that tells it after the commit what it has done.
 """
 
+from typing import Any
+
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam, func, select
 
@@ -14,6 +17,8 @@ from nova.placement.structs import Inventory, Provider, Room
 SHARES = "MISC_SHARES_VIA_AGGREGATE"
 # From so many changed providers on, reading everything costs less than reading them by id.
 _MANY = 2000
+# Fields of a provider by which nobody looks it up.
+_LOOSE_FIELDS = frozenset({"generation", "updated_at"})
 
 _PROVIDERS = sa.inspect(m.ResourceProvider).local_table
 _INVENTORIES = sa.inspect(m.Inventory).local_table
@@ -69,7 +74,7 @@ class Index:
         self.by_uuid: dict[str, int] = {}
         self.by_name: dict[str, int] = {}
         self.children: dict[int, dict[int, None]] = {}
-        # Members of each tree, root first; dicts stand in for ordered sets.
+        # Members of each tree by its root; dicts stand in for ordered sets.
         self.members: dict[int, dict[int, None]] = {}
         self.by_class: dict[int, dict[int, None]] = {}
         self.by_aggregate: dict[str, dict[int, None]] = {}
@@ -130,27 +135,44 @@ class Index:
             self._load_changes(connection, removed=clock.removed_version > self.version)
         self.version = version
 
-    def add_usage(self, provider_id: int, class_id: int, difference: int) -> None:
-        """Tell the index of a claim that this process has just committed."""
-        room = self.rooms[provider_id][class_id]
-        room.used += difference
-        room.free -= difference
+    # -- told by writers, after the commit ---------------------------------------------------------
 
-    def set_generation(self, provider_id: int, generation: int, updated_at: int) -> None:
-        old = self.providers[provider_id]
-        changed = Provider(
-            old.id,
-            old.uuid,
-            old.name,
-            generation,
-            old.parent_id,
-            old.root_id,
-            old.traits,
-            old.aggregates,
-            updated_at,
-        )
-        self.providers[provider_id] = changed
+    def add(self, provider: Provider, rooms: dict[int, Room]) -> None:
+        """A provider that was not here."""
+        self._place(provider)
+        self.rooms[provider.id] = rooms
+        for class_id in rooms:
+            self.by_class.setdefault(class_id, {})[provider.id] = None
+
+    def change(self, number: int, **fields: Any) -> None:
+        """A provider is as before but for these fields."""
+        old = self.providers[number]
+        new = msgspec.structs.replace(old, **fields)
         self._trees.pop(old.root_id, None)
+        if fields.keys() <= _LOOSE_FIELDS:
+            self.providers[number] = new
+            return
+        self._displace(old)
+        self._place(new)
+
+    def set_rooms(self, number: int, rooms: dict[int, Room]) -> None:
+        """A provider has these inventories and no others."""
+        for class_id in self.rooms[number]:
+            if class_id not in rooms:
+                _discard(self.by_class, class_id, number)
+        self.rooms[number] = rooms
+        for class_id in rooms:
+            self.by_class.setdefault(class_id, {})[number] = None
+
+    def add_usage(self, provider_id: int, class_id: int, difference: int) -> None:
+        """So much more of a class is in use."""
+        room = self.rooms[provider_id].get(class_id)
+        # A reshape may take the last use of a class and its inventory away in one step.
+        if room is not None:
+            room.used += difference
+            room.free -= difference
+
+    # -- reading the database ----------------------------------------------------------------------
 
     def _load_all(self, connection: sa.Connection) -> None:
         rows = connection.execute(_ALL_PROVIDERS).all()
@@ -174,7 +196,7 @@ class Index:
             return
         for row in rows:
             if row.id in self.providers:
-                self.set_generation(row.id, row.generation, row.updated_at)
+                self.change(row.id, generation=row.generation, updated_at=row.updated_at)
         if shaped:
             for row in shaped:
                 self._drop(row.id)
@@ -208,14 +230,13 @@ class Index:
                 same.setdefault(own_aggregates, own_aggregates),
                 row.updated_at,
             )
-            self._add(provider)
-            rooms = {}
-            for class_id, inventory in inventories.get(row.id, {}).items():
-                rooms[class_id] = make_room(inventory, usage.get((row.id, class_id), 0))
-                self.by_class.setdefault(class_id, {})[row.id] = None
-            self.rooms[row.id] = rooms
+            rooms = {
+                class_id: make_room(inventory, usage.get((row.id, class_id), 0))
+                for class_id, inventory in inventories.get(row.id, {}).items()
+            }
+            self.add(provider, rooms)
 
-    def _add(self, provider: Provider) -> None:
+    def _place(self, provider: Provider) -> None:
         self.providers[provider.id] = provider
         self.by_uuid[provider.uuid] = provider.id
         self.by_name[provider.name] = provider.id
@@ -232,6 +253,12 @@ class Index:
         provider = self.providers.pop(number, None)
         if provider is None:
             return
+        self._displace(provider)
+        for class_id in self.rooms.pop(number, {}):
+            _discard(self.by_class, class_id, number)
+
+    def _displace(self, provider: Provider) -> None:
+        number = provider.id
         self._trees.pop(provider.root_id, None)
         # Another provider may already have the name.
         if self.by_name.get(provider.name) == number:
@@ -244,8 +271,6 @@ class Index:
             _discard(self.by_trait, trait, number)
         for aggregate in provider.aggregates:
             _discard(self.by_aggregate, aggregate, number)
-        for class_id in self.rooms.pop(number, {}):
-            _discard(self.by_class, class_id, number)
 
     def _set_usage(self, numbers: list[int], usage: dict[tuple[int, int], int]) -> None:
         for number in numbers:

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from nova.placement import models as m
 from nova.placement.errors import BadRequest, ConcurrentUpdate, InventoryInUse, NotFound
-from nova.placement.index import Index
+from nova.placement.index import Index, make_room
 from nova.placement.providers import check_generation, get_provider
 from nova.placement.store import Transaction
-from nova.placement.structs import Inventory, Provider
+from nova.placement.structs import Inventory, Provider, Room
 
 
 def check_inventory(
@@ -44,7 +44,7 @@ def add_inventory(
             f"Update conflict: Inventory of {class_name} already exists for resource provider {uuid}."
         )
     _insert(tx, provider.id, {class_id: inventory})
-    tx.touch(provider.id)
+    touch_rooms(tx, provider, {**_inventories(tx.index, provider), class_id: inventory})
     return provider.generation + 1
 
 
@@ -61,7 +61,7 @@ def update_inventory(
     if class_id not in tx.index.rooms[provider.id]:
         raise BadRequest(f"No inventory record with resource class for resource provider {uuid}: {class_name}")
     _update(tx, provider.id, class_id, inventory)
-    tx.touch(provider.id)
+    touch_rooms(tx, provider, {**_inventories(tx.index, provider), class_id: inventory})
     return provider.generation + 1
 
 
@@ -74,7 +74,7 @@ def set_inventories(
     resolved = resolve(tx.index, provider, inventories, may_reserve_all)
     check_removable(tx.index, provider, set(tx.index.rooms[provider.id]) - resolved.keys(), "update conflict: ")
     replace_rows(tx, provider, resolved)
-    tx.touch(provider.id)
+    touch_rooms(tx, provider, resolved)
     return provider.generation + 1
 
 
@@ -98,7 +98,7 @@ def resolve(
 def check_removable(index: Index, provider: Provider, class_ids: set[int], prefix: str = "") -> None:
     """Refuse to take away inventory of which somebody holds some."""
     rooms = index.rooms[provider.id]
-    used = [class_id for class_id in rooms if class_id in class_ids and rooms[class_id].used]
+    used = [class_id for class_id in sorted(rooms) if class_id in class_ids and rooms[class_id].used]
     if used:
         names = ", ".join(index.classes.names[class_id] for class_id in used)
         raise InventoryInUse(f"{prefix}Inventory for '{names}' on resource provider '{provider.uuid}' in use.")
@@ -126,7 +126,9 @@ def delete_inventory(tx: Transaction, uuid: str, class_name: str) -> None:
         raise NotFound(f"No inventory of class {class_name} found for delete")
     check_removable(tx.index, provider, {class_id})
     tx.execute(sa.delete(m.Inventory).where(m.Inventory.provider_id == provider.id, m.Inventory.class_id == class_id))
-    tx.touch(provider.id)
+    left = _inventories(tx.index, provider)
+    del left[class_id]
+    touch_rooms(tx, provider, left)
 
 
 def delete_inventories(tx: Transaction, uuid: str) -> None:
@@ -134,7 +136,23 @@ def delete_inventories(tx: Transaction, uuid: str) -> None:
     provider = get_provider(tx.index, uuid)
     check_removable(tx.index, provider, set(tx.index.rooms[provider.id]))
     tx.execute(sa.delete(m.Inventory).where(m.Inventory.provider_id == provider.id))
+    touch_rooms(tx, provider, {})
+
+
+def touch_rooms(tx: Transaction, provider: Provider, inventories: Mapping[int, Inventory]) -> dict[int, Room]:
+    """Note that a provider now has these inventories; the rooms they make with today's usage."""
+    before = tx.index.rooms[provider.id]
+    rooms = {
+        class_id: make_room(inventory, before[class_id].used if class_id in before else 0)
+        for class_id, inventory in inventories.items()
+    }
     tx.touch(provider.id)
+    tx.after_commit(lambda index: index.set_rooms(provider.id, rooms))
+    return rooms
+
+
+def _inventories(index: Index, provider: Provider) -> dict[int, Inventory]:
+    return {class_id: room.inventory for class_id, room in index.rooms[provider.id].items()}
 
 
 def _insert(tx: Transaction, provider_id: int, inventories: Mapping[int, Inventory]) -> None:

@@ -65,7 +65,18 @@ def create_provider(tx: Transaction, name: str, uuid: str, parent_uuid: str | No
     number = tx.execute(sa.insert(_PROVIDERS), row).inserted_primary_key[0]
     if parent is None:
         tx.execute(sa.update(_PROVIDERS).where(_PROVIDERS.c.id == number).values(root_id=number))
-    tx.other_change()
+    created = Provider(
+        number,
+        uuid,
+        name,
+        0,
+        parent.id if parent else None,
+        parent.root_id if parent else number,
+        frozenset(),
+        frozenset(),
+        tx.when,
+    )
+    tx.after_commit(lambda index: index.add(created, {}))
 
 
 def update_provider(
@@ -83,6 +94,7 @@ def update_provider(
     statement = sa.update(_PROVIDERS).where(_PROVIDERS.c.id == provider.id)
     tx.execute(statement.values(name=name, parent_id=parent_id, root_id=root_id))
     tx.touch(provider.id, bump=0)
+    tx.after_commit(lambda index: index.change(provider.id, name=name, parent_id=parent_id, root_id=root_id))
     if root_id != provider.root_id:
         moved = [
             p for p in tx.index.members[provider.root_id] if p != provider.id and tx.index.is_inside(p, provider.id)
@@ -91,6 +103,7 @@ def update_provider(
             tx.execute(sa.update(_PROVIDERS).where(_PROVIDERS.c.id.in_(moved)).values(root_id=root_id))
         for number in moved:
             tx.touch(number, bump=0)
+        tx.after_commit(lambda index: [index.change(number, root_id=root_id) for number in moved])
 
 
 def _new_place(index: Index, provider: Provider, parent_uuid: str | None, may_move: bool) -> tuple[int | None, int]:
@@ -153,6 +166,7 @@ def set_traits(tx: Transaction, uuid: str, names: list[str], generation: int | N
         rows = [{"provider_id": provider.id, "trait_id": trait} for trait in sorted(wanted)]
         tx.execute(sa.insert(m.ProviderTrait), rows)
     tx.touch(provider.id)
+    tx.after_commit(lambda index: index.change(provider.id, traits=frozenset(wanted)))
     return provider.generation + 1
 
 
@@ -175,4 +189,5 @@ def set_aggregates(tx: Transaction, uuid: str, aggregates: list[str], generation
         rows = [{"provider_id": provider.id, "aggregate": aggregate} for aggregate in sorted(set(aggregates))]
         tx.execute(sa.insert(m.ProviderAggregate), rows)
     tx.touch(provider.id, bump=bump)
+    tx.after_commit(lambda index: index.change(provider.id, aggregates=frozenset(aggregates)))
     return provider.generation + bump

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from nova.placement.allocations import claim
 from nova.placement.errors import ConcurrentUpdate, InventoryInUse, UnknownProvider
-from nova.placement.index import make_room
-from nova.placement.inventories import replace_rows, resolve
+from nova.placement.inventories import replace_rows, resolve, touch_rooms
 from nova.placement.store import Transaction
 from nova.placement.structs import Claim, Inventory
 
@@ -33,14 +32,9 @@ def reshape(
                 f"resource provider generation conflict for provider {uuid}: actual: {provider.generation}, given: {generation}"
             )
         resolved = resolve(tx.index, provider, wanted, may_reserve_all=True)
-        rooms = tx.index.rooms[provider.id]
-        tx.pending_rooms[provider.id] = {
-            class_id: make_room(inventory, rooms[class_id].used if class_id in rooms else 0)
-            for class_id, inventory in resolved.items()
-        }
-        gone.extend((provider.id, class_id) for class_id in rooms if class_id not in resolved)
+        gone.extend((provider.id, class_id) for class_id in tx.index.rooms[provider.id] if class_id not in resolved)
         replace_rows(tx, provider, resolved)
-        tx.touch(provider.id)
+        tx.pending_rooms[provider.id] = touch_rooms(tx, provider, resolved)
     if claims:
         claim(tx, claims)
     for provider_id, class_id in gone:

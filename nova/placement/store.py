@@ -52,7 +52,8 @@ class Transaction:
         self._used: dict[int, int] = {}
         self._shaped: dict[int, int] = {}
         self._usage: dict[tuple[int, int], int] = {}
-        self._is_claim_only = True
+        # What happens to the index after the commit; None when it must read the database again.
+        self._after: list[Callable[[Index], None]] | None = []
         # Rooms of providers whose inventories this transaction changes before it claims from them.
         self.pending_rooms: dict[int, dict[int, Room]] = {}
 
@@ -62,7 +63,6 @@ class Transaction:
     def touch(self, provider_id: int, bump: int = 1) -> None:
         """This provider's inventory, traits, aggregates, name or place changed."""
         self._shaped[provider_id] = self._shaped.get(provider_id, 0) + bump
-        self._is_claim_only = False
 
     def touch_usage(self, provider_id: int, bump: int, differences: dict[int, int]) -> None:
         """What consumers hold of this provider changed, by class."""
@@ -78,33 +78,42 @@ class Transaction:
     def change_names(self) -> None:
         """A trait or a resource class came, went or was renamed."""
         self.execute(sa.update(_CLOCK).values(names_version=self.version))
-        self._is_claim_only = False
+        self._after = None
 
     def remove_provider(self, provider_id: int) -> None:
         """Tell readers that a provider is gone."""
         self.execute(sa.insert(m.RemovedProvider), {"provider_id": provider_id, "version": self.version})
         self.execute(sa.update(_CLOCK).values(removed_version=self.version))
-        self._is_claim_only = False
+        self._after = None
 
-    def other_change(self) -> None:
-        """Something changed that the index must read from the database."""
-        self._is_claim_only = False
+    def after_commit(self, change: Callable[[Index], None]) -> None:
+        """Do to the index what was done to the database, once that is certain.
+
+        Generations and usage are not its business: touch() and touch_usage() see to them.
+        """
+        if self._after is not None:
+            self._after.append(change)
 
     def finish(self) -> None:
         """Write what was noted; the last statements before the commit."""
         for provider_id, bump in self._shaped.items():
-            self._write_touch(_TOUCH_SHAPE, provider_id, bump + self._used.pop(provider_id, 0))
+            self._write_touch(_TOUCH_SHAPE, provider_id, bump + self._used.get(provider_id, 0))
         for provider_id, bump in self._used.items():
-            self._write_touch(_TOUCH, provider_id, bump)
+            if provider_id not in self._shaped:
+                self._write_touch(_TOUCH, provider_id, bump)
 
     def tell(self, index: Index) -> None:
         """After the commit: bring the index along without reading the database again."""
-        if not self._is_claim_only or index.version != self.version - 1:
+        if self._after is None or index.version != self.version - 1:
             return
+        for change in self._after:
+            change(index)
         for (provider_id, class_id), difference in self._usage.items():
             index.add_usage(provider_id, class_id, difference)
-        for provider_id, bump in self._used.items():
-            index.set_generation(provider_id, index.providers[provider_id].generation + bump, self.when)
+        for provider_id in self._used.keys() | self._shaped.keys():
+            bump = self._used.get(provider_id, 0) + self._shaped.get(provider_id, 0)
+            generation = index.providers[provider_id].generation + bump
+            index.change(provider_id, generation=generation, updated_at=self.when)
         index.version = self.version
 
     def _write_touch(self, statement: Statement, provider_id: int, bump: int) -> None:

@@ -7,8 +7,11 @@ import msgspec
 
 from nova.placement.api.queries import parse_candidates
 from nova.placement.api.routing import operation
+from nova.placement.api.schemas import normal_uuid
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.candidates import find_candidates
+from nova.placement.errors import BadQuery
+from nova.placement.explain import explain
 from nova.placement.index import Index
 from nova.placement.structs import Candidate, CandidatesQuery, Pick, Provider
 
@@ -20,6 +23,8 @@ TRAITS_SINCE = 17
 ALL_CLASSES_SINCE = 27
 TREES_SINCE = 29
 MAPPINGS_SINCE = 34
+_EXPLAIN_KEYS = ("max_reasons", "provider")
+_REASONS, _MOST_REASONS = 20, 1000
 
 
 @operation("GET", "/allocation_candidates", "placement:allocation_candidates:list", since=10)
@@ -38,6 +43,24 @@ def list_all(service: "Service", request: Request) -> Answer:
             "provider_summaries": _view_summaries(index, found, query, request.minor),
         }
     return Answer(200, body, now())
+
+
+@operation("GET", "/allocation_candidates/explain", "placement:allocation_candidates:explain", since=10)
+def explain_all(service: "Service", request: Request) -> Answer:
+    """Not part of any version of upstream's API: the same query, answered with reasons."""
+    own = {key: value for key, value in request.query if key in _EXPLAIN_KEYS}
+    most = own.get("max_reasons", str(_REASONS))
+    if not (most.isascii() and most.isdigit() and int(most[:9]) <= _MOST_REASONS):
+        raise BadQuery(f"Expected 'max_reasons' to be a whole number up to {_MOST_REASONS}. Got: {most}")
+    with service.store.read() as index:
+        about = None
+        if "provider" in own:
+            about = index.find(normal_uuid(own["provider"]) or "")
+            if about is None:
+                raise BadQuery(f"Expected 'provider' to be the uuid of a resource provider. Got: {own['provider']}")
+        query = parse_candidates(request, index, ignore=_EXPLAIN_KEYS)
+        explanation = explain(index, query, int(most), about)
+    return Answer(200, msgspec.to_builtins(explanation), now())
 
 
 def _view_requests(index: Index, found: list[Candidate], minor: int) -> list[dict[str, Any]]:
