@@ -1,15 +1,20 @@
-"""The Compute API for uwsgi, gunicorn and the like: nova.wsgi.osapi_compute:application.
+"""The Compute API for a WSGI server such as uwsgi or gunicorn: the callable is `application`.
 
-Configured by the file in NOVA_CONF (or /etc/nova/nova.conf).
+The configuration is the one that nova-api reads without --config-file, or the files that
+NOVA_CONFIG_FILES names, separated by colons.
 """
 
 import os
 
-from nova import conf as configuration
-from nova.api import compute
+from oslo_log import log as oslo_log
+
+from nova.api.compute import application as make_application
 from nova.conductor import client as conductor_client
+from nova.conf import load
 from nova.messaging import rpc
 
-_file = os.environ.get("NOVA_CONF")
-_conf = configuration.load([], [_file] if _file else None)
-application = compute.application(_conf, conductor_client.over_bus(rpc.transport(_conf)))
+_files = os.environ.get("NOVA_CONFIG_FILES")
+_conf = load([], _files.split(":") if _files else None)
+oslo_log.setup(_conf, "nova-api")
+
+application = make_application(_conf, conductor_client.over_bus(rpc.transport(_conf)))
