@@ -75,7 +75,7 @@ class Hosts:
         return self.screens[instance_id, kind]
 
 
-class Cloud:
+class Consoles:
     """A conductor and its database here; nova-consoleauth and the proxies in a process beside."""
 
     def __init__(self, directory: Path, backend: str, options: str = "", port: int = 0) -> None:

@@ -10,9 +10,9 @@ import time
 import pytest
 import requests
 import websocket
-from consoles import BANNER, Screen, closing, read
 
 from nova.structs.guest import ConsoleAddress, ConsoleKind
+from tests.functional.console.consoles import BANNER, Screen, closing, read
 
 KINDS = [
     ("novnc", ConsoleKind.NOVNC, ("vnc", "novnc")),
@@ -22,38 +22,38 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("proxy", "kind", "names"), KINDS)
-def test_a_token_shows_the_guests_screen(cloud, screen, proxy, kind, names):
-    server = cloud.boot(kind, screen)
+def test_a_token_shows_the_guests_screen(consoles, screen, proxy, kind, names):
+    server = consoles.boot(kind, screen)
 
-    viewer = cloud.view(cloud.token(server, *names), proxy)
+    viewer = consoles.view(consoles.token(server, *names), proxy)
     viewer.send_binary(b"a key is pressed")
 
     assert read(viewer, len(BANNER) + 16) == BANNER + b"a key is pressed"
     viewer.close()
 
 
-def test_the_token_may_come_in_a_cookie(cloud, screen):
-    server = cloud.boot(ConsoleKind.SPICE_HTML5, screen)
-    token = cloud.token(server, "spice", "spice-html5")
+def test_the_token_may_come_in_a_cookie(consoles, screen):
+    server = consoles.boot(ConsoleKind.SPICE_HTML5, screen)
+    token = consoles.token(server, "spice", "spice-html5")
 
-    viewer = cloud.view(None, "spice_html5", path="/websockify", cookie=f"token={token}")
-
-    assert read(viewer, len(BANNER)) == BANNER
-    viewer.close()
-
-
-def test_a_viewer_need_not_name_a_subprotocol(cloud, screen):
-    server = cloud.boot(screen=screen)
-
-    viewer = cloud.view(cloud.token(server), subprotocols=None)
+    viewer = consoles.view(None, "spice_html5", path="/websockify", cookie=f"token={token}")
 
     assert read(viewer, len(BANNER)) == BANNER
     viewer.close()
 
 
-def test_two_viewers_see_a_guest_each_and_do_not_disturb_one_another(cloud):
+def test_a_viewer_need_not_name_a_subprotocol(consoles, screen):
+    server = consoles.boot(screen=screen)
+
+    viewer = consoles.view(consoles.token(server), subprotocols=None)
+
+    assert read(viewer, len(BANNER)) == BANNER
+    viewer.close()
+
+
+def test_two_viewers_see_a_guest_each_and_do_not_disturb_one_another(consoles):
     screens = [Screen(), Screen()]
-    viewers = [cloud.view(cloud.token(cloud.boot(screen=screen))) for screen in screens]
+    viewers = [consoles.view(consoles.token(consoles.boot(screen=screen))) for screen in screens]
     for number, viewer in enumerate(viewers):
         viewer.send_binary(b"viewer %d" % number)
 
@@ -68,9 +68,9 @@ def test_two_viewers_see_a_guest_each_and_do_not_disturb_one_another(cloud):
         screen.close()
 
 
-def test_twenty_viewers_share_one_guest_with_one_token(cloud, screen):
-    token = cloud.token(cloud.boot(screen=screen))
-    viewers = [cloud.view(token) for _ in range(20)]
+def test_twenty_viewers_share_one_guest_with_one_token(consoles, screen):
+    token = consoles.token(consoles.boot(screen=screen))
+    viewers = [consoles.view(token) for _ in range(20)]
 
     for number, viewer in enumerate(viewers):
         viewer.send_binary(b"viewer %02d" % number)
@@ -81,8 +81,8 @@ def test_twenty_viewers_share_one_guest_with_one_token(cloud, screen):
         viewer.close()
 
 
-def test_much_data_arrives_whole_though_the_viewer_reads_late(cloud, screen):
-    viewer = cloud.view(cloud.token(cloud.boot(screen=screen)))
+def test_much_data_arrives_whole_though_the_viewer_reads_late(consoles, screen):
+    viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
     sent = os.urandom(4 << 20)
     sender = threading.Thread(
         target=lambda: [viewer.send_binary(sent[at : at + 65536]) for at in range(0, len(sent), 65536)]
@@ -97,8 +97,8 @@ def test_much_data_arrives_whole_though_the_viewer_reads_late(cloud, screen):
     viewer.close()
 
 
-def test_a_ping_is_answered_while_the_screen_is_shown(cloud, screen):
-    viewer = cloud.view(cloud.token(cloud.boot(screen=screen)))
+def test_a_ping_is_answered_while_the_screen_is_shown(consoles, screen):
+    viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
     read(viewer, len(BANNER))
 
     viewer.ping(b"are you there")
@@ -108,94 +108,94 @@ def test_a_ping_is_answered_while_the_screen_is_shown(cloud, screen):
 
 
 @pytest.mark.parametrize("case", ["expired", "unknown", "absent", "revoked", "of another kind", "of a deleted server"])
-def test_without_a_good_token_the_viewer_is_told_why(cloud, screen, case):
-    server = cloud.boot(screen=screen)
+def test_without_a_good_token_the_viewer_is_told_why(consoles, screen, case):
+    server = consoles.boot(screen=screen)
     tokens = {
-        "expired": lambda: cloud.expired_token(server, screen),
+        "expired": lambda: consoles.expired_token(server, screen),
         "unknown": lambda: "0" * 40,
         "absent": lambda: None,
-        "revoked": lambda: revoked_token(cloud, server),
-        "of another kind": lambda: cloud.token(cloud.boot(ConsoleKind.SERIAL, screen), "serial", "serial"),
-        "of a deleted server": lambda: token_of_deleted_server(cloud, screen),
+        "revoked": lambda: revoked_token(consoles, server),
+        "of another kind": lambda: consoles.token(consoles.boot(ConsoleKind.SERIAL, screen), "serial", "serial"),
+        "of a deleted server": lambda: token_of_deleted_server(consoles, screen),
     }
 
-    viewer = cloud.view(tokens[case]())
+    viewer = consoles.view(tokens[case]())
 
     assert closing(viewer) == (1008, "This console address is unknown or has expired; ask for a new one.")
 
 
-def revoked_token(cloud, server):
-    token = cloud.token(server)
-    cloud.consoleauth.revoke(server.uuid)
+def revoked_token(consoles, server):
+    token = consoles.token(server)
+    consoles.consoleauth.revoke(server.uuid)
     return token
 
 
-def token_of_deleted_server(cloud, screen):
+def token_of_deleted_server(consoles, screen):
     from nova.clock import utcnow
     from nova.db import instances
 
-    server = cloud.boot(screen=screen)
-    token = cloud.token(server)
-    cloud.database.write(lambda c: instances.change(c, server.uuid, deleted_at=utcnow()))
+    server = consoles.boot(screen=screen)
+    token = consoles.token(server)
+    consoles.database.write(lambda c: instances.change(c, server.uuid, deleted_at=utcnow()))
     return token
 
 
 @pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://[broken", "https://127.0.0.1.evil.org"])
-def test_a_page_of_another_site_may_not_open_a_console(cloud, screen, origin):
-    token = cloud.token(cloud.boot(screen=screen))
+def test_a_page_of_another_site_may_not_open_a_console(consoles, screen, origin):
+    token = consoles.token(consoles.boot(screen=screen))
 
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-        cloud.view(token, origin=origin)
+        consoles.view(token, origin=origin)
 
     assert refused.value.status_code == 403
 
 
-def test_the_pages_own_site_and_clients_that_are_no_browsers_may(cloud, screen):
-    token = cloud.token(cloud.boot(screen=screen))
+def test_the_pages_own_site_and_clients_that_are_no_browsers_may(consoles, screen):
+    token = consoles.token(consoles.boot(screen=screen))
 
-    same_site = cloud.view(token, origin=f"http://127.0.0.1:{cloud.port['novnc']}")
-    no_browser = cloud.view(token, suppress_origin=True)
+    same_site = consoles.view(token, origin=f"http://127.0.0.1:{consoles.port['novnc']}")
+    no_browser = consoles.view(token, suppress_origin=True)
 
     assert read(same_site, len(BANNER)) == read(no_browser, len(BANNER)) == BANNER
     same_site.close()
     no_browser.close()
 
 
-def test_an_operator_allows_further_sites(make_cloud, screen):
-    cloud = make_cloud("[console]\nallowed_origins = dashboard.example\n")
-    token = cloud.token(cloud.boot(screen=screen))
+def test_an_operator_allows_further_sites(make_consoles, screen):
+    consoles = make_consoles("[console]\nallowed_origins = dashboard.example\n")
+    token = consoles.token(consoles.boot(screen=screen))
 
-    viewer = cloud.view(token, origin="https://dashboard.example")
+    viewer = consoles.view(token, origin="https://dashboard.example")
 
     assert read(viewer, len(BANNER)) == BANNER
     viewer.close()
 
 
-def test_a_guest_that_does_not_answer_closes_the_console(cloud):
+def test_a_guest_that_does_not_answer_closes_the_console(consoles):
     screen = Screen()
-    token = cloud.token(cloud.boot(screen=screen))
+    token = consoles.token(consoles.boot(screen=screen))
     screen.close()
 
-    viewer = cloud.view(token)
+    viewer = consoles.view(token)
 
     assert closing(viewer) == (1011, "The guest's console does not answer.")
 
 
-def test_a_guest_that_goes_away_closes_the_console(cloud, screen):
-    viewer = cloud.view(cloud.token(cloud.boot(screen=screen)))
+def test_a_guest_that_goes_away_closes_the_console(consoles, screen):
+    viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
 
     viewer.send_binary(b"power off")
 
     assert closing(viewer) == (1000, "The guest closed its console.")
 
 
-def test_the_guests_side_is_closed_when_the_viewer_leaves(cloud):
+def test_the_guests_side_is_closed_when_the_viewer_leaves(consoles):
     listening = socket.create_server(("127.0.0.1", 0))
     listening.settimeout(10)
-    server = cloud.boot()
+    server = consoles.boot()
     address = ConsoleAddress(host="127.0.0.1", port=listening.getsockname()[1])
-    cloud.hosts.screens[server.uuid, ConsoleKind.NOVNC] = address
-    viewer = cloud.view(cloud.token(server))
+    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = address
+    viewer = consoles.view(consoles.token(server))
     guest, _ = listening.accept()
     guest.settimeout(10)
 
@@ -206,13 +206,13 @@ def test_the_guests_side_is_closed_when_the_viewer_leaves(cloud):
     listening.close()
 
 
-def test_a_viewer_whose_line_is_cut_is_forgotten(cloud):
+def test_a_viewer_whose_line_is_cut_is_forgotten(consoles):
     listening = socket.create_server(("127.0.0.1", 0))
     listening.settimeout(10)
-    server = cloud.boot()
+    server = consoles.boot()
     address = ConsoleAddress(host="127.0.0.1", port=listening.getsockname()[1])
-    cloud.hosts.screens[server.uuid, ConsoleKind.NOVNC] = address
-    viewer = cloud.view(cloud.token(server))
+    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = address
+    viewer = consoles.view(consoles.token(server))
     guest, _ = listening.accept()
     guest.settimeout(10)
 
@@ -223,9 +223,9 @@ def test_a_viewer_whose_line_is_cut_is_forgotten(cloud):
     listening.close()
 
 
-def test_a_huge_message_ends_the_console_and_nothing_else(cloud, screen):
-    token = cloud.token(cloud.boot(screen=screen))
-    greedy, modest = cloud.view(token), cloud.view(token)
+def test_a_huge_message_ends_the_console_and_nothing_else(consoles, screen):
+    token = consoles.token(consoles.boot(screen=screen))
+    greedy, modest = consoles.view(token), consoles.view(token)
     read(modest, len(BANNER))
 
     header = b"\x82\xff" + (1 << 40).to_bytes(8) + b"mask"
@@ -239,8 +239,8 @@ def test_a_huge_message_ends_the_console_and_nothing_else(cloud, screen):
     modest.close()
 
 
-def test_text_messages_are_refused(cloud, screen):
-    viewer = cloud.view(cloud.token(cloud.boot(screen=screen)))
+def test_text_messages_are_refused(consoles, screen):
+    viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
     read(viewer, len(BANNER))
 
     viewer.send("text")
@@ -249,21 +249,21 @@ def test_text_messages_are_refused(cloud, screen):
 
 
 @pytest.mark.parametrize("backend", ["threading", "eventlet"])
-def test_an_open_console_closes_when_its_time_is_over(make_cloud, screen, backend):
-    cloud = make_cloud("[consoleauth]\nenforce_session_timeout = true\ntoken_ttl = 2\n", backend)
+def test_an_open_console_closes_when_its_time_is_over(make_consoles, screen, backend):
+    consoles = make_consoles("[consoleauth]\nenforce_session_timeout = true\ntoken_ttl = 2\n", backend)
 
-    viewer = cloud.view(cloud.token(cloud.boot(screen=screen)))
+    viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
 
     assert read(viewer, len(BANNER)) == BANNER
     assert closing(viewer) == (1008, "The console's time is over; ask for a new one.")
 
 
-def test_an_open_console_outlives_its_token_by_default(make_cloud, screen):
-    cloud = make_cloud("[consoleauth]\ntoken_ttl = 2\n")
-    token = cloud.token(cloud.boot(screen=screen))
-    viewer = cloud.view(token)
+def test_an_open_console_outlives_its_token_by_default(make_consoles, screen):
+    consoles = make_consoles("[consoleauth]\ntoken_ttl = 2\n")
+    token = consoles.token(consoles.boot(screen=screen))
+    viewer = consoles.view(token)
     read(viewer, len(BANNER))
-    while cloud.consoleauth.check(token):
+    while consoles.consoleauth.check(token):
         time.sleep(0.1)
 
     viewer.send_binary(b"still there")
@@ -273,53 +273,53 @@ def test_an_open_console_outlives_its_token_by_default(make_cloud, screen):
 
 
 @pytest.mark.parametrize("backend", ["threading", "eventlet"])
-def test_a_token_is_still_good_when_the_daemons_come_back(make_cloud, screen, backend):
-    cloud = make_cloud(backend=backend)
-    token = cloud.token(cloud.boot(screen=screen))
-    before = cloud.view(token)
+def test_a_token_is_still_good_when_the_daemons_come_back(make_consoles, screen, backend):
+    consoles = make_consoles(backend=backend)
+    token = consoles.token(consoles.boot(screen=screen))
+    before = consoles.view(token)
     read(before, len(BANNER))
 
-    cloud.restart_proxies()
-    after = cloud.view(token)
+    consoles.restart_proxies()
+    after = consoles.view(token)
 
     assert closing(before) == (1001, "The console proxy is being restarted.")
     assert read(after, len(BANNER)) == BANNER
     after.close()
 
 
-def test_the_page_of_a_console_connects_by_itself(cloud, screen):
-    server = cloud.boot(screen=screen)
-    address = cloud.console_url(server).split("6080", 1)[1]
+def test_the_page_of_a_console_connects_by_itself(consoles, screen):
+    server = consoles.boot(screen=screen)
+    address = consoles.console_url(server).split("6080", 1)[1]
 
-    answer = requests.get(cloud.page(address), timeout=10)
+    answer = requests.get(consoles.page(address), timeout=10)
 
     assert answer.status_code == 200
-    assert answer.url == cloud.page(f"/vnc.html?autoconnect=true&path=%3Ftoken%3D{address[-40:]}")
+    assert answer.url == consoles.page(f"/vnc.html?autoconnect=true&path=%3Ftoken%3D{address[-40:]}")
     assert "noVNC" in answer.text
 
 
-def test_the_spice_page_keeps_its_token_in_the_path_of_its_websocket(cloud, screen):
-    server = cloud.boot(ConsoleKind.SPICE_HTML5, screen)
-    token = cloud.token(server, "spice", "spice-html5")
+def test_the_spice_page_keeps_its_token_in_the_path_of_its_websocket(consoles, screen):
+    server = consoles.boot(ConsoleKind.SPICE_HTML5, screen)
+    token = consoles.token(server, "spice", "spice-html5")
 
-    answer = requests.get(cloud.page(f"/spice_auto.html?token={token}", "spice_html5"), timeout=10)
+    answer = requests.get(consoles.page(f"/spice_auto.html?token={token}", "spice_html5"), timeout=10)
 
     assert answer.status_code == 200
     assert answer.url.endswith(f"/spice_auto.html?token={token}&path=%2F%3Ftoken%3D{token}")
 
 
-def test_the_page_of_an_expired_console_says_so(cloud, screen):
-    token = cloud.expired_token(cloud.boot(screen=screen), screen)
+def test_the_page_of_an_expired_console_says_so(consoles, screen):
+    token = consoles.expired_token(consoles.boot(screen=screen), screen)
 
-    answer = requests.get(cloud.page(f"/vnc_auto.html?path=%3Ftoken%3D{token}"), timeout=10)
+    answer = requests.get(consoles.page(f"/vnc_auto.html?path=%3Ftoken%3D{token}"), timeout=10)
 
     assert answer.status_code == 403
     assert "has expired; ask for a new one" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/app/", "/nothing.html", "/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"])
-def test_nothing_but_the_pages_files_is_served(cloud, path):
-    connection = socket.create_connection(("127.0.0.1", cloud.port["novnc"]), timeout=10)
+def test_nothing_but_the_pages_files_is_served(consoles, path):
+    connection = socket.create_connection(("127.0.0.1", consoles.port["novnc"]), timeout=10)
 
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
 
@@ -331,35 +331,35 @@ def test_nothing_but_the_pages_files_is_served(cloud, path):
     "request_",
     [b"\x16\x03\x01 not http\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 70000 + b"\r\n\r\n"],
 )
-def test_nonsense_does_not_hurt_the_proxy(cloud, screen, request_):
-    connection = socket.create_connection(("127.0.0.1", cloud.port["novnc"]), timeout=10)
+def test_nonsense_does_not_hurt_the_proxy(consoles, screen, request_):
+    connection = socket.create_connection(("127.0.0.1", consoles.port["novnc"]), timeout=10)
     connection.sendall(request_)
     connection.close()
 
-    viewer = cloud.view(cloud.token(cloud.boot(screen=screen)))
+    viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
 
     assert read(viewer, len(BANNER)) == BANNER
     viewer.close()
 
 
-def test_the_token_never_reaches_the_log(make_cloud, screen, tmp_path):
-    cloud = make_cloud("[DEFAULT]\ndebug = true\n")
-    token = cloud.token(cloud.boot(screen=screen))
-    requests.get(cloud.page(f"/vnc_auto.html?path=%3Ftoken%3D{token}"), timeout=10)
-    cloud.view(token).close()
+def test_the_token_never_reaches_the_log(make_consoles, screen, tmp_path):
+    consoles = make_consoles("[DEFAULT]\ndebug = true\n")
+    token = consoles.token(consoles.boot(screen=screen))
+    requests.get(consoles.page(f"/vnc_auto.html?path=%3Ftoken%3D{token}"), timeout=10)
+    consoles.view(token).close()
 
-    cloud.stop()
+    consoles.stop()
 
     assert token not in (tmp_path / "0" / "log").read_text()
 
 
 @pytest.mark.parametrize("backend", ["threading", "eventlet"])
-def test_the_proxy_speaks_tls_when_it_has_a_certificate(make_cloud, screen, tmp_path, backend):
+def test_the_proxy_speaks_tls_when_it_has_a_certificate(make_consoles, screen, tmp_path, backend):
     certificate = tmp_path / "proxy.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
     subprocess.run([*command.split(), "-keyout", certificate, "-out", certificate], check=True, capture_output=True)
-    cloud = make_cloud(f"[DEFAULT]\ncert = {certificate}\nssl_only = true\n", backend)
-    address = f"wss://127.0.0.1:{cloud.port['novnc']}/?token={cloud.token(cloud.boot(screen=screen))}"
+    consoles = make_consoles(f"[DEFAULT]\ncert = {certificate}\nssl_only = true\n", backend)
+    address = f"wss://127.0.0.1:{consoles.port['novnc']}/?token={consoles.token(consoles.boot(screen=screen))}"
 
     viewer = websocket.create_connection(address, sslopt={"cert_reqs": 0}, timeout=10)
     viewer.send_binary(b"x" * 100_000)
@@ -367,7 +367,7 @@ def test_the_proxy_speaks_tls_when_it_has_a_certificate(make_cloud, screen, tmp_
     assert read(viewer, len(BANNER) + 100_000) == BANNER + b"x" * 100_000
     viewer.close()
     with pytest.raises(OSError):
-        requests.get(cloud.page("/vnc.html"), timeout=10)
+        requests.get(consoles.page("/vnc.html"), timeout=10)
 
 
 @pytest.fixture
@@ -399,10 +399,10 @@ def vnc_port(path) -> int:
         return int(answer["return"]["service"])
 
 
-def test_the_screen_of_a_real_qemu_is_shown(cloud, qemu):
-    server = cloud.boot()
-    cloud.hosts.screens[server.uuid, ConsoleKind.NOVNC] = qemu
-    viewer = cloud.view(cloud.token(server))
+def test_the_screen_of_a_real_qemu_is_shown(consoles, qemu):
+    server = consoles.boot()
+    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = qemu
+    viewer = consoles.view(consoles.token(server))
 
     greeting = read(viewer, 12)
     viewer.send_binary(greeting)
