@@ -21,6 +21,8 @@ MICROVERSION = "1.39"
 
 # A claim that loses a generation this often in a row is up against something that is not a race.
 ATTEMPTS = 12
+# A request that hangs is given up after this, unless [placement] timeout says otherwise.
+TIMEOUT_S = 30
 # What was written is trusted this long before it is compared with what Placement has.
 TRUST_S = 300
 
@@ -191,6 +193,7 @@ class PlacementClient:
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
+        self._options = {"timeout": TIMEOUT_S} if adapter.session.timeout is None else {}
         self._written: dict[str, _Written] = {}
 
     # Candidates and claims
@@ -474,7 +477,7 @@ class PlacementClient:
         self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, Any] | None = None
     ) -> requests.Response:
         headers = {"Accept": "application/json", "OpenStack-API-Version": f"placement {MICROVERSION}"}
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = dict(self._options)
         if body is not None:
             headers["Content-Type"] = "application/json"
             extra["data"] = _encode(body)

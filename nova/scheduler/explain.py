@@ -4,16 +4,15 @@ Asked only when nothing was found or nothing will be claimed: each question is a
 The sentence counts hosts and names none.
 """
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from nova import errors
-from nova.placement_client import PlacementClient
+from nova.placement_client import PlacementClient, Provider
 from nova.scheduler.contender import Refusal
 from nova.structs.schedule import PlacementRequest
 
-LOG = logging.getLogger(__name__)
+Question = Callable[[], list[Provider]]
 
 NOT_ASKED = Refusal("is beyond the number of candidates asked for")
 NOT_TOGETHER = Refusal("has not all of this at once")
@@ -27,30 +26,36 @@ def what_hosts_lack(
     placement: PlacementClient, request: PlacementRequest, hosts: Collection[str]
 ) -> Mapping[str, Refusal]:
     """Why each of these providers cannot meet the request, found by asking for each part of it alone."""
-    there = {provider.root_provider_uuid or provider.uuid for provider in placement.providers()}
     short: dict[str, list[str]] = {host: [] for host in hosts}
     for say, ask in _questions(placement, request):
         try:
-            able = {provider.root_provider_uuid or provider.uuid for provider in ask()}
+            able = _roots(ask())
         except errors.Invalid:
             # Placement has never heard of the class or trait: no host has it.
             able = set()
         for host, reasons in short.items():
             if host not in able:
                 reasons.append(say)
+    # A host without room for anything may not have told Placement of itself yet.
+    is_anyone_without = any(len(reasons) >= len(request.resources) for reasons in short.values())
+    there = _roots(placement.providers()) if is_anyone_without else short.keys()
     return {
         host: NOT_THERE if host not in there else Refusal(_joined(reasons)) if reasons else NOT_TOGETHER
         for host, reasons in short.items()
     }
 
 
-def _questions(placement: PlacementClient, request: PlacementRequest) -> list[tuple[str, Callable[[], list]]]:  # type: ignore[type-arg]
+def _roots(providers: Iterable[Provider]) -> set[str]:
+    return {provider.root_provider_uuid or provider.uuid for provider in providers}
+
+
+def _questions(placement: PlacementClient, request: PlacementRequest) -> list[tuple[str, Question]]:
     """Each part of the request: what to say of a host that does not meet it, and how to ask who does."""
 
-    def room(name: str, amount: int) -> Callable[[], list]:  # type: ignore[type-arg]
+    def room(name: str, amount: int) -> Question:
         return lambda: placement.providers(resources={name: amount})
 
-    def trait(name: str) -> Callable[[], list]:  # type: ignore[type-arg]
+    def trait(name: str) -> Question:
         return lambda: placement.providers(required=name)
 
     return [

@@ -160,15 +160,21 @@ def conf(tmp_path, templates):
 
 
 @pytest.fixture
-def client(conf):
+def transport(conf):
+    return WsgiAdapter(placement.application(conf))
+
+
+@pytest.fixture
+def client(transport):
     http = requests.Session()
-    http.mount(ENDPOINT, WsgiAdapter(placement.application(conf)))
+    http.mount(ENDPOINT, transport)
     auth = token_endpoint.Token(ENDPOINT, "admin")
     return PlacementClient(adapter.Adapter(session.Session(auth=auth, session=http), service_type="placement"))
 
 
 @pytest.fixture
-def cloud(conf, client):
+def cloud(conf, client, transport):
     made = Cloud(conf, client)
+    made.placement_transport = transport
     yield made
     made.stop()
