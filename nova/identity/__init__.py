@@ -2,7 +2,7 @@
 
 import requests
 from keystoneauth1 import adapter as keystone_adapter
-from keystoneauth1 import loading
+from keystoneauth1 import loading, plugin
 from oslo_config import cfg
 
 _SERVICE_TYPES = {
@@ -19,7 +19,7 @@ def adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None
 
     transport replaces the HTTP below it. Connections are kept open and shared by threads.
     """
-    auth = loading.load_auth_from_conf_options(conf, group)
+    auth = _credentials(conf, group)
     options = {"session": transport or _transport()}
     session = loading.load_session_from_conf_options(conf, group, auth=auth, **options)
     return loading.load_adapter_from_conf_options(
@@ -30,7 +30,16 @@ def adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None
         service_type=conf[group].service_type or _SERVICE_TYPES[group],
         user_agent="nova",
         **({"connect_retries": 2} if conf[group].connect_retries is None else {}),
+        **({"endpoint_override": conf.glance.api_servers[0]} if group == "glance" and conf.glance.api_servers else {}),
     )
+
+
+def _credentials(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin | None:
+    """The install guide gives [glance] an address alone: then it logs in as the services that check tokens do."""
+    if conf[group].auth_type is None:
+        group = "keystone_authtoken"
+        loading.register_auth_conf_options(conf, group)
+    return loading.load_auth_from_conf_options(conf, group)
 
 
 def _transport() -> requests.Session:
