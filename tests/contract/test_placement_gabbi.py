@@ -1,7 +1,6 @@
 """Runs every gabbi file of the contract's placement/gabbits against Placement, one pytest test per request."""
 
 import json
-import sys
 import unittest
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,8 @@ from typing import Any
 import pytest
 from gabbi import handlers, suitemaker, utils
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import find_contract
-from placement_fixtures import Cloud, make_fixture_module
+from tests.contract.conftest import find_contract
+from tests.contract.placement_fixtures import Cloud, make_fixture_module
 
 CLOUD = Cloud()
 
