@@ -23,6 +23,8 @@ MICROVERSION = "1.39"
 ATTEMPTS = 12
 # A request that hangs is given up after this, unless [placement] timeout says otherwise.
 TIMEOUT_S = 30
+# Reasons asked for, per stage of an explanation.
+REASONS = 100
 # What was written is trusted this long before it is compared with what Placement has.
 TRUST_S = 300
 
@@ -165,6 +167,19 @@ class _Aggregates(msgspec.Struct):
     resource_provider_generation: int
 
 
+class _Dropped(msgspec.Struct):
+    uuid: str
+    reason: str
+
+
+class _Stage(msgspec.Struct):
+    reasons: list[_Dropped]
+
+
+class _Explanation(msgspec.Struct):
+    stages: list[_Stage]
+
+
 class _Error(msgspec.Struct):
     detail: str = ""
     code: str = ""
@@ -220,12 +235,20 @@ class PlacementClient:
         required: Iterable[str] = (),
         forbidden: Iterable[str] = (),
         in_tree: str | None = None,
-    ) -> bytes | None:
-        """Why providers are not among the candidates, in this Placement's own JSON; None from one
-        that does not explain."""
-        query = candidates_query(resources, required, forbidden, in_tree)
+    ) -> dict[str, str]:
+        """Why providers are not among the candidates, in words, for the first few of them.
+
+        Only this project's Placement explains itself; of another one nothing is known.
+        """
+        query = candidates_query(resources, required, forbidden, in_tree) | {"max_reasons": str(REASONS)}
         response = self._call("GET", "/allocation_candidates/explain", params=query)
-        return response.content if response.status_code == 200 else None
+        if response.status_code != 200:
+            return {}
+        reasons: dict[str, str] = {}
+        for stage in _decode(response, _Explanation).stages:
+            for dropped in stage.reasons:
+                reasons.setdefault(dropped.uuid, dropped.reason)
+        return reasons
 
     def claim(
         self,

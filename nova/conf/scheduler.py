@@ -59,6 +59,27 @@ MODULES = (
             cfg.IntOpt("workers", min=1, help="Worker processes; one when unset."),
             cfg.IntOpt("max_attempts", default=3, min=1, help="Hosts tried for one build before it fails."),
             cfg.IntOpt("max_placement_results", default=1000, min=1, help="Most allocation candidates asked for."),
+            cfg.BoolOpt(
+                "limit_tenants_to_placement_aggregate",
+                default=False,
+                help="Whether a project that aggregates name in filter_tenant_id gets hosts of those aggregates only.",
+            ),
+            cfg.BoolOpt(
+                "placement_aggregate_required_for_tenants",
+                default=False,
+                help="Whether, with limit_tenants_to_placement_aggregate, a project that none names gets no host.",
+            ),
+            cfg.BoolOpt(
+                "enable_isolated_aggregate_filtering",
+                default=False,
+                help="Whether hosts of aggregates with metadata trait:NAME=required take only servers that require "
+                "these traits.",
+            ),
+            cfg.BoolOpt(
+                "query_placement_for_image_type_support",
+                default=False,
+                help="Whether a host must have the trait COMPUTE_IMAGE_TYPE_* of the image's disk format.",
+            ),
         ],
     ),
     SimpleNamespace(

@@ -5,13 +5,14 @@ Linear in the number of hosts, with little per host: a thousand take millisecond
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Filter
 from nova.scheduler.weighers.weigher import MULTIPLIER, Weigher, normalise
+from nova.structs.host import HostState
 from nova.structs.schedule import Dropped, PlacementRequest, Stage, Weighed
 
 # A decision names this many dropped and this many weighed hosts; it counts all.
@@ -34,7 +35,9 @@ class Filtered(msgspec.Struct, frozen=True):
     lost: Counter[str]
 
 
-def pass_filters(hosts: Sequence[Contender], filters: Iterable[Filter], request: PlacementRequest) -> Filtered:
+def pass_filters(
+    hosts: Sequence[Contender], filters: Iterable[Filter], request: PlacementRequest, known: Mapping[str, HostState]
+) -> Filtered:
     """Put every filter's question to the hosts that are left; stop when none is."""
     stages: list[Stage] = []
     lost: Counter[str] = Counter()
@@ -43,7 +46,7 @@ def pass_filters(hosts: Sequence[Contender], filters: Iterable[Filter], request:
             break
         before = len(hosts)
         dropped: list[tuple[Contender, Refusal]] = []
-        check = one.check(request)
+        check = one.check_among(request, known)
         if check is not None:
             kept = []
             for host in hosts:

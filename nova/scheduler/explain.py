@@ -39,8 +39,11 @@ def what_hosts_lack(
     # A host without room for anything may not have told Placement of itself yet.
     is_anyone_without = any(len(reasons) >= len(request.resources) for reasons in short.values())
     there = _roots(placement.providers()) if is_anyone_without else short.keys()
+    details = placement.explain(request.resources, request.required_traits, request.forbidden_traits)
     return {
-        host: NOT_THERE if host not in there else Refusal(_joined(reasons)) if reasons else NOT_TOGETHER
+        host: NOT_THERE
+        if host not in there
+        else Refusal(_joined(reasons) if reasons else NOT_TOGETHER.short, details.get(host, ""))
         for host, reasons in short.items()
     }
 

@@ -47,6 +47,7 @@ class Selector:
         self._placement = placement
         self._filters = filters
         self._weighers = weighers
+        self._asks_image_type = conf.scheduler.query_placement_for_image_type_support
         self._limit = conf.scheduler.max_placement_results
         self._alternates = conf.scheduler.max_attempts - 1
         self._subset_size = conf.filter_scheduler.host_subset_size
@@ -56,6 +57,9 @@ class Selector:
         self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None = None
     ) -> Decision:
         """Choose a host and, but for a dry run, claim it. Raises errors.Unavailable."""
+        if self._asks_image_type and request.image is not None:
+            trait = f"COMPUTE_IMAGE_TYPE_{request.image.disk_format.upper()}"
+            request = msgspec.structs.replace(request, required_traits=(*request.required_traits, trait))
         lost: list[tuple[Contender, Refusal]] = []
         for _ in range(ROUNDS):
             try:
@@ -79,11 +83,11 @@ class Selector:
     ) -> Outcome:
         scope = _scope(request, known, self._limit)
         contenders, is_cut = self._contenders(request, scope, known, loads, self._limit)
-        filtered = decide.pass_filters(contenders, self._filters, request)
+        filtered = decide.pass_filters(contenders, self._filters, request, known)
         if is_cut and not filtered.passed:
             # The one host that fits may be among those left out.
             contenders, is_cut = self._contenders(request, scope, known, loads, None)
-            filtered = decide.pass_filters(contenders, self._filters, request)
+            filtered = decide.pass_filters(contenders, self._filters, request, known)
         ranking = decide.rank(filtered.passed, self._weighers, request)
         order = decide.order_of_trial(ranking, self._subset_size, self._shuffle)
         return Outcome(scope, contenders, is_cut, filtered, ranking.weighed, order)
@@ -170,7 +174,7 @@ class Selector:
         if state.provider_uuid not in _scope(request, known, self._limit):
             return None
         standing = Contender(state, held, {})
-        return standing if decide.pass_filters([standing], self._filters, request).passed else None
+        return standing if decide.pass_filters([standing], self._filters, request, known).passed else None
 
     # The record
 
@@ -225,10 +229,10 @@ class Selector:
             return dict.fromkeys(missing[: decide.SHOWN], default)
         try:
             found = explain.what_hosts_lack(self._placement, request, missing)
-        except errors.Unavailable:
+        except errors.DomainError:
             return dict.fromkeys(missing, default)
         if outcome.is_cut:
-            return {uuid: default if why == explain.NOT_TOGETHER else why for uuid, why in found.items()}
+            return {uuid: default if why.short == explain.NOT_TOGETHER.short else why for uuid, why in found.items()}
         return found
 
 

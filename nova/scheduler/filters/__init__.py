@@ -5,7 +5,7 @@ A name that is no filter stops the scheduler at its start: a host rule is never 
 
 import importlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from oslo_config import cfg
 
@@ -15,6 +15,8 @@ from nova.scheduler.filters.aggregates import (
     AggregateInstanceExtraSpecsFilter,
     AggregateMultiTenancyIsolation,
     AggregateTypeAffinityFilter,
+    IsolatedAggregatesFilter,
+    ProjectAggregatesFilter,
 )
 from nova.scheduler.filters.capabilities import ComputeCapabilitiesFilter
 from nova.scheduler.filters.compute import AllHostsFilter, ComputeFilter
@@ -92,8 +94,16 @@ def enabled(conf: cfg.ConfigOpts) -> list[Filter]:
             )
         else:
             listed.append(available[name])
-    first = [kind for kind in ALWAYS if kind not in listed]
+    first = [kind for kind in (*ALWAYS, *_switched_on(conf)) if kind not in listed]
     return [kind(conf) for kind in (*first, *listed)]
+
+
+def _switched_on(conf: cfg.ConfigOpts) -> Iterator[type[Filter]]:
+    """The filters that options of [scheduler] switch on, whatever is listed."""
+    if conf.scheduler.limit_tenants_to_placement_aggregate:
+        yield ProjectAggregatesFilter
+    if conf.scheduler.enable_isolated_aggregate_filtering:
+        yield IsolatedAggregatesFilter
 
 
 def _available(paths: Iterable[str]) -> dict[str, type[Filter]]:

@@ -7,6 +7,7 @@ from oslo_config import cfg
 from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
 from nova.scheduler.filters.requirement import Requirement, parse
+from nova.structs.host import Aggregate, HostState
 from nova.structs.schedule import PlacementRequest
 
 SCOPE = "aggregate_instance_extra_specs"
@@ -91,5 +92,51 @@ class AggregateTypeAffinityFilter(Filter):
             if not flavors or name in flavors:
                 return None
             return Refusal("is kept for other flavors", ", ".join(sorted(flavors)))
+
+        return check
+
+
+class ProjectAggregatesFilter(Filter):
+    """A project that aggregates name gets hosts of those alone: limit_tenants_to_placement_aggregate.
+
+    The metadata key is filter_tenant_id, or begins with it; each names projects, by commas.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._is_required = conf.scheduler.placement_aggregate_required_for_tenants
+
+    def check_among(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Check | None:
+        # All aggregates, also of hosts that are full: a project does not spill over.
+        aggregates = {one.id: one for state in known.values() for one in state.aggregates}
+        own = {number for number, one in aggregates.items() if request.project_id in _projects(one)}
+        if not own and not self._is_required:
+            return None
+        reason = Refusal("is in no aggregate of this project")
+        return lambda host: None if any(one.id in own for one in host.state.aggregates) else reason
+
+
+def _projects(aggregate: Aggregate) -> set[str]:
+    return {
+        project.strip()
+        for key, value in aggregate.metadata.items()
+        if key.startswith("filter_tenant_id")
+        for project in value.split(",")
+    }
+
+
+class IsolatedAggregatesFilter(Filter):
+    """Hosts of aggregates that require traits take servers that require them too:
+    enable_isolated_aggregate_filtering."""
+
+    def check(self, request: PlacementRequest) -> Check | None:
+        required = frozenset(request.required_traits)
+
+        def check(host: Contender) -> Refusal | None:
+            for aggregate in host.state.aggregates:
+                for key, value in aggregate.metadata.items():
+                    trait = key.removeprefix("trait:")
+                    if key.startswith("trait:") and value == "required" and trait not in required:
+                        return Refusal(f"is kept for servers that require {trait}", f"by aggregate {aggregate.name}")
+            return None
 
         return check

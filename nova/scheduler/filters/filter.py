@@ -1,10 +1,11 @@
 """What a filter is: a question to each host, made once per request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from oslo_config import cfg
 
 from nova.scheduler.contender import Contender, Refusal
+from nova.structs.host import HostState
 from nova.structs.schedule import PlacementRequest
 
 Check = Callable[[Contender], Refusal | None]
@@ -29,3 +30,7 @@ class Filter:
         A check answers None for a host that passes.
         """
         raise NotImplementedError
+
+    def check_among(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Check | None:
+        """The same, for a filter that must know all hosts there are to judge one of them."""
+        return self.check(request)

@@ -1,5 +1,6 @@
 """A scheduler on the real Placement service, in this process, over a database of its own."""
 
+import datetime
 import itertools
 import shutil
 import threading
@@ -17,7 +18,7 @@ from nova.placement_client import PlacementClient
 from nova.scheduler.service import Scheduler
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Inventory, NodeState
-from nova.structs.host import HostLoad, HostState, HostView
+from nova.structs.host import Aggregate, HostLoad, HostState, HostView
 from nova.structs.schedule import Decision, PlacementRequest
 from tests.functional.wsgi_adapter import WsgiAdapter
 
@@ -178,3 +179,19 @@ def cloud(conf, client, transport):
     made.placement_transport = transport
     yield made
     made.stop()
+
+
+@pytest.fixture
+def an_aggregate():
+    def build(**metadata):
+        number = next(_numbers)
+        created = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        return Aggregate(
+            id=number,
+            uuid=str(uuid.UUID(int=number)),
+            name=f"aggregate-{number}",
+            created_at=created,
+            metadata=metadata,
+        )
+
+    return build

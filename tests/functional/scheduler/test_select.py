@@ -1,5 +1,7 @@
 """A scheduler on the real Placement service chooses hosts, claims them, and says why."""
 
+from nova.structs.image import Image
+
 
 def test_server_gets_the_emptiest_host_and_its_room(cloud):
     cloud.add_host("small", memory_mb=2048)
@@ -53,8 +55,10 @@ def test_administrators_can_read_why_each_host_was_dropped(cloud):
     decision = cloud.select(vcpus=2, memory_mb=2048)
 
     dropped = {(stage.name, one.host): one.reason for stage in decision.stages for one in stage.dropped}
+    in_placement = dropped.pop(("Placement", "a"))
+    assert in_placement.startswith("lacks MEMORY_MB (needs 2048) and VCPU (needs 2): ")
+    assert "2048 asked, 1024 of 1024 free" in in_placement
     assert dropped == {
-        ("Placement", "a"): "lacks MEMORY_MB (needs 2048) and VCPU (needs 2)",
         ("ComputeFilter", "b"): "is disabled: its fan is broken",
         ("ComputeFilter", "c"): "is down",
     }
@@ -97,7 +101,7 @@ def test_dry_run_decides_and_claims_nothing(cloud):
     decision = cloud.select(memory_mb=2048, is_dry_run=True)
 
     assert decision.host == "b"
-    assert decision.stages[0].dropped[0].reason == "lacks MEMORY_MB (needs 2048)"
+    assert decision.stages[0].dropped[0].reason.startswith("lacks MEMORY_MB (needs 2048)")
     assert cloud.used("b") == {}
 
 
@@ -210,3 +214,50 @@ def test_server_resized_on_its_own_host_holds_both_sizes(cloud):
 
     assert decision.host == "a"
     assert cloud.used("a")["MEMORY_MB"] == 1536
+
+
+def test_project_with_aggregates_of_its_own_gets_their_hosts_only(cloud, an_aggregate):
+    cloud.conf.set_override("limit_tenants_to_placement_aggregate", True, group="scheduler")
+    cloud.add_host("own", memory_mb=2048, aggregates=(an_aggregate(filter_tenant_id_2="p1,p3"),))
+    cloud.add_host("common", memory_mb=8192)
+
+    ours = cloud.select(project_id="p1", memory_mb=2048)
+    when_full = cloud.select(project_id="p1", memory_mb=2048)
+    others = cloud.select(project_id="p2", memory_mb=2048)
+
+    assert ours.host == "own"
+    assert when_full.reason == "2 hosts: 1 lacks MEMORY_MB (needs 2048), 1 is in no aggregate of this project."
+    assert others.host == "common"
+
+
+def test_project_without_aggregates_gets_nothing_when_they_are_required(cloud, an_aggregate):
+    cloud.conf.set_override("limit_tenants_to_placement_aggregate", True, group="scheduler")
+    cloud.conf.set_override("placement_aggregate_required_for_tenants", True, group="scheduler")
+    cloud.add_host("a", aggregates=(an_aggregate(filter_tenant_id="p1"),))
+
+    decision = cloud.select(project_id="p2")
+
+    assert decision.reason == "1 host: 1 is in no aggregate of this project."
+
+
+def test_isolated_aggregates_take_only_servers_that_require_their_traits(cloud, an_aggregate):
+    cloud.conf.set_override("enable_isolated_aggregate_filtering", True, group="scheduler")
+    special = {"trait:CUSTOM_LICENSED": "required"}
+    cloud.add_host("licensed", traits=["CUSTOM_LICENSED"], memory_mb=16384, aggregates=(an_aggregate(**special),))
+    cloud.add_host("plain")
+
+    with_license = cloud.select(required_traits=("CUSTOM_LICENSED",))
+    without = cloud.select()
+
+    assert with_license.host == "licensed"
+    assert without.host == "plain"
+
+
+def test_host_must_take_the_images_format_when_that_is_asked_for(cloud):
+    cloud.conf.set_override("query_placement_for_image_type_support", True, group="scheduler")
+    cloud.add_host("raw", memory_mb=16384, traits=["COMPUTE_IMAGE_TYPE_RAW"])
+    cloud.add_host("qcow2", traits=["COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_QCOW2"])
+
+    decision = cloud.select(image=Image(id="i", disk_format="qcow2"))
+
+    assert decision.host == "qcow2"

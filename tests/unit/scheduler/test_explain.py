@@ -43,7 +43,7 @@ def test_verb_agrees_with_the_number_of_hosts(clause, plural):
 def test_filters_stop_when_no_host_is_left(conf, a_host, a_request):
     hosts = [a_host("a", is_up=False), a_host("b", is_disabled=True)]
 
-    result = decide.pass_filters(hosts, filters.enabled(conf), a_request())
+    result = decide.pass_filters(hosts, filters.enabled(conf), a_request(), {})
 
     assert result.passed == []
     assert result.stages[-1].name == "ComputeFilter"
@@ -54,7 +54,7 @@ def test_filters_stop_when_no_host_is_left(conf, a_host, a_request):
 def test_record_names_twenty_hosts_and_counts_all(conf, a_host, a_request):
     hosts = [a_host(f"host-{number}", is_up=False) for number in range(50)]
 
-    result = decide.pass_filters(hosts, filters.enabled(conf), a_request())
+    result = decide.pass_filters(hosts, filters.enabled(conf), a_request(), {})
 
     assert (result.stages[-1].before, result.stages[-1].after) == (50, 0)
     assert len(result.stages[-1].dropped) == 20
