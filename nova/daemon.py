@@ -75,6 +75,9 @@ def _work(name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Seq
         LOG.info("%s is up", name)
         while not stopping.wait(0.5):
             pass
+    except BadConfiguration as error:
+        LOG.error("%s: %s", name, error)
+        return 2
     except Exception:
         LOG.exception("%s cannot go on", name)
         return 1
