@@ -182,7 +182,7 @@ class Networking:
             query["network_id"] = network_id
         servers = {
             (port["device_id"], port["project_id"])
-            for port in self._http.list("ports", query)
+            for port in self._http.find("ports", query)
             if port["device_owner"].startswith("compute:") and port["device_id"]
         }
         if len(servers) > 1:
