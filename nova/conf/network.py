@@ -8,6 +8,12 @@ from oslo_config import cfg
 OPTIONS = [
     cfg.StrOpt("network_api_listen", default="0.0.0.0", help="Address nova-network's Networking API listens on."),
     cfg.PortOpt("network_api_listen_port", default=9696, help="Port of nova-network's Networking API."),
+    cfg.BoolOpt(
+        "network_dataplane",
+        default=True,
+        help="Whether nova-network makes bridges, DHCP servers and filters on its host, for which it must be root; "
+        "without, networks are records only.",
+    ),
     cfg.StrOpt(
         "networks_path",
         default="$state_path/networks",
@@ -34,7 +40,7 @@ OPTIONS = [
     cfg.IntOpt("network_device_mtu", default=1500, min=576, help="MTU of the interface that joins the hosts."),
     cfg.StrOpt(
         "public_interface",
-        help="Interface that leads out of the cloud; the one of the default route when unset.",
+        help="Interface that leads out of the cloud and answers for floating IPs; the bridge of their network when unset.",
     ),
     cfg.BoolOpt("force_snat", default=True, help="Whether guests without a floating IP reach the outside."),
     cfg.IntOpt("dhcp_lease_time", default=86400, min=120, help="Seconds a DHCP lease lasts."),

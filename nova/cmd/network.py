@@ -1,0 +1,53 @@
+"""nova-network: the Networking API and the networks behind it, for a cloud without Neutron."""
+
+from nova.cmd import start_concurrency
+
+start_concurrency()
+
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+
+from oslo_config import cfg  # noqa: E402
+
+from nova import daemon  # noqa: E402
+from nova.conductor import client as conductor_client  # noqa: E402
+from nova.conductor.interface import ConductorCalls  # noqa: E402
+from nova.conf import BadConfiguration, load  # noqa: E402
+from nova.messaging import rpc  # noqa: E402
+from nova.network.service import NullDataplane, application  # noqa: E402
+from nova.network.service.linux import LinuxDataplane  # noqa: E402
+
+# Requests in hand at once.
+_THREADS = 100
+
+
+def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Service]:
+    """conductor: one of this process; otherwise it is reached over the bus."""
+    if conductor is None:
+        conductor = conductor_client.over_bus(rpc.transport(conf))
+    listen = (conf.network_api_listen, conf.network_api_listen_port)
+    if not conf.network_dataplane:
+        return [daemon.HttpService(application(conf, conductor, NullDataplane()), *listen, _THREADS)]
+    dataplane = LinuxDataplane(conf, conductor)
+    return [dataplane, daemon.HttpService(application(conf, conductor, dataplane), *listen, _THREADS)]
+
+
+def main() -> int:
+    if "--teardown" in sys.argv:
+        return _teardown([argument for argument in sys.argv[1:] if argument != "--teardown"])
+    return daemon.run("nova-network", build)
+
+
+def _teardown(arguments: list[str]) -> int:
+    """Take away every bridge, DHCP server and rule this nova-network made on this host."""
+    try:
+        conf = load(arguments)
+    except BadConfiguration as error:
+        print(f"nova-network: {error}", file=sys.stderr)
+        return 2
+    if os.geteuid() != 0:
+        print("nova-network: only root can take networks away", file=sys.stderr)
+        return 1
+    LinuxDataplane(conf, ConductorCalls()).remove()
+    return 0
