@@ -34,7 +34,7 @@ class Proxy:
         method = getattr(self._target, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            plain = [arg._target if isinstance(arg, Proxy) else arg for arg in args]
+            plain = [_unwrap(arg) for arg in args]
             try:
                 return _wrap(concurrency.run_blocking(method, *plain, **kwargs))
             except libvirt.libvirtError as error:
@@ -132,6 +132,12 @@ def translate(error: libvirt.libvirtError) -> errors.DomainError:
     if lost or code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN):
         return errors.Unavailable(service="libvirt", reason=str(error))
     return errors.GuestFailed(reason=str(error), code=code)
+
+
+def _unwrap(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unwrap(item) for item in value]
+    return value._target if isinstance(value, Proxy) else value
 
 
 def _wrap(value: Any) -> Any:

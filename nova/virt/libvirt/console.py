@@ -1,5 +1,6 @@
 """What a guest wrote to its serial port, and where its screen listens."""
 
+import socket
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def find_address(definition: str, kind: ConsoleKind, addresses: dict[ConsoleKind
         raise errors.NotImplementedHere(action=f"offer a {kind} console now")
     usable_tls_port = int(tls_port) if tls_port and int(tls_port) > 0 else None
     return ConsoleAddress(host=addresses[kind], port=int(port), tls_port=usable_tls_port)
+
+
+def choose_port(address: str) -> int:
+    """A free port on address. Another may take it before the guest does: the guest's start fails then, and is repeated."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
 
 
 def _tail(path: Path, limit_bytes: int) -> bytes:

@@ -30,8 +30,17 @@ def by_mac(mac: str) -> Find:
     return find
 
 
-def by_serial(serial: str) -> Find:
-    return lambda devices: next((e for e in devices.findall("disk") if e.findtext("serial") == serial), None)
+def by_volume(key: str, source: ET.Element | None = None) -> Find:
+    """By the serial number; by where it lies, for a volume that took the place of another in a running guest."""
+
+    def find(devices: ET.Element) -> ET.Element | None:
+        disks = devices.findall("disk")
+        found = next((disk for disk in disks if disk.findtext("serial") == key), None)
+        if found is None and source is not None:
+            found = next((disk for disk in disks if _is_same_place(disk.find("source"), source)), None)
+        return found
+
+    return find
 
 
 def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
@@ -39,6 +48,17 @@ def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
     flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if is_persistent else 0)
     devices = ET.fromstring(domain.XMLDesc(flags)).find("devices")
     return devices if devices is not None else ET.Element("devices")
+
+
+def read_targets(domain: Proxy) -> set[str]:
+    """The names of disks that are taken, now or at the next start."""
+    targets = [
+        target
+        for when in (False, True)
+        for target in read_devices(domain, when).findall("disk/target")
+        if target.get("dev")
+    ]
+    return {target.get("dev", "") for target in targets}
 
 
 def attach(domain: Proxy, device: ET.Element, find: Find) -> None:
@@ -72,6 +92,11 @@ def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
             return
     if not _is_gone(domain, find):
         raise errors.GuestFailed(reason="The guest does not let go of the device")
+
+
+def _is_same_place(one: ET.Element | None, other: ET.Element) -> bool:
+    names = ("file", "dev", "protocol", "name")
+    return one is not None and all(one.get(name) == other.get(name) for name in names)
 
 
 def _is_gone(domain: Proxy, find: Find) -> bool:

@@ -4,22 +4,26 @@ import contextlib
 import datetime
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import libvirt
+import msgspec
 from oslo_config import cfg
 
 from nova import errors
-from nova.structs.guest import ConsoleAddress, ConsoleKind, GuestSpec, GuestState, NodeState, RebootKind
+from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
-from nova.virt.libvirt import console, devices, files, power, vif
+from nova.virt.libvirt import console, devices, diagnostics, files, migration, power, rescue, snapshot, vif, volume_swap
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import build, interface
+from nova.virt.libvirt.domain_xml.disk import disk as disk_element
 from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
 from nova.virt.libvirt.host import HostFacts
 from nova.virt.libvirt.storage import Storage
+from nova.virt.libvirt.volumes import VolumeConnections
 
 LOG = logging.getLogger(__name__)
 
@@ -46,7 +50,8 @@ class LibvirtDriver:
             discard=conf.libvirt.hw_disk_discard,
             config_drive_format=conf.config_drive_format,
         )
-        self._storage = Storage(conf.instances_path, self._options, conf.host, conf.mkisofs_cmd)
+        self._storage = Storage(conf.instances_path, self._options, host or conf.host, conf.mkisofs_cmd)
+        self._volumes = VolumeConnections(conf)
         self._facts: HostFacts | None = None
         self._locks: dict[str, threading.Lock] = {}
         self._locks_lock = threading.Lock()
@@ -81,8 +86,9 @@ class LibvirtDriver:
                 vif.plug(spec.vifs)
                 domain = self._define(spec, undo)
                 undo.callback(self._remove_domain, domain)
-            else:
+            elif not power.is_active(domain):
                 vif.plug(spec.vifs)
+                self._plan(spec, undo)
             power.start(domain)
             undo.pop_all()
 
@@ -92,6 +98,7 @@ class LibvirtDriver:
             if domain is not None:
                 self._remove_domain(domain)
             vif.remove_taps(vifs)
+            self._volumes.disconnect_all(uuid)
             if not keep_disks:
                 self._storage.remove(uuid)
 
@@ -136,6 +143,127 @@ class LibvirtDriver:
         with self._only_one(uuid):
             self._detach(uuid, devices.by_mac(vif_.mac))
 
+    # Volumes
+
+    def connector(self) -> dict[str, Any]:
+        return self._volumes.describe_host()
+
+    def attach_volume(self, uuid: str, disk: Disk) -> None:
+        with self._only_one(uuid), contextlib.ExitStack() as undo:
+            domain = self._connection.domain(uuid)
+            find = devices.by_volume(files.volume_key(disk))
+            undo.callback(self._volumes.disconnect, uuid, files.volume_key(disk))
+            drive = self._volumes.connect(uuid, disk)
+            taken = devices.read_targets(domain)
+            drive = msgspec.structs.replace(
+                drive, bus=disk.bus, target=files.target_name(disk.device_name, disk.bus, taken)
+            )
+            devices.attach(domain, disk_element(drive), find)
+            undo.pop_all()
+
+    def detach_volume(self, uuid: str, disk: Disk) -> None:
+        with self._only_one(uuid):
+            source = disk_element(self._volumes.locate(disk)).find("source") if disk.volume else None
+            self._detach(uuid, devices.by_volume(files.volume_key(disk), source))
+            self._volumes.disconnect(uuid, files.volume_key(disk))
+
+    def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
+        with self._only_one(uuid), contextlib.ExitStack() as undo:
+            domain = self._connection.domain(uuid)
+            undo.callback(self._volumes.disconnect, uuid, files.volume_key(new))
+            drive = self._volumes.connect(uuid, new)
+            volume_swap.swap(domain, files.volume_key(old), drive)
+            undo.pop_all()
+            self._volumes.disconnect(uuid, files.volume_key(old))
+
+    # Snapshots
+
+    def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
+        with self._only_one(uuid):
+            root = files.guest_directory(self._conf.instances_path, uuid) / "disk"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            snapshot.copy_root(self._connection.domain(uuid), root, target, image_format, self._storage)
+
+    # Rescue
+
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk, password: str) -> None:
+        directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            rescue.make_disks(spec, rescue_disk, password, directory, self._storage, undo)
+            self._switch_off(spec.uuid)
+            undo.callback(lambda: self._define(spec, contextlib.ExitStack()))
+            drives = rescue.plan(self._plan(spec, undo), spec, directory, self._host_facts.xml)
+            vif.plug(spec.vifs)
+            power.start(self._define_drives(spec, drives))
+            undo.pop_all()
+
+    def unrescue(self, spec: GuestSpec) -> None:
+        with self._only_one(spec.uuid):
+            self._switch_off(spec.uuid)
+            rescue.remove_disks(files.guest_directory(self._conf.instances_path, spec.uuid))
+            self._restart(spec, self._connection.find(spec.uuid))
+
+    # Resizing
+
+    def resize_disks(self, spec: GuestSpec) -> None:
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            domain = self._connection.find(spec.uuid)
+            if domain is not None and power.is_active(domain):
+                raise errors.GuestFailed(reason="The disks of a running guest are not resized")
+            self._storage.resize(spec)
+            self._define(spec, undo)
+            undo.pop_all()
+
+    # LiveMigration
+
+    def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            is_shared = self._storage.prepare_incoming(spec, undo)
+            vif.plug(spec.vifs)
+            drives = self._plan(spec, undo)
+            facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives)
+            undo.pop_all()
+            return msgspec.to_builtins(facts)
+
+    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
+        told = msgspec.convert(facts, migration.Facts)
+        uri = migration.remote_uri(self._conf, to, told)
+        with self._only_one(spec.uuid):
+            domain = self._connection.find(spec.uuid)
+            if domain is not None and power.is_active(domain):
+                migration.move(domain, spec, uri, told, self._conf, progress)
+            elif not migration.has_arrived(spec.uuid, uri):
+                raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
+
+    def abort_destination(self, spec: GuestSpec) -> None:
+        with self._only_one(spec.uuid):
+            domain = self._connection.find(spec.uuid)
+            # A guest on its way in is not persistent before it runs here.
+            if domain is not None and domain.isPersistent():
+                raise errors.GuestFailed(reason="The guest has arrived: there is nothing to abort")
+            if domain is not None:
+                self._remove_domain(domain)
+            self._volumes.disconnect_all(spec.uuid)
+            self._storage.abort_incoming(spec.uuid)
+
+    # Diagnostics
+
+    def diagnostics(self, uuid: str) -> dict[str, Any]:
+        return diagnostics.read(self._connection.domain(uuid), self._host_facts.xml.virt_type)
+
+    # GuestAgent
+
+    def set_password(self, uuid: str, user: str, password: str) -> None:
+        self._connection.domain(uuid).setUserPassword(user, password, 0)
+
+    def crash_dump(self, uuid: str) -> None:
+        self._connection.domain(uuid).injectNMI(0)
+
+    # CachedImages
+
+    def images_in_use(self) -> set[str]:
+        return self._storage.backing_files()
+
     @property
     def _host_facts(self) -> HostFacts:
         if self._facts is None:
@@ -144,30 +272,47 @@ class LibvirtDriver:
         return self._facts
 
     def _define(self, spec: GuestSpec, undo: contextlib.ExitStack) -> Proxy:
-        definition = build(
-            spec,
-            self._plan(spec, undo),
-            self._host_facts.xml,
-            str(files.console_log(self._conf.instances_path, spec.uuid)),
-        )
-        return self._connection.change("defineXML", definition)
+        """Define the guest as spec has it; undo disconnects the volumes this needs."""
+        return self._define_drives(spec, self._plan(spec, undo))
+
+    def _define_drives(self, spec: GuestSpec, drives: tuple[Drive, ...]) -> Proxy:
+        log = files.console_log(self._conf.instances_path, spec.uuid)
+        port = self._serial_port(spec.uuid)
+        return self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
 
     def _plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
         directory = files.guest_directory(self._conf.instances_path, spec.uuid)
-        return files.plan_drives(spec, directory, self._host_facts.xml, self._options, {})
+        found = {}
+        for disk in spec.disks:
+            if disk.kind == "volume":
+                undo.callback(self._volumes.disconnect, spec.uuid, files.volume_key(disk))
+                found[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
+        return files.plan_drives(spec, directory, self._host_facts.xml, self._options, found)
+
+    def _serial_port(self, uuid: str) -> int | None:
+        """A free port for the serial console; None where there are none."""
+        if self._host_facts.xml.serial_listen is None:
+            return None
+        return console.choose_port(self._host_facts.xml.serial_listen)
+
+    def _switch_off(self, uuid: str) -> None:
+        domain = self._connection.find(uuid)
+        if domain is not None:
+            power.shut_down(domain, datetime.timedelta())
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
         """Off, defined anew, on; the user's disks are never made anew here."""
         if not self._storage.has_disks(spec):
             raise errors.GuestFailed(reason="The guest's disks are not on this host")
         if domain is not None:
-            power.switch_off(domain)
-            if domain.hasManagedSaveImage():
-                domain.managedSaveRemove()
+            power.shut_down(domain, datetime.timedelta())
+        vif.plug(spec.vifs)
         with contextlib.ExitStack() as undo:
             self._storage.create(spec, undo)
-            vif.plug(spec.vifs)
-            power.start(self._define(spec, undo))
+            is_rescued = domain is not None and rescue.is_rescued(
+                files.guest_directory(self._conf.instances_path, spec.uuid)
+            )
+            power.start(domain if is_rescued and domain is not None else self._define(spec, undo))
             undo.pop_all()
 
     def _remove_domain(self, domain: Proxy) -> None:
@@ -214,7 +359,3 @@ def _ensure_bridges(domain: Proxy) -> None:
         source, mtu = element.find("source"), element.find("mtu")
         if source is not None and element.find("virtualport") is None:
             vif.ensure_bridge(source.get("bridge", ""), int(mtu.get("size", "0")) if mtu is not None else 0)
-
-
-def snapshots_directory(conf: cfg.ConfigOpts) -> Path:
-    return Path(conf.libvirt.snapshots_directory)

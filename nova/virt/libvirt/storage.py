@@ -23,6 +23,8 @@ from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, gues
 LOG = logging.getLogger(__name__)
 
 MIB = 1 << 20
+# Beside disks that a migration is filling: they are nobody's data yet.
+_INCOMING = "incoming"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _MKFS = {
     "ext4": ["mkfs.ext4", "-q", "-F", "-L"],
@@ -90,6 +92,25 @@ class Storage:
     def write_config_drive(self, files: dict[str, bytes], path: Path, undo: contextlib.ExitStack) -> None:
         with self._translated():
             self._make_once(path, undo, lambda part: self._pack(files, part))
+
+    def prepare_incoming(self, spec: GuestSpec, undo: contextlib.ExitStack) -> bool:
+        """Make empty disks for a guest that is on its way here. True: the disks are here already, for hosts share them."""
+        directory = guest_directory(self._root, spec.uuid)
+        mark = directory / _INCOMING
+        if self.has_disks(spec) and directory.exists() and not mark.exists():
+            return True
+        with self._translated():
+            if not directory.exists():
+                undo.callback(shutil.rmtree, directory, ignore_errors=True)
+                directory.mkdir(parents=True, mode=0o755)
+            mark.touch()
+        self.create(spec, undo)
+        return False
+
+    def abort_incoming(self, uuid: str) -> None:
+        """Remove what prepare_incoming made; nothing of a guest whose disks hosts share."""
+        if (guest_directory(self._root, uuid) / _INCOMING).exists():
+            self.remove(uuid)
 
     def remove(self, uuid: str) -> None:
         """Remove all of a guest's files; done when there are none."""

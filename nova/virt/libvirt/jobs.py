@@ -1,0 +1,35 @@
+"""Waiting for what libvirt does to a running guest's disks in the background."""
+
+import libvirt
+
+from nova import concurrency, errors
+from nova.virt.libvirt.connection import Proxy
+
+_INTERVAL_S = 0.1
+
+
+def wait_for_backup(domain: Proxy, timeout_s: float) -> None:
+    """Until the domain's job is done. Raises errors.GuestFailed when it did not come to a good end."""
+
+    def is_done() -> bool:
+        return domain.jobStats(0).get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE
+
+    if not concurrency.wait_for(is_done, timeout_s, _INTERVAL_S):
+        domain.abortJob()
+        raise errors.GuestFailed(reason=f"The copy of the disk was not complete within {timeout_s:.0f} s")
+    stats = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+    if stats.get("type") != libvirt.VIR_DOMAIN_JOB_COMPLETED:
+        raise errors.GuestFailed(reason=f"The copy of the disk failed: {stats.get('errmsg', 'no reason given')}")
+
+
+def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:
+    """Until a disk's copy is level with the disk. Raises errors.GuestFailed."""
+
+    def is_level() -> bool:
+        info = domain.blockJobInfo(target, 0)
+        if not info:
+            raise errors.GuestFailed(reason="The copy of the volume broke off")
+        return bool(info["end"]) and info["cur"] == info["end"]
+
+    if not concurrency.wait_for(is_level, timeout_s, _INTERVAL_S):
+        raise errors.GuestFailed(reason=f"The copy of the volume was not complete within {timeout_s:.0f} s")

@@ -1,0 +1,221 @@
+"""Moves a running guest to another host: libvirt copies memory and, where hosts share none, disks.
+
+The destination tells what the source must know (facts); the source's libvirtd then speaks to the
+destination's. The guest runs on exactly one of the two at any time, and libvirt decides on which: after a
+crash of nova-compute this module asks, and goes on from there.
+"""
+
+import logging
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import libvirt
+import msgspec
+from oslo_config import cfg
+
+from nova import concurrency, errors
+from nova.structs.guest import GuestSpec
+from nova.virt.libvirt import files
+from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.domain_xml.facts import Drive, Host
+
+LOG = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+_LEAST_TIMEOUT_GIB = 2
+Progress = Callable[[int], bool]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the destination tells the source. sources: where each volume is found there, by its serial."""
+
+    address: str
+    uri_name: str | None = None
+    directory: str
+    is_shared: bool = False
+    vnc_listen: str | None = None
+    spice_listen: str | None = None
+    sources: dict[str, dict[str, str]] = {}
+
+
+def describe_destination(
+    spec: GuestSpec, conf: cfg.ConfigOpts, host: Host, is_shared: bool, drives: tuple[Drive, ...]
+) -> Facts:
+    return Facts(
+        address=conf.libvirt.live_migration_inbound_addr or conf.my_ip,
+        uri_name=conf.libvirt.live_migration_inbound_addr,
+        directory=str(files.guest_directory(conf.instances_path, spec.uuid)),
+        is_shared=is_shared,
+        vnc_listen=host.vnc_listen,
+        spice_listen=host.spice_listen,
+        sources={
+            drive.serial: {"block": {"dev": drive.path}, "file": {"file": drive.path}}[drive.type]
+            for drive in drives
+            if drive.serial and drive.type != "network"
+        },
+    )
+
+
+def remote_uri(conf: cfg.ConfigOpts, to: str, facts: Facts) -> str:
+    """The destination's libvirtd, as the source's reaches it."""
+    template = conf.libvirt.live_migration_uri or "qemu+tcp://%s/system"
+    return template % (facts.uri_name or to) if "%s" in template else template
+
+
+def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.ConfigOpts, progress: Progress) -> None:
+    """Move the guest, or go on with a move that is under way. Returns when it runs on the destination.
+
+    Raises errors.Cancelled when progress() said no, errors.GuestFailed; the guest is here then.
+    """
+    outcome: list[Exception | None] = []
+
+    def run() -> None:
+        try:
+            parameters = _parameters(domain, facts, conf)
+            domain.migrateToURI3(uri, parameters, _flags(parameters, conf))
+            outcome.append(None)
+        except errors.DomainError as error:
+            outcome.append(error)
+
+    if not _is_moving(domain):
+        thread = concurrency.spawn(run, name=f"migrate-{spec.uuid}")
+        is_wanted = _watch(domain, lambda: bool(outcome), _timeout_s(spec, conf), conf, progress)
+        thread.join()
+        if outcome[0] is not None:
+            raise outcome[0] if is_wanted else errors.Cancelled("The live migration was given up.")
+        return
+    # A nova-compute that was killed began this one; libvirtd went on with it.
+    _watch(domain, lambda: not _is_moving(domain), _timeout_s(spec, conf), conf, progress)
+    if not has_arrived(spec.uuid, uri):
+        raise errors.GuestFailed(reason="The live migration broke off")
+
+
+def has_arrived(uuid: str, uri: str) -> bool:
+    """Whether the guest runs at the destination."""
+    remote = Connection(uri)
+    try:
+        domain = remote.find(uuid)
+        return domain is not None and bool(domain.isActive()) and bool(domain.isPersistent())
+    finally:
+        remote.close()
+
+
+def rewrite(definition: str, own_directory: str, facts: Facts) -> str:
+    """The guest's definition as it is to be on the destination: its paths, its addresses."""
+    domain = ET.fromstring(definition)
+    for element in domain.iter():
+        for name in ("file", "path"):
+            value = element.get(name)
+            if value is not None and value.startswith(own_directory + "/"):
+                element.set(name, facts.directory + value[len(own_directory) :])
+    for disk in domain.findall("devices/disk"):
+        source = disk.find("source")
+        if source is not None and disk.findtext("serial", "") in facts.sources:
+            source.attrib.update(facts.sources[disk.findtext("serial", "")])
+        # The destination's disks stand on the destination's copy of the image, wherever that lies.
+        for backing in disk.findall("backingStore"):
+            disk.remove(backing)
+    listen = {"vnc": facts.vnc_listen, "spice": facts.spice_listen}
+    for graphics in domain.findall("devices/graphics"):
+        address = listen.get(graphics.get("type", ""))
+        if address is not None:
+            graphics.set("listen", address)
+            for element in graphics.findall("listen"):
+                element.set("address", address)
+    return ET.tostring(domain, encoding="unicode")
+
+
+def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts) -> dict[str, Any]:
+    own = str(files.guest_directory(conf.instances_path, domain.UUIDString()))
+    migratable = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
+    later = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+    found: dict[str, Any] = {
+        libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{facts.address}",
+        libvirt.VIR_MIGRATE_PARAM_DEST_XML: rewrite(domain.XMLDesc(migratable), own, facts),
+        libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: rewrite(domain.XMLDesc(later), own, facts),
+    }
+    if disks := _disks_to_copy(domain, facts, own):
+        found[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = disks
+    if conf.libvirt.live_migration_bandwidth:
+        found[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = conf.libvirt.live_migration_bandwidth
+    return found
+
+
+def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
+    if facts.is_shared:
+        return []
+    disks = ET.fromstring(domain.XMLDesc(0)).findall("devices/disk")
+    return [
+        disk.find("target").get("dev", "")  # type: ignore[union-attr]
+        for disk in disks
+        if disk.find("readonly") is None
+        and (source := disk.find("source")) is not None
+        and (source.get("file") or "").startswith(directory + "/")
+    ]
+
+
+def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts) -> int:
+    flags = (
+        libvirt.VIR_MIGRATE_LIVE
+        | libvirt.VIR_MIGRATE_PEER2PEER
+        | libvirt.VIR_MIGRATE_PERSIST_DEST
+        | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
+    )
+    if libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS in parameters:
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
+    else:
+        # The operator answers for caching on shared storage; volumes are opened without a cache.
+        flags |= libvirt.VIR_MIGRATE_UNSAFE
+    if conf.libvirt.live_migration_permit_auto_converge:
+        flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
+    return flags
+
+
+def _watch(
+    domain: Proxy, is_over: Callable[[], bool], timeout_s: float, conf: cfg.ConfigOpts, progress: Progress
+) -> bool:
+    """Report progress until is_over(). False: the move was told to end."""
+    deadline = time.monotonic() + timeout_s if timeout_s else None
+    is_wanted, is_downtime_set, is_forced = True, False, False
+    while not concurrency.wait_for(is_over, _POLL_S, interval_s=0.02):
+        try:
+            stats = domain.jobStats(0)
+            if not is_downtime_set:
+                domain.migrateSetMaxDowntime(conf.libvirt.live_migration_downtime, 0)
+                is_downtime_set = True
+            is_late = deadline is not None and time.monotonic() > deadline
+            if is_late and conf.libvirt.live_migration_timeout_action == "force_complete" and not is_forced:
+                domain.suspend()
+                is_forced = True
+            elif is_wanted and (not progress(_percent(stats)) or (is_late and not is_forced)):
+                is_wanted = False
+                domain.abortJob()
+        except errors.StepFailed as error:
+            # It has not begun yet, or is over just now.
+            LOG.debug("watching a migration: %s", error)
+    return is_wanted
+
+
+def _is_moving(domain: Proxy) -> bool:
+    try:
+        stats = domain.jobStats(0)
+    except errors.StepFailed:
+        return False
+    return stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT and stats.get("type") in (
+        libvirt.VIR_DOMAIN_JOB_BOUNDED,
+        libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
+    )
+
+
+def _percent(stats: dict[str, Any]) -> int:
+    total = stats.get("data_total", 0)
+    return min(99, 100 * stats.get("data_processed", 0) // total) if total else 0
+
+
+def _timeout_s(spec: GuestSpec, conf: cfg.ConfigOpts) -> float:
+    """Source: configuration reference, [libvirt] live_migration_completion_timeout."""
+    flavor = spec.flavor
+    gib = max(_LEAST_TIMEOUT_GIB, flavor.memory_mb // 1024 + flavor.root_gb + flavor.ephemeral_gb)
+    return float(conf.libvirt.live_migration_completion_timeout * gib)

@@ -1,0 +1,64 @@
+"""A guest that runs from a rescue disk, its own disks behind it.
+
+While the rescue disk's file is there the guest is being rescued; that outlives nova-compute.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+import msgspec
+
+from nova.structs.guest import Disk, GuestSpec
+from nova.virt.libvirt.domain_xml.facts import Drive, Host
+from nova.virt.libvirt.files import CONFIG_DRIVE, cdrom_bus, target_name
+from nova.virt.libvirt.storage import Storage
+
+_RESCUE_DISK = "disk.rescue"
+_RESCUE_CONFIG_DRIVE = "disk.config.rescue"
+_META_DATA = "openstack/latest/meta_data.json"
+
+
+def is_rescued(directory: Path) -> bool:
+    return (directory / _RESCUE_DISK).exists()
+
+
+def make_disks(
+    spec: GuestSpec, disk: Disk, password: str, directory: Path, storage: Storage, undo: contextlib.ExitStack
+) -> None:
+    storage.create_overlay(disk, directory / _RESCUE_DISK, undo)
+    if spec.config_drive is not None:
+        files = dict(spec.config_drive)
+        # cloud-init in the rescue image takes the password from here.
+        meta_data = json.loads(files.get(_META_DATA, b"{}")) | {"admin_pass": password}
+        files[_META_DATA] = json.dumps(meta_data).encode()
+        storage.write_config_drive(files, directory / _RESCUE_CONFIG_DRIVE, undo)
+
+
+def remove_disks(directory: Path) -> None:
+    for name in (_RESCUE_CONFIG_DRIVE, _RESCUE_DISK):
+        (directory / name).unlink(missing_ok=True)
+
+
+def plan(drives: tuple[Drive, ...], spec: GuestSpec, directory: Path, host: Host) -> tuple[Drive, ...]:
+    """The rescue disk first, the guest's own in their order, none of which is booted from."""
+    bus = drives[0].bus if drives else "virtio"
+    bus = bus if bus != cdrom_bus(spec, host) or bus == "ide" else "virtio"
+    found = [
+        Drive(
+            target=target_name("", bus, set()),
+            bus=bus,
+            path=str(directory / _RESCUE_DISK),
+            format="qcow2",
+            boot_order=1,
+        )
+    ]
+    taken = {found[0].target}
+    for drive in drives:
+        target = target_name("" if drive.target in taken else drive.target, drive.bus, taken)
+        taken.add(target)
+        path = drive.path
+        if Path(path).name == CONFIG_DRIVE:
+            path = str(directory / _RESCUE_CONFIG_DRIVE)
+        found.append(msgspec.structs.replace(drive, target=target, boot_order=None, path=path))
+    return tuple(found)

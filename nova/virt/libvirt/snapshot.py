@@ -1,0 +1,81 @@
+"""Copies a guest's root disk as it is at one instant, without stopping the guest."""
+
+import contextlib
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+from nova import errors
+from nova.virt.libvirt import devices, jobs
+from nova.virt.libvirt.connection import Proxy
+from nova.virt.libvirt.domain_xml import to_text
+from nova.virt.libvirt.domain_xml.facts import child
+from nova.virt.libvirt.storage import Storage
+
+LOG = logging.getLogger(__name__)
+
+_COPY_TIMEOUT_S = 6 * 3600.0
+
+
+def copy_root(domain: Proxy, root: Path, target: Path, image_format: str, storage: Storage) -> None:
+    """Write the disk whose file is root to target. A failure leaves no target."""
+    with contextlib.ExitStack() as undo:
+        undo.callback(target.unlink, missing_ok=True)
+        disk = _find(domain, root)
+        own_format = disk.find("driver").get("type", "raw")  # type: ignore[union-attr]
+        if not domain.isActive():
+            storage.convert(root, own_format, target, image_format)
+        elif image_format in ("raw", "qcow2"):
+            _copy_running(domain, disk, target, image_format)
+        else:
+            between = target.with_name(f"{target.name}.qcow2")
+            undo.callback(between.unlink, missing_ok=True)
+            _copy_running(domain, disk, between, "qcow2")
+            storage.convert(between, "qcow2", target, image_format)
+            between.unlink()
+        undo.pop_all()
+
+
+def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: str) -> None:
+    """QEMU copies what the disk held when the job began; what the guest writes meanwhile is not in it."""
+    name = disk.find("target").get("dev", "")  # type: ignore[union-attr]
+    backup = ET.Element("domainbackup", mode="push")
+    disks = child(backup, "disks")
+    for element in devices.read_devices(domain).findall("disk"):
+        other = element.find("target").get("dev", "")  # type: ignore[union-attr]
+        if other != name and element.find("source") is not None:
+            child(disks, "disk", name=other, backup="no")
+    chosen = child(disks, "disk", name=name, backup="yes", type="file")
+    child(chosen, "target", file=str(target))
+    child(chosen, "driver", type=image_format)
+    target.unlink(missing_ok=True)
+    with _file_systems_frozen(domain):
+        domain.backupBegin(to_text(backup), None, 0)
+    jobs.wait_for_backup(domain, _COPY_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def _file_systems_frozen(domain: Proxy) -> Iterator[None]:
+    """Have the guest's agent bring its file systems into order, if there is one that answers."""
+    if devices.read_devices(domain).find("channel/target[@name='org.qemu.guest_agent.0'][@state='connected']") is None:
+        yield
+        return
+    try:
+        domain.fsFreeze(None, 0)
+    except errors.GuestFailed as error:
+        LOG.warning("the guest's file systems are copied as they are: %s", error)
+        yield
+        return
+    try:
+        yield
+    finally:
+        domain.fsThaw(None, 0)
+
+
+def _find(domain: Proxy, root: Path) -> ET.Element:
+    for disk in devices.read_devices(domain, is_persistent=not domain.isActive()).findall("disk"):
+        source = disk.find("source")
+        if source is not None and source.get("file") == str(root):
+            return disk
+    raise errors.GuestFailed(reason="The guest has no disk on this host to be copied")

@@ -1,0 +1,169 @@
+"""Volumes of the Block Storage service: from connection info to something QEMU can open, and back.
+
+RBD is opened by QEMU itself, and a local path is there already. Whatever needs work on the host
+(iSCSI, Fibre Channel, NVMe-oF, NFS ...) is os-brick's, which is optional: without it, the host says
+in so many words that it cannot.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from oslo_config import cfg
+
+from nova import concurrency, errors
+from nova.structs.guest import Disk
+from nova.virt.libvirt.domain_xml.facts import Drive
+from nova.virt.libvirt.files import guest_directory, volume_key
+
+LOG = logging.getLogger(__name__)
+
+_KEPT = "volumes.json"
+
+
+class VolumeConnections:
+    """What of the Block Storage service is connected to this host, and for which guest.
+
+    What must be undone on the host is written beside the guest's disks before it is done, so that a
+    guest can be taken away by somebody who knows its id alone.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+
+    def describe_host(self) -> dict[str, Any]:
+        """This host as the Block Storage API's attachments want it described."""
+        conf = self._conf
+        facts: dict[str, Any] = {
+            "host": conf.host,
+            "ip": conf.my_ip,
+            "multipath": conf.libvirt.volume_use_multipath,
+            "platform": platform.machine(),
+            "os_type": "linux",
+            "do_local_attach": False,
+        }
+        with contextlib.suppress(errors.NotImplementedHere):
+            connector = _brick()
+            facts |= concurrency.run_blocking(
+                connector.get_connector_properties,
+                None,
+                conf.my_ip,
+                conf.libvirt.volume_use_multipath,
+                enforce_multipath=False,
+                host=conf.host,
+            )
+        return facts
+
+    def connect(self, uuid: str, disk: Disk) -> Drive:
+        """Make the volume reachable from this host; the drive's target and bus are the caller's to set.
+
+        Raises errors.GuestFailed, errors.NotImplementedHere for a kind of volume this host does not know.
+        """
+        info = _connection_info(disk)
+        kind, data = info["driver_volume_type"], info.get("data", {})
+        drive = self._locate(kind, data) or self._through_brick(uuid, disk, kind, data)
+        return msgspec.structs.replace(
+            drive,
+            serial=volume_key(disk),
+            cache=self._cache_of(drive),
+            is_read_only=data.get("access_mode") == "ro",
+            is_shareable=bool(info.get("multiattach")),
+        )
+
+    def locate(self, disk: Disk) -> Drive:
+        """Where a volume is that needs no connecting; an empty path for any other."""
+        info = disk.volume.connection_info if disk.volume else None
+        found = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
+        return found or Drive(target="", bus="virtio", path="")
+
+    def disconnect(self, uuid: str, key: str) -> None:
+        """Let the host go of a guest's volume; one that is not connected is done."""
+        kept = self._read(uuid)
+        if key in kept:
+            entry = kept.pop(key)
+            _call_brick(entry["kind"], "disconnect_volume", entry["data"], entry["device"])
+            self._write(uuid, kept)
+
+    def disconnect_all(self, uuid: str) -> None:
+        for key in self._read(uuid):
+            self.disconnect(uuid, key)
+
+    def _locate(self, kind: object, data: Any) -> Drive | None:
+        if kind == "rbd":
+            return self._rbd(data)
+        return _path_drive(str(data["device_path"])) if kind == "local" else None
+
+    def _through_brick(self, uuid: str, disk: Disk, kind: str, data: dict[str, Any]) -> Drive:
+        kept = self._read(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
+        self._write(uuid, kept)
+        device = _call_brick(kind, "connect_volume", data)
+        kept[volume_key(disk)]["device"] = device
+        self._write(uuid, kept)
+        return _path_drive(str(device["path"]))
+
+    def _rbd(self, data: dict[str, Any]) -> Drive:
+        user = data.get("auth_username") or self._conf.libvirt.rbd_user
+        return Drive(
+            target="",
+            bus="virtio",
+            type="network",
+            protocol="rbd",
+            path=str(data["name"]),
+            hosts=tuple(f"{host}:{port}" for host, port in zip(data["hosts"], data["ports"], strict=True)),
+            user=user if data.get("auth_enabled") else None,
+            secret=self._conf.libvirt.rbd_secret_uuid or data.get("secret_uuid"),
+        )
+
+    def _cache_of(self, drive: Drive) -> str:
+        """none unless the operator says otherwise: what the guest was told is written must be on the volume."""
+        modes = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
+        return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
+
+    def _read(self, uuid: str) -> dict[str, Any]:
+        path = guest_directory(self._conf.instances_path, uuid) / _KEPT
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def _write(self, uuid: str, kept: dict[str, Any]) -> None:
+        directory = guest_directory(self._conf.instances_path, uuid)
+        directory.mkdir(parents=True, exist_ok=True)
+        part = directory / f"{_KEPT}.part"
+        # Connection info holds passwords of storage.
+        part.touch(mode=0o600)
+        part.write_text(json.dumps(kept))
+        part.rename(directory / _KEPT)
+
+
+def _connection_info(disk: Disk) -> dict[str, Any]:
+    info = disk.volume.connection_info if disk.volume else None
+    if not info or "driver_volume_type" not in info:
+        raise errors.GuestFailed(reason=f"Volume {volume_key(disk)} comes without the way to reach it")
+    return dict(info)
+
+
+def _path_drive(path: str) -> Drive:
+    return Drive(target="", bus="virtio", type="block" if Path(path).is_block_device() else "file", path=path)
+
+
+def _call_brick(kind: str, method: str, *arguments: Any) -> Any:
+    connector = _brick().InitiatorConnector.factory(kind.upper(), None)
+    try:
+        return concurrency.run_blocking(getattr(connector, method), *arguments)
+    except Exception as error:
+        raise errors.GuestFailed(reason=f"{method} of a volume of type {kind}: {error}") from error
+
+
+def _brick() -> Any:
+    try:
+        from os_brick import privileged  # noqa: PLC0415 - optional
+        from os_brick.initiator import connector  # noqa: PLC0415
+    except ImportError as error:
+        raise errors.NotImplementedHere(action="use this kind of volume (os-brick is not installed)") from error
+    if os.geteuid() == 0:
+        # No daemon is needed to become what this process already is.
+        privileged.default.set_client_mode(False)
+    return connector

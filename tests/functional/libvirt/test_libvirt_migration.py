@@ -1,0 +1,202 @@
+"""A running guest moves between two hosts, each a libvirtd with a network of its own."""
+
+import subprocess
+
+import msgspec
+import pytest
+
+from nova import concurrency, errors
+from nova.structs.guest import Disk
+from nova.structs.instance import PowerState
+
+
+@pytest.fixture(scope="session")
+def second_host(make_host, first_host):
+    """A host on a wire to the first."""
+    host = make_host("host-2")
+    wire = ["ip", "link", "add", "wire", "netns", str(first_host.pid), "type", "veth"]
+    subprocess.run([*wire, "peer", "name", "wire", "netns", str(host.pid)], check=True)
+    for one, address in ((first_host, "198.51.100.1"), (host, "198.51.100.2")):
+        with one.network():
+            subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", "wire"], check=True)
+            subprocess.run(["ip", "link", "set", "wire", "up"], check=True)
+    return host
+
+
+@pytest.fixture
+def pair(host, second_host):
+    """Drivers of two hosts that reach each other's libvirtd."""
+    source = host.driver(my_ip="198.51.100.1", libvirt__live_migration_uri=uri_of_any_host(second_host))
+    destination = second_host.driver(my_ip="198.51.100.2", libvirt__live_migration_uri=uri_of_any_host(host))
+    source.start()
+    with second_host.network():
+        destination.start()
+    yield source, destination
+    with second_host.network():
+        second_host.sweep()
+
+
+def test_guest_moves_with_its_disks_while_it_runs(pair, host, second_host, make_spec, wait_for_output):
+    source, destination = pair
+    spec = with_swap(make_spec())
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    percents = []
+
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+        assert destination.prepare_destination(spec) == facts
+    source.migrate(spec, "host-2", facts, lambda percent: percents.append(percent) is None)
+
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+    assert source.guests() == ()
+    assert all(0 <= percent < 100 for percent in percents)
+    wait_for_output(spec.uuid, ".", by=destination)
+    assert "guest is up" not in destination.console_output(spec.uuid, 1000).decode()
+    source.destroy(spec.uuid, spec.vifs)
+    assert list(host.instances.iterdir()) == []
+
+
+def test_guest_that_moved_starts_again_on_its_new_host(pair, second_host, make_spec, wait_for_output):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+    source.migrate(spec, "host-2", facts, lambda percent: True)
+    source.destroy(spec.uuid, spec.vifs)
+
+    with second_host.network():
+        destination.set_power(spec.uuid, PowerState.SHUTDOWN)
+        destination.set_power(spec.uuid, PowerState.RUNNING)
+
+    wait_for_output(spec.uuid, "guest is up", by=destination)
+
+
+def test_moving_a_guest_that_has_moved_is_done(pair, second_host, make_spec):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+    source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
+def test_guest_that_arrived_is_not_thrown_away(pair, second_host, make_spec):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+        source.migrate(spec, "host-2", facts, lambda percent: True)
+
+        with pytest.raises(errors.GuestFailed, match="arrived"):
+            destination.abort_destination(spec)
+
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
+def test_move_that_is_given_up_leaves_the_guest_where_it_was(pair, second_host, make_spec, wait_for_output):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    slow = source._connection.domain(spec.uuid)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+
+    slow.migrateSetMaxSpeed(1, 0)
+    with pytest.raises(errors.Cancelled):
+        source.migrate(spec, "host-2", facts, lambda percent: False)
+    with second_host.network():
+        destination.abort_destination(spec)
+        destination.abort_destination(spec)
+
+    assert source.guest(spec.uuid).power_state == PowerState.RUNNING
+    assert destination.guests() == ()
+    assert list(second_host.instances.iterdir()) == []
+
+
+def test_guest_stays_when_the_destination_is_not_there(pair, second_host, make_spec):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+    second_host.libvirtd("kill")
+
+    with pytest.raises(errors.DomainError):
+        source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    second_host.libvirtd("up")
+    with second_host.network():
+        destination.abort_destination(spec)
+    assert source.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
+def test_guest_stays_when_the_destination_dies_on_the_way(pair, second_host, make_spec, wait_for_output):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+    source._connection.domain(spec.uuid).migrateSetMaxSpeed(1, 0)
+
+    def kill_destination(percent):
+        second_host.kill_qemu(spec.uuid)
+        return True
+
+    with pytest.raises(errors.GuestFailed):
+        source.migrate(spec, "host-2", facts, kill_destination)
+
+    assert concurrency.wait_for(lambda: source.guest(spec.uuid).power_state == PowerState.RUNNING, 30)
+    with second_host.network():
+        destination.abort_destination(spec)
+    assert list(second_host.instances.iterdir()) == []
+
+
+def test_guest_that_is_off_is_not_moved_live(pair, second_host, make_spec):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    source.set_power(spec.uuid, PowerState.SHUTDOWN)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+
+    with pytest.raises(errors.GuestFailed, match="does not run"):
+        source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    with second_host.network():
+        destination.abort_destination(spec)
+    assert list(second_host.instances.iterdir()) == []
+
+
+def test_disks_that_hosts_share_are_neither_copied_nor_thrown_away(pair, host, second_host, make_spec, wait_for_output):
+    source = pair[0]
+    spec = make_spec()
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    destination = second_host.driver(my_ip="198.51.100.2", instances_path=str(host.instances))
+
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+        source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    assert facts["is_shared"]
+    source.destroy(spec.uuid, spec.vifs, keep_disks=True)
+    assert (host.instances / spec.uuid / "disk").exists()
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
+def uri_of_any_host(host):
+    return host.uri.replace(host.directory.name, "%s0")
+
+
+def with_swap(spec):
+    return msgspec.structs.replace(spec, disks=(*spec.disks, Disk(kind="swap", device_name="/dev/vdb", size_mb=2)))
