@@ -11,7 +11,7 @@ from nova.messaging.rpc import cast, fanout
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
-from nova.structs.host import Aggregate, HostReport, HostView, Node, Service, SignOfLife
+from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, Service, SignOfLife
 from nova.structs.instance import Instance
 from nova.structs.keypair import Keypair
 from nova.structs.networking import AnyRecord
@@ -164,6 +164,9 @@ class HostCalls:
 
     def host_view(self, since: int) -> HostView:
         """The scheduler's picture: what changed after version since."""
+
+    def host_loads(self) -> dict[str, HostLoad]:
+        """How busy hosts are, by name; a host without servers may be missing."""
 
     def aggregates(self, context: Context) -> list[Aggregate]: ...
 

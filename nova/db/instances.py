@@ -5,19 +5,32 @@ import re
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, false, func, insert, not_, or_, select, update
+from sqlalchemy import Row, and_, case, false, func, insert, not_, or_, select, update
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
 from nova.db.models.servers import Instance as Table
 from nova.structs.flavor import Flavor
+from nova.structs.host import HostLoad
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Fault, Instance, PowerState, Properties, VmState
 from nova.structs.network import Vif
 from nova.structs.requests import ServerQuery
 
 _table = Table.__table__
+
+# Task states of servers that read and write much. Source: Compute admin guide, IoOpsFilter and IoOpsWeigher.
+IO_TASK_STATES = (
+    "rebuilding",
+    "resize_prep",
+    "resize_migrating",
+    "migrating",
+    "image_snapshot",
+    "image_backup",
+    "rescuing",
+    "unshelving",
+)
 
 # Columns that hold a struct as JSON, and how each is read.
 _DOCUMENTS = {
@@ -102,6 +115,17 @@ def on_host(connection: Connection, host: str) -> list[Instance]:
     """Every server whose place is this host."""
     rows = connection.execute(select(*_COLUMNS).where(_table.c.host == host, _table.c.deleted_at.is_(None)))
     return [from_row(row) for row in rows]
+
+
+def loads(connection: Connection) -> dict[str, HostLoad]:
+    """How many servers hosts have, and how many of those are in work that reads and writes much."""
+    is_io = or_(_table.c.vm_state == VmState.BUILDING.value, _table.c.task_state.in_(IO_TASK_STATES))
+    query = (
+        select(_table.c.host, func.count(), func.sum(case((is_io, 1), else_=0)))
+        .where(_table.c.deleted_at.is_(None), _table.c.host.is_not(None))
+        .group_by(_table.c.host)
+    )
+    return {host: HostLoad(instances=count, io_ops=int(busy)) for host, count, busy in connection.execute(query)}
 
 
 def hosts_of(connection: Connection, uuids: tuple[str, ...]) -> tuple[str, ...]:

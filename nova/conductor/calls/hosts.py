@@ -11,7 +11,7 @@ from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
 from nova.db import events, hosts, instances
 from nova.structs.context import Context
-from nova.structs.host import Aggregate, HostReport, HostState, HostView, Node, Service, SignOfLife
+from nova.structs.host import Aggregate, HostLoad, HostReport, HostState, HostView, Node, Service, SignOfLife
 from nova.structs.instance import Instance, PowerState
 
 _ZONE = "availability_zone"
@@ -119,6 +119,9 @@ class HostCalls:
             )
 
         return self._db.read(work)
+
+    def host_loads(self) -> dict[str, HostLoad]:
+        return self._db.read(instances.loads)
 
     def aggregates(self, context: Context) -> list[Aggregate]:
         return self._db.read(hosts.aggregates)
