@@ -385,9 +385,20 @@ def _is_uuid(value: str) -> bool:
 
 
 def _block_devices(asked: dict[str, Any]) -> tuple[BlockDevice, ...]:
-    if asked.get("block_device_mapping") or asked.get("block_device_mapping_v2"):
+    # The openstack CLI names the image a second time, as the mapping of the root disk.
+    others = [one for one in asked.get("block_device_mapping_v2", ()) if not _is_root_from_image(one, asked)]
+    if asked.get("block_device_mapping") or others:
         raise errors.Invalid("Block Device Mapping is Invalid: this cloud has no Block Storage service.")
     return ()
+
+
+def _is_root_from_image(device: dict[str, Any], asked: dict[str, Any]) -> bool:
+    return (
+        device.get("source_type") == "image"
+        and device.get("destination_type") == "local"
+        and str(device.get("boot_index")) == "0"
+        and device.get("uuid") == asked.get("imageRef")
+    )
 
 
 def _personality(request: Request, asked: dict[str, Any]) -> dict[str, str]:
