@@ -90,10 +90,12 @@ class HypervisorHost:
                 _enter(own.fileno())
 
     def kill_qemu(self, guest_uuid: str) -> None:
+        own = os.readlink(f"/proc/{self.pid}/ns/net")
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 words = path.read_bytes().split(b"\0")
-                if b"qemu-system" in words[0] and guest_uuid.encode() in b" ".join(words):
+                is_here = os.readlink(path.with_name("ns") / "net") == own
+                if is_here and b"qemu-system" in words[0] and guest_uuid.encode() in b" ".join(words):
                     os.kill(int(path.parent.name), signal.SIGKILL)
 
     def virsh(self, *words: str) -> str:
