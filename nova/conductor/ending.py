@@ -12,7 +12,7 @@ from nova.clock import utcnow
 from nova.conductor.operation import Operation
 from nova.db import events, instances, operations
 from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Lease
-from nova.structs.instance import Fault, VmState
+from nova.structs.instance import Fault, Instance, VmState
 
 _QUEUED_DEADLINE_S = 3600.0
 
@@ -21,11 +21,11 @@ def succeed(connection: Connection, workflow: Operation, held: Lease, document: 
     """The operation did what it was for."""
     instance = instances.get(connection, held.instance_uuid, for_update=True)
     state = workflow.succeeds_as(document)
+    reached = {} if state is None else {"vm_state": state, "fault": None}
     changes = {
         **workflow.server(document),
-        "vm_state": state,
+        **reached,
         "task_state": None,
-        "fault": None,
         **workflow.finish(connection, document, instance),
     }
     return _end(connection, workflow, held, text, SUCCEEDED, changes)
@@ -46,6 +46,19 @@ def fail(connection: Connection, workflow: Operation, held: Lease, document: Any
             changes["vm_state"] = workflow.fails_as
     changes |= workflow.fail(connection, document, instance)
     return _end(connection, workflow, held, text, CANCELLED if is_cancelled else FAILED, changes, failure.message)
+
+
+def reset(connection: Connection, instance: Instance, state: VmState) -> list[str]:
+    """An administrator says what the server is; an operation under way makes way."""
+    changes: dict[str, Any] = {"vm_state": state, "task_state": None}
+    if state is VmState.ACTIVE:
+        changes["fault"] = None
+    instances.change(connection, instance.uuid, **changes)
+    active = operations.active(connection, instance.uuid, for_update=True)
+    if active is None:
+        return []
+    operations.cancel(connection, active.uuid)
+    return [active.uuid]
 
 
 def _end(

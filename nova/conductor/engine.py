@@ -70,6 +70,8 @@ class Engine:
         self._owner = str(uuids.uuid4())
         self._pool = concurrency.Pool(conf.conductor.threads, "engine")
         self._periodics: list[concurrency.Periodic] = []
+        # Only what really goes on here keeps its lease: whatever else this conductor holds runs out.
+        self._driving: set[str] = set()
 
     def start(self) -> None:
         self._periodics = [
@@ -184,6 +186,7 @@ class Engine:
             time.sleep(0.05)
 
     def _drive(self, held: Lease, answer: StepAnswer | None = None) -> None:
+        self._driving.add(held.uuid)
         try:
             self._boundary(held.name, self._step_of(held).name, "leased")
             going: Lease | None = held
@@ -194,6 +197,8 @@ class Engine:
             LOG.warning("operation %s (%s) was taken over", held.uuid, held.name)
         except Exception:
             LOG.exception("operation %s (%s) cannot go on now; it is tried again", held.uuid, held.name)
+        finally:
+            self._driving.discard(held.uuid)
 
     def _turn(self, held: Lease, answer: StepAnswer | None) -> Lease | None:
         workflow = self._workflows[held.name]
@@ -497,7 +502,9 @@ class Engine:
             operations.record_event(connection, held.uuid, name, started, "Error", details=details)
 
     def _renew(self) -> None:
-        self._db.write(lambda c: operations.renew(c, self._owner, self._lease_s))
+        going = sorted(self._driving)
+        if going:
+            self._db.write(lambda c: operations.renew(c, self._owner, going, self._lease_s))
 
     def _step_of(self, held: Lease) -> Step:
         return self._workflows[held.name].steps[held.step]

@@ -11,7 +11,7 @@ from nova.messaging.rpc import cast, fanout
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
-from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, Service, SignOfLife
+from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, NodeUse, Service, SignOfLife
 from nova.structs.instance import Instance
 from nova.structs.keypair import Keypair
 from nova.structs.networking import AnyRecord
@@ -46,6 +46,12 @@ class ServerCalls:
         arguments are the fields of the operation's document. Raises ServerNotFound,
         WrongServerState, ServerIsLocked, ServerNotReady (another operation is under way).
         """
+
+    def set_lock(self, context: Context, server_id: str, is_locked: bool, reason: str | None = None) -> Instance:
+        """Lock or unlock; a lock that stands already is kept as it is. Raises ServerNotFound."""
+
+    def reset_state(self, context: Context, server_id: str, state: str) -> Instance:
+        """Call the server active or error, whatever is under way. Raises ServerNotFound."""
 
     def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
         """Raises ServerNotFound, ServerNotReady, HostUnreachable."""
@@ -111,8 +117,8 @@ class QuotaCalls:
     def quota(self, project_id: str, user_id: str | None = None) -> Quota:
         """The limits in force and what is in use."""
 
-    def default_quota(self) -> Quota:
-        """The limits of a project that has none of its own."""
+    def default_quota(self, name: str = "default") -> Quota:
+        """The limits of a class; those of "default" hold for a project that has none of its own."""
 
     def set_quota(
         self, project_id: str, limits: dict[str, int], user_id: str | None = None, force: bool = False
@@ -122,8 +128,8 @@ class QuotaCalls:
     def delete_quota(self, project_id: str, user_id: str | None = None) -> None:
         """Fall back to the defaults."""
 
-    def set_default_quota(self, limits: dict[str, int]) -> Quota:
-        """The class "default": limits of every project without its own."""
+    def set_default_quota(self, limits: dict[str, int], name: str = "default") -> Quota:
+        """Set limits of a class. "default" is the one that has an effect."""
 
 
 class HostCalls:
@@ -161,6 +167,9 @@ class HostCalls:
 
     def node(self, context: Context, node_id: str) -> Node:
         """By uuid or, before 2.53, number. Raises HypervisorNotFound."""
+
+    def node_use(self, context: Context, hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
+        """What runs on the nodes of some hosts, by hypervisor_hostname. Reserved memory and disk count as used."""
 
     def host_view(self, since: int) -> HostView:
         """The scheduler's picture: what changed after version since."""

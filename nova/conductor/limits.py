@@ -14,9 +14,14 @@ def configured(conf: cfg.ConfigOpts) -> dict[str, int]:
     return {name: conf.quota[_OPTION.get(name, name)] for name in RESOURCES}
 
 
+def of_class(connection: Connection, conf: cfg.ConfigOpts, name: str) -> dict[str, int]:
+    """The limits of a quota class."""
+    return configured(conf) | quotas.limits(connection, quotas.CLASS, name)
+
+
 def default(connection: Connection, conf: cfg.ConfigOpts) -> dict[str, int]:
     """The limits of a project that has none of its own."""
-    return configured(conf) | quotas.limits(connection, quotas.CLASS, "default")
+    return of_class(connection, conf, "default")
 
 
 def in_force(

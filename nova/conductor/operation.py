@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
-from nova.errors import DomainError
+from nova.errors import DomainError, ServerNotReady
+from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
 
 Document = Any
@@ -30,6 +32,27 @@ class OnHost:
     arguments: msgspec.Struct | None = None
     timeout_s: float | None = None
     skip_if_down: bool = False
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What a request is accepted with: the transaction, the caller, and the server as it is."""
+
+    connection: Connection
+    conf: cfg.ConfigOpts
+    context: Context
+    instance: Instance
+
+
+def on_its_host(acceptance: Acceptance, document: Document) -> Document:
+    """The begin of an operation that needs the server's host. Raises ServerNotReady where it has none."""
+    if acceptance.instance.host is None:
+        raise ServerNotReady(server_id=acceptance.instance.uuid)
+    return document
+
+
+def unchanged(document: Document) -> None:
+    """The end of an operation after which the server is what it was."""
 
 
 def always(state: VmState) -> Callable[[Document], VmState]:
@@ -75,17 +98,19 @@ class Step:
 class Operation:
     """A long action on a server, from its acceptance to its end.
 
-    name is the instance action's. from_states are the vm_states it may start in. On success the
-    server becomes succeeds_as; on failure fails_as, or what it was where that is None. server says
-    which columns of the server follow from the document; it is applied with every commit. finish
-    and fail run in the last transaction.
+    name is the instance action's. from_states are the vm_states it may start in. begin runs in the
+    transaction of acceptance: it completes the document, and raises what the request is refused for.
+    On success the server becomes succeeds_as, or stays what it is where that gives None; on failure
+    fails_as, or what it was where that is None. server says which columns of the server follow from
+    the document; it is applied with every commit. finish and fail run in the last transaction.
     """
 
     name: str
     document: type[msgspec.Struct]
     steps: tuple[Step, ...]
     from_states: frozenset[VmState] | Callable[[Document], frozenset[VmState]]
-    succeeds_as: Callable[[Document], VmState]
+    succeeds_as: Callable[[Document], VmState | None]
+    begin: Callable[[Acceptance, Document], Document] = lambda _, document: document
     fails_as: VmState | None = None
     server: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     finish: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}

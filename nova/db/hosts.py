@@ -133,6 +133,11 @@ def node(connection: Connection, node_id: str) -> Node:
     return _node(row)
 
 
+def offers(connection: Connection, host: str, ability: str) -> bool:
+    """Whether the driver of a host has one of its optional Protocols."""
+    return any(ability in one.state.abilities for one in nodes(connection, host))
+
+
 def node_uuids(connection: Connection) -> tuple[str, ...]:
     return tuple(connection.scalars(select(_nodes.c.uuid)))
 

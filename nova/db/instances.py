@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Row, and_, case, false, func, insert, not_, or_, select, update
@@ -31,6 +31,17 @@ IO_TASK_STATES = (
     "rescuing",
     "unshelving",
 )
+
+
+class Part(NamedTuple):
+    """One server's share of a node."""
+
+    uuid: str
+    name: str
+    node: str
+    flavor: Flavor
+    is_busy: bool
+
 
 # Columns that hold a struct as JSON, and how each is read.
 _DOCUMENTS = {
@@ -115,6 +126,19 @@ def on_host(connection: Connection, host: str) -> list[Instance]:
     """Every server whose place is this host."""
     rows = connection.execute(select(*_COLUMNS).where(_table.c.host == host, _table.c.deleted_at.is_(None)))
     return [from_row(row) for row in rows]
+
+
+def parts_on(connection: Connection, hosts: list[str]) -> list[Part]:
+    """What the servers of some hosts take there."""
+    where = [_table.c.deleted_at.is_(None), _table.c.host.is_not(None)]
+    if len(hosts) <= 500:
+        where.append(_table.c.host.in_(hosts))
+    columns = (_table.c.uuid, _table.c.name, _table.c.node, _table.c.task_state, _table.c.flavor)
+    decode = _DOCUMENTS["flavor"].decode
+    return [
+        Part(row.uuid, row.name, row.node, decode(row.flavor), row.task_state is not None)
+        for row in connection.execute(select(*columns).where(*where).order_by(_table.c.id))
+    ]
 
 
 def loads(connection: Connection) -> dict[str, HostLoad]:

@@ -5,6 +5,7 @@ of the holder names it, so that one who lost the lease writes nothing.
 """
 
 import datetime
+import uuid as uuids
 from typing import Any
 
 import msgspec
@@ -108,6 +109,33 @@ def add(
     return True
 
 
+def add_done(
+    connection: Connection, *, name: str, instance_uuid: str, project_id: str, user_id: str, request_id: str
+) -> None:
+    """Record an action that was over as soon as it was accepted: it changed the record alone."""
+    now = utcnow()
+    connection.execute(
+        insert(_table).values(
+            uuid=str(uuids.uuid4()),
+            name=name,
+            instance_uuid=instance_uuid,
+            project_id=project_id,
+            user_id=user_id,
+            request_id=request_id,
+            state=SUCCEEDED,
+            step=0,
+            attempt=0,
+            document="{}",
+            is_cancelled=False,
+            generation=1,
+            deadline_at=now,
+            created_at=now,
+            updated_at=now,
+            finished_at=now,
+        )
+    )
+
+
 def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any] | None:
     """uuid, name and state of the operation under way on a server."""
     query = select(_table.c.uuid, _table.c.name, _table.c.state).where(_table.c.active_key == instance_uuid)
@@ -166,10 +194,11 @@ _LEASED = (
 )  # fmt: skip
 
 
-def renew(connection: Connection, owner: str, seconds: float) -> None:
-    """Keep every lease this conductor holds."""
+def renew(connection: Connection, owner: str, uuids: list[str], seconds: float) -> None:
+    """Keep the leases of the operations this conductor is working on."""
     until = utcnow() + datetime.timedelta(seconds=seconds)
-    connection.execute(update(_table).where(_table.c.lease_owner == owner).values(wake_at=until))
+    mine = (_table.c.lease_owner == owner, _table.c.uuid.in_(uuids))
+    connection.execute(update(_table).where(*mine).values(wake_at=until))
 
 
 def is_cancelled(connection: Connection, uuid: str) -> bool:

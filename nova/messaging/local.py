@@ -70,6 +70,12 @@ class _Bus:
         self._listeners: dict[str, list[queue.SimpleQueue[_Incoming | None]]] = defaultdict(list)
         self._waiting: dict[str, list[_Incoming]] = defaultdict(list)
         self._turn = itertools.count()
+        self._to_lose: dict[str, int] = defaultdict(int)
+
+    def lose(self, name: str, count: int = 1) -> None:
+        """Lose the next messages to a name, as a broker that dies does."""
+        with self._lock:
+            self._to_lose[name] = count
 
     def subscribe(self, name: str, messages: "queue.SimpleQueue[_Incoming | None]") -> None:
         with self._lock:
@@ -84,6 +90,9 @@ class _Bus:
 
     def deliver(self, name: str, message: _Incoming) -> None:
         with self._lock:
+            if self._to_lose[name]:
+                self._to_lose[name] -= 1
+                return
             listeners = self._listeners[name]
             if listeners:
                 listeners[next(self._turn) % len(listeners)].put(message)
@@ -100,13 +109,18 @@ _buses: dict[str, _Bus] = defaultdict(_Bus)
 _buses_lock = threading.Lock()
 
 
+def bus_of(url: str) -> _Bus:
+    """The bus behind a transport URL."""
+    with _buses_lock:
+        return _buses[url]
+
+
 class LocalDriver(base.BaseDriver):
     """The driver behind transport_url = local://"""
 
     def __init__(self, conf: Any, url: Any, default_exchange: Any = None, allowed_remote_exmods: Any = None) -> None:
         super().__init__(conf, url, default_exchange, allowed_remote_exmods)
-        with _buses_lock:
-            self._bus = _buses[str(url)]
+        self._bus = bus_of(str(url))
 
     def send(
         self,

@@ -42,11 +42,14 @@ class Guest:
         self.console = f"{spec.name} login: "
 
 
+ANY = "any"
+
+
 class Hypervisor:
     """What is on one fake host, and how it is to misbehave.
 
-    fail() makes the next calls of a method raise; hold() makes them wait for release(). crash() is
-    the host losing power: every guest is off.
+    fail() makes the next calls of a method raise (of any method, for ANY); hold() makes them wait for
+    release(). crash() is the host losing power: every guest is off.
     """
 
     def __init__(self, name: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096) -> None:
@@ -81,8 +84,9 @@ class Hypervisor:
         held = self._held.get(method)
         if held is not None:
             held.wait(60)
-        if self._failures[method]:
-            raise self._failures[method].pop(0)
+        for name in (method, ANY):
+            if self._failures[name]:
+                raise self._failures[name].pop(0)
 
 
 _hypervisors: dict[str, Hypervisor] = {}

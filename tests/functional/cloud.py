@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import threading
 import time
 from pathlib import Path
 
@@ -67,19 +66,35 @@ class Killed(BaseException):
 
 
 class Boundary:
-    """Where conductors are to die: set by a test, passed by every conductor between its commits."""
+    """What is to happen between two commits of an operation; every conductor of a cloud calls it.
+
+    moment: leased, done, committed, ordered, failed or undone. Each plan is carried out once.
+    """
 
     def __init__(self):
-        self.kill_at = None
-        self.seen = []
-        self.killed = threading.Event()
+        self._plans = {}
+
+    def kill(self, operation, step, moment):
+        """Let the conductor die there: it does nothing more, and gives nothing back."""
+        self._plans[(operation, step, moment)] = _raiser(Killed())
+
+    def raise_at(self, operation, step, moment, error):
+        self._plans[(operation, step, moment)] = _raiser(error)
+
+    def call_at(self, operation, step, moment, function):
+        self._plans[(operation, step, moment)] = function
 
     def __call__(self, operation, step, moment):
-        self.seen.append((operation, step, moment))
-        if self.kill_at == (operation, step, moment):
-            self.kill_at = None
-            self.killed.set()
-            raise Killed
+        plan = self._plans.pop((operation, step, moment), None)
+        if plan is not None:
+            plan()
+
+
+def _raiser(error):
+    def throw():
+        raise error
+
+    return throw
 
 
 class Cloud:

@@ -17,7 +17,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor import limits
 from nova.conductor.core import Core
-from nova.conductor.operation import Operation
+from nova.conductor.operation import Acceptance, Operation
 from nova.conductor.workflows.build import BUILD, Build
 from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
@@ -57,6 +57,7 @@ def operation(
     active = operations.active(connection, server_id, for_update=True)
     if active is not None:
         return _overtake(connection, core, context, instance, workflow, document, active)
+    document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
     task_state = workflow.steps[0].shows(document)
     instances.change(connection, server_id, task_state=task_state)
     _log(connection, context, instance, workflow, task_state)

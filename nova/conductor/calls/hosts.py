@@ -103,6 +103,23 @@ class HostCalls:
     def node(self, context: Context, node_id: str) -> Node:
         return self._db.read(lambda c: hosts.node(c, node_id))
 
+    def node_use(self, context: Context, hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
+        conf = self._core.conf
+        names = set(hosts)
+        nodes = self._db.read(lambda c: hosts_table.nodes(c))
+        found = {
+            node.hypervisor_hostname: NodeUse(
+                memory_mb=conf.reserved_host_memory_mb, disk_gb=conf.reserved_host_disk_mb // 1024
+            )
+            for node in nodes
+            if node.host in names
+        }
+        for part in self._db.read(lambda c: instances.parts_on(c, hosts)):
+            had = found.get(part.node)
+            if had is not None:
+                found[part.node] = _with(had, part, with_servers)
+        return found
+
     def host_view(self, since: int) -> HostView:
         def work(connection: Connection) -> HostView:
             version = hosts.view_version(connection)
@@ -175,6 +192,18 @@ class HostCalls:
             zone=zones.get(service.host, default) if is_compute else default,
             last_seen_at=self._core.liveness.last_heard(service.host, service.binary),
         )
+
+
+def _with(use: NodeUse, part: instances.Part, with_servers: bool) -> NodeUse:
+    taken = part.flavor.resources()
+    return NodeUse(
+        vcpus=use.vcpus + part.flavor.vcpus,
+        memory_mb=use.memory_mb + part.flavor.memory_mb,
+        disk_gb=use.disk_gb + taken.get("DISK_GB", 0),
+        servers_count=use.servers_count + 1,
+        busy=use.busy + part.is_busy,
+        servers=(*use.servers, ServerName(uuid=part.uuid, name=part.name)) if with_servers else (),
+    )
 
 
 def _zones(aggregates: list[Aggregate]) -> dict[str, str]:

@@ -16,8 +16,8 @@ class QuotaCalls:
     def quota(self, project_id: str, user_id: str | None = None) -> Quota:
         return self._core.db.read(lambda c: self._quota(c, project_id, user_id))
 
-    def default_quota(self) -> Quota:
-        return Quota(limits=self._core.db.read(lambda c: limits.default(c, self._core.conf)))
+    def default_quota(self, name: str = "default") -> Quota:
+        return Quota(limits=self._core.db.read(lambda c: limits.of_class(c, self._core.conf, name)))
 
     def set_quota(
         self, project_id: str, limits: dict[str, int], user_id: str | None = None, force: bool = False
@@ -39,9 +39,9 @@ class QuotaCalls:
     def delete_quota(self, project_id: str, user_id: str | None = None) -> None:
         self._core.db.write(lambda c: quotas.clear_limits(c, quotas.PROJECT, project_id, user_id))
 
-    def set_default_quota(self, limits: dict[str, int]) -> Quota:
-        self._core.db.write(lambda c: quotas.set_limits(c, quotas.CLASS, "default", limits))
-        return self.default_quota()
+    def set_default_quota(self, limits: dict[str, int], name: str = "default") -> Quota:
+        self._core.db.write(lambda c: quotas.set_limits(c, quotas.CLASS, name, limits))
+        return self.default_quota(name)
 
     def _quota(self, connection: Connection, project_id: str, user_id: str | None) -> Quota:
         return Quota(

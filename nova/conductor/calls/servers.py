@@ -1,18 +1,20 @@
 """Servers: accepting requests for them, and reading what became of them."""
 
+import uuid as uuids
 from typing import Any
 
 import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.conductor import ending
 from nova.conductor.calls import accept
 from nova.conductor.core import Core
 from nova.conductor.workflows import WORKFLOWS
 from nova.db import events, instances, operations
 from nova.db.operations import Lease
 from nova.structs.context import Context
-from nova.structs.instance import Instance
+from nova.structs.instance import Instance, VmState
 from nova.structs.operation import OperationRecord
 from nova.structs.requests import BuildRequest, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
@@ -81,6 +83,35 @@ class ServerCalls:
             self._core.engine.wake(accepted.overtaken)
         return accepted.instance
 
+    def set_lock(self, context: Context, server_id: str, is_locked: bool, reason: str | None = None) -> Instance:
+        def work(connection: Connection) -> Instance:
+            instance = _live(connection, server_id)
+            is_owner = instance.project_id == context.project_id
+            if not (is_locked and instance.is_locked and is_owner):
+                locked_by = ("owner" if is_owner else "admin") if is_locked else None
+                properties = msgspec.structs.replace(
+                    instance.properties, locked_by=locked_by, locked_reason=reason if is_locked else None
+                )
+                instances.change(connection, server_id, is_locked=is_locked, properties=properties)
+            _record(connection, context, instance, "lock" if is_locked else "unlock")
+            return instances.get(connection, server_id)
+
+        return self._core.db.write(work)
+
+    def reset_state(self, context: Context, server_id: str, state: str) -> Instance:
+        woken: list[str] = []
+
+        def work(connection: Connection) -> Instance:
+            instance = _live(connection, server_id)
+            woken[:] = ending.reset(connection, instance, VmState(state))
+            _record(connection, context, instance, "resetState")
+            return instances.get(connection, server_id)
+
+        found = self._core.db.write(work)
+        for uuid in woken:
+            self._core.engine.wake(uuid)
+        return found
+
     def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
         instance = self.server(context, server_id)
         if instance.host is None:
@@ -100,3 +131,24 @@ class ServerCalls:
 
     def decisions(self, context: Context, server_id: str) -> list[Decision]:
         return self._core.db.read(lambda c: events.decisions(c, server_id))
+
+
+def _live(connection: Connection, server_id: str) -> Instance:
+    instance = instances.get(connection, server_id, for_update=True)
+    if instance.is_deleted:
+        raise errors.ServerNotFound(server_id=server_id)
+    return instance
+
+
+def _record(connection: Connection, context: Context, instance: Instance, name: str) -> None:
+    """An action that changed the record alone: it is in the log, and among the instance actions."""
+    request_id = context.request_id or f"req-{uuids.uuid4()}"
+    operations.add_done(
+        connection,
+        name=name,
+        instance_uuid=instance.uuid,
+        project_id=instance.project_id,
+        user_id=context.user_id or instance.user_id,
+        request_id=request_id,
+    )
+    events.append(connection, f"instance.{name}", instance.project_id, {}, instance.uuid, request_id)

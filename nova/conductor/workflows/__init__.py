@@ -1,8 +1,21 @@
 """Every long operation, one file each: its steps in order, undo beside do."""
 
 from nova.conductor.operation import Operation
-from nova.conductor.workflows import build, delete, power, reboot
+from nova.conductor.workflows import build, change_password, crash_dump, delete, pause, power, reboot, suspend
 
 WORKFLOWS: dict[str, Operation] = {
-    operation.name: operation for operation in (build.BUILD, delete.DELETE, power.START, power.STOP, reboot.REBOOT)
+    operation.name: operation
+    for operation in (
+        build.BUILD,
+        delete.DELETE,
+        power.START,
+        power.STOP,
+        reboot.REBOOT,
+        pause.PAUSE,
+        pause.UNPAUSE,
+        suspend.SUSPEND,
+        suspend.RESUME,
+        change_password.CHANGE_PASSWORD,
+        crash_dump.CRASH_DUMP,
+    )
 }

@@ -1,0 +1,81 @@
+"""What must be true of a cloud at rest, whatever happened to it before."""
+
+from sqlalchemy import select
+
+from nova.db import instances, operations, quotas
+from nova.db.models.operations import Operation
+from nova.structs.instance import Instance, VmState
+from nova.structs.requests import ServerQuery
+from tests.functional.cloud import wait
+
+_WITHOUT_GUEST = (VmState.SHELVED_OFFLOADED, VmState.DELETED)
+
+
+def settle(cloud, timeout_s=30):
+    """Wait until no operation is under way."""
+    wait(lambda: cloud.db.read(operations.count_under_way) == 0, "every operation has ended", timeout_s)
+
+
+def leftovers(cloud):
+    """Everything that is not as it should be, in words; empty for a cloud in order."""
+    servers = cloud.db.read(lambda c: instances.find(c, ServerQuery()))
+    return [
+        *_transient(servers),
+        *_open_operations(cloud),
+        *_allocations(cloud, servers),
+        *_quota(cloud, servers),
+        *_guests(cloud, servers),
+        *_ports(cloud, servers),
+    ]
+
+
+def _transient(servers: list[Instance]):
+    return [f"{one.uuid} is still {one.task_state}" for one in servers if one.task_state is not None]
+
+
+def _open_operations(cloud):
+    table = Operation.__table__
+    rows = cloud.db.read(lambda c: c.execute(select(table.c.name, table.c.state, table.c.lease_owner)).all())
+    return [f"operation {row.name} is {row.state}" for row in rows if row.state in ("queued", "running", "unwinding")]
+
+
+def _allocations(cloud, servers):
+    placed = {one.uuid for one in servers if one.host is not None}
+    held = set()
+    for provider in cloud.placement.providers():
+        held |= set(cloud.placement.provider_allocations(provider.uuid))
+    yield from (f"server {uuid} has a host and holds nothing" for uuid in placed - held)
+    yield from (f"{uuid} holds resources and has no host" for uuid in held - placed)
+
+
+def _quota(cloud, servers):
+    counted: dict[str, dict[str, int]] = {}
+    for one in servers:
+        use = counted.setdefault(one.project_id, {"instances": 0, "cores": 0, "ram": 0})
+        use["instances"] += 1
+        use["cores"] += one.flavor.vcpus
+        use["ram"] += one.flavor.memory_mb
+    for project, use in cloud.db.read(quotas.all_usages).items():
+        expected = counted.get(project, {"instances": 0, "cores": 0, "ram": 0})
+        for resource in ("instances", "cores", "ram"):
+            if use.get(resource, 0) != expected[resource]:
+                yield f"{project} uses {expected[resource]} {resource}, counted are {use.get(resource, 0)}"
+
+
+def _guests(cloud, servers):
+    expected = {one.uuid: one.host for one in servers if one.host is not None and one.vm_state not in _WITHOUT_GUEST}
+    for name in cloud.hosts:
+        hypervisor = cloud.hypervisor(name)
+        for uuid in hypervisor.guests:
+            if expected.pop(uuid, None) != hypervisor.name:
+                yield f"guest {uuid} on {hypervisor.name} is nobody's"
+    yield from (f"server {uuid} has no guest on {host}" for uuid, host in expected.items())
+
+
+def _ports(cloud, servers):
+    known = {one.uuid: {vif.port_id for vif in one.vifs} for one in servers}
+    answer = cloud.client("admin", "admin").get("/v2.0/ports", url="http://network")
+    for port in answer.json()["ports"]:
+        device = port["device_id"]
+        if port["device_owner"].startswith("compute:") and port["id"] not in known.get(device, ()):
+            yield f"port {port['id']} belongs to {device}, which does not know it"

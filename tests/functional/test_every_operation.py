@@ -1,0 +1,196 @@
+"""The promise that nothing is ever stuck, for every operation, every step and every fault.
+
+To add an operation: say in SETUPS how a server comes into the state it starts from, and how a user
+asks for it. Everything else follows from the declarations.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from nova import errors
+from nova.conductor.workflows import WORKFLOWS
+from nova.messaging.local import bus_of
+from nova.virt.fake import ANY
+from tests.functional.invariants import leftovers, settle
+
+SETTINGS = """
+[conductor]
+lease_s = 0.6
+poll_interval_s = 0.1
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class SetUp:
+    """How an operation is begun: prepare gives a server's id, ask does what the user does.
+
+    ends_in: the statuses (None: the server is gone) in which the operation may leave the server,
+    whatever happens on the way.
+    """
+
+    prepare: Callable
+    ask: Callable
+    ends_in: tuple[str | None, ...]
+
+
+def an_active_server(user):
+    return user.create_server(networks="auto")["id"]
+
+
+def a_stopped_server(user):
+    server_id = an_active_server(user)
+    user.act(server_id, "os-stop")
+    return user.wait(server_id, "SHUTOFF")["id"]
+
+
+def acts(name, argument=None):
+    return lambda user, server_id: user.act(server_id, name, argument)
+
+
+def builds(user, nothing):
+    answer = user.post("/servers", {"server": user.wanted(networks="auto")})
+    assert answer.status_code == 202
+    return answer
+
+
+SETUPS = {
+    "create": SetUp(lambda user: None, builds, ("ACTIVE", "ERROR")),
+    "delete": SetUp(an_active_server, lambda user, server_id: user.delete(f"/servers/{server_id}"), (None, "ERROR")),
+    "start": SetUp(a_stopped_server, acts("os-start"), ("ACTIVE", "SHUTOFF")),
+    "stop": SetUp(an_active_server, acts("os-stop"), ("ACTIVE", "SHUTOFF")),
+    "reboot": SetUp(an_active_server, acts("reboot", {"type": "HARD"}), ("ACTIVE",)),
+}
+
+
+def every_step():
+    """(operation, step), by their declarations."""
+    for name, operation in WORKFLOWS.items():
+        for step in operation.steps:
+            yield pytest.param(name, step, id=f"{name}-{step.name}")
+
+
+@pytest.fixture
+def cloud(make_cloud):
+    cloud = make_cloud(SETTINGS)
+    for name in ("host-1", "host-2", "host-3"):
+        cloud.add_host(name)
+    admin = cloud.client("admin", "project")
+    network = admin.post("/v2.0/networks", {"network": {"name": "private"}}, url="http://network").json()["network"]
+    subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
+    assert admin.post("/v2.0/subnets", {"subnet": subnet}, url="http://network").status_code == 201
+    return cloud
+
+
+@pytest.fixture
+def user(cloud):
+    return cloud.client("admin", "project")
+
+
+def test_every_operation_has_a_set_up():
+    assert set(SETUPS) == set(WORKFLOWS)
+
+
+@pytest.mark.parametrize("operation, step", every_step())
+def test_a_step_that_fails_leaves_nothing_half_done(cloud, user, operation, step):
+    def fault():
+        # On its host, if it is done there; else after it did what it does, which is the worst moment.
+        for name in cloud.hosts:
+            cloud.hypervisor(name).fail(ANY)
+        cloud.boundary.raise_at(operation, step.name, "done", errors.StepFailed(reason="it broke"))
+
+    outcome = run(cloud, user, operation, fault)
+
+    assert outcome in SETUPS[operation].ends_in
+    assert leftovers(cloud) == []
+
+
+@pytest.mark.parametrize("moment", ["leased", "done", "committed", "ordered"])
+@pytest.mark.parametrize("operation, step", every_step())
+def test_a_conductor_that_dies_loses_nothing(cloud, user, operation, step, moment):
+    outcome = run(cloud, user, operation, lambda: cloud.boundary.kill(operation, step.name, moment))
+
+    assert outcome in SETUPS[operation].ends_in
+    assert outcome != "ERROR"
+    assert leftovers(cloud) == []
+
+
+@pytest.mark.parametrize("operation, step", every_step())
+def test_a_lost_order_is_asked_for_again(cloud, user, operation, step):
+    def fault():
+        for name in cloud.hosts:
+            bus_of(f"local:///{cloud.name}").lose(f"compute.{cloud.hypervisor(name).name}")
+
+    outcome = run(cloud, user, operation, fault)
+
+    assert outcome != "ERROR"
+    assert leftovers(cloud) == []
+
+
+@pytest.mark.parametrize("operation, step", every_step())
+def test_a_lost_answer_is_given_again(cloud, user, operation, step):
+    def fault():
+        cloud.boundary.call_at(
+            operation, step.name, "ordered", lambda: bus_of(f"local:///{cloud.name}").lose("conductor")
+        )
+
+    outcome = run(cloud, user, operation, fault)
+
+    assert outcome != "ERROR"
+    assert leftovers(cloud) == []
+
+
+@pytest.mark.parametrize("operation, step", every_step())
+def test_a_host_that_restarts_goes_on_where_it_was(cloud, user, operation, step):
+    restarting = threading.Lock()
+
+    def restart():
+        with restarting:
+            for name in list(cloud.hosts):
+                cloud.stop_host(name)
+                cloud.start_host(name)
+
+    outcome = run(cloud, user, operation, lambda: cloud.boundary.call_at(operation, step.name, "ordered", restart))
+
+    with restarting:
+        assert outcome != "ERROR"
+        assert leftovers(cloud) == []
+
+
+@pytest.mark.parametrize("operation, step", every_step())
+def test_a_delete_overtakes_whatever_is_under_way(cloud, user, operation, step):
+    asked = []
+
+    def delete():
+        server_id = server_of(cloud)
+        asked.append(user.delete(f"/servers/{server_id}").status_code)
+
+    run(cloud, user, operation, lambda: cloud.boundary.call_at(operation, step.name, "done", delete))
+    if not asked:
+        # The step is done on a host: the conductor has nothing in hand at that moment.
+        assert user.delete(f"/servers/{server_of(cloud)}").status_code in (204, 404) if server_of(cloud) else True
+    settle(cloud)
+
+    assert server_of(cloud) is None
+    assert leftovers(cloud) == []
+
+
+def run(cloud, user, operation, fault):
+    """Ask for the operation with a fault prepared, and give the status the server ends in."""
+    set_up = SETUPS[operation]
+    server_id = set_up.prepare(user)
+    fault()
+    answer = set_up.ask(user, server_id)
+    assert answer.status_code < 300, answer.text
+    settle(cloud)
+    server_id = server_id or server_of(cloud)
+    server = user.server(server_id) if server_id else None
+    return server["status"] if server else None
+
+
+def server_of(cloud):
+    """The one server there is."""
+    found = cloud.client("admin", "project").get("/servers").json()["servers"]
+    return found[0]["id"] if found else None
