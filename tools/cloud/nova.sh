@@ -116,6 +116,8 @@ fake_configuration() {
 [DEFAULT]
 compute_driver = fake.FakeDriver
 fake_hosts = $FAKE_HOSTS
+# Guests that do not exist need no bridges.
+network_dataplane = false
 CONF
 }
 
@@ -222,10 +224,10 @@ wait_for_nova() {
     done
 }
 
-# What nova-network made for guests lives in the machine's own network: named by the cloud, so removable by name.
+# What nova-network made for guests lives in the machine's own network, and only it knows all of it.
 remove_guest_networks() {
-    local link
-    for link in $(ip -o link show type bridge | awk -F': ' '{print $2}'); do
-        case $link in "$GUEST_BRIDGE"*) ip link del "$link" ;; esac
-    done
+    local files
+    [ -e "$CLOUD_DIR/nova.conf" ] || return 0
+    mapfile -t files < <(configuration_of nova-network)
+    "$VENV/bin/nova-network" "${files[@]}" --teardown
 }
