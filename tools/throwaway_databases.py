@@ -63,10 +63,19 @@ class MariaDB:
             "--max-connections=300",
             "--innodb-buffer-pool-size=256M",
         ]
-        with (self._home / "log").open("wb") as log:
-            self._process = subprocess.Popen([program, "--no-defaults", *options], stdout=log, stderr=log)
+        self._command = [program, "--no-defaults", *options]
         self._root = f"mysql+pymysql://root@127.0.0.1:{self._port}"
+        self.resume()
+
+    def resume(self) -> None:
+        """Start, for the first time or again after pause()."""
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         _await(f"{self._root}/mysql", self._process, self._home / "log")
+
+    def pause(self) -> None:
+        """End the server; its data stays."""
+        _end(self._process)
 
     def new_database(self) -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
@@ -74,7 +83,7 @@ class MariaDB:
         return f"{self._root}/{name}?charset=utf8mb4"
 
     def stop(self) -> None:
-        _end(self._process)
+        self.pause()
         shutil.rmtree(self._home, ignore_errors=True)
 
 
@@ -102,12 +111,21 @@ class PostgreSQL:
         )
         self._port = free_port()
         options = ["-p", str(self._port), "-h", "127.0.0.1", "-k", str(data), "-c", "max_connections=300"]
-        with (self._home / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [program, "-D", str(data), *options], stdout=log, stderr=log, cwd="/", **switch
-            )
+        self._command = [program, "-D", str(data), *options]
+        self._switch = switch
         self._root = f"postgresql+psycopg://postgres@127.0.0.1:{self._port}"
+        self.resume()
+
+    def resume(self) -> None:
+        """Start, for the first time or again after pause()."""
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd="/", **self._switch)
         _await(f"{self._root}/postgres", self._process, self._home / "log")
+
+    def pause(self) -> None:
+        """End the server; its data stays."""
+        # SIGINT asks for a fast shutdown; SIGTERM would wait for clients.
+        _end(self._process, signal.SIGINT)
 
     def new_database(self) -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
@@ -115,8 +133,7 @@ class PostgreSQL:
         return f"{self._root}/{name}"
 
     def stop(self) -> None:
-        # SIGINT asks for a fast shutdown; SIGTERM would wait for clients.
-        _end(self._process, signal.SIGINT)
+        self.pause()
         shutil.rmtree(self._home, ignore_errors=True)
 
 
@@ -163,6 +180,8 @@ def _run(url: str, statement: str) -> None:
 
 
 def _end(process: subprocess.Popen, number: int = signal.SIGTERM) -> None:
+    if process.poll() is not None:
+        return
     process.send_signal(number)
     try:
         process.wait(20)

@@ -4,7 +4,7 @@ Every write takes the one row of `placement_clock` first, so that writers line u
 number tells readers what changed since they last looked.
 """
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite numbers rows by itself only when the key is spelled INTEGER.
@@ -94,7 +94,7 @@ class Inventory(Base):
     min_unit: Mapped[int] = mapped_column(Integer)
     max_unit: Mapped[int] = mapped_column(Integer)
     step_size: Mapped[int] = mapped_column(Integer)
-    allocation_ratio: Mapped[float] = mapped_column(Float(53))
+    allocation_ratio: Mapped[float] = mapped_column(Double)
 
 
 class ProviderTrait(Base):

@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def find_contract(config: pytest.Config) -> Path:
     """The contract directory this run was asked to use; it need not exist."""
-    return Path(config.getoption("--contract-dir") or os.environ.get("CONTRACT_DIR") or _BESIDE)
+    return Path(config.getoption("--contract-dir", None) or os.environ.get("CONTRACT_DIR") or _BESIDE)
 
 
 @pytest.fixture(scope="session")

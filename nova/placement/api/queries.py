@@ -83,6 +83,8 @@ def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ())
     subtrees = _parse_subtrees([value for key, value in pairs if key == "same_subtree"], words.keys())
     _check_groups(groups, given, request.minor, subtrees)
     root_required, root_forbidden = _parse_root(pairs, index)
+    if len(given.get("limit", "")) > len(str(_MOST)):
+        raise BadQuery(f"Expected 'limit' to be {_MOST} at most. Got: {given['limit'][:100]}")
     return CandidatesQuery(
         groups,
         given.get("group_policy") == "isolate",

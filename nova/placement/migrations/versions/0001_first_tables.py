@@ -72,7 +72,7 @@ def _create_providers() -> None:
         sa.Column("min_unit", sa.Integer, nullable=False),
         sa.Column("max_unit", sa.Integer, nullable=False),
         sa.Column("step_size", sa.Integer, nullable=False),
-        sa.Column("allocation_ratio", sa.Float(53), nullable=False),
+        sa.Column("allocation_ratio", sa.Double, nullable=False),
         **MYSQL,
     )
     op.create_table(
