@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import stat
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -205,10 +204,17 @@ def _stop(directory: Path) -> None:
     if pid is None:
         return
     os.kill(pid, signal.SIGTERM)
-    if not concurrency.wait_for(lambda: _pid(directory) is None, _STOPPED_WITHIN_S):
+    if not concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S):
         LOG.warning("dnsmasq %s does not end by itself", pid)
         os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
+        concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S)
+
+
+def _holds_sockets(pid: int) -> bool:
+    """A process that ends loses its command line first, its sockets later, and is a zombie then."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    return False
 
 
 def _remove(directory: Path) -> None:

@@ -47,7 +47,7 @@ def _arriving(bridges: str, floating_ips: Sequence[FloatingIp], metadata: tuple[
 def _own_output(floating_ips: Sequence[FloatingIp]) -> list[str]:
     return [
         "  chain own {",
-        "    type nat hook output priority dstnat; policy accept;",
+        "    type nat hook output priority -100; policy accept;",
         *_to_fixed(floating_ips),
         "  }",
     ]
