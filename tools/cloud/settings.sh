@@ -34,8 +34,9 @@ derive_settings() {
     NOVNC_PORT=$((6080 + OFFSET))
     SPICE_PORT=$((6082 + OFFSET))
     HEALTH_PORT=$((18700 + OFFSET))
-    RABBIT_PORT=$((45672 + OFFSET))
-    MARIADB_PORT=$((43306 + OFFSET))
+    # Below the range from which the kernel gives ports to clients.
+    RABBIT_PORT=$((15672 + OFFSET))
+    MARIADB_PORT=$((13306 + OFFSET))
 
     MANAGEMENT=10.77.$number
     GUEST_SUBNET=10.78.$number.0/24
