@@ -23,7 +23,7 @@ from nova.placement_client import PlacementClient
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 from nova.structs.host import HostReport, SignOfLife
 from nova.structs.operation import StepAnswer, StepOrder
-from nova.virt.driver import Diagnostics
+from nova.virt.driver import Diagnostics, abilities
 
 LOG = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Agent:
             LOG.warning("host %s is not announced yet: %s", host.name, error)
 
     def _report(self, host: Host) -> None:
-        reports = tuple(inventory.report(self._conf, state) for state in host.driver.nodes())
+        reports = tuple(inventory.report(self._conf, state, abilities(host.driver)) for state in host.driver.nodes())
         nodes = self._conductor.register_host(HostReport(host=host.name, nodes=reports, listener=self._name))
         by_name = {report.state.hypervisor_hostname: report for report in reports}
         for node in nodes:

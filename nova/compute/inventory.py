@@ -1,13 +1,15 @@
 """What a node offers to Placement: what the driver found, less what is kept back, times the ratios."""
 
+import msgspec
 from oslo_config import cfg
 
 from nova.structs.guest import Inventory, NodeState
 from nova.structs.host import NodeReport
 
 
-def report(conf: cfg.ConfigOpts, state: NodeState) -> NodeReport:
-    return NodeReport(state=state, inventory=inventory(conf, state))
+def report(conf: cfg.ConfigOpts, state: NodeState, abilities: tuple[str, ...] = ()) -> NodeReport:
+    found = msgspec.structs.replace(state, abilities=abilities)
+    return NodeReport(state=found, inventory=inventory(conf, state))
 
 
 def inventory(conf: cfg.ConfigOpts, state: NodeState) -> dict[str, Inventory]:

@@ -5,6 +5,7 @@ come from these declarations; nova.conductor.calls implements them under the sam
 errors are those of nova.errors.
 """
 
+import datetime
 from typing import Any
 
 from nova.messaging.rpc import cast, fanout
@@ -18,7 +19,7 @@ from nova.structs.networking import AnyRecord
 from nova.structs.networking import Quota as NetworkQuota
 from nova.structs.operation import OperationRecord, StepAnswer, StepOrder
 from nova.structs.quota import Quota
-from nova.structs.requests import BuildRequest, ServerQuery, ServerUpdate
+from nova.structs.requests import BuildRequest, ExternalEvent, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
 
 
@@ -57,15 +58,31 @@ class ServerCalls:
         """Raises ServerNotFound, ServerNotReady, HostUnreachable."""
 
     def operations(
-        self, context: Context, server_id: str, limit: int | None = None, marker: str | None = None
+        self,
+        context: Context,
+        server_id: str,
+        limit: int | None = None,
+        marker: str | None = None,
+        changes_since: datetime.datetime | None = None,
+        changes_before: datetime.datetime | None = None,
     ) -> list[OperationRecord]:
-        """A server's instance actions, newest first, without their events; a deleted server's too."""
+        """A server's instance actions, newest first, without their events; a deleted server's too.
+
+        marker is a request id. Raises Invalid for an unknown one.
+        """
 
     def operation(self, context: Context, server_id: str, request_id: str) -> OperationRecord:
         """One of them with its events. Raises ActionNotFound."""
 
     def decisions(self, context: Context, server_id: str) -> list[Decision]:
         """How the hosts of this server were chosen, newest first."""
+
+
+class ExternalCalls:
+    """What other services tell."""
+
+    def external_events(self, context: Context, events: list[ExternalEvent]) -> list[int]:
+        """Heed events about servers. Gives for each 200, 404 without such a server, 422 for one without a host."""
 
 
 class CatalogCalls:
@@ -168,7 +185,7 @@ class HostCalls:
     def node(self, context: Context, node_id: str) -> Node:
         """By uuid or, before 2.53, number. Raises HypervisorNotFound."""
 
-    def node_use(self, context: Context, hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
+    def node_use(self, context: Context, on_hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
         """What runs on the nodes of some hosts, by hypervisor_hostname. Reserved memory and disk count as used."""
 
     def host_view(self, since: int) -> HostView:
@@ -269,7 +286,15 @@ class GuestCalls:
 
 
 class ConductorCalls(
-    ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, NetworkingCalls, ConsoleCalls, GuestCalls
+    ServerCalls,
+    ExternalCalls,
+    CatalogCalls,
+    QuotaCalls,
+    HostCalls,
+    EngineCalls,
+    NetworkingCalls,
+    ConsoleCalls,
+    GuestCalls,
 ):
     """Everything the conductor answers."""
 

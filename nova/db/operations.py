@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from nova import errors
 from nova.clock import utcnow
 from nova.db.models.operations import Operation as Table
 from nova.db.models.operations import StepEvent
@@ -289,13 +290,25 @@ def end_event(connection: Connection, operation_uuid: str, result: str, details:
 
 
 def history(
-    connection: Connection, instance_uuid: str, limit: int | None = None, marker: str | None = None
+    connection: Connection,
+    instance_uuid: str,
+    limit: int | None = None,
+    marker: str | None = None,
+    changes_since: datetime.datetime | None = None,
+    changes_before: datetime.datetime | None = None,
 ) -> list[OperationRecord]:
-    """A server's operations, newest first."""
+    """A server's operations, newest first. Raises Invalid for a marker that is none of theirs."""
     query = select(*_RECORD).where(_table.c.instance_uuid == instance_uuid).order_by(_table.c.id.desc())
     if marker is not None:
-        position = select(_table.c.id).where(_table.c.instance_uuid == instance_uuid, _table.c.request_id == marker)
-        query = query.where(_table.c.id < position.scalar_subquery())
+        named = select(_table.c.id).where(_table.c.instance_uuid == instance_uuid, _table.c.request_id == marker)
+        position = connection.scalar(named.order_by(_table.c.id).limit(1))
+        if position is None:
+            raise errors.Invalid(f"marker [{marker}] not found")
+        query = query.where(_table.c.id < position)
+    if changes_since is not None:
+        query = query.where(_table.c.updated_at >= changes_since)
+    if changes_before is not None:
+        query = query.where(_table.c.updated_at <= changes_before)
     return [OperationRecord(**row._mapping) for row in connection.execute(query.limit(limit))]
 
 

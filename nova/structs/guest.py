@@ -106,6 +106,8 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cpu_info: dict[str, object] = {}
     supported_instances: tuple[tuple[str, str, str], ...] = ()
     traits: tuple[str, ...] = ()
+    # The optional Protocols of nova.virt.driver that this driver has.
+    abilities: tuple[str, ...] = ()
     uptime: str = ""
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from nova.structs.guest import RebootKind
-from nova.structs.instance import Instance
+from nova.structs.instance import Instance, PowerState
 
 
 class GuestArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,3 +40,15 @@ class PowerResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The guest's power state after the verb."""
 
     power_state: int
+
+
+class ReachArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """target: the power state the guest is to have."""
+
+    instance: Instance
+    target: PowerState
+
+
+class PasswordArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    password: str

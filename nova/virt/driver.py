@@ -8,8 +8,9 @@ is a Protocol of its own below: a driver can do what it has methods for.
 import datetime
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from nova import errors
 from nova.structs.guest import (
     ConsoleAddress,
     ConsoleKind,
@@ -132,6 +133,37 @@ class LiveMigration(Protocol):
 
 
 @runtime_checkable
+class ForcedMigration(Protocol):
+    def force_complete(self, uuid: str) -> None:
+        """Bring a live migration under way to its end at any price: pause the guest until it has moved."""
+
+
+@runtime_checkable
+class Moving(Protocol):
+    """Takes a guest that is off to another host, or to another size, and back until that is confirmed.
+
+    What the guest was stays aside on its source, untouched, so that a move can be reverted.
+    """
+
+    def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
+        """On the source: undefine the guest, put its disks aside and offer them; facts for take_over().
+
+        What is aside already stays so. Raises errors.GuestNotFound, errors.GuestFailed.
+        """
+
+    def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
+        """On the destination, which may be the source: copy the disks that are aside, grow them to spec, plug
+        VIFs, connect volumes, define the guest, off. A complete guest is kept. Leaves nothing behind on
+        failure. Raises errors.DiskFull, errors.HostRefused, errors.GuestFailed."""
+
+    def bring_back(self, spec: GuestSpec) -> None:
+        """On the source: what is aside is the guest again, defined, off; nothing aside is done."""
+
+    def forget_aside(self, uuid: str) -> None:
+        """On the source: remove what is aside; nothing aside is done."""
+
+
+@runtime_checkable
 class Diagnostics(Protocol):
     def diagnostics(self, uuid: str) -> dict[str, Any]:
         """Counters of the guest in the shape of the Compute API's diagnostics since 2.48."""
@@ -144,3 +176,20 @@ class GuestAgent(Protocol):
 
     def crash_dump(self, uuid: str) -> None:
         """Make the guest dump its memory (an NMI)."""
+
+
+ABILITIES = (Volumes, Snapshots, Rescue, Resizing, Moving, LiveMigration, ForcedMigration, Diagnostics, GuestAgent)
+
+T = TypeVar("T")
+
+
+def abilities(driver: object) -> tuple[str, ...]:
+    """The rare abilities a driver has, by name."""
+    return tuple(one.__name__ for one in ABILITIES if isinstance(driver, one))
+
+
+def able(driver: object, ability: type[T], action: str) -> T:
+    """The driver as one that has an ability. Raises NotImplementedHere."""
+    if not isinstance(driver, ability):
+        raise errors.NotImplementedHere(action=action)
+    return driver

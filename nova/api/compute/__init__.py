@@ -9,7 +9,7 @@ import webob
 from oslo_config import cfg
 
 from nova import auth, identity
-from nova.api.compute import actions, discovery, flavors, keypairs, servers
+from nova.api.compute import actions, admin_actions, discovery, flavors, keypairs, servers
 from nova.api.framework import faults
 from nova.api.framework.app import Application
 from nova.api.framework.operation import collect
@@ -20,7 +20,7 @@ from nova.image.client import Images
 from nova.network.client import Networking
 from nova.policies import compute as policies
 
-MODULES = (servers, actions, flavors, keypairs)
+MODULES = (servers, actions, admin_actions, flavors, keypairs)
 
 
 def application(

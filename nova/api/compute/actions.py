@@ -1,11 +1,12 @@
-"""Actions on a server's power and console: POST /servers/{id}/action.
+"""Actions on a running server: its power, its memory, what is inside it. POST /servers/{id}/action.
 
 Source: Compute API reference, "Servers - run an action".
 """
 
+from nova.api.compute.operate import operate
 from nova.api.framework.operation import action
 from nova.api.framework.request import Request
-from nova.api.framework.schema import ANY, STRING, Plain, enum, obj, optional, required
+from nova.api.framework.schema import ANY, NOTHING, STRING, Plain, enum, obj, optional, required
 from nova.api.framework.view import Answer
 
 _POWER = "os_compute_api:servers:"
@@ -13,12 +14,12 @@ _POWER = "os_compute_api:servers:"
 
 @action("os-start", policy=f"{_POWER}start", body=ANY, errors=(404, 409))
 def start(request: Request) -> None:
-    request.conductor.operate(request.context, request.server.uuid, "start", {})
+    operate(request, "start")
 
 
 @action("os-stop", policy=f"{_POWER}stop", body=ANY, errors=(404, 409))
 def stop(request: Request) -> None:
-    request.conductor.operate(request.context, request.server.uuid, "stop", {})
+    operate(request, "stop")
 
 
 @action(
@@ -28,7 +29,48 @@ def stop(request: Request) -> None:
     errors=(404, 409),
 )
 def reboot(request: Request) -> None:
-    request.conductor.operate(request.context, request.server.uuid, "reboot", {"kind": request.body["type"].upper()})
+    operate(request, "reboot", kind=request.body["type"].upper())
+
+
+@action("pause", policy="os_compute_api:os-pause-server:pause", body=ANY, errors=(404, 409, 501))
+def pause(request: Request) -> None:
+    operate(request, "pause")
+
+
+@action("unpause", policy="os_compute_api:os-pause-server:unpause", body=ANY, errors=(404, 409, 501))
+def unpause(request: Request) -> None:
+    operate(request, "unpause")
+
+
+@action("suspend", policy="os_compute_api:os-suspend-server:suspend", body=ANY, errors=(404, 409))
+def suspend(request: Request) -> None:
+    operate(request, "suspend")
+
+
+@action("resume", policy="os_compute_api:os-suspend-server:resume", body=ANY, errors=(404, 409))
+def resume(request: Request) -> None:
+    operate(request, "resume")
+
+
+@action(
+    "trigger_crash_dump",
+    policy="os_compute_api:servers:trigger_crash_dump",
+    since="2.17",
+    body=NOTHING,
+    errors=(400, 404, 409),
+)
+def trigger_crash_dump(request: Request) -> None:
+    operate(request, "trigger_crash_dump")
+
+
+@action(
+    "changePassword",
+    policy="os_compute_api:os-admin-password",
+    body=obj(required("adminPass", STRING)),
+    errors=(400, 404, 409, 501),
+)
+def change_password(request: Request) -> None:
+    operate(request, "changePassword", password=request.body["adminPass"])
 
 
 _LENGTH = Plain({"type": ["integer", "string", "null"], "minimum": -1, "pattern": "^-?[0-9]+$"})

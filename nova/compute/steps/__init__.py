@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nova.compute.host import Host
-from nova.compute.steps import lifecycle, power
+from nova.compute.steps import inside, lifecycle, power
 from nova.structs import steps
 
 
@@ -19,4 +19,7 @@ VERBS: dict[str, Verb] = {
     "power_on": Verb(steps.GuestArguments, power.power_on),
     "power_off": Verb(steps.StopArguments, power.power_off),
     "reboot": Verb(steps.RebootArguments, power.reboot),
+    "reach": Verb(steps.ReachArguments, power.reach),
+    "set_password": Verb(steps.PasswordArguments, inside.set_password),
+    "crash_dump": Verb(steps.GuestArguments, inside.crash_dump),
 }

@@ -7,7 +7,7 @@ from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
 from nova.structs.guest import RebootKind
 from nova.structs.instance import PowerState
-from nova.structs.steps import GuestArguments, PowerResult, RebootArguments, StopArguments
+from nova.structs.steps import GuestArguments, PowerResult, ReachArguments, RebootArguments, StopArguments
 
 
 def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
@@ -35,4 +35,11 @@ def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
     uuid = arguments.instance.uuid
     spec = guest_spec(host, arguments.instance)
     host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
+    return PowerResult(power_state=host.driver.guest(uuid).power_state)
+
+
+def reach(host: Host, arguments: ReachArguments) -> PowerResult:
+    """Pause, suspend, or let go on."""
+    uuid = arguments.instance.uuid
+    host.driver.set_power(uuid, arguments.target)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)

@@ -1,6 +1,7 @@
 """Servers: accepting requests for them, and reading what became of them."""
 
 import uuid as uuids
+import datetime
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ class ServerCalls:
         self._core = core
 
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
-        self._core.cloud.network.validate(context, request.networks, request.max_count)
+        self._core.cloud.network.validate(context, request.networks, request.max_count, request.security_groups)
         leases: list[Lease] = []
 
         def work(connection: Connection) -> list[Instance]:
@@ -119,9 +120,17 @@ class ServerCalls:
         return self._core.compute(instance.host).console_output(server_id, limit_bytes)
 
     def operations(
-        self, context: Context, server_id: str, limit: int | None = None, marker: str | None = None
+        self,
+        context: Context,
+        server_id: str,
+        limit: int | None = None,
+        marker: str | None = None,
+        changes_since: datetime.datetime | None = None,
+        changes_before: datetime.datetime | None = None,
     ) -> list[OperationRecord]:
-        return self._core.db.read(lambda c: operations.history(c, server_id, limit, marker))
+        return self._core.db.read(
+            lambda c: operations.history(c, server_id, limit, marker, changes_since, changes_before)
+        )
 
     def operation(self, context: Context, server_id: str, request_id: str) -> OperationRecord:
         found = self._core.db.read(lambda c: operations.record(c, server_id, request_id))

@@ -1,0 +1,43 @@
+"""Change a password inside a running guest, through its agent.
+
+The password lies in the operation's row only until the host has it, or could not use it.
+"""
+
+import msgspec
+
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.workflows.abilities import need
+from nova.structs.instance import VmState
+from nova.structs.steps import PasswordArguments
+
+
+class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance_id: str
+    password: str | None = None
+
+
+def set_password(op: ChangePassword, cloud: Cloud) -> OnHost | ChangePassword:
+    if op.password is None:
+        return op
+    instance = cloud.instance(op.instance_id)
+    return OnHost(instance.host, "set_password", PasswordArguments(instance=instance, password=op.password))
+
+
+def forget_password(op: ChangePassword, *_: object) -> ChangePassword:
+    return msgspec.structs.replace(op, password=None)
+
+
+def _begin(acceptance: Acceptance, op: ChangePassword) -> ChangePassword:
+    need(acceptance, "GuestAgent", "change passwords")
+    return on_its_host(acceptance, op)
+
+
+CHANGE_PASSWORD = Operation(
+    "changePassword",
+    ChangePassword,
+    steps=(Step(set_password, forget_password, task_state="updating_password", absorb=forget_password),),
+    from_states=frozenset({VmState.ACTIVE}),
+    begin=_begin,
+    succeeds_as=unchanged,
+)
