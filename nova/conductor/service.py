@@ -11,6 +11,7 @@ from nova import identity
 from nova.compute import interface as compute_interface
 from nova.conductor.calls.catalog import CatalogCalls
 from nova.conductor.calls.consoles import ConsoleCalls
+from nova.conductor.calls.external import ExternalCalls
 from nova.conductor.calls.guests import GuestCalls
 from nova.conductor.calls.hosts import HostCalls
 from nova.conductor.calls.networks import NetworkingCalls
@@ -35,7 +36,7 @@ from nova.placement_client import PlacementClient
 from nova.scheduler import interface as scheduler_interface
 
 # Every call of ConductorCalls is answered by the method of that name in one of these.
-CALLS = (ServerCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, GuestCalls)
+CALLS = (ServerCalls, ExternalCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, GuestCalls)
 
 
 class Conductor:

@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 # What an image has of its own; every other key of its document is a property. Source: Image API v2 reference.
-_OWN_KEYS = frozenset(
+OWN_KEYS = frozenset(
     (
         *("checksum", "container_format", "created_at", "direct_url", "disk_format", "file", "id", "locations"),
         *("min_disk", "min_ram", "name", "os_hash_algo", "os_hash_value", "os_hidden", "owner", "protected", "schema"),
@@ -64,6 +64,10 @@ class Images:
                 self._cached[key] = (now + self._cache_s, image)
         return image
 
+    def documents(self, context: Context | None = None, **query: str | int) -> list[dict[str, Any]]:
+        """One page of what list() gives, as the Image API says it."""
+        return self._request("GET", "/v2/images", context, params=query).json()["images"]
+
     def list(self, context: Context | None = None, **query: str | int) -> Iterator[Image]:
         """The images this user sees, in the Image API's order; query is the Image API's. With a limit, one page."""
         path = "/v2/images"
@@ -71,6 +75,17 @@ class Images:
             page = self._request("GET", path, context, params=query).json()
             yield from (read_image(document) for document in page["images"])
             path, query = ("" if "limit" in query else page.get("next") or ""), {}
+
+    def base_url(self) -> str:
+        """Where the Image service is; empty when that is not known."""
+        try:
+            return self._adapter.get_endpoint() or ""
+        except ksa.ClientException:
+            return ""
+
+    def document(self, image_id: str, context: Context | None = None) -> dict[str, Any]:
+        """One image as the Image API says it, for those who pass it on. Raises ImageNotFound, Unavailable."""
+        return self._request("GET", _path(image_id), context, image_id).json()
 
     def create(self, image: Image, context: Context | None = None) -> Image:
         """Make a record for an image whose data are uploaded later. image.id is the id it gets; one that is there is kept."""
@@ -184,7 +199,7 @@ def read_image(document: dict[str, Any]) -> Image:
         hash_value=document.get("os_hash_value"),
         min_disk=document.get("min_disk") or 0,
         min_ram=document.get("min_ram") or 0,
-        properties={k: str(v) for k, v in document.items() if k not in _OWN_KEYS and v is not None},
+        properties={k: str(v) for k, v in document.items() if k not in OWN_KEYS and v is not None},
     )
 
 

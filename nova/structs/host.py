@@ -85,6 +85,22 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     aggregates: tuple[Aggregate, ...] = ()
 
 
+class ServerName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    uuid: str
+    name: str
+
+
+class NodeUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the servers of one node take, and how many of them something is being done to."""
+
+    vcpus: int = 0
+    memory_mb: int = 0
+    disk_gb: int = 0
+    servers_count: int = 0
+    busy: int = 0
+    servers: tuple[ServerName, ...] = ()
+
+
 class HostLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a host is busy with: its servers, and those of them being built, rebuilt, resized, migrated,
     snapshotted, rescued or unshelved."""

@@ -41,6 +41,15 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     trusted_certs: tuple[str, ...] | None = None
 
 
+class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What another service tells of a server: name and tag in the words of os-server-external-events."""
+
+    name: str
+    server_id: str
+    status: str = "completed"
+    tag: str | None = None
+
+
 class ServerQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which servers, in which order. project_id None: all projects. Times are UTC."""
 

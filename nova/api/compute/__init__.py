@@ -9,7 +9,26 @@ import webob
 from oslo_config import cfg
 
 from nova import auth, identity
-from nova.api.compute import actions, admin_actions, discovery, flavors, keypairs, servers
+from nova.api.compute import (
+    actions,
+    admin_actions,
+    availability_zones,
+    consoles,
+    discovery,
+    extensions,
+    external_events,
+    flavor_extras,
+    flavors,
+    hypervisors,
+    images,
+    instance_actions,
+    keypairs,
+    limits,
+    quotas,
+    removed,
+    servers,
+    services,
+)
 from nova.api.framework import faults
 from nova.api.framework.app import Application
 from nova.api.framework.operation import collect
@@ -20,7 +39,26 @@ from nova.image.client import Images
 from nova.network.client import Networking
 from nova.policies import compute as policies
 
-MODULES = (servers, actions, admin_actions, flavors, keypairs)
+# In the order in which the OpenAPI document lists them.
+MODULES = (
+    servers,
+    actions,
+    admin_actions,
+    flavors,
+    keypairs,
+    flavor_extras,
+    limits,
+    quotas,
+    availability_zones,
+    services,
+    hypervisors,
+    instance_actions,
+    consoles,
+    external_events,
+    images,
+    extensions,
+    removed,
+)
 
 
 def application(

@@ -1,6 +1,7 @@
 """What users see of a server: its status, its fields at each microversion, its links."""
 
 import datetime
+import functools
 import hashlib
 from typing import Any
 
@@ -89,9 +90,12 @@ def _exact_time(value: datetime.datetime | None) -> str | None:
 
 def host_id(instance: Instance) -> str:
     """The same for all servers of a project on one host, and telling nothing else."""
-    if instance.host is None:
-        return ""
-    return hashlib.sha224((instance.project_id + instance.host).encode()).hexdigest()
+    return host_id_of(instance.project_id, instance.host)
+
+
+@functools.lru_cache(maxsize=10000)
+def host_id_of(project_id: str, host: str | None) -> str:
+    return hashlib.sha224((project_id + host).encode()).hexdigest() if host else ""
 
 
 def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:

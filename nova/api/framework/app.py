@@ -88,10 +88,7 @@ class Application:
             )
         candidates = [one for one in self._by_path[template] if one.method == request.method]
         if not candidates:
-            known = sorted({one.method for one in self._by_path[template]})
-            answer = faults.response(405, "The method is not allowed for the requested URL.")
-            answer.headers["Allow"] = ", ".join(known)
-            return answer
+            return _plain(404, "The resource could not be found.")
         content = _read_body(request, self._doors.conf.api.max_body_size)
         operation = _choose(candidates, content, version)
         if operation.is_gone:
@@ -135,6 +132,8 @@ class Application:
             given = parse_qs(request.query_string, keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise errors.Invalid("Query string is not UTF-8 encoded") from error
+        if "%00" in request.query_string:
+            raise errors.Invalid("The query string holds a NUL character")
         return self._check(operation.query, given, version)
 
     def _check(self, shape: Shape, value: Any, version: int) -> Any:
@@ -187,11 +186,11 @@ class Reply:
         self.status = status
 
 
-def visible_server(request: Request, server_id: str) -> Any:
+def visible_server(request: Request, server_id: str, with_deleted: bool = False) -> Any:
     """A server the caller may know of. Raises ServerNotFound for another project's, too."""
     server = request.conductor.server(request.context, server_id)
     context = request.context
-    if server.is_deleted or (server.project_id != context.project_id and not context.is_admin):
+    if (server.is_deleted and not with_deleted) or (server.project_id != context.project_id and not context.is_admin):
         raise errors.ServerNotFound(server_id=server_id)
     return server
 
@@ -216,6 +215,9 @@ def _read_body(request: webob.Request, limit: int) -> Any:
     kind = request.content_type or _JSON
     if kind not in (_JSON, "application/vnd.openstack.compute+json", "text/plain", "application/octet-stream"):
         raise errors.UnsupportedMedia()
+    # No field may hold a NUL, and not every database can store one.
+    if b"\\u0000" in raw:
+        raise errors.Invalid("Malformed request body: it holds a NUL character")
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:

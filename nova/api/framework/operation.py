@@ -13,6 +13,8 @@ from nova.api.framework.view import Answer
 PROJECT, SERVER, USER, LATER = "project", "server", "user", "later"
 
 NO_QUERY = query()
+# Reading operations without parameters refuse unknown ones from 2.102 on.
+READ_QUERY = query(strict_since="2.102")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Operation:
     until: int = MAXIMUM
     errors: tuple[int, ...] = ()
     is_gone: bool = False
+    # Ours, not upstream's: told apart in the OpenAPI document.
+    is_ours: bool = False
 
     def holds(self, version: int) -> bool:
         return self.since <= version <= self.until
@@ -63,6 +67,7 @@ def _declare(method: str, path: str, default_status: int, **options: Any) -> Cal
 
 
 def get(path: str, **options: Any) -> Callable[[Callable[..., Any]], Operation]:
+    options.setdefault("query", READ_QUERY)
     return _declare("GET", path, 200, **options)
 
 

@@ -1,5 +1,6 @@
 """One request as its handler sees it: normalised, with the caller, and the doors to everything else."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from urllib.parse import urlencode
 
 from oslo_config import cfg
 
+from nova import errors
 from nova.api.framework.policy import Policy
 from nova.conductor.interface import ConductorCalls
 from nova.structs.context import Context
@@ -59,6 +61,17 @@ class Request:
         """The last value of a query parameter, which is the one that counts."""
         values = self.query.get(name)
         return values[-1] if values else default
+
+    def moment(self, name: str) -> datetime.datetime | None:
+        """A query parameter that is a time, in UTC. Raises Invalid for what only looks like one."""
+        text = self.first(name)
+        if text is None:
+            return None
+        try:
+            parsed = datetime.datetime.fromisoformat(text)
+            return parsed.astimezone(datetime.UTC).replace(tzinfo=None) if parsed.tzinfo is not None else parsed
+        except (ValueError, OverflowError) as error:
+            raise errors.Invalid(f"Invalid time: {text}") from error
 
     def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
         """Whether the caller may; without a target, in the caller's own project."""

@@ -225,12 +225,16 @@ def nullable(shape: Plain) -> Plain:
 
 def _bounded(value: int | str, minimum: int, maximum: int) -> int:
     """JSON Schema bounds numbers, not digits in a string."""
+    if isinstance(value, str) and len(value) > _MOST_DIGITS:
+        raise errors.Invalid(f"Invalid input. Value: {value[:_MOST_DIGITS]}... is too long")
     number = int(value)
     if not minimum <= number <= maximum:
         word, limit = ("less than the minimum", minimum) if number < minimum else ("greater than the maximum", maximum)
         raise errors.Invalid(f"Invalid input. Value: {value}. {number} is {word} of {limit}")
     return number
 
+
+_MOST_DIGITS = 40
 
 _TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
 _FALSE = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
@@ -251,18 +255,33 @@ URI = Plain({"type": "string", "format": "uri"})
 TIME = Plain({"type": "string", "format": "date-time"})
 NAME = Plain({"type": "string", "format": "name", "minLength": 1, "maxLength": 255})
 DESCRIPTION = Plain({"type": ["string", "null"], "format": "printable", "minLength": 0, "maxLength": 255})
+# A long text: printable, lines included.
+LONG_TEXT = Plain({"type": ["string", "null"], "format": "printable", "minLength": 0, "maxLength": 65535})
 IP = Plain({"type": "string", "oneOf": [{"format": "ipv4"}, {"format": "ipv6"}]})
 HOSTNAME = Plain({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"})
 TAG = Plain({"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"})
 BASE64 = Plain({"type": "string", "format": "base64"})
 METADATA = Obj(patterns={"^[a-zA-Z0-9-_:. ]{1,255}$": Plain({"type": "string", "maxLength": 255})})
-LINK = obj(required("href", URI), required("rel", STRING), optional("type", STRING))
+LINK = obj(required("href", URI), required("rel", STRING))
+# The link to the next page of a list.
+NEXT = arr(obj(required("href", URI), required("rel", Plain({"const": "next"}))), minItems=1, maxItems=1)
+LIMIT = integer(0)
+# A list that is there for old clients and always empty.
+NONE_OF_THEM = Plain({"type": "array", "maxItems": 0})
 
 
 def query(*fields: Field, strict_since: str | None = None) -> Obj:
     """A query string: every parameter may repeat. strict_since: the first version that refuses others."""
-    listed = tuple(Field(one.name, Arr(one.shape), one.is_required, one.since, one.until) for one in fields)
+    listed = tuple(
+        one if isinstance(one.shape, Arr) else Field(one.name, Arr(one.shape), one.is_required, one.since, one.until)
+        for one in fields
+    )
     return Obj(listed, open_until=MAXIMUM if strict_since is None else parse(strict_since, 0) - 1)
+
+
+def once(name: str, shape: Shape, since: str | None = None, until: str | None = None) -> Field:
+    """A query parameter that may not repeat."""
+    return optional(name, arr(shape, maxItems=1), since, until)
 
 
 @dataclass(frozen=True)
@@ -290,10 +309,15 @@ def checker(shape: Shape, version: int) -> Checker:
 
 
 def _complaint(error: Any) -> str:
+    # The message quotes the value, which may be as large as a request.
+    message = error.message if len(error.message) <= _LONGEST_COMPLAINT else f"{error.message[:_LONGEST_COMPLAINT]}..."
     path = "/".join(str(one) for one in error.instance_path)
     if not path:
-        return f"Invalid input. {error.message}"
-    return f"Invalid input for field/attribute {path}. {error.message}"
+        return f"Invalid input. {message}"
+    return f"Invalid input for field/attribute {path[:255]}. {message}"
+
+
+_LONGEST_COMPLAINT = 500
 
 
 def _is_name(value: str) -> bool:
@@ -313,7 +337,8 @@ def _is_base64(value: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9+/=\s]*", value) is not None
 
 
-def _is_uuid(value: str) -> bool:
+def is_uuid(value: str) -> bool:
+    """Whether a text is a UUID in any of the ways people write one."""
     try:
         return str(uuid.UUID(value)).replace("-", "") == value.lower().replace("-", "").strip("{}").removeprefix(
             "urn:uuid:"
@@ -336,7 +361,7 @@ _FORMATS = {
     "name": _is_name,
     "printable": _is_printable,
     "base64": _is_base64,
-    "uuid": _is_uuid,
+    "uuid": is_uuid,
     "ipv4": _is_address(4),
     "ipv6": _is_address(6),
 }

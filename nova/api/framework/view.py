@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from nova.api.framework.schema import Arr, Field, Obj, Shape
+from nova.api.framework.schema import NEXT, Arr, Field, Obj, Shape
 from nova.api.framework.versions import MAXIMUM, MINIMUM, parse
 
 Read = Callable[..., Any]
@@ -113,20 +113,20 @@ def single(key: str, of: View) -> Answer:
     )
 
 
-def listing(key: str, of: View, links_since: str | None = None) -> Answer:
+def listing(key: str, of: View, links_since: str | None = None, link_key: str | None = None) -> Answer:
     """{"servers": [...], "servers_links": [...]}; the handler gives a list, or a Page."""
+    links = link_key or f"{key}_links"
 
     def render(result: Any, request: Any) -> dict[str, Any]:
         items = result.items if isinstance(result, Page) else result
         answer: dict[str, Any] = {key: list(map(of.renderer(request), items))}
         if isinstance(result, Page) and result.next_marker is not None:
-            answer[f"{key}_links"] = [{"rel": "next", "href": request.next_page(result.next_marker)}]
+            answer[links] = [{"rel": "next", "href": request.next_page(result.next_marker)}]
         return answer
 
     fields = [Field(key, Arr(of.shape()), True)]
     if links_since is not None:
-        link = Obj((Field("rel", _TEXT, True), Field("href", _TEXT, True)))
-        fields.append(Field(f"{key}_links", Arr(link), False, parse(links_since, MINIMUM)))
+        fields.append(Field(links, NEXT, False, parse(links_since, MINIMUM)))
     return Answer(render, Obj(tuple(fields)))
 
 
@@ -135,17 +135,23 @@ def made(shape: Shape | None = None) -> Answer:
     return Answer(lambda result, request: result, shape)
 
 
+def chosen(shape: Obj) -> Answer:
+    """An answer the handler gives in full, of which a version shows what the shape has for it."""
+    return Answer(lambda result, request: _held(shape, result, request.version), shape)
+
+
+def _held(shape: Shape, value: Any, version: int) -> Any:
+    if isinstance(shape, Arr) and isinstance(value, list):
+        return [_held(shape.item, one, version) for one in value]
+    if not isinstance(shape, Obj) or shape.patterns or shape.is_open or not isinstance(value, dict):
+        return value
+    held = {one.name: one.shape for one in shape.fields if one.holds(version)}
+    return {name: _held(held[name], one, version) for name, one in value.items() if name in held}
+
+
 @dataclass(frozen=True)
 class Page:
     """Part of a list; next_marker names its last item when there is more."""
 
     items: list[Any]
     next_marker: str | None = None
-
-
-class _Text(Shape):
-    def json_schema(self, version: int) -> dict[str, Any]:
-        return {"type": "string"}
-
-
-_TEXT = _Text()

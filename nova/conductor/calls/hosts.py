@@ -11,7 +11,18 @@ from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
 from nova.db import events, hosts, instances
 from nova.structs.context import Context
-from nova.structs.host import Aggregate, HostLoad, HostReport, HostState, HostView, Node, Service, SignOfLife
+from nova.structs.host import (
+    Aggregate,
+    HostLoad,
+    HostReport,
+    HostState,
+    HostView,
+    Node,
+    NodeUse,
+    ServerName,
+    Service,
+    SignOfLife,
+)
 from nova.structs.instance import Instance, PowerState
 
 _ZONE = "availability_zone"
@@ -103,21 +114,14 @@ class HostCalls:
     def node(self, context: Context, node_id: str) -> Node:
         return self._db.read(lambda c: hosts.node(c, node_id))
 
-    def node_use(self, context: Context, hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
+    def node_use(self, context: Context, on_hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
         conf = self._core.conf
-        names = set(hosts)
-        nodes = self._db.read(lambda c: hosts_table.nodes(c))
-        found = {
-            node.hypervisor_hostname: NodeUse(
-                memory_mb=conf.reserved_host_memory_mb, disk_gb=conf.reserved_host_disk_mb // 1024
-            )
-            for node in nodes
-            if node.host in names
-        }
-        for part in self._db.read(lambda c: instances.parts_on(c, hosts)):
-            had = found.get(part.node)
-            if had is not None:
-                found[part.node] = _with(had, part, with_servers)
+        reserved = NodeUse(memory_mb=conf.reserved_host_memory_mb, disk_gb=conf.reserved_host_disk_mb // 1024)
+        names = set(on_hosts)
+        found = {node.hypervisor_hostname: reserved for node in self._db.read(hosts.nodes) if node.host in names}
+        for part in self._db.read(lambda c: instances.parts_on(c, on_hosts)):
+            if part.node in found:
+                found[part.node] = _with(found[part.node], part, with_servers)
         return found
 
     def host_view(self, since: int) -> HostView:

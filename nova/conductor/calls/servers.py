@@ -1,7 +1,7 @@
 """Servers: accepting requests for them, and reading what became of them."""
 
-import uuid as uuids
 import datetime
+import uuid as uuids
 from typing import Any
 
 import msgspec

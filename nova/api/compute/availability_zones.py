@@ -1,0 +1,68 @@
+"""Availability zones: /os-availability-zone. Source: Compute API reference, "Availability zones"."""
+
+from typing import Any
+
+from nova.api.framework.operation import get
+from nova.api.framework.request import Request
+from nova.api.framework.schema import BOOLEAN, NULL, STRING, TIME, Plain, Shape, arr, nullable, obj, optional, required
+from nova.api.framework.view import made
+from nova.structs.host import Service
+
+_SERVICE = obj(required("active", BOOLEAN), required("available", BOOLEAN), required("updated_at", nullable(TIME)))
+_HOSTS = obj(patterns={"^.+$": obj(patterns={"^.+$": _SERVICE})}, is_nullable=True)
+
+
+def _zones(hosts: Shape) -> Shape:
+    zone = obj(
+        required("hosts", hosts),
+        required("zoneName", STRING),
+        required("zoneState", obj(optional("available", BOOLEAN), is_open=True)),
+    )
+    return obj(required("availabilityZoneInfo", arr(zone)))
+
+
+@get(
+    "/os-availability-zone",
+    policy="os_compute_api:os-availability-zone:list",
+    answer=made(_zones(Plain(NULL.schema))),
+)
+def index(request: Request) -> dict[str, Any]:
+    """The zones users may name: those of compute hosts."""
+    zones = _by_zone(request.conductor.services(request.context, binary="nova-compute"))
+    return {"availabilityZoneInfo": [_shown(name, members, None) for name, members in zones.items()]}
+
+
+@get(
+    "/os-availability-zone/detail",
+    policy="os_compute_api:os-availability-zone:detail",
+    answer=made(_zones(_HOSTS)),
+)
+def detail(request: Request) -> dict[str, Any]:
+    """All zones with their hosts; a zone none of whose daemons is enabled has no hosts."""
+    shown = []
+    for name, members in _by_zone(request.conductor.services(request.context)).items():
+        hosts: dict[str, Any] = {}
+        for one in members:
+            if not one.is_disabled:
+                hosts.setdefault(one.host, {})[one.binary] = {
+                    "active": True,
+                    "available": one.is_up,
+                    "updated_at": None if one.last_seen_at is None else one.last_seen_at.strftime(_TIME),
+                }
+        shown.append(_shown(name, members, hosts or None))
+    return {"availabilityZoneInfo": shown}
+
+
+_TIME = "%Y-%m-%dT%H:%M:%S.%f"
+
+
+def _by_zone(services: list[Service]) -> dict[str, list[Service]]:
+    zones: dict[str, list[Service]] = {}
+    for one in sorted(services, key=lambda service: service.zone):
+        zones.setdefault(one.zone, []).append(one)
+    return zones
+
+
+def _shown(name: str, members: list[Service], hosts: dict[str, Any] | None) -> dict[str, Any]:
+    is_available = any(not one.is_disabled for one in members)
+    return {"zoneName": name, "zoneState": {"available": is_available}, "hosts": hosts}

@@ -1,0 +1,77 @@
+"""What other services tell of servers: /os-server-external-events.
+
+Source: Compute API reference, "Create external events".
+"""
+
+from typing import Any
+
+from nova.api.framework.app import Reply
+from nova.api.framework.operation import post
+from nova.api.framework.request import Request
+from nova.api.framework.schema import UUID, Plain, arr, enum, obj, optional, required, string, versioned
+from nova.api.framework.view import made
+from nova.structs.requests import ExternalEvent
+
+_FIRST = ("network-changed", "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted")
+_NAME = versioned(
+    enum(*_FIRST),
+    v2_51=enum(*_FIRST, "volume-extended"),
+    v2_76=enum(*_FIRST, "volume-extended", "power-update"),
+    v2_82=enum(*_FIRST, "volume-extended", "power-update", "accelerator-request-bound"),
+    v2_93=enum(*_FIRST, "volume-extended", "power-update", "accelerator-request-bound", "volume-reimaged"),
+)
+_STATUS = enum("failed", "completed", "in-progress")
+_TAG = string(maxLength=255)
+_CODE = Plain({"type": "integer", "enum": [200, 400, 404, 422]})
+
+
+@post(
+    "/os-server-external-events",
+    policy="os_compute_api:os-server-external-events:create",
+    body=obj(
+        required(
+            "events",
+            arr(
+                obj(
+                    required("name", _NAME),
+                    required("server_uuid", UUID),
+                    optional("status", _STATUS, default="completed"),
+                    optional("tag", _TAG),
+                ),
+                minItems=1,
+            ),
+        )
+    ),
+    answer=made(
+        obj(
+            required(
+                "events",
+                arr(
+                    obj(
+                        required("name", _NAME),
+                        required("server_uuid", UUID),
+                        required("status", _STATUS),
+                        optional("tag", _TAG),
+                        required("code", _CODE),
+                    )
+                ),
+            )
+        )
+    ),
+    errors=(400, 403),
+)
+def create(request: Request) -> Reply:
+    """200 when all events were heeded, 207 when some were not; each event says which."""
+    given: list[dict[str, Any]] = request.body["events"]
+    codes = request.conductor.external_events(
+        request.context,
+        [
+            ExternalEvent(name=one["name"], server_id=one["server_uuid"], status=one["status"], tag=one.get("tag"))
+            for one in given
+        ],
+    )
+    answers = [
+        {**one, "code": code, **({} if code == 200 else {"status": "failed"})}
+        for one, code in zip(given, codes, strict=True)
+    ]
+    return Reply({"events": answers}, status=200 if set(codes) == {200} else 207)

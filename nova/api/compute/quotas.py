@@ -1,0 +1,155 @@
+"""Quotas of projects and of the default class: /os-quota-sets, /os-quota-class-sets.
+
+Source: Compute API reference, "Quota sets", "Quota class sets".
+"""
+
+from typing import Any
+
+from nova.api.framework.operation import LATER, delete, get, put
+from nova.api.framework.request import Request
+from nova.api.framework.schema import BOOLISH, Field, Obj, Plain, body, integer, obj, optional, query, required
+from nova.api.framework.schema import STRING as TEXT
+from nova.api.framework.view import chosen
+from nova.structs.quota import Quota
+
+_COUNT = Plain({"type": "integer", "minimum": -1})
+_LIMIT = integer(-1)
+_USE = obj(required("in_use", _COUNT), required("limit", _COUNT), required("reserved", _COUNT))
+
+# Until when each resource is known: to the quotas of projects, and to those of classes.
+_INJECTED = dict.fromkeys(("injected_file_content_bytes", "injected_file_path_bytes", "injected_files"), "2.56")
+_NETWORK = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+_GROUPS = ("server_groups", "server_group_members")
+_UNTIL: dict[str, str | None] = {
+    **dict.fromkeys(("cores", "instances", "key_pairs", "metadata_items", "ram", *_GROUPS)),
+    **_INJECTED,
+    **dict.fromkeys(_NETWORK, "2.35"),
+}
+_CLASS_UNTIL = {**_UNTIL, **dict.fromkeys(_NETWORK, "2.49")}
+
+
+def _limits(shape: Any, *more: Field) -> Obj:
+    return obj(*(required(name, shape, until=last) for name, last in _UNTIL.items()), *more)
+
+
+def _class_limits(*more: Field) -> Obj:
+    return obj(
+        *(
+            required(name, _COUNT, since="2.50" if name in _GROUPS else None, until=last)
+            for name, last in _CLASS_UNTIL.items()
+        ),
+        *more,
+    )
+
+
+def _answer(key: str, shape: Obj) -> Any:
+    return chosen(obj(required(key, shape)))
+
+
+_ID = required("id", TEXT)
+_OF_USER = query(optional("user_id", TEXT), strict_since="2.75")
+_SETTABLE = tuple(optional(name, _LIMIT, until=last) for name, last in _UNTIL.items())
+_CLASS_SETTABLE = tuple(optional(name, _LIMIT, until=last) for name, last in _CLASS_UNTIL.items())
+
+
+@get(
+    "/os-quota-sets/{project_id}",
+    policy="os_compute_api:os-quota-sets:show",
+    target=LATER,
+    query=_OF_USER,
+    answer=_answer("quota_set", _limits(_COUNT, _ID)),
+    errors=(400,),
+)
+def show(request: Request, project_id: str) -> dict[str, Any]:
+    request.check("os_compute_api:os-quota-sets:show", {"project_id": project_id})
+    quota = request.conductor.quota(project_id, request.first("user_id"))
+    return {"quota_set": {"id": project_id, **_shown(quota)}}
+
+
+@get(
+    "/os-quota-sets/{project_id}/detail",
+    policy="os_compute_api:os-quota-sets:detail",
+    target=LATER,
+    query=_OF_USER,
+    answer=_answer("quota_set", _limits(_USE, _ID)),
+    errors=(400,),
+)
+def detail(request: Request, project_id: str) -> dict[str, Any]:
+    request.check("os_compute_api:os-quota-sets:detail", {"project_id": project_id})
+    quota = request.conductor.quota(project_id, request.first("user_id"))
+    shown = {
+        name: {"limit": limit, "in_use": quota.in_use.get(name, 0), "reserved": 0}
+        for name, limit in _shown(quota).items()
+    }
+    return {"quota_set": {"id": project_id, **shown}}
+
+
+@get(
+    "/os-quota-sets/{project_id}/defaults",
+    policy="os_compute_api:os-quota-sets:defaults",
+    target=LATER,
+    query=query(),
+    answer=_answer("quota_set", _limits(_COUNT, _ID)),
+    errors=(400,),
+)
+def defaults(request: Request, project_id: str) -> dict[str, Any]:
+    request.check("os_compute_api:os-quota-sets:defaults", {"project_id": project_id})
+    return {"quota_set": {"id": project_id, **_shown(request.conductor.default_quota())}}
+
+
+@put(
+    "/os-quota-sets/{project_id}",
+    policy="os_compute_api:os-quota-sets:update",
+    target=LATER,
+    query=_OF_USER,
+    body=body("quota_set", *_SETTABLE, optional("force", BOOLISH)),
+    answer=_answer("quota_set", _limits(_COUNT)),
+    errors=(400,),
+)
+def update(request: Request, project_id: str) -> dict[str, Any]:
+    """Raises Invalid for a limit below what is in use, unless forced."""
+    request.check("os_compute_api:os-quota-sets:update", {"project_id": project_id})
+    asked = dict(request.body["quota_set"])
+    force = asked.pop("force", False)
+    limits = {name: limit for name, limit in asked.items() if name not in _NETWORK}
+    quota = request.conductor.set_quota(project_id, limits, request.first("user_id"), force)
+    return {"quota_set": _shown(quota)}
+
+
+@delete(
+    "/os-quota-sets/{project_id}",
+    policy="os_compute_api:os-quota-sets:delete",
+    target=LATER,
+    query=_OF_USER,
+    status=202,
+)
+def remove(request: Request, project_id: str) -> None:
+    request.check("os_compute_api:os-quota-sets:delete", {"project_id": project_id})
+    request.conductor.delete_quota(project_id, request.first("user_id"))
+
+
+@get(
+    "/os-quota-class-sets/{name}",
+    policy="os_compute_api:os-quota-class-sets:show",
+    answer=_answer("quota_class_set", _class_limits(_ID)),
+)
+def show_class(request: Request, name: str) -> dict[str, Any]:
+    return {"quota_class_set": {"id": name, **_shown(request.conductor.default_quota(name))}}
+
+
+@put(
+    "/os-quota-class-sets/{name}",
+    policy="os_compute_api:os-quota-class-sets:update",
+    body=body("quota_class_set", *_CLASS_SETTABLE),
+    answer=_answer("quota_class_set", _class_limits()),
+    errors=(400,),
+)
+def update_class(request: Request, name: str) -> dict[str, Any]:
+    asked = request.body["quota_class_set"]
+    limits = {resource: limit for resource, limit in asked.items() if resource not in _NETWORK}
+    return {"quota_class_set": _shown(request.conductor.set_default_quota(limits, name))}
+
+
+def _shown(quota: Quota) -> dict[str, int]:
+    # Networks have quotas of their own, in the network service.
+    return {**quota.limits, **dict.fromkeys(_NETWORK, -1)}

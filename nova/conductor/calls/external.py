@@ -1,0 +1,89 @@
+"""What the network, volume and bare-metal services tell of servers: heeded once, never waited for."""
+
+import logging
+
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.calls import accept
+from nova.conductor.core import Core
+from nova.conductor.workflows import WORKFLOWS
+from nova.db import events, instances
+from nova.structs.context import Context
+from nova.structs.instance import Instance
+from nova.structs.network import Vif
+from nova.structs.requests import ExternalEvent
+
+LOG = logging.getLogger(__name__)
+
+# The workflow behind each tag of power-update.
+_POWER = {"POWER_ON": "start", "POWER_OFF": "stop"}
+
+
+class ExternalCalls:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def external_events(self, context: Context, told: list[ExternalEvent]) -> list[int]:
+        return [self._heed(context, event) for event in told]
+
+    def _heed(self, context: Context, event: ExternalEvent) -> int:
+        try:
+            instance = self._core.db.read(lambda c: instances.get(c, event.server_id))
+        except errors.ServerNotFound:
+            return 404
+        if instance.is_deleted:
+            return 404
+        if instance.host is None:
+            return 422
+        self._core.db.write(lambda c: _log(c, context, instance, event))
+        if event.name.startswith("network-"):
+            self._refresh_network(instance, event)
+        elif event.name == "power-update":
+            self._follow_power(context, instance, event)
+        return 200
+
+    def _refresh_network(self, instance: Instance, event: ExternalEvent) -> None:
+        """Bring the server's view of its ports up to date."""
+        try:
+            vifs = tuple(self._core.cloud.network.view(instance.uuid, instance.vifs))
+        except errors.Unavailable as error:
+            LOG.warning("the network of server %s is not read again: %s", instance.uuid, error)
+            return
+        if event.name == "network-vif-deleted":
+            vifs = tuple(vif for vif in vifs if vif.port_id != event.tag)
+
+        def work(connection: Connection) -> None:
+            now = instances.get(connection, instance.uuid, for_update=True)
+            # A workflow at work writes this view itself, and knows better.
+            if now.task_state is None and not now.is_deleted and _differ(now.vifs, vifs):
+                instances.change(connection, instance.uuid, vifs=vifs)
+
+        self._core.db.write(work)
+
+    def _follow_power(self, context: Context, instance: Instance, event: ExternalEvent) -> None:
+        """The guest's power was changed behind our back: let the record follow, as an action of its own."""
+        workflow = WORKFLOWS.get(_POWER.get(event.tag or "", ""))
+        if workflow is None:
+            return
+        document = workflow.document(instance_id=instance.uuid)
+        try:
+            accepted = self._core.db.write(
+                lambda c: accept.operation(c, self._core, context, instance.uuid, workflow, document)
+            )
+        except errors.Conflict as error:
+            LOG.info("server %s does not follow %s: %s", instance.uuid, event.tag, error)
+            return
+        if accepted.lease is not None:
+            self._core.engine.run(accepted.lease)
+
+
+def _differ(before: tuple[Vif, ...], now: tuple[Vif, ...]) -> bool:
+    return sorted(before, key=lambda vif: vif.port_id) != sorted(now, key=lambda vif: vif.port_id)
+
+
+def _log(connection: Connection, context: Context, instance: Instance, event: ExternalEvent) -> None:
+    payload = {"name": event.name, "status": event.status, "tag": event.tag}
+    events.append(
+        connection, "instance.external_event", instance.project_id, payload, instance.uuid, context.request_id
+    )
