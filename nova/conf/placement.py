@@ -1,8 +1,9 @@
-"""[placement] and [placement_database]: the Placement service and the way to it."""
+"""[placement], [placement_database] and [cors]: the Placement service and the way to it."""
 
 from types import SimpleNamespace
 
 from oslo_config import cfg
+from oslo_middleware import cors
 
 from nova.conf.database import CONNECTION_OPTIONS
 
@@ -48,5 +49,9 @@ MODULES = (
     SimpleNamespace(
         GROUP=cfg.OptGroup("placement_database", title="Placement's own database"),
         OPTIONS=CONNECTION_OPTIONS,
+    ),
+    SimpleNamespace(
+        GROUP=cfg.OptGroup("cors", title="Browsers of other origins; off while no origin is allowed"),
+        OPTIONS=cors.CORS_OPTS,
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
+from oslo_middleware import cors
 from oslo_policy import policy as oslo_policy
 
 from nova.auth import authenticate
@@ -117,6 +118,8 @@ def make_application(conf: cfg.ConfigOpts, store: Store) -> Callable[..., Iterab
             path = environ["PATH_INFO"] = path[len("/placement") :]
         return (answer if path in ("", "/") else guarded)(environ, start_response)
 
+    if conf.cors.allowed_origin:
+        return cors.CORS(application, conf)
     return application
 
 
