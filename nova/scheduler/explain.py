@@ -19,6 +19,9 @@ NOT_TOGETHER = Refusal("has not all of this at once")
 NO_CANDIDATE = Refusal("is no candidate of Placement")
 NOT_THERE = Refusal("is unknown to Placement")
 
+# A sentence with more reasons than this is not read.
+REASONS_TOLD = 6
+
 _PLURALS = {"is": "are", "has": "have", "does": "do", "was": "were", "lacks": "lack", "holds": "hold", "runs": "run"}
 
 
@@ -79,7 +82,10 @@ def sentence(total: int, lost: Counter[str]) -> str:
     """'3 hosts: 2 lack MEMORY_MB (needs 2048), 1 is disabled.'"""
     if not total:
         return "There are no hosts."
-    counted = ", ".join(f"{count} {agree(reason, count)}" for reason, count in lost.most_common())
+    told = lost.most_common(REASONS_TOLD)
+    if rest := sum(lost.values()) - sum(count for _, count in told):
+        told.append(("has other reasons", rest))
+    counted = ", ".join(f"{count} {agree(reason, count)}" for reason, count in told)
     return f"{total} {'host' if total == 1 else 'hosts'}: {counted}."
 
 

@@ -104,12 +104,15 @@ class Hosts:
 
 
 class Loads:
-    """How busy hosts are, asked at most once a second and only by what is configured to care."""
+    """How busy hosts are, asked at most once a second and only by what is configured to care.
+
+    Between two askings the servers this scheduler placed are added, so that a burst sees itself.
+    """
 
     def __init__(self, fetch: Callable[[], dict[str, HostLoad]]) -> None:
         self._fetch = fetch
         self._lock = threading.Lock()
-        self._loads: Mapping[str, HostLoad] = {}
+        self._loads: dict[str, HostLoad] = {}
         self._stale_at = 0.0
 
     def now(self) -> Mapping[str, HostLoad]:
@@ -118,4 +121,10 @@ class Loads:
             if time.monotonic() >= self._stale_at:
                 self._loads = self._fetch()
                 self._stale_at = time.monotonic() + LOADS_S
-            return self._loads
+            return dict(self._loads)
+
+    def add(self, host: str) -> None:
+        """A server was placed on host, and is going to be built there."""
+        with self._lock:
+            before = self._loads.get(host, HostLoad())
+            self._loads[host] = HostLoad(instances=before.instances + 1, io_ops=before.io_ops + 1)

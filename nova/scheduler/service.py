@@ -10,7 +10,6 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova.conf import BadConfiguration
 from nova.placement_client import PlacementClient
 from nova.scheduler import filters, weighers
 from nova.scheduler.host_view import Hosts, Loads
@@ -23,8 +22,8 @@ LOG = logging.getLogger(__name__)
 
 
 class Scheduler(SchedulerCalls):
-    """Implements SchedulerCalls. conductor is anything with host_view(since), and host_loads() where
-    filters or weighers that count servers are enabled.
+    """Implements SchedulerCalls. conductor is anything with host_view(since) and, for filters and
+    weighers that count servers, host_loads().
 
     Raises BadConfiguration for a filter or weigher that does not exist.
     """
@@ -32,13 +31,7 @@ class Scheduler(SchedulerCalls):
     def __init__(self, conf: cfg.ConfigOpts, conductor: Any, placement: PlacementClient) -> None:
         chosen = filters.enabled(conf)
         scales = weighers.enabled(conf)
-        counts_servers = hasattr(conductor, "host_loads")
-        if not counts_servers:
-            needing = [type(one).__name__ for one in chosen if one.needs_load]
-            if needing:
-                raise BadConfiguration(f"[filter_scheduler] enabled_filters: nobody counts servers for {needing[0]}")
-            scales = [one for one in scales if not one.needs_load]
-        needs_load = any(one.needs_load for one in chosen) or any(one.needs_load and one.multiplier for one in scales)
+        needs_load = any(one.needs_load for one in (*chosen, *scales))
         self._hosts = Hosts(conductor)
         self._loads = Loads(conductor.host_loads) if needs_load else None
         self._selector = Selector(conf, placement, chosen, scales)
@@ -68,5 +61,9 @@ class Scheduler(SchedulerCalls):
         self._hosts.changed(version)
 
     def _select(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Decision:
-        loads = self._loads.now() if self._loads else None
-        return self._selector.select(request, known, loads)
+        if self._loads is None:
+            return self._selector.select(request, known)
+        decision = self._selector.select(request, known, self._loads.now())
+        if decision.host is not None and not request.is_dry_run:
+            self._loads.add(decision.host)
+        return decision

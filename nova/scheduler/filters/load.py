@@ -15,9 +15,9 @@ from nova.structs.schedule import PlacementRequest
 class _LoadFilter(Filter):
     needs_load = True
     option: ClassVar[str]
-    # A field of HostLoad, and what it counts.
+    # A field of HostLoad, and what is said of a host with too much of it.
     counts: ClassVar[str]
-    what: ClassVar[str]
+    says: ClassVar[str]
     asks_aggregates: ClassVar[bool] = False
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -27,7 +27,7 @@ class _LoadFilter(Filter):
         def check(host: Contender) -> Refusal | None:
             count = getattr(host.load, self.counts) if host.load else 0
             most = self._most_on(host)
-            return Refusal(f"has as many {self.what} as it may", f"{count} of {most}") if count >= most else None
+            return Refusal(self.says, f"{count} of {most}") if count >= most else None
 
         return check
 
@@ -42,7 +42,7 @@ class IoOpsFilter(_LoadFilter):
 
     option = "max_io_ops_per_host"
     counts = "io_ops"
-    what = "servers in work"
+    says = "is busy with servers in work"
 
 
 class AggregateIoOpsFilter(IoOpsFilter):
@@ -56,7 +56,7 @@ class NumInstancesFilter(_LoadFilter):
 
     option = "max_instances_per_host"
     counts = "instances"
-    what = "servers"
+    says = "has no place for another server"
 
 
 class AggregateNumInstancesFilter(NumInstancesFilter):

@@ -29,11 +29,15 @@ BUILT_IN: dict[str, type[Weigher]] = {
 
 
 def enabled(conf: cfg.ConfigOpts) -> list[Weigher]:
-    """The weighers of [filter_scheduler] weight_classes. Raises BadConfiguration for one that is none."""
+    """The weighers of [filter_scheduler] weight_classes. Raises BadConfiguration for one that is none.
+
+    Counting servers costs a query of the database. Weighers that need it are among "all" of them only
+    when their multiplier is set.
+    """
     kinds: dict[str, type[Weigher]] = {}
     for path in conf.filter_scheduler.weight_classes:
         if path == ALL:
-            kinds.update(BUILT_IN)
+            kinds.update({name: kind for name, kind in BUILT_IN.items() if not kind.needs_load or _is_set(conf, kind)})
             continue
         # Upstream's files name the built-in ones by a path of upstream's tree.
         name = path.rpartition(".")[2]
@@ -47,3 +51,8 @@ def enabled(conf: cfg.ConfigOpts) -> list[Weigher]:
             kind = load(path, "weight_classes", Weigher)
             kinds[kind.__name__] = kind
     return [kind(conf) for kind in kinds.values()]
+
+
+def _is_set(conf: cfg.ConfigOpts, kind: type[Weigher]) -> bool:
+    where = conf.get_location(kind.multiplier_option, "filter_scheduler").location
+    return where not in (cfg.Locations.opt_default, cfg.Locations.set_default)

@@ -18,6 +18,12 @@ from nova.scheduler.explain import agree, sentence
             {"is disabled": 1, "lacks MEMORY_MB (needs 2048)": 2},
             "3 hosts: 2 lack MEMORY_MB (needs 2048), 1 is disabled.",
         ),
+        (
+            12,
+            {f"lacks trait {letter}": 2 if letter == "A" else 1 for letter in "ABCDEFGHIJK"},
+            "12 hosts: 2 lack trait A, 1 lacks trait B, 1 lacks trait C, 1 lacks trait D, 1 lacks trait E, "
+            "1 lacks trait F, 5 have other reasons.",
+        ),
     ],
 )
 def test_sentence_counts_hosts_by_reason(total, lost, expected):

@@ -370,23 +370,23 @@ def test_aggregates_may_keep_hosts_for_flavors(verdict, a_host, a_request, an_ag
     "name, load, metadata, expected",
     [
         ("NumInstancesFilter", {"instances": 4}, {}, PASSES),
-        ("NumInstancesFilter", {"instances": 5}, {}, "has as many servers as it may: 5 of 5"),
+        ("NumInstancesFilter", {"instances": 5}, {}, "has no place for another server: 5 of 5"),
         ("NumInstancesFilter", {"instances": 4}, {"max_instances_per_host": "3"}, PASSES),
         (
             "AggregateNumInstancesFilter",
             {"instances": 4},
             {"max_instances_per_host": "3"},
-            "has as many servers as it may: 4 of 3",
+            "has no place for another server: 4 of 3",
         ),
         ("AggregateNumInstancesFilter", {"instances": 9}, {"max_instances_per_host": "10"}, PASSES),
         (
             "AggregateNumInstancesFilter",
             {"instances": 5},
             {"max_instances_per_host": "many"},
-            "has as many servers as it may: 5 of 5",
+            "has no place for another server: 5 of 5",
         ),
         ("IoOpsFilter", {"io_ops": 1}, {}, PASSES),
-        ("IoOpsFilter", {"io_ops": 2}, {}, "has as many servers in work as it may: 2 of 2"),
+        ("IoOpsFilter", {"io_ops": 2}, {}, "is busy with servers in work: 2 of 2"),
         ("AggregateIoOpsFilter", {"io_ops": 2}, {"max_io_ops_per_host": "3"}, PASSES),
     ],
 )

@@ -94,10 +94,11 @@ def test_soft_anti_affinity_prefers_hosts_without_members(best_first, a_host, a_
     assert best_first([a_host("a"), a_host("b"), a_host("c")], request) == ["c", "b", "a"]
 
 
-def test_quiet_hosts_are_preferred(best_first, a_host):
+def test_quiet_hosts_are_preferred_when_servers_are_counted(best_first, a_host):
     hosts = [a_host("busy", load={"io_ops": 3}), a_host("quiet", load={"io_ops": 0})]
 
-    assert best_first(hosts) == ["quiet", "busy"]
+    assert best_first(hosts) == ["busy", "quiet"]
+    assert best_first(hosts, weight_classes=[weighers.ALL, "IoOpsWeigher"]) == ["quiet", "busy"]
 
 
 def test_hosts_with_many_servers_are_preferred_when_asked_for(best_first, a_host):
