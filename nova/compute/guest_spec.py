@@ -2,16 +2,24 @@
 
 import base64
 
+import msgspec
+
 from nova.compute.host import Host
 from nova.metadata import documents
 from nova.structs.guest import Disk, GuestSpec
+from nova.structs.image import Image
 from nova.structs.instance import Instance
 
 _BUS_DEVICE = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 
 
 def guest_spec(host: Host, instance: Instance, personality: dict[str, str] | None = None) -> GuestSpec:
-    """What the driver needs to make this server's guest; fetches its image if the driver reads images."""
+    """What the driver needs to make this server's guest; fetches its image if the driver reads images.
+
+    The host's side of its networks is ready when this returns.
+    """
+    if host.networks is not None:
+        host.networks.prepare(instance.vifs)
     return GuestSpec(
         uuid=instance.uuid,
         name=host.conf.instance_name_template % instance.id,
@@ -64,6 +72,14 @@ def _root(host: Host, instance: Instance, name: str, bus: str) -> Disk:
         image_format=image_format,
         boot_index=0,
     )
+
+
+def rescue_disk(host: Host, instance: Instance, image: Image) -> Disk:
+    """The disk a guest is rescued from: a new one of the image's own size."""
+    rescued = msgspec.structs.replace(instance, image=image, image_id=image.id)
+    bus = image.properties.get("hw_rescue_bus") or image.properties.get("hw_disk_bus", "virtio")
+    disk = _root(host, rescued, f"{_BUS_DEVICE.get(bus, 'vd')}a", bus)
+    return msgspec.structs.replace(disk, size_mb=0, device_type=image.properties.get("hw_rescue_device", "disk"))
 
 
 def _config_drive(host: Host, instance: Instance, personality: dict[str, str]) -> dict[str, bytes] | None:

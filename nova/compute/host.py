@@ -1,10 +1,11 @@
-"""One host as the steps see it: its name, its driver, its images."""
+"""One host as the steps see it: its name, its driver, its images, its networks."""
 
 from dataclasses import dataclass
 
 from oslo_config import cfg
 
 from nova.compute.image_cache import ImageCache
+from nova.network.agent import HostNetworks
 from nova.virt.driver import Driver
 
 
@@ -14,3 +15,5 @@ class Host:
     name: str
     driver: Driver
     images: ImageCache
+    # None for a driver whose guests have no real devices.
+    networks: HostNetworks | None = None

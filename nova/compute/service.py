@@ -12,6 +12,7 @@ from nova.compute.interface import ComputeCalls, topic
 from nova.conductor import client as conductor_client
 from nova.image.client import Images
 from nova.messaging import rpc
+from nova.network.agent import HostNetworks
 from nova.placement_client import PlacementClient
 from nova.virt import loader
 
@@ -29,7 +30,11 @@ class Compute:
         self.name = name or conf.host
         images = Images(identity.adapter(conf, "glance", transport))
         cache = ImageCache.from_conf(conf, images)
-        hosts = {host: Host(conf, host, loader.load(conf, host), cache) for host in _host_names(conf, self.name)}
+        self._networks = _host_networks(conf, self.name, transport)
+        hosts = {
+            host: Host(conf, host, loader.load(conf, host), cache, self._networks)
+            for host in _host_names(conf, self.name)
+        }
         self.agent = Agent(
             conf,
             self.name,
@@ -40,12 +45,23 @@ class Compute:
         self._server = rpc.Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
 
     def start(self) -> None:
+        if self._networks is not None:
+            self._networks.start()
         self._server.start()
         self.agent.start()
 
     def stop(self) -> None:
         self._server.stop()
         self.agent.stop()
+        if self._networks is not None:
+            self._networks.stop()
+
+
+def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session | None) -> HostNetworks | None:
+    """The fake driver's guests are plugged into nothing."""
+    if conf.compute_driver == "fake.FakeDriver":
+        return None
+    return HostNetworks(conf, identity.adapter(conf, "neutron", transport), name)
 
 
 def _host_names(conf: cfg.ConfigOpts, name: str) -> list[str]:

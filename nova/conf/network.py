@@ -59,6 +59,12 @@ OPTIONS = [
         min=1,
         help="Seconds between two looks at whether bridges, DHCP and filters are as they should be.",
     ),
+    cfg.IntOpt(
+        "security_group_refresh_interval",
+        default=10,
+        min=1,
+        help="Seconds after which a compute host follows a change of security groups.",
+    ),
     cfg.IntOpt("quota_network", default=100, min=-1, help="Networks of a project; -1 is unlimited."),
     cfg.IntOpt("quota_subnet", default=100, min=-1, help="Subnets of a project."),
     cfg.IntOpt("quota_port", default=500, min=-1, help="Ports of a project."),

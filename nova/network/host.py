@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,13 @@ def ensure_bridge(name: str, mtu: int, owner: str, known: dict[str, dict[str, An
             if "File exists" not in str(error):
                 raise
         # Without a fixed address a bridge takes the lowest of its members', and guests' ARP entries go stale.
-        run("ip", "link", "set", name, "alias", owner, "address", _own_mac(name), "mtu", str(mtu), "up")
+        run("ip", "link", "set", name, "alias", owner, "address", _new_mac(), "mtu", str(mtu), "up")
         return
     if device.get("mtu") != mtu:
         run("ip", "link", "set", name, "mtu", str(mtu))
+    if str(device.get("ifalias")).startswith("nova-compute") and owner.startswith("nova-network"):
+        # On the network host itself the network's keeper takes it over, to remove it with the network.
+        run("ip", "link", "set", name, "alias", owner)
     if "UP" not in device.get("flags", []):
         run("ip", "link", "set", name, "up")
 
@@ -131,7 +135,6 @@ def carry(bridge: str, details: dict[str, Any], mtu: int, flat_interface: str | 
     run("ip", "link", "set", flat_interface, "up")
 
 
-def _own_mac(name: str) -> str:
-    """A locally administered address that stays the same for a name."""
-    digest = sum(ord(char) * 257**index for index, char in enumerate(name)) & 0xFFFFFFFFFF
-    return "02:" + digest.to_bytes(5, "big").hex(":")
+def _new_mac() -> str:
+    """A locally administered address; no two hosts' bridges on one wire may share one."""
+    return "02:" + os.urandom(5).hex(":")

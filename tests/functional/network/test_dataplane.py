@@ -5,7 +5,9 @@ import uuid
 import pytest
 
 from nova.network import firewall
+from nova.network.agent import HostNetworks
 from nova.network.service.linux import LinuxDataplane
+from nova.structs.network import NetworkRequest
 from tests.functional.network.machines import Machine, connect, get_address
 
 OUTSIDE, HOST_OUTSIDE = "198.51.100.2", "198.51.100.1"
@@ -322,3 +324,73 @@ def test_teardown_removes_everything_and_nothing_else(world, network):
     assert world.host.run("nft", "list", "ruleset") == ""
     assert "br-of-others" in world.host.run("ip", "link")
     assert world.host.run("ip", "-o", "link", "show", "type", "bridge").count("\n") == 1
+
+
+@pytest.fixture
+def far_world(make_network_host, tmp_path):
+    """A network host and a compute host of its own, joined by a cable."""
+    cloud = make_network_host(
+        networks_path=str(tmp_path / "networks"), metadata_port=18775, host="network-1", flat_interface="fabric0"
+    )
+    world = World(cloud, tmp_path)
+    world.compute = world.machine()
+    connect(world.host, "fabric0", world.compute, "fabric0")
+    world.agent = HostNetworks(cloud.conf, cloud.admin.adapter, "compute-1")
+    yield world
+    world.close()
+
+
+def boot_far(world, network, **values):
+    """A guest on the compute host, made the way nova-compute makes one."""
+    demo = world.cloud.project()
+    port = demo.create("ports", network_id=network["id"], **values)
+    request = (NetworkRequest(port_id=port["id"]),)
+    vifs = world.cloud.client.allocate("demo", str(uuid.uuid4()), "compute-1", "nova", "far", request)
+    world.converge()
+    with world.compute.inside():
+        world.agent.prepare(vifs)
+    guest = world.machine()
+    device = firewall.device_of(port["id"])
+    connect(world.compute, device, guest, "eth0", mac=port["mac_address"])
+    world.compute.run("ip", "link", "set", device, "mtu", str(vifs[0].mtu))
+    world.compute.run("ip", "link", "set", device, "master", str(vifs[0].details["bridge_name"]))
+    guest.port, guest.address = port, port["fixed_ips"][0]["ip_address"]
+    guest.lease = get_address(guest)
+    return guest
+
+
+@pytest.mark.parametrize("kind", ["flat", "vxlan"])
+def test_a_guest_on_another_host_is_on_the_same_network(far_world, kind):
+    world = far_world
+    network = world.cloud.admin.network(
+        cidr="10.20.0.0/24", shared=True, **{"provider:network_type": kind, "project_id": "demo"}
+    )
+    if kind == "vxlan":
+        world.host.run("ip", "addr", "add", "10.99.0.1/24", "dev", "fabric0")
+        world.compute.run("ip", "addr", "add", "10.99.0.2/24", "dev", "fabric0")
+    world.host.serve_who_asks("127.0.0.1", 18775)
+    world.outside.serve_who_asks(OUTSIDE, 8080)
+
+    guest = boot_far(world, network)
+
+    assert guest.lease["ip"] == guest.address
+    assert guest.ask("http://169.254.169.254/") == guest.address
+    assert guest.ask(f"http://{OUTSIDE}:8080/") == HOST_OUTSIDE
+
+
+def test_security_groups_hold_on_the_compute_host(far_world):
+    world = far_world
+    demo = world.cloud.project()
+    network = demo.network(cidr="10.20.0.0/24")
+    closed = demo.create("security-groups", name="closed")
+    first, second = boot_far(world, network), boot_far(world, network)
+    third = boot_far(world, network, security_groups=[closed["id"]])
+    member_reached, stranger_reached = first.reaches(second.address), first.reaches(third.address)
+
+    demo.create("security-group-rules", security_group_id=closed["id"], direction="ingress", protocol="icmp")
+    with world.compute.inside():
+        world.agent.apply_security_groups()
+
+    assert member_reached
+    assert not stranger_reached
+    assert first.reaches(third.address)
