@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 import oslo_messaging
+from oslo_concurrency import lockutils
+from oslo_concurrency import opts as concurrency_options
 from oslo_config import cfg
 from oslo_messaging import opts as messaging_options
 from oslo_messaging._metrics import client as messaging_metrics
@@ -91,6 +93,10 @@ def transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     # oslo.messaging itself registers these on oslo.config's global alone, and reads them from ours.
     conf.register_opts(messaging_metrics.oslo_messaging_metrics, group="oslo_messaging_metrics")
     conf.register_opts(messaging_tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")
+    for group, options in concurrency_options.list_opts():
+        conf.register_opts(options, group=group)
+    # The names of reply queues are counted in a file under this lock, which is read from the global too.
+    lockutils.set_defaults(conf.oslo_concurrency.lock_path or f"{conf.state_path}/tmp")
     for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
         conf.set_default(option, True, group="oslo_messaging_rabbit")
     return oslo_messaging.get_rpc_transport(conf)
