@@ -23,7 +23,9 @@ from nova.structs.image import Image
 
 LOG = logging.getLogger(__name__)
 
-_CHUNK = 1 << 20
+_UPLOAD_CHUNK = 1 << 20
+# What a download that breaks off loses at most.
+_DOWNLOAD_CHUNK = 1 << 16
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 # What an image has of its own; every other key of its document is a property. Source: Image API v2 reference.
 OWN_KEYS = frozenset(
@@ -150,7 +152,7 @@ class Images:
         skip = start if response.status_code == 200 else 0
         with contextlib.closing(response):
             try:
-                for chunk in response.iter_content(_CHUNK):
+                for chunk in response.iter_content(_DOWNLOAD_CHUNK):
                     if len(chunk) > skip:
                         yield chunk[skip:]
                     skip = max(0, skip - len(chunk))
@@ -199,6 +201,7 @@ def read_image(document: dict[str, Any]) -> Image:
         hash_value=document.get("os_hash_value"),
         min_disk=document.get("min_disk") or 0,
         min_ram=document.get("min_ram") or 0,
+        created_at=document.get("created_at"),
         properties={k: str(v) for k, v in document.items() if k not in OWN_KEYS and v is not None},
     )
 
@@ -214,7 +217,7 @@ def _refusal(response: requests.Response, image_id: str) -> errors.DomainError:
         return errors.Forbidden(text)
     if status == 409:
         return errors.NameExists(name=image_id)
-    if status in (400, 413):
+    if status in (400, 413, 415):
         return errors.Invalid(text)
     return errors.Unavailable(service="Image service", reason=f"{status} {text}")
 
@@ -234,5 +237,5 @@ def _asker(context: Context | None) -> str:
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
+    while chunk := file.read(_UPLOAD_CHUNK):
         yield chunk
