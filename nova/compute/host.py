@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 from nova.compute.image_cache import ImageCache
+from nova.image.client import Images
 from nova.network.agent import HostNetworks
 from nova.virt.driver import Driver
 
@@ -15,5 +16,6 @@ class Host:
     name: str
     driver: Driver
     images: ImageCache
+    image_service: Images
     # None for a driver whose guests have no real devices.
     networks: HostNetworks | None = None

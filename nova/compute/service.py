@@ -32,7 +32,7 @@ class Compute:
         cache = ImageCache.from_conf(conf, images)
         self._networks = _host_networks(conf, self.name, transport)
         hosts = {
-            host: Host(conf, host, loader.load(conf, host), cache, self._networks)
+            host: Host(conf, host, loader.load(conf, host), cache, images, self._networks)
             for host in _host_names(conf, self.name)
         }
         self.agent = Agent(

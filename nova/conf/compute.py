@@ -28,6 +28,11 @@ OPTIONS = [
     cfg.IntOpt(
         "shutdown_timeout", default=60, min=0, help="Seconds a guest has to shut down before it is switched off."
     ),
+    cfg.ListOpt(
+        "non_inheritable_image_properties",
+        default=["cache_in_nova", "bittorrent"],
+        help="Properties of a server's image that images made of the server do not get.",
+    ),
     cfg.IntOpt(
         "sync_power_state_interval",
         default=600,

@@ -20,3 +20,4 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     min_disk: int = 0
     min_ram: int = 0
     properties: dict[str, str] = {}
+    created_at: str | None = None

@@ -3,6 +3,7 @@
 import msgspec
 
 from nova.structs.guest import RebootKind
+from nova.structs.image import Image
 from nova.structs.instance import Instance, PowerState
 
 
@@ -52,3 +53,22 @@ class ReachArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class PasswordArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: Instance
     password: str
+
+
+class RescueArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    image: Image | None
+    password: str
+
+
+class UnrescueArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """is_running: whether the guest is to run afterwards."""
+
+    instance: Instance
+    is_running: bool = True
+
+
+class SnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    image_id: str
+    disk_format: str

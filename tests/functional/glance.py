@@ -15,7 +15,7 @@ class FakeGlance:
         self.data = {}
 
     def add(self, name="tiny", **facts):
-        image_id = str(uuid.uuid4())
+        image_id = facts.get("id") or str(uuid.uuid4())
         self.images[image_id] = {
             "id": image_id,
             "name": name,
@@ -28,7 +28,7 @@ class FakeGlance:
             "checksum": "d41d8cd98f00b204e9800998ecf8427e",
             "min_disk": 0,
             "min_ram": 0,
-            "created_at": "2026-01-01T00:00:00Z",
+            "created_at": f"2026-01-01T00:{len(self.images) // 60:02}:{len(self.images) % 60:02}Z",
             "updated_at": "2026-01-01T00:00:00Z",
             "tags": [],
             "protected": False,
@@ -44,10 +44,14 @@ class FakeGlance:
         if parts[:2] != ["v2", "images"]:
             return webob.Response(status=404)
         if len(parts) == 2 and request.method == "POST":
-            image_id = self.add(**{"status": "queued", **request.json})
+            owner = (request.headers.get("X-Auth-Token") or "").partition(":")[2]
+            made = {"status": "queued", "size": None, "owner": owner, "visibility": "private", **request.json}
+            image_id = self.add(**made)
             return _json(201, self.images[image_id])
         if len(parts) == 2:
-            return _json(200, {"images": list(self.images.values())})
+            asked = {name: value for name, value in request.GET.items() if name not in ("limit", "marker")}
+            found = [one for one in self.images.values() if asked.items() <= one.items()]
+            return _json(200, {"images": found})
         image = self.images.get(parts[2])
         project = (request.headers.get("X-Auth-Token") or "").partition(":")[2]
         hidden = image is not None and image["visibility"] == "private" and project not in (image["owner"], "service")

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from nova.api.framework.schema import (
@@ -23,7 +24,8 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.view import ABSENT, View, shows, view
+from nova.api.framework.versions import parse
+from nova.api.framework.view import ABSENT, Shown, View, shows, view
 from nova.structs.instance import Instance, VmState
 
 _STATUS: dict[VmState, dict[str | None, str]] = {
@@ -319,4 +321,35 @@ UPDATED: View = view(
         for key in _STATE
         if key.name in ("locked", "description", "tags", "trusted_image_certificates", "server_groups")
     ),
+)
+
+_IN_REBUILT = {
+    "locked", "description", "tags", "key_name", "trusted_image_certificates", "server_groups", "locked_reason",
+}  # fmt: skip
+_KEY_NAME_SHOWN, _ALL_SHOWN = parse("2.54", 0), parse("2.75", 0)
+
+
+def _rebuilt_addresses(instance: Instance, request: Any) -> dict[str, list[dict[str, Any]]]:
+    """Before 2.75 a rebuild tells nothing of an address but itself."""
+    found = addresses(instance)
+    if request.version >= _ALL_SHOWN:
+        return found
+    return {name: [{"addr": one["addr"], "version": one["version"]} for one in all] for name, all in found.items()}
+
+
+def _in_rebuilt(key: Shown) -> Shown:
+    if key.name == "addresses":
+        return replace(key, read=_rebuilt_addresses)
+    if key.name == "key_name":
+        return replace(key, since=_KEY_NAME_SHOWN)
+    return key if key.name in _IN_REBUILT else replace(key, since=max(key.since, _ALL_SHOWN))
+
+
+# A rebuild answers with the server, and with all of it from 2.75 on.
+REBUILT: View = view(
+    *(_in_rebuilt(key) if key.name == "addresses" else key for key in _CORE),
+    *_SHARED,
+    *(_in_rebuilt(key) for key in _STATE if key.name != "OS-EXT-SRV-ATTR:user_data"),
+    shows("user_data", nullable(STRING), "user_data", "2.57"),
+    rights=rights,
 )

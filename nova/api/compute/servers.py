@@ -245,7 +245,7 @@ def create(request: Request) -> Reply:
     first = made_servers[0]
     if asked.get("return_reservation_id"):
         return Reply(first.reservation_id)
-    password = asked.get("adminPass") or _password(request.conf.password_length)
+    password = asked.get("adminPass") or make_password(request.conf.password_length)
     shown = password if request.conf.api.enable_instance_password else None
     return Reply((first, shown), {"Location": request.link(f"/servers/{first.uuid}")})
 
@@ -299,7 +299,7 @@ def _build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
     zone, host, node = _where(request, asked)
     image = _image(request, asked)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
-    _check_metadata(request, asked["metadata"])
+    check_metadata(request, asked["metadata"])
     return BuildRequest(
         name=asked["name"],
         flavor_id=asked["flavorRef"].rsplit("/", 1)[-1],
@@ -405,13 +405,13 @@ def _personality(request: Request, asked: dict[str, Any]) -> dict[str, str]:
     return {one["path"]: one["contents"] for one in asked.get("personality", ()) if "path" in one and "contents" in one}
 
 
-def _check_metadata(request: Request, metadata: dict[str, str]) -> None:
+def check_metadata(request: Request, metadata: dict[str, str]) -> None:
     limit = request.conductor.quota(request.context.project_id).limits["metadata_items"] if metadata else -1
     if 0 <= limit < len(metadata):
         raise errors.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
 
 
-def _password(length: int) -> str:
+def make_password(length: int) -> str:
     """A password without letters that look alike, with one of each kind."""
     kinds = [
         "".join(c for c in kind if c not in "0O1Il")

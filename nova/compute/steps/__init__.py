@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nova.compute.host import Host
-from nova.compute.steps import inside, lifecycle, power
+from nova.compute.steps import inside, lifecycle, power, rescue, snapshot
 from nova.structs import steps
 
 
@@ -22,4 +22,9 @@ VERBS: dict[str, Verb] = {
     "reach": Verb(steps.ReachArguments, power.reach),
     "set_password": Verb(steps.PasswordArguments, inside.set_password),
     "crash_dump": Verb(steps.GuestArguments, inside.crash_dump),
+    "rescue": Verb(steps.RescueArguments, rescue.rescue),
+    "unrescue": Verb(steps.UnrescueArguments, rescue.unrescue),
+    "snapshot": Verb(steps.SnapshotArguments, snapshot.snapshot),
+    "upload_snapshot": Verb(steps.SnapshotArguments, snapshot.upload_snapshot),
+    "forget_snapshot": Verb(steps.SnapshotArguments, snapshot.forget_snapshot),
 }

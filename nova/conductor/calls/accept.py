@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor import limits
+from nova.conductor import image_fit, limits
 from nova.conductor.core import Core
 from nova.conductor.operation import Acceptance, Operation
 from nova.conductor.workflows.build import BUILD, Build
@@ -96,7 +96,9 @@ def servers(
     """Accept a request for servers: as many as fit the quota, from max_count down to min_count."""
     project = None if context.is_admin else context.project_id
     flavor = flavors.get(connection, request.flavor_id, project)
-    _check_fits(request, flavor)
+    if flavor.is_disabled:
+        raise errors.FlavorNotFound(flavor_id=flavor.id)
+    image_fit.check(request.image, flavor)
     keypair = _keypair(connection, context, request)
     group = _group(connection, core, context, request)
     count = _take_quota(connection, core, context, request, flavor)
@@ -116,29 +118,6 @@ def servers(
         _log(connection, context, instance, BUILD, "scheduling")
         made.append((instance, lease))
     return made
-
-
-def _check_fits(request: BuildRequest, flavor: Flavor) -> None:
-    """Raises Invalid when the image does not fit into the flavor."""
-    image = request.image
-    if flavor.is_disabled:
-        raise errors.FlavorNotFound(flavor_id=flavor.id)
-    if image is None:
-        return
-    if image.status != "active":
-        raise errors.Invalid(f"Image {image.id} is not active.")
-    if image.min_ram > flavor.memory_mb:
-        raise errors.Invalid("Flavor's memory is too small for requested image.")
-    if flavor.root_gb and image.min_disk > flavor.root_gb:
-        raise errors.Invalid(
-            f"Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is "
-            f"{flavor.root_gb << 30} bytes, minimum size is {image.min_disk << 30} bytes."
-        )
-    if flavor.root_gb and image.size > flavor.root_gb << 30:
-        raise errors.Invalid(
-            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.root_gb << 30} bytes, "
-            f"image is {image.size} bytes."
-        )
 
 
 def _keypair(connection: Connection, context: Context, request: BuildRequest) -> KeypairRef | None:

@@ -1,0 +1,240 @@
+"""Actions between a server and images: rebuild, rescue, and images and backups made of it.
+
+Source: Compute API reference, "Servers - run an action".
+"""
+
+import uuid as uuids
+from typing import Any
+
+from nova import errors
+from nova.api.compute import server_view
+from nova.api.compute.operate import operate
+from nova.api.compute.servers import check_metadata, make_password
+from nova.api.framework.app import Reply
+from nova.api.framework.operation import action
+from nova.api.framework.request import Request
+from nova.api.framework.schema import (
+    ANY,
+    BASE64,
+    BOOLISH,
+    DESCRIPTION,
+    HOSTNAME,
+    METADATA,
+    NAME,
+    STRING,
+    UUID,
+    arr,
+    enum,
+    integer,
+    nullable,
+    obj,
+    optional,
+    required,
+    string,
+    versioned,
+)
+from nova.api.framework.versions import IMAGE_ID_IN_BODY, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
+from nova.api.framework.view import Answer, single
+from nova.structs.image import Image
+from nova.structs.instance import Instance
+
+_REBUILD = obj(
+    required("imageRef", UUID),
+    optional("name", NAME),
+    optional("adminPass", STRING),
+    optional("metadata", METADATA),
+    optional("preserve_ephemeral", BOOLISH),
+    optional("OS-DCF:diskConfig", enum("AUTO", "MANUAL")),
+    optional("accessIPv4", string(format="ipv4")),
+    optional("accessIPv6", string(format="ipv6")),
+    optional("personality", arr(obj(optional("path", STRING), optional("contents", BASE64))), until="2.56"),
+    optional("description", DESCRIPTION, since="2.19"),
+    optional("key_name", nullable(NAME), since="2.54"),
+    optional("user_data", nullable(string(format="base64", maxLength=65535)), since="2.57"),
+    optional(
+        "trusted_image_certificates",
+        arr(string(minLength=1), is_nullable=True, minItems=1, maxItems=50, uniqueItems=True),
+        since="2.63",
+    ),
+    optional(
+        "hostname",
+        versioned(string(minLength=2, maxLength=63, pattern="^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"), v2_94=HOSTNAME),
+        since="2.90",
+    ),
+)
+
+
+def _rebuilt(result: tuple[Instance, str | None], request: Request) -> dict[str, Any]:
+    instance, password = result
+    server = server_view.REBUILT.renderer(request)(instance)
+    if password is not None:
+        server["adminPass"] = password
+    return {"server": server}
+
+
+@action(
+    "rebuild",
+    policy="os_compute_api:servers:rebuild",
+    body=_REBUILD,
+    answer=Answer(_rebuilt, single("server", server_view.REBUILT).shape),
+    errors=(400, 403, 404, 409),
+)
+def rebuild(request: Request) -> Reply:
+    """Raises Invalid for an image or key that cannot be used."""
+    asked, server = request.body, request.server
+    if asked.get("trusted_image_certificates"):
+        target = {"project_id": server.project_id, "user_id": server.user_id}
+        request.check("os_compute_api:servers:rebuild:trusted_certs", target)
+    check_metadata(request, asked.get("metadata") or {})
+    image = _image(request, asked["imageRef"])
+    is_volume_backed = server.image_id is None
+    if is_volume_backed and not request.since(VOLUMES_REIMAGED):
+        raise errors.Invalid("Unable to rebuild with a different image for a volume-backed server.")
+    operate(
+        request,
+        "rebuild",
+        image=None if is_volume_backed else image,
+        reimages=is_volume_backed,
+        columns=_columns(asked),
+        properties=_properties(asked),
+        key_name=(asked["key_name"] or "") if "key_name" in asked else None,
+        personality={one["path"]: one["contents"] for one in asked.get("personality", ()) if len(one) == 2},
+    )
+    password = asked.get("adminPass") or make_password(request.conf.password_length)
+    now = request.conductor.server(request.context, server.uuid, with_user_data=True)
+    headers = {"Location": request.link(f"/servers/{server.uuid}")}
+    return Reply((now, password if request.conf.api.enable_instance_password else None), headers)
+
+
+def _columns(asked: dict[str, Any]) -> dict[str, Any]:
+    names = {"name": "name", "hostname": "hostname", "metadata": "metadata", "user_data": "user_data"}
+    return {field: asked[key] for key, field in names.items() if key in asked}
+
+
+def _properties(asked: dict[str, Any]) -> dict[str, Any]:
+    names = {
+        "description": "description",
+        "accessIPv4": "access_ip_v4",
+        "accessIPv6": "access_ip_v6",
+        "OS-DCF:diskConfig": "disk_config",
+        "trusted_image_certificates": "trusted_certs",
+    }
+    return {field: asked[key] for key, field in names.items() if key in asked}
+
+
+def _image(request: Request, image_id: str) -> Image:
+    try:
+        return request.doors.images.get(image_id, request.context)
+    except errors.ImageNotFound as error:
+        raise errors.Invalid(f"Cannot find image {image_id}") from error
+
+
+@action(
+    "rescue",
+    policy="os_compute_api:os-rescue",
+    body=obj(optional("adminPass", STRING), optional("rescue_image_ref", UUID), is_nullable=True),
+    answer=Answer(lambda result, request: result, obj(optional("adminPass", STRING))),
+    status=200,
+    errors=(400, 404, 409, 501),
+)
+def rescue(request: Request) -> dict[str, str]:
+    asked, server = request.body or {}, request.server
+    if server.image_id is None and not request.since(RESCUE_OF_VOLUMES):
+        raise errors.Invalid(f"Cannot rescue instance {server.uuid}: Cannot rescue a volume-backed instance")
+    image = _image(request, asked["rescue_image_ref"]) if asked.get("rescue_image_ref") else None
+    if image is None and server.image_id is None:
+        raise errors.Invalid("A server without an image of its own needs a rescue_image_ref.")
+    password = asked.get("adminPass") or make_password(request.conf.password_length)
+    operate(request, "rescue", image=image, password=password)
+    return {"adminPass": password} if request.conf.api.enable_instance_password else {}
+
+
+@action("unrescue", policy="os_compute_api:os-unrescue", body=ANY, errors=(404, 409, 501))
+def unrescue(request: Request) -> None:
+    operate(request, "unrescue")
+
+
+_IMAGE_ID = Answer(lambda image_id, request: {"image_id": image_id}, obj(required("image_id", UUID)))
+
+
+@action(
+    "createImage",
+    policy="os_compute_api:servers:create_image",
+    body=obj(required("name", NAME), optional("metadata", METADATA)),
+    answer=_IMAGE_ID,
+    errors=(400, 403, 404, 409),
+)
+def create_image(request: Request) -> Reply:
+    """The image is there, without data, when this answers. Raises QuotaExceeded for too many properties."""
+    asked = request.body
+    check_metadata(request, asked.get("metadata") or {})
+    image = _image_of(
+        request.server, request, asked["name"], {"image_type": "snapshot", **(asked.get("metadata") or {})}
+    )
+    _make(request, image, "createImage")
+    return _made(request, image)
+
+
+@action(
+    "createBackup",
+    policy="os_compute_api:os-create-backup",
+    body=obj(
+        required("name", NAME),
+        required("backup_type", STRING),
+        required("rotation", integer(0)),
+        optional("metadata", METADATA),
+    ),
+    answer=_IMAGE_ID,
+    errors=(400, 403, 404, 409),
+)
+def create_backup(request: Request) -> Reply:
+    """With rotation 0 nothing is kept, and the answer names no image."""
+    asked = request.body
+    check_metadata(request, asked.get("metadata") or {})
+    if request.server.image_id is None:
+        raise errors.Invalid("Backup is not supported for volume-backed instances.")
+    facts = {"image_type": "backup", "backup_type": asked["backup_type"], **(asked.get("metadata") or {})}
+    image = _image_of(request.server, request, asked["name"], facts)
+    _make(request, image, "createBackup", backup_type=asked["backup_type"], rotation=asked["rotation"])
+    return _made(request, image)
+
+
+def _make(request: Request, image: Image, operation: str, **arguments: Any) -> None:
+    """The image's record first, in the user's name; a request that is refused takes it away again."""
+    request.doors.images.create(image, request.context)
+    try:
+        operate(request, operation, image_id=image.id, disk_format=image.disk_format, **arguments)
+    except errors.DomainError:
+        request.doors.images.delete(image.id, request.context)
+        raise
+
+
+def _made(request: Request, image: Image) -> Reply:
+    if request.since(IMAGE_ID_IN_BODY):
+        return Reply(image.id)
+    return Reply(None, {"Location": request.link(f"/images/{image.id}")})
+
+
+def _image_of(server: Instance, request: Request, name: str, facts: dict[str, str]) -> Image:
+    """What an image made of a server is to be; it inherits from the server's own image."""
+    source = server.image or Image(id="")
+    kept_back = request.conf.non_inheritable_image_properties
+    inherited = {key: value for key, value in source.properties.items() if key not in kept_back}
+    own_format = request.conf.libvirt.snapshot_image_format or source.disk_format
+    return Image(
+        id=str(uuids.uuid4()),
+        name=name,
+        status="queued",
+        visibility="private",
+        disk_format=own_format if own_format in ("raw", "qcow2", "vmdk", "vdi") else "qcow2",
+        container_format="bare",
+        min_disk=max(source.min_disk, server.flavor.root_gb),
+        min_ram=source.min_ram,
+        properties={
+            **inherited,
+            "base_image_ref": server.image_id or "",
+            "instance_uuid": server.uuid,
+            "user_id": request.context.user_id,
+            **facts,
+        },
+    )

@@ -1,0 +1,27 @@
+"""Guests run from a rescue disk, and from their own disks again."""
+
+from nova import errors
+from nova.compute.guest_spec import guest_spec, rescue_disk
+from nova.compute.host import Host
+from nova.structs.instance import PowerState
+from nova.structs.steps import PowerResult, RescueArguments, UnrescueArguments
+from nova.virt.driver import Rescue, able
+
+
+def rescue(host: Host, arguments: RescueArguments) -> PowerResult:
+    """Start the guest from an image. Raises ImageInvalid, GuestFailed, NotImplementedHere."""
+    instance = arguments.instance
+    driver = able(host.driver, Rescue, "be rescued")
+    if arguments.image is None:
+        raise errors.GuestFailed(reason="A server without an image of its own needs a rescue image.")
+    spec = guest_spec(host, instance)
+    driver.rescue(spec, rescue_disk(host, instance, arguments.image), arguments.password)
+    return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)
+
+
+def unrescue(host: Host, arguments: UnrescueArguments) -> PowerResult:
+    instance = arguments.instance
+    able(host.driver, Rescue, "be rescued").unrescue(guest_spec(host, instance))
+    if not arguments.is_running:
+        host.driver.set_power(instance.uuid, PowerState.SHUTDOWN)
+    return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)

@@ -1,0 +1,83 @@
+"""Make an image, or one of a series of backups, of a server's root disk while it stays what it is.
+
+The image's record is there before the operation is accepted: its id is in the answer. A failure
+takes the record away again.
+"""
+
+import msgspec
+
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import OnHost, Operation, Step, on_its_host, unchanged
+from nova.structs.instance import VmState
+from nova.structs.steps import SnapshotArguments
+
+
+class CreateImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance_id: str
+    image_id: str
+    disk_format: str
+
+
+class CreateBackup(CreateImage, frozen=True, kw_only=True, omit_defaults=True):
+    """rotation: how many backups of this type are kept, this one among them."""
+
+    backup_type: str
+    rotation: int
+
+
+def copy_disk(op: CreateImage, cloud: Cloud) -> OnHost:
+    return _on_host(op, cloud, "snapshot")
+
+
+def remove_copy(op: CreateImage, cloud: Cloud) -> OnHost:
+    cloud.images.delete(op.image_id)
+    # A dead host's copy is removed with the next snapshot of this image, which there is not: it is a file without a name.
+    return _on_host(op, cloud, "forget_snapshot", skip_if_down=True)
+
+
+def upload_image(op: CreateImage, cloud: Cloud) -> OnHost:
+    return _on_host(op, cloud, "upload_snapshot")
+
+
+def _on_host(op: CreateImage, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost:
+    instance = cloud.instance(op.instance_id)
+    arguments = SnapshotArguments(instance=instance, image_id=op.image_id, disk_format=op.disk_format)
+    return OnHost(instance.host, verb, arguments, timeout_s=6 * 3600, skip_if_down=skip_if_down)
+
+
+def rotate(op: CreateBackup, cloud: Cloud) -> CreateBackup:
+    """Delete the oldest backups of this type beyond those to be kept."""
+    backups = cloud.images.list(instance_uuid=op.instance_id, image_type="backup", backup_type=op.backup_type)
+    ordered = sorted(backups, key=lambda one: (one.created_at or "", one.id == op.image_id), reverse=True)
+    for one in ordered[op.rotation :]:
+        cloud.images.delete(one.id)
+    return op
+
+
+_COPY = (
+    Step(copy_disk, remove_copy, task_state="image_snapshot", timeout_s=6 * 3600),
+    # What was uploaded in part is removed with the image's record, by the undo of the step before.
+    Step(upload_image, task_state="image_uploading", timeout_s=6 * 3600),
+)
+_FROM = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
+
+CREATE_IMAGE = Operation(
+    "createImage",
+    CreateImage,
+    steps=_COPY,
+    from_states=_FROM,
+    begin=on_its_host,
+    succeeds_as=unchanged,
+    deadline_s=13 * 3600.0,
+)
+
+CREATE_BACKUP = Operation(
+    "createBackup",
+    CreateBackup,
+    # A backup that could not be rotated is a backup: what is deleted comes last.
+    steps=(*_COPY, Step(rotate, task_state="image_backup")),
+    from_states=_FROM,
+    begin=on_its_host,
+    succeeds_as=unchanged,
+    deadline_s=13 * 3600.0,
+)

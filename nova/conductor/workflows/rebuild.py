@@ -1,0 +1,157 @@
+"""Rebuild a server: a new root disk on the same host, everything else it has stays.
+
+Until the host is known to take the new image nothing has changed. From then on the old disk is
+given up: a rebuild that fails leaves the server in ERROR, from where it may be rebuilt again.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor import image_fit
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host
+from nova.db import instances, keypairs
+from nova.structs.image import Image
+from nova.structs.instance import Instance, KeypairRef, PowerState, VmState
+from nova.structs.schedule import PlacementRequest
+from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments, StopArguments
+
+
+class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """columns and properties: what of the server's record the request changes, by field.
+
+    key_name: a key pair of the caller's, "" for none, None for the one there is. reimages: the
+    content of the root volume is replaced.
+    """
+
+    instance_id: str
+    image: Image | None = None
+    columns: dict[str, object] = {}
+    properties: dict[str, object] = {}
+    key_name: str | None = None
+    keypair: KeypairRef | None = None
+    personality: dict[str, str] = {}
+    reimages: bool = False
+    was_stopped: bool = False
+    is_begun: bool = False
+    power_state: int = 0
+
+
+def check_host(op: Rebuild, cloud: Cloud) -> Rebuild:
+    """Whether the server's host runs the new image; no resources are claimed. Raises NoValidHost."""
+    instance = cloud.instance(op.instance_id)
+    if op.image is not None and op.image.id != instance.image_id:
+        request = PlacementRequest(
+            instance_id=instance.uuid,
+            project_id=instance.project_id,
+            user_id=instance.user_id,
+            flavor=instance.flavor,
+            image=op.image,
+            resources={},
+            only_host=instance.host,
+            only_node=instance.node,
+            is_dry_run=True,
+        )
+        decision = cloud.scheduler.select(request)
+        cloud.record_decision(op.instance_id, "rebuild", decision)
+        if decision.host is None:
+            raise errors.NoValidHost(reason=decision.reason or "")
+    return msgspec.structs.replace(op, is_begun=True)
+
+
+def write_changes(connection: Connection, op: Rebuild) -> None:
+    """The record is what was asked for from here on."""
+    instance = instances.get(connection, op.instance_id, for_update=True)
+    columns = dict(op.columns)
+    properties = dict(op.properties)
+    if op.key_name is not None:
+        columns["key_name"] = op.key_name or None
+        properties["keypair"] = op.keypair
+    if op.image is not None:
+        columns |= {"image": op.image, "image_id": op.image.id}
+    columns["properties"] = msgspec.structs.replace(instance.properties, **properties)
+    instances.change(connection, op.instance_id, **columns)
+
+
+def destroy_guest(op: Rebuild, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id)
+    return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
+
+
+def reimage_root(op: Rebuild, cloud: Cloud) -> Rebuild:
+    """Have the Block Storage service write the image over the root volume."""
+    if op.reimages and op.image is not None:
+        for device in cloud.instance(op.instance_id).block_devices:
+            if device.boot_index == 0 and device.volume_id:
+                cloud.volumes.reimage(device.volume_id, op.image.id)
+    return op
+
+
+def spawn(op: Rebuild, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    return OnHost(instance.host, "spawn", SpawnArguments(instance=instance, personality=op.personality))
+
+
+def stop_again(op: Rebuild, cloud: Cloud) -> OnHost | Rebuild:
+    if not op.was_stopped:
+        return op
+    instance = cloud.instance(op.instance_id)
+    return OnHost(instance.host, "power_off", StopArguments(instance=instance))
+
+
+def keep_power_state(op: Rebuild, result: PowerResult) -> Rebuild:
+    return msgspec.structs.replace(op, power_state=result.power_state)
+
+
+def _begin(acceptance: Acceptance, op: Rebuild) -> Rebuild:
+    instance = acceptance.instance
+    on_its_host(acceptance, op)
+    image_fit.check(op.image, instance.flavor)
+    keypair = None
+    if op.key_name:
+        try:
+            found = keypairs.get(acceptance.connection, acceptance.context.user_id, op.key_name)
+        except errors.KeypairNotFound as error:
+            raise errors.Invalid("Invalid key_name provided.") from error
+        keypair = KeypairRef(name=found.name, type=found.type, public_key=found.public_key)
+    return msgspec.structs.replace(op, keypair=keypair, was_stopped=instance.vm_state is VmState.STOPPED)
+
+
+def _finish(connection: Connection, op: Rebuild, instance: Instance) -> dict[str, object]:
+    return {"power_state": PowerState(op.power_state), "launched_at": utcnow()}
+
+
+def _fail(connection: Connection, op: Rebuild, instance: Instance) -> dict[str, object]:
+    return {"vm_state": VmState.ERROR, "power_state": PowerState.NOSTATE} if op.is_begun else {}
+
+
+def _end(op: Rebuild) -> VmState:
+    return VmState.STOPPED if op.was_stopped else VmState.ACTIVE
+
+
+REBUILD = Operation(
+    "rebuild",
+    Rebuild,
+    steps=(
+        Step(check_host, task_state="rebuilding", commit=write_changes),
+        # What is destroyed stays so: the user asked for it.
+        Step(destroy_guest, task_state="rebuilding"),
+        Step(reimage_root, task_state="rebuild_block_device_mapping"),
+        Step(
+            spawn,
+            destroy_guest,
+            task_state="rebuild_spawning",
+            result=PowerResult,
+            absorb=keep_power_state,
+            timeout_s=1800,
+        ),
+        Step(stop_again, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state),
+    ),
+    from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+    begin=_begin,
+    succeeds_as=_end,
+    finish=_finish,
+    fail=_fail,
+)

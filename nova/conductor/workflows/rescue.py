@@ -1,0 +1,84 @@
+"""Rescue a server, and end that: its guest runs from a rescue disk, its own disks behind it.
+
+The password lies in the operation's row only until the host has it.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.workflows.abilities import need
+from nova.structs.image import Image
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.steps import PowerResult, RescueArguments, UnrescueArguments
+
+
+class Rescue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image: what the rescue disk is made of. was_running: whether the guest runs again after a failure."""
+
+    instance_id: str
+    image: Image | None = None
+    password: str | None = None
+    was_running: bool = True
+    power_state: int = 0
+
+
+def rescue_guest(op: Rescue, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    arguments = RescueArguments(instance=instance, image=op.image or instance.image, password=op.password or "")
+    return OnHost(instance.host, "rescue", arguments)
+
+
+def unrescue_guest(op: Rescue, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    return OnHost(instance.host, "unrescue", UnrescueArguments(instance=instance, is_running=op.was_running))
+
+
+def keep_power_state(op: Rescue, result: PowerResult) -> Rescue:
+    return msgspec.structs.replace(op, power_state=result.power_state, password=None)
+
+
+def forget_password(op: Rescue, cloud: Cloud) -> Rescue:
+    return msgspec.structs.replace(op, password=None)
+
+
+def _begin(acceptance: Acceptance, op: Rescue) -> Rescue:
+    need(acceptance, "Rescue", "be rescued")
+    on_its_host(acceptance, op)
+    is_running = acceptance.instance.vm_state in (VmState.ACTIVE, VmState.RESCUED)
+    return msgspec.structs.replace(op, was_running=is_running)
+
+
+def _finish(connection: Connection, op: Rescue, instance: Instance) -> dict[str, object]:
+    return {"power_state": PowerState(op.power_state)}
+
+
+def accept_rescue(op: Rescue, cloud: Cloud) -> Rescue:
+    return op
+
+
+RESCUE = Operation(
+    "rescue",
+    Rescue,
+    steps=(
+        # Undone last, so that no end of the operation keeps the password.
+        Step(accept_rescue, forget_password, task_state="rescuing"),
+        Step(rescue_guest, unrescue_guest, task_state="rescuing", result=PowerResult, absorb=keep_power_state),
+    ),
+    from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+    begin=_begin,
+    succeeds_as=always(VmState.RESCUED),
+    finish=_finish,
+)
+
+UNRESCUE = Operation(
+    "unrescue",
+    Rescue,
+    # Not undone: rescuing again would need the rescue image; the server stays what it was and may be asked again.
+    steps=(Step(unrescue_guest, task_state="unrescuing", result=PowerResult, absorb=keep_power_state),),
+    from_states=frozenset({VmState.RESCUED}),
+    begin=_begin,
+    succeeds_as=always(VmState.ACTIVE),
+    finish=_finish,
+)

@@ -1,0 +1,193 @@
+"""Rebuild, rescue, and images and backups made of a server."""
+
+import pytest
+
+from nova.structs.instance import PowerState
+from tests.functional.actions.history import history
+from tests.functional.cloud import wait
+
+pytestmark = pytest.mark.usefixtures("in_order")
+
+
+def image_is_active(cloud, image_id):
+    wait(lambda: cloud.glance.images[image_id]["status"] == "active", f"image {image_id} is active")
+    return cloud.glance.images[image_id]
+
+
+def test_a_rebuilt_server_has_the_new_image_and_all_else_it_was_given(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server(name="old", metadata={"a": "1"})["id"]
+    image_id = cloud.glance.add("newer")
+
+    answer = user.act(
+        server_id,
+        "rebuild",
+        {"imageRef": image_id, "name": "new", "metadata": {"b": "2"}, "description": "fresh", "adminPass": "word"},
+    )
+    rebuilt = user.wait(server_id, "ACTIVE")
+
+    assert answer.status_code == 202
+    assert answer.json()["server"]["adminPass"] == "word"
+    assert answer.json()["server"]["status"] == "REBUILD"
+    assert (rebuilt["image"]["id"], rebuilt["name"], rebuilt["description"]) == (image_id, "new", "fresh")
+    assert rebuilt["metadata"] == {"b": "2"}
+    assert host.guests[server_id].spec.image.id == image_id
+
+
+def test_a_stopped_server_is_stopped_again_after_a_rebuild(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    user.act(server_id, "os-stop")
+    user.wait(server_id, "SHUTOFF")
+
+    user.act(server_id, "rebuild", {"imageRef": cloud.glance.add("newer")})
+    user.wait(server_id, "SHUTOFF")
+
+    assert host.guests[server_id].power_state == PowerState.SHUTDOWN
+
+
+def test_a_rebuild_that_fails_is_an_error_and_may_be_asked_for_again(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    host.fail("create")
+    image_id = cloud.glance.add("newer")
+
+    user.act(server_id, "rebuild", {"imageRef": image_id})
+    broken = user.wait(server_id, "ERROR")
+    user.act(server_id, "rebuild", {"imageRef": image_id})
+    user.wait(server_id, "ACTIVE")
+
+    assert "fail create" in broken["fault"]["message"]
+
+
+def test_a_host_that_cannot_run_the_new_image_keeps_the_old_server(cloud, user):
+    cloud.add_host()
+    server = user.create_server()
+    foreign = cloud.glance.add("foreign", hw_architecture="ppc64le")
+
+    assert user.act(server["id"], "rebuild", {"imageRef": foreign, "name": "other"}).status_code == 202
+    after = user.wait(server["id"], "ACTIVE")
+
+    assert (after["image"]["id"], after["name"]) == (server["image"]["id"], server["name"])
+    assert history(cloud, server["id"])[0] == ("rebuild", "failed")
+
+
+def test_an_image_that_is_too_large_is_refused_at_once(cloud, user):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+
+    refused = user.act(server_id, "rebuild", {"imageRef": cloud.glance.add("large", min_disk=50)})
+
+    assert refused.status_code == 400
+    assert user.server(server_id)["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    "version, keys, missing",
+    [("2.1", set(), {"locked", "key_name"}), ("2.54", {"locked", "key_name"}, {"config_drive"}), ("2.75", {"config_drive"}, set())],
+)  # fmt: skip
+def test_a_rebuild_answers_with_what_its_version_shows(cloud, version, keys, missing):
+    cloud.add_host()
+    user = cloud.client(version=version)
+    server_id = cloud.client().create_server()["id"]
+
+    server = user.act(server_id, "rebuild", {"imageRef": next(iter(cloud.glance.images))}).json()["server"]
+    cloud.client().wait(server_id, "ACTIVE")
+
+    assert keys <= server.keys()
+    assert not missing & server.keys()
+
+
+def test_a_rescued_server_runs_from_another_disk_until_that_ends(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+
+    answer = user.act(server_id, "rescue", {"adminPass": "word"})
+    user.wait(server_id, "RESCUE")
+
+    assert (answer.status_code, answer.json()) == (200, {"adminPass": "word"})
+    assert host.guests[server_id].is_rescued
+
+    assert user.act(server_id, "unrescue").status_code == 202
+    user.wait(server_id, "ACTIVE")
+    assert not host.guests[server_id].is_rescued
+
+
+def test_a_rescue_that_fails_leaves_a_stopped_server_stopped(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    user.act(server_id, "os-stop")
+    user.wait(server_id, "SHUTOFF")
+    host.fail("rescue")
+
+    user.act(server_id, "rescue")
+    user.wait(server_id, "SHUTOFF")
+
+    assert host.guests[server_id].power_state == PowerState.SHUTDOWN
+
+
+def test_an_image_of_a_server_inherits_and_is_the_users(cloud, user):
+    cloud.add_host()
+    source = cloud.glance.add("source", hw_disk_bus="scsi", cache_in_nova="yes")
+    server_id = user.create_server(image=source)["id"]
+
+    answer = user.act(server_id, "createImage", {"name": "copy", "metadata": {"season": "autumn"}})
+    image = image_is_active(cloud, answer.json()["image_id"])
+    user.wait(server_id, "ACTIVE")
+
+    assert answer.status_code == 202
+    assert (image["name"], image["owner"], image["visibility"]) == ("copy", "project", "private")
+    assert (image["image_type"], image["season"], image["hw_disk_bus"]) == ("snapshot", "autumn", "scsi")
+    assert (image["instance_uuid"], image["base_image_ref"]) == (server_id, source)
+    assert "cache_in_nova" not in image
+    assert cloud.glance.data[image["id"]] == b"fake image of " + server_id.encode()
+
+
+def test_before_2_45_the_image_is_named_by_a_header(cloud):
+    cloud.add_host()
+    old = cloud.client(version="2.44")
+    server_id = cloud.client().create_server()["id"]
+
+    answer = old.act(server_id, "createImage", {"name": "copy"})
+
+    assert answer.text == ""
+    image_is_active(cloud, answer.headers["Location"].rsplit("/", 1)[1])
+
+
+def test_an_image_that_could_not_be_made_is_not_there(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    host.fail("snapshot")
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+    user.wait(server_id, "ACTIVE")
+
+    assert image_id not in cloud.glance.images
+
+
+def test_a_refused_request_makes_no_image(cloud, user):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    user.act(server_id, "rescue")
+    user.wait(server_id, "RESCUE")
+    before = set(cloud.glance.images)
+
+    refused = user.act(server_id, "createImage", {"name": "copy"})
+
+    assert refused.status_code == 409
+    assert set(cloud.glance.images) == before
+
+
+def test_old_backups_make_room_for_new_ones(cloud, user):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    made = []
+
+    for number in range(3):
+        body = {"name": f"backup-{number}", "backup_type": "daily", "rotation": 2}
+        made.append(user.act(server_id, "createBackup", body).json()["image_id"])
+        user.wait(server_id, "ACTIVE")
+
+    kept = [one for one in cloud.glance.images.values() if one.get("image_type") == "backup"]
+    assert [one["id"] for one in kept] == made[1:]
+    assert {one["backup_type"] for one in kept} == {"daily"}
