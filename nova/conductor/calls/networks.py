@@ -5,7 +5,7 @@ where two still collide, the database's constraints refuse one and it chooses ag
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -90,7 +90,7 @@ class NetworkingCalls:
 
         self._database.write(change)
 
-    def _again_on_collision(self, work: Callable[[Connection], T], records: Iterable[AnyRecord]) -> T:
+    def _again_on_collision(self, work: Callable[[Connection], T], records: Sequence[AnyRecord]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._database.write(work)
@@ -99,15 +99,19 @@ class NetworkingCalls:
                     raise self._explain(error, records) from error
         raise AssertionError("unreachable")
 
-    def _explain(self, error: IntegrityError, records: Iterable[AnyRecord]) -> errors.DomainError:
+    def _explain(self, error: IntegrityError, records: Sequence[AnyRecord]) -> errors.DomainError:
         """Why the database refused: something is missing, or there already."""
+
+        together = {record.id for record in records}
 
         def explain(connection: Connection) -> errors.DomainError:
             for record in records:
                 for noun, wanted in _references(record):
-                    if not db.find(connection, noun, {"id": [wanted]}):
+                    if wanted not in together and not db.find(connection, noun, {"id": [wanted]}):
                         return errors.NetworkingNotFound(noun=noun, id=wanted)
-            return errors.NetworkingExists(noun=next(iter(records)).noun)
+            # A port that comes with something else is not what was asked for.
+            asked = [record.noun for record in records if record.noun != "port"] or ["port"]
+            return errors.NetworkingExists(noun=asked[0])
 
         return self._database.read(explain)
 

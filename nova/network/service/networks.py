@@ -89,7 +89,11 @@ class Networks(Resource):
         if record.shared and values.get("shared") is False:
             foreign = [port for port in _ports_of(call, record) if port.project_id not in (record.project_id, "")]
             if foreign:
-                raise NetworkingInUse(f"Network {record.id} cannot stop being shared: another project has ports on it.")
+                raise NetworkingInUse(
+                    f"Network {record.id} cannot stop being shared: another project has ports on it.",
+                    noun="network",
+                    id=record.id,
+                )
         return msgspec.structs.replace(record, **values)
 
     def views(self, call: Call, records: Sequence[Network]) -> list[dict[str, Any]]:
@@ -116,7 +120,9 @@ def _attach_to_wire(network: Network, wanted: str | None, call: Call) -> Network
             physical = network.physical_network or _FLAT
             if any(other.physical_network == physical for other in taken):
                 if wanted:
-                    raise NetworkingInUse(f"Physical network {physical} carries a flat network already.")
+                    raise NetworkingInUse(
+                        f"Physical network {physical} carries a flat network already.", noun="network", id=network.id
+                    )
                 continue
             bridge = conf.flat_network_bridge if physical == _FLAT else None
             carried = _carried(network, _FLAT, physical, None, network.mtu or conf.network_device_mtu)

@@ -101,7 +101,7 @@ class Ports(Resource):
         ports = super().store_new(call, built)
         for asked, port in zip((group[-1] for group in built), ports, strict=True):
             if (asked.network_id, asked.device_id) != (port.network_id, port.device_id):
-                raise NetworkingExists(f"Port {port.id} exists already.")
+                raise NetworkingExists(f"Port {port.id} exists already.", noun="port")
         return ports
 
     def change(self, call: Call, record: Port, values: dict[str, Any]) -> AnyRecord:
@@ -109,9 +109,13 @@ class Ports(Resource):
         values.pop("propagate_uplink_status", None)
         _check_owner(call, network, values)
         if "mac_address" in values and values["mac_address"] != record.mac_address and record.host:
-            raise NetworkingInUse(f"Port {record.id} is bound: its MAC address stays as it is.")
+            raise NetworkingInUse(
+                f"Port {record.id} is bound: its MAC address stays as it is.", noun="port", id=record.id
+            )
         if values.get("device_id") and record.device_owner in _SERVANTS:
-            raise NetworkingInUse(f"Port {record.id} belongs to {record.device_owner} {record.device_id}.")
+            raise NetworkingInUse(
+                f"Port {record.id} belongs to {record.device_owner} {record.device_id}.", noun="port", id=record.id
+            )
         if values.get("device_id") and record.device_id not in ("", values["device_id"]) and record.host:
             raise Conflict(f"Port {record.id} is in use by device {record.device_id}.")
         if "security_groups" in values:
@@ -126,7 +130,9 @@ class Ports(Resource):
     def check_delete(self, call: Call, record: Port) -> None:
         if record.device_owner in _SERVANTS:
             raise NetworkingInUse(
-                f"Port {record.id} goes with its {_SERVANTS[record.device_owner]}; it cannot be deleted alone."
+                f"Port {record.id} goes with its {_SERVANTS[record.device_owner]}; it cannot be deleted alone.",
+                noun="port",
+                id=record.id,
             )
 
     def views(self, call: Call, records: Sequence[Port]) -> list[dict[str, Any]]:

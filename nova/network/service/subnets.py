@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from nova.errors import Invalid, NetworkingInUse, PolicyDenied
+from nova.errors import Conflict, Invalid, NetworkingInUse, PolicyDenied
 from nova.network import ipam
 from nova.network.service import fields
 from nova.network.service.fields import Field
@@ -69,6 +69,7 @@ class Subnets(Resource):
             raise Invalid(f"Invalid input for ip_version. Reason: {net} is of version {net.version}.")
         if values["gateway_ip"] is _UNSET:
             values["gateway_ip"] = ipam.default_gateway(values["cidr"])
+        _check_versions(values["cidr"], [values["gateway_ip"], *values["dns_nameservers"]])
         pools = values["allocation_pools"] or ipam.default_pools(values["cidr"], values["gateway_ip"])
         subnet = Subnet(id=str(uuid.uuid4()), **{**values, "allocation_pools": pools})
         _check(subnet)
@@ -85,6 +86,7 @@ class Subnets(Resource):
         if values.pop("service_types", None) or values.pop("segment_id", None):
             raise Invalid("Subnets here have neither service types nor segments.")
         values.pop("segment_id", None)
+        _check_versions(record.cidr, [values.get("gateway_ip")])
         if "allocation_pools" in values and not values["allocation_pools"]:
             gateway = values.get("gateway_ip", record.gateway_ip)
             values["allocation_pools"] = ipam.default_pools(record.cidr, gateway)
@@ -93,7 +95,9 @@ class Subnets(Resource):
         if changed.gateway_ip and changed.gateway_ip != record.gateway_ip:
             used = call.store.networking("port", {"ip_address": [changed.gateway_ip], "subnet_id": [record.id]})
             if any(FixedIp(record.id, changed.gateway_ip) in port.fixed_ips for port in used):
-                raise NetworkingInUse(f"Gateway {changed.gateway_ip} is the address of port {used[0].id}.")
+                raise NetworkingInUse(
+                    f"Gateway {changed.gateway_ip} is the address of port {used[0].id}.", noun="subnet", id=record.id
+                )
         return changed
 
     def update(self, call: Call, record_id: str, values: dict[str, Any], revision: int | None) -> AnyRecord:
@@ -137,9 +141,7 @@ def keep_dhcp_port(call: Call, subnet: Subnet) -> None:
 def _check(subnet: Subnet) -> None:
     net = ipaddress.ip_network(subnet.cidr)
     first, last = ipam.host_range(net)
-    for address in (subnet.gateway_ip, *subnet.dns_nameservers):
-        if address and ipaddress.ip_address(address).version != net.version:
-            raise Invalid(f"Invalid input: {address} is not an IPv{net.version} address.")
+    _check_versions(subnet.cidr, [subnet.gateway_ip, *subnet.dns_nameservers])
     if subnet.gateway_ip:
         gateway = ipaddress.ip_address(subnet.gateway_ip)
         if gateway in net and not first <= gateway <= last and net.num_addresses > 2:
@@ -150,13 +152,20 @@ def _check(subnet: Subnet) -> None:
         if low.version != net.version or low < first or high > last:
             raise Invalid(f"Invalid input for allocation_pools. Reason: {low}-{high} is not inside {net}.")
         if subnet.gateway_ip and low.version == 4 and low <= ipaddress.ip_address(subnet.gateway_ip) <= high:
-            raise NetworkingInUse(f"Gateway {subnet.gateway_ip} lies in the allocation pool {low}-{high}.")
+            raise Conflict(f"Gateway {subnet.gateway_ip} lies in the allocation pool {low}-{high}.")
         spans.append((int(low), int(high)))
     spans.sort()
     if any(later[0] <= earlier[1] for earlier, later in itertools.pairwise(spans)):
-        raise NetworkingInUse(f"Allocation pools of {net} overlap.")
+        raise Conflict(f"Allocation pools of {net} overlap.")
     if subnet.ip_version == 4 and (subnet.ipv6_address_mode or subnet.ipv6_ra_mode):
         raise Invalid("Invalid input: an IPv4 subnet has no IPv6 modes.")
+
+
+def _check_versions(cidr: str, addresses: Sequence[str | None]) -> None:
+    version = ipaddress.ip_network(cidr).version
+    for address in addresses:
+        if address and ipaddress.ip_address(address).version != version:
+            raise Invalid(f"Invalid input: {address} is not an IPv{version} address.")
 
 
 def _check_overlap(call: Call, subnet: Subnet) -> None:
