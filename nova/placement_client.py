@@ -15,6 +15,21 @@ from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.placement_answers import (
+    Aggregates,
+    Candidate,
+    Generation,
+    Held,
+    Inventories,
+    Provider,
+    ProviderAllocations,
+    Providers,
+    Traits,
+    read_candidates,
+    read_held,
+    read_problem,
+    read_reasons,
+)
 from nova.structs.guest import Inventory
 
 MICROVERSION = "1.39"
@@ -28,16 +43,11 @@ REASONS = 100
 # What was written is trusted this long before it is compared with what Placement has.
 TRUST_S = 300
 
-# How WebOb begins the body of an error, before it says anything of this one.
-_PREAMBLES = (
-    "The server could not comply with the request since it is either malformed or otherwise incorrect.",
-    "There was a conflict when trying to complete your request.",
-)
-
-_SHARING = b'"MISC_SHARES_VIA_AGGREGATE"'
 _CONCURRENT_UPDATE = "placement.concurrent_update"
 
 Allocations = Mapping[str, Mapping[str, int]]
+
+_encode = msgspec.json.Encoder().encode
 
 
 class ClaimLost(errors.HostRefused):
@@ -58,36 +68,6 @@ class ProviderInUse(errors.Conflict):
     text = "Resource provider {uuid} is in use: {reason}"
 
 
-class Room(msgspec.Struct, frozen=True, gc=False):
-    """One resource class of a provider: what may be allocated, and what is."""
-
-    capacity: int
-    used: int
-
-    @property
-    def free(self) -> int:
-        return self.capacity - self.used
-
-
-class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """One way to meet a request. provider is the root of the tree that is the host's; allocations
-    are provider -> class -> amount; room is the tree's, by class."""
-
-    provider: str
-    allocations: dict[str, dict[str, int]]
-    room: dict[str, Room]
-
-
-class Held(msgspec.Struct, frozen=True):
-    """What a consumer holds: provider -> class -> amount. generation None: nothing, it is unknown."""
-
-    resources: dict[str, dict[str, int]]
-    generation: int | None = None
-    project_id: str = ""
-    user_id: str = ""
-    consumer_type: str | None = None
-
-
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a consumer shall hold from now on; nothing gives everything back."""
 
@@ -98,101 +78,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     consumer_type: str = "INSTANCE"
 
 
-class Provider(msgspec.Struct, frozen=True):
-    uuid: str
-    name: str
-    generation: int
-    parent_provider_uuid: str | None = None
-    root_provider_uuid: str | None = None
-
-
-class _Resources(msgspec.Struct, gc=False):
-    resources: dict[str, int]
-
-
-class _AllocationRequest(msgspec.Struct, gc=False):
-    allocations: dict[str, _Resources]
-
-
-class _Summary(msgspec.Struct, gc=False):
-    resources: dict[str, Room]
-    root_provider_uuid: str
-    traits: msgspec.Raw = msgspec.Raw(b"[]")
-
-
-class _Candidates(msgspec.Struct):
-    allocation_requests: list[_AllocationRequest]
-    provider_summaries: dict[str, _Summary]
-
-
-class _ConsumerAllocations(msgspec.Struct):
-    allocations: dict[str, _Resources]
-    consumer_generation: int | None = None
-    project_id: str = ""
-    user_id: str = ""
-    consumer_type: str | None = None
-
-
-class _ProviderAllocations(msgspec.Struct):
-    allocations: dict[str, _Resources]
-
-
-class _Providers(msgspec.Struct):
-    resource_providers: list[Provider]
-
-
-class _Inventories(msgspec.Struct):
-    inventories: dict[str, Inventory]
-    resource_provider_generation: int
-
-
-class _Traits(msgspec.Struct):
-    traits: list[str]
-
-
-class _Generation(msgspec.Struct):
-    resource_provider_generation: int
-
-
 class _Offer(msgspec.Struct, frozen=True):
     """What a provider has in Placement, as of a generation."""
 
     generation: int
     inventory: dict[str, Inventory]
     traits: frozenset[str]
-
-
-class _Aggregates(msgspec.Struct):
-    aggregates: list[str]
-    resource_provider_generation: int
-
-
-class _Dropped(msgspec.Struct):
-    uuid: str
-    reason: str
-
-
-class _Stage(msgspec.Struct):
-    reasons: list[_Dropped]
-
-
-class _Explanation(msgspec.Struct):
-    stages: list[_Stage]
-
-
-class _Error(msgspec.Struct):
-    detail: str = ""
-    code: str = ""
-
-
-class _Errors(msgspec.Struct):
-    errors: list[_Error] = []
-
-
-_decode_candidates = msgspec.json.Decoder(_Candidates).decode
-_decode_held = msgspec.json.Decoder(_ConsumerAllocations).decode
-_decode_errors = msgspec.json.Decoder(_Errors).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -225,9 +116,9 @@ class PlacementClient:
         query = candidates_query(resources, required, forbidden, in_tree, limit)
         response = self._call("GET", "/allocation_candidates", params=query)
         if response.status_code == 400:
-            raise errors.Invalid(_detail(response))
+            raise errors.Invalid(read_problem(response.content).detail)
         _expect(response, 200)
-        return _read_candidates(_decode_candidates(response.content))
+        return read_candidates(response.content)
 
     def explain(
         self,
@@ -244,11 +135,7 @@ class PlacementClient:
         response = self._call("GET", "/allocation_candidates/explain", params=query)
         if response.status_code != 200:
             return {}
-        reasons: dict[str, str] = {}
-        for stage in _decode(response, _Explanation).stages:
-            for dropped in stage.reasons:
-                reasons.setdefault(dropped.uuid, dropped.reason)
-        return reasons
+        return read_reasons(response.content)
 
     def claim(
         self,
@@ -274,8 +161,8 @@ class PlacementClient:
                 return
             if held.resources:
                 raise ConsumerHolds(consumer=consumer)
-            if _code(response) != _CONCURRENT_UPDATE:
-                raise ClaimLost(reason=_detail(response))
+            if read_problem(response.content).code != _CONCURRENT_UPDATE:
+                raise ClaimLost(reason=read_problem(response.content).detail)
             _step_back(attempt)
         raise ClaimLost(reason="too many others write to the same provider")
 
@@ -299,8 +186,8 @@ class PlacementClient:
             if response.status_code == 204:
                 return
             _expect(response, 204, 409)
-            if _code(response) != _CONCURRENT_UPDATE:
-                raise ClaimLost(reason=_detail(response))
+            if read_problem(response.content).code != _CONCURRENT_UPDATE:
+                raise ClaimLost(reason=read_problem(response.content).detail)
             _step_back(attempt)
         raise ClaimLost(reason="too many others write to the same provider")
 
@@ -308,14 +195,7 @@ class PlacementClient:
         """What a consumer holds; an unknown one holds nothing."""
         response = self._call("GET", f"/allocations/{consumer}")
         _expect(response, 200)
-        found = _decode_held(response.content)
-        return Held(
-            resources={provider: held.resources for provider, held in found.allocations.items()},
-            generation=found.consumer_generation,
-            project_id=found.project_id,
-            user_id=found.user_id,
-            consumer_type=found.consumer_type,
-        )
+        return read_held(response.content)
 
     def release(self, consumer: str) -> None:
         """Give back all a consumer holds; fine when it holds nothing."""
@@ -325,7 +205,7 @@ class PlacementClient:
             if response.status_code != 409:
                 return
             _step_back(attempt)
-        raise errors.Unavailable(service="Placement", reason=_detail(response))
+        raise errors.Unavailable(service="Placement", reason=read_problem(response.content).detail)
 
     # Providers
 
@@ -371,9 +251,9 @@ class PlacementClient:
         query = {key: value for key, value in query.items() if value is not None}
         response = self._call("GET", "/resource_providers", params=query)
         if response.status_code == 400:
-            raise errors.Invalid(_detail(response))
+            raise errors.Invalid(read_problem(response.content).detail)
         _expect(response, 200)
-        return _decode(response, _Providers).resource_providers
+        return _decode(response, Providers).resource_providers
 
     def delete_provider(self, uuid: str) -> None:
         """Fine when there is none. Raises ProviderInUse while something is allocated from it."""
@@ -381,7 +261,7 @@ class PlacementClient:
         response = self._call("DELETE", f"/resource_providers/{uuid}")
         _expect(response, 204, 404, 409)
         if response.status_code == 409:
-            raise ProviderInUse(uuid=uuid, reason=_detail(response))
+            raise ProviderInUse(uuid=uuid, reason=read_problem(response.content).detail)
 
     def provider_allocations(self, uuid: str) -> dict[str, dict[str, int]]:
         """What is allocated from a provider: consumer -> class -> amount; nothing from an unknown one."""
@@ -389,14 +269,14 @@ class PlacementClient:
         _expect(response, 200, 404)
         if response.status_code == 404:
             return {}
-        found = _decode(response, _ProviderAllocations)
+        found = _decode(response, ProviderAllocations)
         return {consumer: held.resources for consumer, held in found.allocations.items()}
 
     def inventory(self, uuid: str) -> dict[str, Inventory]:
         """What a provider offers; nothing when there is no such provider."""
         response = self._call("GET", f"/resource_providers/{uuid}/inventories")
         _expect(response, 200, 404)
-        return {} if response.status_code == 404 else _decode(response, _Inventories).inventories
+        return {} if response.status_code == 404 else _decode(response, Inventories).inventories
 
     def set_aggregates(self, uuid: str, aggregates: Iterable[str]) -> None:
         """Make a provider a member of exactly these aggregates. Raises errors.NotFound without the provider."""
@@ -407,7 +287,7 @@ class PlacementClient:
             _expect(response, 200, 404)
             if response.status_code == 404:
                 raise errors.NotFound(f"Resource provider {uuid} could not be found.")
-            now = _decode(response, _Aggregates)
+            now = _decode(response, Aggregates)
             if sorted(now.aggregates) == wanted:
                 return
             body = {"aggregates": wanted, "resource_provider_generation": now.resource_provider_generation}
@@ -445,7 +325,7 @@ class PlacementClient:
         self._know("traits", traits)
         return self._change(uuid, "traits", {"traits": sorted(wanted)}, generation) is not None
 
-    def _look(self, uuid: str, name: str) -> "_Offer | None":
+    def _look(self, uuid: str, name: str) -> _Offer | None:
         """What a provider offers now, by this name; None when there is no such provider."""
         found = self.provider(uuid)
         if found is None:
@@ -462,12 +342,12 @@ class PlacementClient:
             return None
         _expect(inventories, 200)
         _expect(traits, 200)
-        offered = _decode(inventories, _Inventories)
-        had = _decode(traits, _Traits).traits
+        offered = _decode(inventories, Inventories)
+        had = _decode(traits, Traits).traits
         # The older generation of the two: a change between the two reads must not go unnoticed.
         return _Offer(offered.resource_provider_generation, offered.inventories, frozenset(had))
 
-    def _make(self, uuid: str, name: str) -> "_Offer | None":
+    def _make(self, uuid: str, name: str) -> _Offer | None:
         """Make a provider that offers nothing yet; None when another made it meanwhile."""
         response = self._call("POST", "/resource_providers", {"uuid": uuid, "name": name})
         if response.status_code == 409:
@@ -482,12 +362,12 @@ class PlacementClient:
         body["resource_provider_generation"] = generation
         response = self._call("PUT", f"/resource_providers/{uuid}/{what}", body)
         if response.status_code == 200:
-            return _decode(response, _Generation).resource_provider_generation
+            return _decode(response, Generation).resource_provider_generation
         if response.status_code == 400:
-            raise errors.Invalid(_detail(response))
+            raise errors.Invalid(read_problem(response.content).detail)
         _expect(response, 200, 404, 409)
-        if response.status_code == 409 and _code(response) != _CONCURRENT_UPDATE:
-            raise ProviderInUse(uuid=uuid, reason=_detail(response))
+        if response.status_code == 409 and read_problem(response.content).code != _CONCURRENT_UPDATE:
+            raise ProviderInUse(uuid=uuid, reason=read_problem(response.content).detail)
         return None
 
     def _know(self, collection: str, names: Iterable[str]) -> None:
@@ -530,41 +410,6 @@ def candidates_query(
     return query
 
 
-def _read_candidates(answer: _Candidates) -> list[Candidate]:
-    summaries = answer.provider_summaries
-    trees: dict[str, list[_Summary]] = {}
-    for uuid, summary in summaries.items():
-        # Most hosts are one provider; only the others need their trees gathered.
-        if summary.root_provider_uuid != uuid:
-            trees.setdefault(summary.root_provider_uuid, []).append(summary)
-    rooms = {root: _room_of([summaries[root], *members]) for root, members in trees.items() if root in summaries}
-    found = []
-    for request in answer.allocation_requests:
-        allocations = {provider: held.resources for provider, held in request.allocations.items()}
-        root = _root_of(allocations, summaries)
-        room = rooms.get(root) or (summaries[root].resources if root in summaries else {})
-        found.append(Candidate(root, allocations, room))
-    return found
-
-
-def _root_of(allocations: Mapping[str, Any], summaries: Mapping[str, _Summary]) -> str:
-    """The root of the host's own tree: a provider that shares its inventory belongs to no host."""
-    for provider in allocations:
-        summary = summaries[provider]
-        if len(allocations) == 1 or _SHARING not in bytes(summary.traits):
-            return summary.root_provider_uuid
-    return summaries[next(iter(allocations))].root_provider_uuid
-
-
-def _room_of(members: list[_Summary]) -> dict[str, Room]:
-    total: dict[str, Room] = {}
-    for summary in members:
-        for name, room in summary.resources.items():
-            known = total.get(name)
-            total[name] = Room(known.capacity + room.capacity, known.used + room.used) if known else room
-    return total
-
-
 def _claim_body(
     allocations: Allocations, project_id: str, user_id: str, consumer_type: str, generation: int | None
 ) -> dict[str, Any]:
@@ -591,26 +436,8 @@ def _decode(response: requests.Response, shape: Any) -> Any:
 
 def _expect(response: requests.Response, *statuses: int) -> None:
     if response.status_code not in statuses:
-        reason = f"{response.status_code} {_detail(response)}"
+        reason = f"{response.status_code} {read_problem(response.content).detail}"
         raise errors.Unavailable(service="Placement", reason=reason)
-
-
-def _error(response: requests.Response) -> _Error:
-    try:
-        return _decode_errors(response.content).errors[0]
-    except (msgspec.DecodeError, IndexError):
-        return _Error(detail=response.text[:200])
-
-
-def _detail(response: requests.Response) -> str:
-    text = " ".join(_error(response).detail.split())
-    for preamble in _PREAMBLES:
-        text = text.removeprefix(preamble)
-    return text.strip()
-
-
-def _code(response: requests.Response) -> str:
-    return _error(response).code
 
 
 def _step_back(attempt: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from nova.placement_client import Room
+from nova.placement_answers import Room
 from nova.structs.host import HostLoad, HostState
 
 

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from nova import errors
-from nova.placement_client import PlacementClient, Provider
+from nova.placement_answers import Provider
+from nova.placement_client import PlacementClient
 from nova.scheduler.contender import Refusal
 from nova.structs.schedule import PlacementRequest
 

@@ -18,6 +18,8 @@ LOG = logging.getLogger(__name__)
 
 # A lost hosts_changed delays the scheduler's knowledge by this at most.
 REFRESH_S = 5.0
+# A thousand hosts that start at once are fetched in few, larger pieces.
+PAUSE_S = 0.05
 # Every so many refreshes everything is fetched, whatever the versions say.
 REFRESHES_PER_RESYNC = 120
 FIRST_VIEW_TIMEOUT_S = 10.0
@@ -45,6 +47,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._periodic: concurrency.Periodic | None = None
         self._is_silent = False
+        self._fetched_at = 0.0
 
     def start(self) -> None:
         """Begin to fetch; the conductor need not be there yet."""
@@ -69,6 +72,7 @@ class Hosts:
         """Fetch what changed. Raises errors.Unavailable."""
         with self._lock:
             self._refreshes += 1
+            self._fetched_at = time.monotonic()
             since = 0 if self._refreshes % REFRESHES_PER_RESYNC == 0 else self._version
             view = self._source.host_view(since)
             if view.version == since and self._is_loaded.is_set():
@@ -91,6 +95,7 @@ class Hosts:
         return True
 
     def _try_refresh(self) -> None:
+        time.sleep(max(0.0, self._fetched_at + PAUSE_S - time.monotonic()))
         try:
             self.refresh()
         except errors.Unavailable as error:

@@ -10,7 +10,8 @@ import msgspec
 from oslo_config import cfg
 
 from nova import errors
-from nova.placement_client import Candidate, Claim, ClaimLost, ConsumerHolds, PlacementClient
+from nova.placement_answers import Candidate
+from nova.placement_client import Claim, ClaimLost, ConsumerHolds, PlacementClient
 from nova.scheduler import decide, explain
 from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Filter

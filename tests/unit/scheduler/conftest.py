@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from nova import conf as configuration
-from nova.placement_client import Room
+from nova.placement_answers import Room
 from nova.scheduler import filters
 from nova.scheduler.contender import Contender
 from nova.structs.flavor import Flavor
