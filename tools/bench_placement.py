@@ -19,11 +19,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from bench_placement_sql import CandidatesInSql
 from throwaway_databases import database, free_port
 
 FLAVOR = "VCPU:2,MEMORY_MB:2048,DISK_GB:20"
@@ -135,13 +136,28 @@ def claims_per_second(url: str, token: str, providers: list[str], clients: int, 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure; one row per figure, as dicts of name, target and what was found."""
+    return list(rows(args))
+
+
+def rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows of run(), each as soon as it is known."""
     if args.url:
-        return list(_measure(args.url, args.token, args, None))
-    with worker(args.database) as (url, token, pid):
-        return list(_measure(url, token, args, pid))
+        yield from _measure(args.url, args.token, args, None)
+        return
+    with worker(args.database) as own:
+        yield from _measure(own.url, own.token, args, own)
 
 
-def _measure(url: str, token: str, args: argparse.Namespace, pid: int | None) -> Iterator[dict[str, Any]]:
+class Worker(NamedTuple):
+    """A worker that the bench has started."""
+
+    url: str
+    token: str
+    pid: int
+    database_url: str
+
+
+def _measure(url: str, token: str, args: argparse.Namespace, own: Worker | None) -> Iterator[dict[str, Any]]:
     client = Client(url, token, args.version)
     few, many = min(1000, args.providers), args.providers
     start = time.perf_counter()
@@ -157,21 +173,31 @@ def _measure(url: str, token: str, args: argparse.Namespace, pid: int | None) ->
     growth = round(large["p50_ms"] / small["p50_ms"], 2)
     yield {"name": f"cost of limit 10, {few} to {many} providers", "target": "< 2 x", "times": growth}
     thousand = f"/allocation_candidates?resources={FLAVOR}&limit=1000"
-    rows = latency(lambda: client.get(thousand), max(5, args.repeat // 5))
-    yield {"name": f"candidates, limit 1000 of {many}", "target": "p50 <= 120 ms", **rows}
+    taken = latency(lambda: client.get(thousand), max(5, args.repeat // 5))
+    yield {"name": f"candidates, limit 1000 of {many}", "target": "p50 <= 120 ms", **taken}
     yield {"name": "claim, one client", "target": "p50 <= 10 ms", **latency(_claim_once(client, hosts), args.repeat)}
     rates = claims_per_second(url, token, hosts, 8, args.claims)
     yield {"name": "claims, 8 clients", "target": ">= 250/s", **rates}
     mixed = latency(_claim_and_ask(client, hosts, ten), max(5, args.repeat // 2))
     yield {"name": "claim, then candidates limit 10", **mixed}
-    if pid is not None:
-        yield {"name": f"worker's memory at {many} providers", "target": "< 300 MB", "mb": memory_mb(pid)}
+    if own is not None:
+        yield {"name": f"worker's memory at {many} providers", "target": "< 300 MB", "mb": memory_mb(own.pid)}
+        yield from _measure_sql(own.database_url, args, many)
     add_pci_host(client)
     groups = "&".join(f"resources{n}=CUSTOM_PCI_BENCH:1" for n in range(1, 9))
     for policy in ("isolate", "none"):
         path = f"/allocation_candidates?{groups}&group_policy={policy}&limit=1000"
-        rows = latency(lambda path=path: client.get(path), max(5, args.repeat // 5))
-        yield {"name": f"8 groups over 8 PCI providers, {policy}, limit 1000", "target": "p50 <= 100 ms", **rows}
+        taken = latency(lambda path=path: client.get(path), max(5, args.repeat // 5))
+        yield {"name": f"8 groups over 8 PCI providers, {policy}, limit 1000", "target": "p50 <= 100 ms", **taken}
+
+
+def _measure_sql(url: str, args: argparse.Namespace, many: int) -> Iterator[dict[str, Any]]:
+    """What the same answers would cost if they were searched for in SQL, without HTTP around it."""
+    in_sql = CandidatesInSql(url, _CLAIM)
+    for limit in (10, 1000):
+        found = latency(in_sql.asker(limit), max(5, args.repeat // 5))
+        yield {"name": f"the same in SQL, limit {limit} of {many}, no HTTP", **found}
+    in_sql.close()
 
 
 def _claim_once(client: Client, hosts: list[str]) -> Callable[[], None]:
@@ -189,8 +215,8 @@ def _claim_and_ask(client: Client, hosts: list[str], path: str) -> Callable[[], 
 
 
 @contextmanager
-def worker(kind: str, extra: str = "") -> Iterator[tuple[str, str, int]]:
-    """One worker of nova-placement-api over a database of its own: its URL, a token, its process id."""
+def worker(kind: str, extra: str = "") -> Iterator[Worker]:
+    """One worker of nova-placement-api over a database of its own."""
     root = Path(__file__).resolve().parents[1]
     with database(kind) as connection, tempfile.TemporaryDirectory(prefix="bench-placement-") as home:
         port = free_port()
@@ -210,7 +236,7 @@ def worker(kind: str, extra: str = "") -> Iterator[tuple[str, str, int]]:
         url = f"http://127.0.0.1:{port}"
         try:
             _await(url, process, Path(home) / "log")
-            yield url, "admin", process.pid
+            yield Worker(url, "admin", process.pid, connection)
         finally:
             process.terminate()
             process.wait(20)
@@ -273,7 +299,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
-    for row in run(parser.parse_args()):
+    for row in rows(parser.parse_args()):
         figures = "  ".join(f"{name} {value}" for name, value in row.items() if name not in ("name", "target"))
         print(f"{row['name']:<58} {figures:<34} {row.get('target', '')}", flush=True)
     return 0

@@ -130,7 +130,7 @@ def write_claims(store: Store, claims: list[Claim]) -> None:
     Consumers that shall be new are taken to be new: only when the database knows one of them after
     all is it asked about them first. Most claims are of that kind.
     """
-    if all(request.generation is None for request in claims):
+    if all(request.generation is None and request.resources for request in claims):
         try:
             store.write(lambda tx: claim(tx, claims, looks_first=False))
             return

@@ -111,3 +111,15 @@ def test_a_worker_sees_at_once_what_another_has_written(anywhere: Placement) -> 
     body = {"traits": ["CUSTOM_FAST"], "resource_provider_generation": colleague.generation(host)}
     colleague.put(f"/resource_providers/{host}/traits", body)
     assert anywhere.candidates("resources=VCPU:1&required=CUSTOM_FAST")
+
+
+def test_consumer_that_exists_is_not_taken_for_a_new_one(anywhere: Placement) -> None:
+    host, consumer = anywhere.add_host("one", VCPU=8), str(uuid.uuid4())
+    assert anywhere.claim(host, consumer, VCPU=2).status == 204
+
+    again = anywhere.claim(host, consumer, VCPU=3)
+    nothing = anywhere.claim_all({}, consumer)
+
+    assert [again.status, nothing.status] == [409, 409]
+    assert "expected 1 but got None" in again.error["detail"]
+    assert anywhere.usage(host) == {"VCPU": 2}
