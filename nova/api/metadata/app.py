@@ -46,11 +46,18 @@ class _Metadata:
         except NoSuchDocument:
             answer = _error(404, "There is no such document.")
         except errors.DomainError as error:
-            answer = _error(error.status, error.message)
+            answer = self._refusal(request, error)
         except Exception:
             LOG.exception("%s %s failed", request.method, environ.get("PATH_INFO"))
             answer = _error(500, errors.DomainError.text)
         return answer(environ, start_response)
+
+    def _refusal(self, request: webob.Request, error: errors.DomainError) -> webob.Response:
+        """What failed behind this API is the operator's to know, not the guest's."""
+        if error.status < 500:
+            return _error(error.status, error.message)
+        LOG.warning("%s from %s cannot be answered: %s", request.path, request.remote_addr, error)
+        return _error(503, "The metadata of this server cannot be read now; try again.")
 
     def _answer(self, request: webob.Request) -> webob.Response:
         path = _path(request)

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import websocket
 
+import nova
 from nova import errors
 from nova.clock import utcnow
 from nova.conductor.calls.consoles import ConsoleCalls
@@ -97,7 +99,12 @@ class Consoles:
         command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("proxies.py"))]
         log = (self._directory / "log").open("ab")
         self._daemons = subprocess.Popen(
-            [*command, self._backend, str(self._config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            [*command, self._backend, str(self._config)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            # The same code as here, wherever another release is installed.
+            env=os.environ | {"PYTHONPATH": str(Path(nova.__file__).parents[1])},
         )
         line = self._daemons.stdout.readline()
         assert line, (self._directory / "log").read_text()

@@ -1,8 +1,9 @@
 """A guest's screen in the browser: who sees it, how it ends, and who does not get to see it."""
 
+import json
 import os
-import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -372,20 +373,27 @@ def test_the_proxy_speaks_tls_when_it_has_a_certificate(make_consoles, screen, t
 
 @pytest.fixture
 def qemu(tmp_path):
-    """A real QEMU's VNC server, as a guest has it, without a guest behind it."""
-    path = tmp_path / "vnc"
-    command = f"qemu-system-x86_64 -nodefaults -display none -vga std -m 16 -S -vnc 127.0.0.1:0,to=90 -qmp unix:{path},server=on,wait=off"
-    assert shutil.which("qemu-system-x86_64")
-    process = subprocess.Popen(command.split())
-    yield ConsoleAddress(host="127.0.0.1", port=vnc_port(path))
+    """A real QEMU with screens of both kinds, as a guest has them, and no guest behind them."""
+    path = tmp_path / "control"
+    screens = "-vnc 127.0.0.1:0,to=90 -spice port=0,addr=127.0.0.1,disable-ticketing=on"
+    spice_port = free_port()
+    command = (
+        f"qemu-system-x86_64 -nodefaults -display none -vga std -m 16 -S {screens} -qmp unix:{path},server=on,wait=off"
+    )
+    process = subprocess.Popen(command.replace("port=0", f"port={spice_port}").split())
+    addresses = {"vnc": ConsoleAddress(host="127.0.0.1", port=vnc_port(path))}
+    yield addresses | {"spice": ConsoleAddress(host="127.0.0.1", port=spice_port)}
     process.terminate()
     process.wait(timeout=10)
 
 
-def vnc_port(path) -> int:
-    """Where QEMU says that its screen is."""
-    import json
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return unused.getsockname()[1]
 
+
+def vnc_port(path) -> int:
+    """Where QEMU says that its VNC screen is."""
     while not path.exists():
         time.sleep(0.02)
     with socket.socket(socket.AF_UNIX) as control:
@@ -399,9 +407,22 @@ def vnc_port(path) -> int:
         return int(answer["return"]["service"])
 
 
+def test_the_spice_screen_of_a_real_qemu_is_shown(consoles, qemu):
+    server = consoles.boot()
+    consoles.hosts.screens[server.uuid, ConsoleKind.SPICE_HTML5] = qemu["spice"]
+    viewer = consoles.view(consoles.token(server, "spice", "spice-html5"), "spice_html5")
+
+    # SPICE protocol, "SpiceLinkMess": magic, version 2.2, size; connection 0, the main channel, no abilities.
+    viewer.send_binary(b"REDQ" + struct.pack("<III", 2, 2, 18) + struct.pack("<IBBIII", 0, 1, 0, 0, 0, 18))
+
+    magic, major = struct.unpack("<4sI", read(viewer, 4 + 4 + 4 + 4 + 178)[:8])
+    assert (magic, major) == (b"REDQ", 2)
+    viewer.close()
+
+
 def test_the_screen_of_a_real_qemu_is_shown(consoles, qemu):
     server = consoles.boot()
-    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = qemu
+    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = qemu["vnc"]
     viewer = consoles.view(consoles.token(server))
 
     greeting = read(viewer, 12)
