@@ -1,6 +1,8 @@
 """A scheduler on the real Placement service chooses hosts, claims them, and says why."""
 
+from nova.structs.guest import Inventory
 from nova.structs.image import Image
+from nova.structs.schedule import GroupView
 
 
 def test_server_gets_the_emptiest_host_and_its_room(cloud):
@@ -261,3 +263,67 @@ def test_host_must_take_the_images_format_when_that_is_asked_for(cloud):
     decision = cloud.select(image=Image(id="i", disk_format="qcow2"))
 
     assert decision.host == "qcow2"
+
+
+def test_host_that_placement_has_not_heard_of_is_told_from_a_full_one(cloud):
+    host = cloud.add_host("new")
+    cloud.placement.delete_provider(host.provider_uuid)
+
+    decision = cloud.select()
+
+    assert decision.reason == "1 host: 1 is unknown to Placement."
+
+
+def test_provider_that_is_no_host_is_not_chosen(cloud):
+    cloud.add_host("small", memory_mb=1024)
+    cloud.placement.set_inventory(
+        "11111111-1111-1111-1111-111111111111",
+        "somebody-elses",
+        {name: Inventory(total=100000) for name in ("VCPU", "MEMORY_MB", "DISK_GB")},
+    )
+
+    decision = cloud.select(memory_mb=512)
+    too_large = cloud.select(memory_mb=2048)
+
+    assert decision.host == "small"
+    assert too_large.reason == "1 host: 1 lacks MEMORY_MB (needs 2048)."
+
+
+def test_amounts_a_host_does_not_give_at_once_are_no_room(cloud):
+    host = cloud.add_host("a")
+    cloud.placement.set_inventory(
+        host.provider_uuid,
+        host.node,
+        {
+            "VCPU": Inventory(total=8, max_unit=2),
+            "MEMORY_MB": Inventory(total=8192),
+            "DISK_GB": Inventory(total=100),
+        },
+    )
+
+    decision = cloud.select(vcpus=4)
+
+    assert decision.reason == "1 host: 1 lacks VCPU (needs 4)."
+    assert "at most 2 at once" in decision.stages[0].dropped[0].reason
+
+
+def test_server_that_takes_nothing_gets_a_host_and_claims_nothing(cloud):
+    cloud.add_host("a")
+    request = cloud.request(resources={})
+
+    decision = cloud.scheduler.select(request)
+
+    assert decision.host == "a"
+    assert cloud.placement.allocations(request.instance_id).resources == {}
+
+
+def test_members_of_a_group_are_kept_apart_and_together(cloud):
+    for name in ("a", "b"):
+        cloud.add_host(name)
+
+    apart = cloud.select(group=GroupView(uuid="g", policy="anti-affinity", hosts=("a",)))
+    together = cloud.select(group=GroupView(uuid="h", policy="affinity", hosts=("a",)))
+    nowhere = cloud.select(group=GroupView(uuid="g", policy="anti-affinity", hosts=("a", "b")))
+
+    assert (apart.host, together.host) == ("b", "a")
+    assert nowhere.reason == "2 hosts: 2 hold a member of the server group."
