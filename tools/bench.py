@@ -1,7 +1,7 @@
 """Load a cloud and say how fast it answers.
 
     tools/bench.py                 the Compute API of the cloud that OS_* describe
-    tools/bench.py --only show,list  some of the measurements
+    tools/bench.py --only boot,many some of the measurements
     tools/bench.py placement       the Placement API (see tools/bench_placement.py)
 
 Any Compute endpoint will do: it is found in the Keystone catalog, so that two implementations can be
@@ -139,7 +139,7 @@ class Bench:
             Row(f"burst of {size}: deleted", size / deleted, "servers/s"),
         ]
 
-    def list(self) -> list[Row]:
+    def many(self) -> list[Row]:
         """Many servers in one answer, and one of them; many clients at once."""
         present = len(self._all("/servers?limit=1000"))
         missing = max(0, self.listed - present)
@@ -260,7 +260,7 @@ def main() -> int:
         return bench_placement.main()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     # Measurements are methods of Bench.
-    parser.add_argument("--only", default="boot,burst,list,small", help="measurements, separated by commas")
+    parser.add_argument("--only", default="boot,burst,many,small", help="measurements, separated by commas")
     parser.add_argument("--count", type=int, default=30, help="servers booted one at a time")
     parser.add_argument("--listed", type=int, default=1000, help="servers in the long list")
     parser.add_argument("--image", default="", help="an image's name; the first one there is")
