@@ -77,6 +77,9 @@ class LibvirtDriver:
         return _state(self._connection.domain(uuid))
 
     def create(self, spec: GuestSpec) -> None:
+        policy = spec.flavor.extra_specs.get("hw:cpu_policy", "shared")
+        if policy != "shared":
+            raise errors.HostRefused(host=self._conf.host, reason=f"it has no CPUs for the policy '{policy}'")
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
             if domain is None or not self._storage.has_disks(spec):

@@ -55,7 +55,8 @@ def bandwidth(spec: GuestSpec) -> ET.Element | None:
             for name in ("average", "peak", "burst")
             if f"quota:vif_{direction}_{name}" in spec.flavor.extra_specs
         }
-        if limits:
+        # libvirt takes no peak and no burst without an average.
+        if "average" in limits:
             child(element, direction, **limits)
     return element if len(element) else None
 
