@@ -5,6 +5,7 @@ the index is what the database holds until it commits: every check there is exac
 """
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from nova.placement.index import Index
 from nova.placement.structs import Room
 
 T = TypeVar("T")
+
+_MANY_PROVIDERS = 1000
 
 _PROVIDERS = sa.inspect(m.ResourceProvider).local_table
 _CLOCK = sa.inspect(m.Clock).local_table
@@ -128,6 +131,7 @@ class Store:
         self.database = database
         self._index = Index()
         self._lock = threading.RLock()
+        self._settled = 0
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Index]:
@@ -139,6 +143,7 @@ class Store:
             if not self._index.is_current(connection):
                 with self.database.reading(connection):
                     self._index.refresh(connection)
+                self._settle()
             yield self._index
 
     @contextlib.contextmanager
@@ -167,6 +172,17 @@ class Store:
         with self._lock:
             transaction.tell(self._index)
         return result
+
+    def _settle(self) -> None:
+        """Once the index has grown by half, take it out of the garbage collector's rounds.
+
+        It lives as long as the process, and walking 10,000 providers takes the collector longer
+        than most requests take altogether.
+        """
+        if len(self._index.providers) > self._settled * 1.5 + _MANY_PROVIDERS:
+            gc.collect()
+            gc.freeze()
+            self._settled = len(self._index.providers)
 
     def _tick(self, connection: sa.Connection) -> int:
         """Take the clock, which makes this the only writer; the version of this transaction."""
