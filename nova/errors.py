@@ -93,12 +93,34 @@ class ImageNotFound(NotFound):
     text = "Image {image_id} could not be found."
 
 
+class MigrationNotFound(NotFound):
+    text = "Migration {migration_id} not found for instance {server_id}"
+
+
+class MigrationNotRunning(Invalid):
+    """Also the state in which it is."""
+
+    text = "Migration {migration_id} state of instance {server_id} is {state}. Cannot {method} while the migration is in this state."
+
+
+class HostInUse(Invalid):
+    text = "Compute service of {host} is still in use."
+
+
 class ServiceNotFound(NotFound):
     text = "Service {service_id} could not be found."
 
 
 class HostNotFound(NotFound):
     text = "Compute host {host} could not be found."
+
+
+class AggregateNotFound(NotFound):
+    text = "Aggregate {aggregate_id} could not be found."
+
+
+class ServerGroupNotFound(NotFound):
+    text = "Instance group {group_id} could not be found."
 
 
 class HypervisorNotFound(NotFound):

@@ -17,13 +17,16 @@ from oslo_config import cfg
 from nova import concurrency, errors
 from nova.compute import inventory
 from nova.compute.host import Host
+from nova.compute.image_cache import ImageCache
 from nova.compute.steps import VERBS
 from nova.conductor.interface import ConductorCalls
 from nova.placement_client import PlacementClient
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 from nova.structs.host import HostReport, SignOfLife
+from nova.structs.image import Image
+from nova.structs.migration import MigrationProgress
 from nova.structs.operation import StepAnswer, StepOrder
-from nova.virt.driver import Diagnostics, abilities
+from nova.virt.driver import Diagnostics, ForcedMigration, abilities, able
 
 LOG = logging.getLogger(__name__)
 
@@ -98,11 +101,28 @@ class Agent:
     def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
         return self._host_of(instance_id).driver.console_address(instance_id, kind)
 
+    def migration_progress(self, instance_id: str) -> MigrationProgress:
+        found = (host.jobs.percent(instance_id) for host in self._hosts.values())
+        return MigrationProgress(percent=next((one for one in found if one is not None), None))
+
+    def abort_migration(self, instance_id: str) -> bool:
+        return any(host.jobs.abort(instance_id) for host in self._hosts.values())
+
+    def force_migration(self, instance_id: str) -> None:
+        driver = self._host_of(instance_id).driver
+        able(driver, ForcedMigration, "be brought to the end of its migration").force_complete(instance_id)
+
     def diagnostics(self, instance_id: str) -> dict[str, Any]:
         driver = self._host_of(instance_id).driver
         if not isinstance(driver, Diagnostics):
             raise errors.NotImplementedHere(action="give diagnostics")
         return driver.diagnostics(instance_id)
+
+    def cache_images(self, images: list[Image]) -> None:
+        # One cache serves all hosts of this daemon.
+        cache = next(iter(self._hosts.values())).images
+        for image in images:
+            self._pool.submit(self._cache, cache, image)
 
     def ping(self) -> str:
         return self._name
@@ -155,6 +175,12 @@ class Agent:
                 continue
             return host
         raise errors.GuestNotFound(guest=instance_id)
+
+    def _cache(self, cache: ImageCache, image: Image) -> None:
+        try:
+            cache.fetch(image)
+        except errors.DomainError as error:
+            LOG.warning("image %s is not cached: %s", image.id, error)
 
     def _work_off(self, instance_id: str) -> None:
         """Do a server's orders in turn."""

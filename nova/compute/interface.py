@@ -6,6 +6,8 @@ import oslo_messaging
 
 from nova.messaging import rpc
 from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.structs.image import Image
+from nova.structs.migration import MigrationProgress
 from nova.structs.operation import StepOrder
 
 
@@ -24,6 +26,19 @@ class ComputeCalls:
 
     def diagnostics(self, instance_id: str) -> dict[str, Any]:
         """Raises GuestNotFound, NotImplementedHere."""
+
+    @rpc.cast
+    def cache_images(self, images: list[Image]) -> None:
+        """Fetch images before a guest needs them; one that cannot be had is left to that guest."""
+
+    def migration_progress(self, instance_id: str) -> MigrationProgress:
+        """How far a live migration from this host is."""
+
+    def abort_migration(self, instance_id: str) -> bool:
+        """Give a live migration up; False when none is under way here."""
+
+    def force_migration(self, instance_id: str) -> None:
+        """Bring it to its end at any price. Raises GuestNotFound, NotImplementedHere."""
 
     def ping(self) -> str:
         """The host's name."""

@@ -21,6 +21,8 @@ from nova.structs.operation import OperationRecord, StepAnswer, StepOrder
 from nova.structs.quota import Quota
 from nova.structs.requests import BuildRequest, ExternalEvent, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
+from nova.structs.server_group import ServerGroup
+from nova.structs.usage import ServerUsage
 
 
 class ServerCalls:
@@ -56,6 +58,12 @@ class ServerCalls:
 
     def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
         """Raises ServerNotFound, ServerNotReady, HostUnreachable."""
+
+    def diagnostics(self, context: Context, server_id: str) -> dict[str, Any]:
+        """Counters of a guest, as the Compute API shows them since 2.48.
+
+        Raises ServerNotFound, ServerNotReady, HostUnreachable, NotImplementedHere.
+        """
 
     def operations(
         self,
@@ -203,6 +211,93 @@ class HostCalls:
         """Power states that differ from the records, by server uuid."""
 
 
+class AggregateCalls:
+    """Aggregates. Raise AggregateNotFound where one is named."""
+
+    def aggregate(self, context: Context, aggregate_id: int) -> Aggregate: ...
+
+    def add_aggregate(self, context: Context, name: str, zone: str | None = None) -> Aggregate:
+        """Raises NameExists."""
+
+    def update_aggregate(
+        self,
+        context: Context,
+        aggregate_id: int,
+        name: str | None = None,
+        metadata: dict[str, str | None] | None = None,
+    ) -> Aggregate:
+        """Metadata is added; None removes a key. Raises NameExists, Invalid for a zone the hosts cannot be in."""
+
+    def delete_aggregate(self, context: Context, aggregate_id: int) -> None:
+        """Raises Invalid for one that has hosts."""
+
+    def add_to_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
+        """Raises HostNotFound, Conflict when it is there already or cannot be in the aggregate's zone."""
+
+    def remove_from_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
+        """Raises NotFound, Conflict for a host whose servers would change their zone."""
+
+    def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
+        """Have the hosts of an aggregate fetch images before anybody needs them."""
+
+
+class GroupCalls:
+    """Server groups."""
+
+    def server_groups(
+        self, context: Context, project_id: str | None, limit: int | None = None, offset: int = 0
+    ) -> list[ServerGroup]:
+        """Oldest first; of all projects without project_id."""
+
+    def server_group(self, context: Context, group_id: str) -> ServerGroup:
+        """Of any project. Raises ServerGroupNotFound."""
+
+    def add_server_group(self, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
+        """Raises QuotaExceeded."""
+
+    def delete_server_group(self, context: Context, group_id: str) -> None:
+        """Raises ServerGroupNotFound."""
+
+
+class AnnotationCalls:
+    """What users write on servers. Raise ServerNotFound, ServerIsLocked, WrongServerState."""
+
+    def set_metadata(
+        self, context: Context, server_id: str, metadata: dict[str, str], replace: bool = False
+    ) -> dict[str, str]:
+        """Add or replace items; what there is now. Raises QuotaExceeded."""
+
+    def delete_metadata(self, context: Context, server_id: str, key: str) -> None:
+        """Raises NotFound."""
+
+    def set_tags(self, context: Context, server_id: str, tags: list[str]) -> tuple[str, ...]:
+        """Replace all tags."""
+
+    def add_tag(self, context: Context, server_id: str, tag: str) -> bool:
+        """False when it is there already. Raises Invalid for one too many."""
+
+    def remove_tag(self, context: Context, server_id: str, tag: str) -> None:
+        """Raises NotFound."""
+
+    def clear_password(self, context: Context, server_id: str) -> None:
+        """Forget the password a guest left with us."""
+
+
+class UsageCalls:
+    """What servers used."""
+
+    def usage(
+        self,
+        context: Context,
+        begin: datetime.datetime,
+        end: datetime.datetime,
+        project_id: str | None = None,
+        limit: int | None = None,
+        marker: str | None = None,
+    ) -> list[ServerUsage]:
+        """Servers that lived in a period, by project and age; of all projects without project_id."""
+
+
 class EngineCalls:
     """Operations between the engine and the hosts."""
 
@@ -288,6 +383,10 @@ class GuestCalls:
 class ConductorCalls(
     ServerCalls,
     ExternalCalls,
+    AggregateCalls,
+    GroupCalls,
+    AnnotationCalls,
+    UsageCalls,
     CatalogCalls,
     QuotaCalls,
     HostCalls,

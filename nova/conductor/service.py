@@ -9,15 +9,19 @@ from oslo_config import cfg
 
 from nova import identity
 from nova.compute import interface as compute_interface
+from nova.conductor.calls.aggregates import AggregateCalls
+from nova.conductor.calls.annotations import AnnotationCalls
 from nova.conductor.calls.catalog import CatalogCalls
 from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conductor.calls.external import ExternalCalls
+from nova.conductor.calls.groups import GroupCalls
 from nova.conductor.calls.guests import GuestCalls
 from nova.conductor.calls.hosts import HostCalls
 from nova.conductor.calls.networks import NetworkingCalls
 from nova.conductor.calls.quotas import QuotaCalls
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.calls.steps import EngineCalls
+from nova.conductor.calls.usage import UsageCalls
 from nova.conductor.client import TOPIC
 from nova.conductor.cloud import Cloud
 from nova.conductor.core import Core
@@ -36,7 +40,19 @@ from nova.placement_client import PlacementClient
 from nova.scheduler import interface as scheduler_interface
 
 # Every call of ConductorCalls is answered by the method of that name in one of these.
-CALLS = (ServerCalls, ExternalCalls, CatalogCalls, QuotaCalls, HostCalls, EngineCalls, GuestCalls)
+CALLS = (
+    ServerCalls,
+    AggregateCalls,
+    GroupCalls,
+    AnnotationCalls,
+    UsageCalls,
+    ExternalCalls,
+    CatalogCalls,
+    QuotaCalls,
+    HostCalls,
+    EngineCalls,
+    GuestCalls,
+)
 
 
 class Conductor:

@@ -182,7 +182,7 @@ def ensure_node(connection: Connection, host: str, state: NodeState) -> Node:
 
 
 def aggregates(connection: Connection) -> list[Aggregate]:
-    return [_aggregate(row) for row in connection.execute(select(_aggregates).order_by(_aggregates.c.id))]
+    return [aggregate_from(row) for row in connection.execute(select(_aggregates).order_by(_aggregates.c.id))]
 
 
 def _by_id(table: Any, given: str) -> Any:
@@ -210,7 +210,7 @@ def _node(row: Row[Any]) -> Node:
     )
 
 
-def _aggregate(row: Row[Any]) -> Aggregate:
+def aggregate_from(row: Row[Any]) -> Aggregate:
     values = dict(row._mapping)
     values["hosts"] = tuple(msgspec.json.decode(values["hosts"]))
     values["metadata"] = msgspec.json.decode(values["metadata"])

@@ -1,18 +1,85 @@
 """Queries on server groups and who belongs to them."""
 
+import uuid as uuids
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.clock import utcnow
 from nova.db.models.servers import Instance as InstanceTable
 from nova.db.models.servers import ServerGroup as Table
 from nova.db.models.servers import ServerGroupMember
+from nova.structs.context import Context
 from nova.structs.schedule import GroupView
+from nova.structs.server_group import ServerGroup
 
 _table = Table.__table__
 _members = ServerGroupMember.__table__
 _instances = InstanceTable.__table__
+
+
+def find(
+    connection: Connection, project_id: str | None, limit: int | None = None, offset: int = 0
+) -> list[ServerGroup]:
+    """Groups, oldest first; of all projects without project_id."""
+    query = select(*_table.c).order_by(_table.c.created_at, _table.c.uuid).limit(limit).offset(offset)
+    if project_id is not None:
+        query = query.where(_table.c.project_id == project_id)
+    rows = connection.execute(query).all()
+    members = _members_of(connection, [row.uuid for row in rows])
+    return [_group(row, members.get(row.uuid, ())) for row in rows]
+
+
+def get(connection: Connection, group_uuid: str) -> ServerGroup:
+    """Raises ServerGroupNotFound."""
+    row = connection.execute(select(*_table.c).where(_table.c.uuid == group_uuid)).one_or_none()
+    if row is None:
+        raise errors.ServerGroupNotFound(group_id=group_uuid)
+    return _group(row, _members_of(connection, [group_uuid]).get(group_uuid, ()))
+
+
+def add(connection: Connection, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
+    values = {
+        "uuid": str(uuids.uuid4()),
+        "project_id": context.project_id,
+        "user_id": context.user_id,
+        "name": name,
+        "policy": policy,
+        "rules": msgspec.json.encode(rules).decode(),
+        "created_at": utcnow(),
+    }
+    connection.execute(insert(_table).values(**values))
+    return get(connection, str(values["uuid"]))
+
+
+def remove(connection: Connection, group_uuid: str) -> bool:
+    """Delete a group; its servers stay as they are. False when another request did."""
+    connection.execute(delete(_members).where(_members.c.group_uuid == group_uuid))
+    return connection.execute(delete(_table).where(_table.c.uuid == group_uuid)).rowcount > 0
+
+
+def _members_of(connection: Connection, groups: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for start in range(0, len(groups), 500):
+        query = (
+            select(_members.c.group_uuid, _members.c.instance_uuid)
+            .join(_instances, _instances.c.uuid == _members.c.instance_uuid)
+            .where(_members.c.group_uuid.in_(groups[start : start + 500]), _instances.c.deleted_at.is_(None))
+            .order_by(_instances.c.id)
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.group_uuid, []).append(row.instance_uuid)
+    return found
+
+
+def _group(row: Row[Any], members: Iterable[str]) -> ServerGroup:
+    return ServerGroup(
+        **{**row._mapping, "rules": msgspec.json.decode(row.rules, type=dict[str, int]), "members": tuple(members)}
+    )
 
 
 def view(connection: Connection, group_uuid: str, without: str, for_update: bool = False) -> GroupView | None:

@@ -47,6 +47,10 @@ class Networking:
         """The networks a project's servers may be on: its own, and shared ones."""
         return self._networks_of(context.project_id)
 
+    def network_names(self, network_ids: Sequence[str]) -> dict[str, str]:
+        """The names of some networks, by id."""
+        return {one: facts["name"] for one, facts in self._facts("networks", self._networks, network_ids).items()}
+
     def validate(
         self,
         context: Context,

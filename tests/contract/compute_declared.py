@@ -98,6 +98,7 @@ def _flatten(schema: dict[str, Any], path: str, is_required: bool, found: dict[s
     for pattern, inner in schema.get("patternProperties", {}).items():
         _flatten(inner, _join(path, f"{{{pattern}}}"), False, found)
     if isinstance(schema.get("additionalProperties"), dict):
+        entry["extra"] = True
         _flatten(schema["additionalProperties"], _join(path, "{*}"), False, found)
     if isinstance(schema.get("items"), dict):
         _flatten(schema["items"], f"{path}[]", False, found)

@@ -79,11 +79,12 @@ def optional(
 class Obj(Shape):
     """An object. open_until: the last version in which unknown keys are let through (and dropped).
 
-    patterns: shapes of further keys by regular expression.
+    patterns: shapes of further keys by regular expression; others: the shape of all further keys.
     """
 
     fields: tuple[Field, ...] = ()
     patterns: Mapping[str, Shape] = field(default_factory=dict)
+    others: Shape | None = None
     is_open: bool = False
     open_until: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
@@ -94,7 +95,9 @@ class Obj(Shape):
         schema: dict[str, Any] = {
             "type": ["object", "null"] if self.is_nullable else "object",
             "properties": {one.name: one.shape.json_schema(version) for one in held},
-            "additionalProperties": self.is_open or version <= self.open_until,
+            "additionalProperties": self.is_open or version <= self.open_until
+            if self.others is None
+            else self.others.json_schema(version),
             **self.limits,
         }
         needed = [one.name for one in held if one.is_required]
@@ -178,6 +181,14 @@ def obj(*fields: Field, **options: Any) -> Obj:
 
 def arr(item: Shape, is_nullable: bool = False, **limits: Any) -> Arr:
     return Arr(item, limits, is_nullable)
+
+
+def _is_cidr(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return "/" in value
 
 
 def one_of(*shapes: Shape) -> OneOf:
@@ -362,6 +373,7 @@ _FORMATS = {
     "printable": _is_printable,
     "base64": _is_base64,
     "uuid": is_uuid,
+    "cidr": _is_cidr,
     "ipv4": _is_address(4),
     "ipv6": _is_address(6),
 }

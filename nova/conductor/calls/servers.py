@@ -8,12 +8,14 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.clock import utcnow
 from nova.conductor import ending
 from nova.conductor.calls import accept
 from nova.conductor.core import Core
 from nova.conductor.workflows import WORKFLOWS
 from nova.db import events, instances, operations
 from nova.db.operations import Lease
+from nova.messaging.rpc import BusFailure
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
 from nova.structs.operation import OperationRecord
@@ -118,6 +120,20 @@ class ServerCalls:
         if instance.host is None:
             raise errors.ServerNotReady(server_id=server_id)
         return self._core.compute(instance.host).console_output(server_id, limit_bytes)
+
+    def diagnostics(self, context: Context, server_id: str) -> dict[str, Any]:
+        instance = self.server(context, server_id)
+        if instance.host is None:
+            raise errors.ServerNotReady(server_id=server_id)
+        try:
+            found = self._core.compute(instance.host).diagnostics(server_id)
+        except BusFailure as error:
+            raise errors.HostUnreachable(host=instance.host) from error
+        except errors.GuestNotFound as error:
+            raise errors.ServerNotReady(server_id=server_id) from error
+        if found.get("uptime") is None and instance.launched_at is not None:
+            found["uptime"] = int((utcnow() - instance.launched_at).total_seconds())
+        return found
 
     def operations(
         self,

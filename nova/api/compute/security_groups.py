@@ -1,0 +1,256 @@
+"""Security groups as this API showed them until 2.35, and those of a server.
+
+Source: Compute API reference, "Security groups (deprecated)", "Security group rules (deprecated)".
+"""
+
+from typing import Any
+
+from nova import errors
+from nova.api.framework.operation import SERVER, delete, get, post, put
+from nova.api.framework.request import Request
+from nova.api.framework.schema import (
+    ANY,
+    LIMIT,
+    STRING,
+    UUID,
+    Plain,
+    arr,
+    is_uuid,
+    nullable,
+    obj,
+    optional,
+    query,
+    required,
+    string,
+)
+from nova.api.framework.view import made
+
+_RULES = "os_compute_api:os-security-groups:"
+_UNTIL = "2.35"
+_NO_QUERY = query()
+_PORT = Plain({"type": ["integer", "null"], "minimum": -1})
+_RULE = obj(
+    required("id", UUID),
+    required("parent_group_id", UUID),
+    required("ip_protocol", nullable(STRING)),
+    required("from_port", _PORT),
+    required("to_port", _PORT),
+    required("group", obj(optional("name", STRING), optional("tenant_id", STRING))),
+    required("ip_range", obj(optional("cidr", Plain({"type": "string", "format": "cidr"})))),
+)
+_GROUP = obj(
+    required("id", UUID),
+    required("name", STRING),
+    required("description", nullable(STRING)),
+    required("tenant_id", STRING),
+    required("rules", arr(_RULE)),
+)
+_GROUPS = made(obj(required("security_groups", arr(_GROUP))))
+_ONE = made(obj(required("security_group", _GROUP)))
+_NAMED = obj(
+    required(
+        "security_group",
+        obj(
+            required("name", string(minLength=0, maxLength=255)),
+            required("description", string(minLength=0, maxLength=255)),
+            is_open=True,
+        ),
+    ),
+    is_open=True,
+)
+
+Json = dict[str, Any]
+
+
+@get(
+    "/os-security-groups",
+    policy=f"{_RULES}get",
+    until=_UNTIL,
+    query=query(optional("limit", LIMIT), optional("offset", LIMIT), optional("all_tenants", STRING)),
+    answer=_GROUPS,
+    errors=(404,),
+)
+def index(request: Request) -> Json:
+    found = request.doors.network.security_groups.of_project(request.context.project_id)
+    offset, limit = request.first("offset", 0), request.first("limit", request.conf.api.max_limit)
+    return {"security_groups": _shown(request, found[offset : offset + limit])}
+
+
+@get(
+    "/os-security-groups/{group_id}",
+    policy=f"{_RULES}show",
+    until=_UNTIL,
+    query=_NO_QUERY,
+    answer=_ONE,
+    errors=(400, 404),
+)
+def show(request: Request, group_id: str) -> Json:
+    return {"security_group": _shown(request, [_own(request, group_id)])[0]}
+
+
+@post("/os-security-groups", policy=f"{_RULES}create", until=_UNTIL, body=_NAMED, answer=_ONE, errors=(400, 403))
+def create(request: Request) -> Json:
+    asked = request.body["security_group"]
+    made_group = request.doors.network.security_groups.create(
+        request.context.project_id, asked["name"].strip(), asked["description"].strip()
+    )
+    return {"security_group": _shown(request, [made_group])[0]}
+
+
+@put(
+    "/os-security-groups/{group_id}",
+    policy=f"{_RULES}update",
+    until=_UNTIL,
+    body=_NAMED,
+    answer=_ONE,
+    errors=(400, 404),
+)
+def update(request: Request, group_id: str) -> Json:
+    asked = request.body["security_group"]
+    _own(request, group_id)
+    changed = request.doors.network.security_groups.update(
+        group_id, asked["name"].strip(), asked["description"].strip()
+    )
+    return {"security_group": _shown(request, [changed])[0]}
+
+
+@delete("/os-security-groups/{group_id}", policy=f"{_RULES}delete", until=_UNTIL, status=202, errors=(400, 404))
+def remove(request: Request, group_id: str) -> None:
+    _own(request, group_id)
+    try:
+        request.doors.network.security_groups.delete(group_id)
+    except errors.Conflict as error:
+        raise errors.Invalid(error.message) from error
+
+
+@post(
+    "/os-security-group-rules",
+    policy=f"{_RULES}rule:create",
+    until=_UNTIL,
+    body=obj(
+        required(
+            "security_group_rule",
+            obj(
+                required("parent_group_id", UUID),
+                optional("group_id", nullable(UUID)),
+                *(optional(name, ANY) for name in ("to_port", "from_port", "ip_protocol", "cidr")),
+                is_open=True,
+            ),
+        ),
+        is_open=True,
+    ),
+    answer=made(obj(required("security_group_rule", _RULE))),
+    errors=(400, 403, 404),
+)
+def create_rule(request: Request) -> Json:
+    asked = request.body["security_group_rule"]
+    _own(request, asked["parent_group_id"])
+    protocol = asked.get("ip_protocol")
+    cidr = asked.get("cidr")
+    rule: Json = {
+        "security_group_id": asked["parent_group_id"],
+        "direction": "ingress",
+        "protocol": None if protocol in (None, "-1", -1) else str(protocol).lower(),
+        "port_range_min": _port(asked.get("from_port")),
+        "port_range_max": _port(asked.get("to_port")),
+        "ethertype": "IPv6" if isinstance(cidr, str) and ":" in cidr else "IPv4",
+        "project_id": request.context.project_id,
+    }
+    if asked.get("group_id"):
+        rule["remote_group_id"] = asked["group_id"]
+    elif cidr is not None:
+        rule["remote_ip_prefix"] = str(cidr)
+    if protocol is None and not asked.get("group_id"):
+        raise errors.Invalid("Not enough parameters to build a valid rule.")
+    try:
+        made_rule = request.doors.network.security_groups.add_rule(rule)
+    except errors.Conflict as error:
+        raise errors.Invalid(error.message) from error
+    return {"security_group_rule": _rule(made_rule, _names(request, [made_rule]), request.context.project_id)}
+
+
+@delete(
+    "/os-security-group-rules/{rule_id}",
+    policy=f"{_RULES}rule:delete",
+    until=_UNTIL,
+    status=202,
+    errors=(400, 404, 409),
+)
+def remove_rule(request: Request, rule_id: str) -> None:
+    _check_id(rule_id)
+    groups = request.doors.network.security_groups
+    found = groups.rule(rule_id)
+    if found.get("project_id") != request.context.project_id and not request.context.is_admin:
+        raise errors.NotFound(f"Rule {rule_id} not found.")
+    groups.delete_rule(rule_id)
+
+
+@get(
+    "/servers/{server_id}/os-security-groups",
+    policy=f"{_RULES}list",
+    target=SERVER,
+    answer=_GROUPS,
+    errors=(404,),
+)
+def index_of_server(request: Request) -> Json:
+    return {"security_groups": _shown(request, request.doors.network.security_groups.of_server(request.server.uuid))}
+
+
+def _own(request: Request, group_id: str) -> Json:
+    _check_id(group_id)
+    return request.doors.network.security_groups.get(request.context.project_id, group_id)
+
+
+def _check_id(given: str) -> None:
+    if not is_uuid(given):
+        raise errors.Invalid(f"Security group id should be a uuid: {given}")
+
+
+def _port(value: Any) -> int | None:
+    if value in (None, -1, "-1"):
+        return None
+    if isinstance(value, int) or (isinstance(value, str) and value.isdigit() and len(value) < 6):
+        return int(value)
+    raise errors.Invalid(f"Invalid port range {value}")
+
+
+def _shown(request: Request, groups: list[Json]) -> list[Json]:
+    """Groups with the rules that let something in; the others had no words in this API."""
+    names = _names(request, [rule for group in groups for rule in group["security_group_rules"]])
+    return [
+        {
+            "id": group["id"],
+            "name": group["name"],
+            "description": group["description"],
+            "tenant_id": group["project_id"],
+            "rules": [
+                _rule(rule, names, group["project_id"])
+                for rule in group["security_group_rules"]
+                if rule["direction"] == "ingress"
+            ],
+        }
+        for group in groups
+    ]
+
+
+def _names(request: Request, rules: list[Json]) -> dict[str, str]:
+    remote = list(dict.fromkeys(rule["remote_group_id"] for rule in rules if rule.get("remote_group_id")))
+    return request.doors.network.security_groups.names(remote) if remote else {}
+
+
+def _rule(rule: Json, names: dict[str, str], project_id: str) -> Json:
+    remote = rule.get("remote_group_id")
+    low, high = rule.get("port_range_min"), rule.get("port_range_max")
+    if rule.get("protocol") is not None and low is None and high is None:
+        # All ports of a protocol.
+        low, high = (1, 65535) if str(rule["protocol"]).upper() != "ICMP" else (-1, -1)
+    prefix = rule.get("remote_ip_prefix") or ("::/0" if rule.get("ethertype") == "IPv6" else "0.0.0.0/0")
+    return {
+        "id": rule["id"],
+        "parent_group_id": rule["security_group_id"],
+        "ip_protocol": rule.get("protocol"),
+        "from_port": low,
+        "to_port": high,
+        "group": {"name": names.get(remote, remote), "tenant_id": project_id} if remote else {},
+        "ip_range": {} if remote else {"cidr": prefix},
+    }

@@ -1,0 +1,108 @@
+"""Server groups: /os-server-groups. Source: Compute API reference, "Server groups"."""
+
+from typing import Any
+
+from nova import errors
+from nova.api.framework.operation import LATER, delete, get, post
+from nova.api.framework.request import Request
+from nova.api.framework.schema import (
+    INTEGER,
+    LIMIT,
+    NAME,
+    STRING,
+    UUID,
+    Plain,
+    arr,
+    body,
+    enum,
+    obj,
+    optional,
+    query,
+    required,
+    versioned,
+)
+from nova.api.framework.view import Page, listing, shows, single, view
+from nova.structs.server_group import ServerGroup
+
+_RULES = "os_compute_api:os-server-groups:"
+_HARD = ("anti-affinity", "affinity")
+_POLICY = enum(*_HARD, "soft-anti-affinity", "soft-affinity")
+_OLD_POLICY = versioned(enum(*_HARD), v2_15=_POLICY)
+_PER_HOST = Plain({"type": ["integer", "string"], "minimum": 1, "minLength": 1, "pattern": "^[0-9]*$"}, int)
+
+_GROUP = view(
+    shows("id", UUID, "uuid"),
+    shows("name", STRING),
+    shows("policies", arr(_OLD_POLICY, minItems=0, maxItems=1), lambda one, r: [one.policy], until="2.63"),
+    shows("policy", _POLICY, since="2.64"),
+    shows("rules", obj(optional("max_server_per_host", INTEGER)), since="2.64"),
+    shows("members", arr(UUID), lambda one, request: list(one.members)),
+    shows("metadata", obj(), lambda one, request: {}, until="2.63"),
+    shows("project_id", STRING, since="2.13"),
+    shows("user_id", STRING, since="2.13"),
+)
+
+
+@get(
+    "/os-server-groups",
+    policy=f"{_RULES}index",
+    query=query(
+        optional("all_projects", STRING), optional("limit", LIMIT), optional("offset", LIMIT), strict_since="2.75"
+    ),
+    answer=listing("server_groups", _GROUP),
+)
+def index(request: Request) -> Page:
+    project: str | None = request.context.project_id
+    if "all_projects" in request.query and request.allows(f"{_RULES}index:all_projects"):
+        project = None
+    most = request.conf.api.max_limit
+    limit = request.first("limit")
+    wanted = most if limit is None else min(limit, most)
+    return Page(request.conductor.server_groups(request.context, project, wanted, request.first("offset", 0)))
+
+
+@post(
+    "/os-server-groups",
+    policy=f"{_RULES}create",
+    body=body(
+        "server_group",
+        required("name", NAME),
+        required("policies", arr(_OLD_POLICY, minItems=1, maxItems=1, uniqueItems=True), until="2.63"),
+        required("policy", _POLICY, since="2.64"),
+        optional("rules", obj(optional("max_server_per_host", _PER_HOST)), since="2.64"),
+    ),
+    answer=single("server_group", _GROUP),
+    errors=(400, 403, 409),
+)
+def create(request: Request) -> ServerGroup:
+    asked: dict[str, Any] = request.body["server_group"]
+    policy = asked.get("policy") or asked["policies"][0]
+    rules = asked.get("rules") or {}
+    if rules and policy != "anti-affinity":
+        raise errors.Invalid("Only anti-affinity policy supports rules.")
+    return request.conductor.add_server_group(request.context, asked["name"], policy, rules)
+
+
+@get(
+    "/os-server-groups/{group_id}",
+    policy=f"{_RULES}show",
+    target=LATER,
+    answer=single("server_group", _GROUP),
+    errors=(404,),
+)
+def show(request: Request, group_id: str) -> ServerGroup:
+    return _visible(request, group_id, "show")
+
+
+@delete("/os-server-groups/{group_id}", policy=f"{_RULES}delete", target=LATER, errors=(404,))
+def remove(request: Request, group_id: str) -> None:
+    request.conductor.delete_server_group(request.context, _visible(request, group_id, "delete").uuid)
+
+
+def _visible(request: Request, group_id: str, what: str) -> ServerGroup:
+    """A group the caller may know of. Raises ServerGroupNotFound for another project's, too."""
+    found = request.conductor.server_group(request.context, group_id)
+    if found.project_id != request.context.project_id and not request.context.is_admin:
+        raise errors.ServerGroupNotFound(group_id=group_id)
+    request.check(f"{_RULES}{what}", {"project_id": found.project_id, "user_id": found.user_id})
+    return found

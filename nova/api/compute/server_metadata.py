@@ -1,0 +1,66 @@
+"""Metadata of a server: /servers/{id}/metadata. Source: Compute API reference, "Server metadata"."""
+
+from typing import Any
+
+from nova import errors
+from nova.api.framework.operation import SERVER, delete, get, post, put
+from nova.api.framework.request import Request
+from nova.api.framework.schema import METADATA, Obj, Plain, obj, required
+from nova.api.framework.view import made
+
+_RULES = "os_compute_api:server-metadata:"
+_PATH = "/servers/{server_id}/metadata"
+_ONE = f"{_PATH}/{{key}}"
+_LIMITS = {"minProperties": 1, "maxProperties": 1}
+_SHOWN = {"^[a-zA-Z0-9-_:. ]{1,255}$": Plain({"type": ["string", "null"], "maxLength": 255})}
+_ALL_BODY = obj(required("metadata", METADATA))
+_ALL_ANSWER = made(obj(required("metadata", Obj(patterns=_SHOWN))))
+_ONE_BODY = obj(required("meta", Obj(patterns=METADATA.patterns, limits=_LIMITS)))
+_ONE_ANSWER = made(obj(required("meta", Obj(patterns=_SHOWN, limits=_LIMITS))))
+
+
+@get(_PATH, policy=f"{_RULES}index", target=SERVER, answer=_ALL_ANSWER, errors=(404,))
+def index(request: Request) -> dict[str, Any]:
+    return {"metadata": request.server.metadata}
+
+
+@post(_PATH, policy=f"{_RULES}create", target=SERVER, body=_ALL_BODY, answer=_ALL_ANSWER, errors=(400, 403, 404, 409))
+def add(request: Request) -> dict[str, Any]:
+    return {"metadata": _set(request, request.body["metadata"])}
+
+
+@put(
+    _PATH,
+    policy=f"{_RULES}update_all",
+    target=SERVER,
+    body=_ALL_BODY,
+    answer=_ALL_ANSWER,
+    errors=(400, 403, 404, 409),
+)
+def replace(request: Request) -> dict[str, Any]:
+    return {"metadata": _set(request, request.body["metadata"], replace=True)}
+
+
+@get(_ONE, policy=f"{_RULES}show", target=SERVER, answer=_ONE_ANSWER, errors=(404,))
+def show(request: Request, key: str) -> dict[str, Any]:
+    if key not in request.server.metadata:
+        raise errors.NotFound("Metadata item was not found")
+    return {"meta": {key: request.server.metadata[key]}}
+
+
+@put(_ONE, policy=f"{_RULES}update", target=SERVER, body=_ONE_BODY, answer=_ONE_ANSWER, errors=(400, 403, 404, 409))
+def update(request: Request, key: str) -> dict[str, Any]:
+    given = request.body["meta"]
+    if key not in given:
+        raise errors.Invalid("Request body and URI mismatch")
+    _set(request, given)
+    return {"meta": given}
+
+
+@delete(_ONE, policy=f"{_RULES}delete", target=SERVER, errors=(404, 409))
+def remove(request: Request, key: str) -> None:
+    request.conductor.delete_metadata(request.context, request.server.uuid, key)
+
+
+def _set(request: Request, metadata: dict[str, str], replace: bool = False) -> dict[str, str]:
+    return request.conductor.set_metadata(request.context, request.server.uuid, metadata, replace)

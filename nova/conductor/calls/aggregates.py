@@ -1,0 +1,136 @@
+"""Aggregates and the availability zones they make.
+
+A host is in one zone at most, and does not change it while it has servers. Placement has the same
+aggregates, so that allocation candidates can be asked for by member_of.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor import announce
+from nova.conductor.core import Core
+from nova.db import aggregates, hosts, instances
+from nova.structs.context import Context
+from nova.structs.host import Aggregate, Node
+
+LOG = logging.getLogger(__name__)
+
+_ZONE = "availability_zone"
+
+
+class AggregateCalls:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._db = core.db
+
+    def aggregate(self, context: Context, aggregate_id: int) -> Aggregate:
+        return self._db.read(lambda c: aggregates.get(c, aggregate_id))
+
+    def add_aggregate(self, context: Context, name: str, zone: str | None = None) -> Aggregate:
+        return self._db.write(lambda c: aggregates.add(c, name, {_ZONE: zone} if zone else {}))
+
+    def update_aggregate(
+        self,
+        context: Context,
+        aggregate_id: int,
+        name: str | None = None,
+        metadata: dict[str, str | None] | None = None,
+    ) -> Aggregate:
+        def change(connection: Connection, found: Aggregate) -> None:
+            wanted = None
+            if metadata is not None:
+                merged = {**found.metadata, **metadata}
+                wanted = {key: value for key, value in merged.items() if value is not None}
+                if wanted.get(_ZONE) != found.metadata.get(_ZONE):
+                    self._check_zone(connection, found, found.hosts, wanted.get(_ZONE), errors.Invalid)
+            aggregates.change(connection, found, name=name, metadata=wanted)
+
+        return self._change(aggregate_id, change)
+
+    def delete_aggregate(self, context: Context, aggregate_id: int) -> None:
+        def work(connection: Connection) -> None:
+            found = aggregates.get(connection, aggregate_id, for_update=True)
+            if found.hosts:
+                raise errors.Invalid(f"Cannot remove aggregate {aggregate_id}: it has hosts.")
+            aggregates.remove(connection, found)
+
+        self._db.write(work)
+
+    def add_to_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
+        def change(connection: Connection, found: Aggregate) -> None:
+            if not hosts.services(connection, host, "nova-compute"):
+                raise errors.HostNotFound(host=host)
+            if host in found.hosts:
+                raise errors.Conflict(f"Aggregate {aggregate_id} already has host {host}.")
+            zone = found.metadata.get(_ZONE)
+            if zone is not None:
+                self._check_zone(connection, found, (host,), zone, errors.Conflict)
+            aggregates.change(connection, found, members=[*found.hosts, host])
+
+        return self._change(aggregate_id, change, (host,))
+
+    def remove_from_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
+        def change(connection: Connection, found: Aggregate) -> None:
+            if host not in found.hosts:
+                raise errors.NotFound(f"Aggregate {aggregate_id} has no host {host}.")
+            if _ZONE in found.metadata:
+                self._check_zone(connection, found, (host,), None, errors.Conflict)
+            aggregates.change(connection, found, members=[one for one in found.hosts if one != host])
+
+        return self._change(aggregate_id, change, (host,))
+
+    def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
+        found = self.aggregate(context, aggregate_id)
+        wanted = [self._core.cloud.images.get(image, context) for image in images]
+        for host in found.hosts:
+            self._core.compute(host).cache_images(wanted)
+
+    def _change(
+        self, aggregate_id: int, change: Callable[[Connection, Aggregate], None], moved: Iterable[str] = ()
+    ) -> Aggregate:
+        def work(connection: Connection) -> Aggregate:
+            change(connection, aggregates.get(connection, aggregate_id, for_update=True))
+            return aggregates.get(connection, aggregate_id)
+
+        changed = self._db.write(work)
+        for host in moved:
+            self._mirror(host)
+        announce.hosts_changed(self._core.cloud)
+        return changed
+
+    def _check_zone(
+        self,
+        connection: Connection,
+        found: Aggregate,
+        concerned: Iterable[str],
+        zone: str | None,
+        refusal: type[errors.DomainError],
+    ) -> None:
+        """Whether these hosts may be in this zone (None: in none) by this aggregate."""
+        others = [one for one in hosts.aggregates(connection) if one.id != found.id and _ZONE in one.metadata]
+        for host in concerned:
+            elsewhere = {one.metadata[_ZONE] for one in others if host in one.hosts}
+            if zone is not None and elsewhere - {zone}:
+                raise refusal(f"Host {host} is in availability zone {min(elsewhere - {zone})} already.")
+            is_member = host in found.hosts
+            before = (found.metadata.get(_ZONE) if is_member else None) or min(elsewhere, default=None)
+            after = zone or min(elsewhere, default=None)
+            if before != after and instances.count_on_host(connection, host):
+                raise refusal(f"Host {host} cannot change its availability zone while it has servers.")
+
+    def _mirror(self, host: str) -> None:
+        """Tell Placement which aggregates a host's nodes are in."""
+
+        def work(connection: Connection) -> tuple[list[str], list[Node]]:
+            members = [one.uuid for one in hosts.aggregates(connection) if host in one.hosts]
+            return members, hosts.nodes(connection, host)
+
+        uuids, nodes = self._db.read(work)
+        for node in nodes:
+            try:
+                self._core.cloud.placement.set_aggregates(node.uuid, uuids)
+            except errors.DomainError as error:
+                LOG.warning("Placement does not know the aggregates of %s yet: %s", host, error)

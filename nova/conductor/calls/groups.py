@@ -1,0 +1,45 @@
+"""Server groups: made and deleted with the quota they count for."""
+
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor import limits
+from nova.conductor.core import Core
+from nova.db import quotas, server_groups
+from nova.structs.context import Context
+from nova.structs.server_group import ServerGroup
+
+_QUOTA = {"server_groups": 1}
+
+
+class GroupCalls:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._db = core.db
+
+    def server_groups(
+        self, context: Context, project_id: str | None, limit: int | None = None, offset: int = 0
+    ) -> list[ServerGroup]:
+        return self._db.read(lambda c: server_groups.find(c, project_id, limit, offset))
+
+    def server_group(self, context: Context, group_id: str) -> ServerGroup:
+        return self._db.read(lambda c: server_groups.get(c, group_id))
+
+    def add_server_group(self, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
+        def work(connection: Connection) -> ServerGroup:
+            limit = limits.in_force(connection, self._core.conf, context.project_id)
+            try:
+                quotas.take(connection, context.project_id, _QUOTA, limit)
+            except errors.QuotaExceeded as error:
+                raise errors.QuotaExceeded("Quota exceeded, too many server groups.") from error
+            return server_groups.add(connection, context, name, policy, rules)
+
+        return self._db.write(work)
+
+    def delete_server_group(self, context: Context, group_id: str) -> None:
+        def work(connection: Connection) -> None:
+            found = server_groups.get(connection, group_id)
+            if server_groups.remove(connection, group_id):
+                quotas.give_back(connection, found.project_id, _QUOTA)
+
+        self._db.write(work)
