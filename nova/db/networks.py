@@ -28,6 +28,9 @@ TABLES: dict[str, Any] = {
     "floatingip": tables.FloatingIp,
 }
 
+_DECODE = {noun: msgspec.json.Decoder(kind).decode for noun, kind in nouns.KINDS.items()}
+_encode = msgspec.json.Encoder().encode
+
 
 def find(connection: Connection, noun: str, where: Where) -> list[Any]:
     """The records of a noun, oldest first; each key of where names values of which one must match.
@@ -39,7 +42,7 @@ def find(connection: Connection, noun: str, where: Where) -> list[Any]:
     query = sa.select(table.document)
     for key, values in where.items():
         query = query.where(_condition(noun, table, key, list(values)))
-    decode = msgspec.json.Decoder(nouns.KINDS[noun]).decode
+    decode = _DECODE[noun]
     records = [decode(document) for (document,) in connection.execute(query)]
     return sorted(records, key=lambda record: (record.created_at, record.id))
 
@@ -59,6 +62,7 @@ def replace(connection: Connection, record: nouns.Record, read_revision: int) ->
     if done.rowcount != 1:
         return False
     if isinstance(record, nouns.Port):
+        # Links are few; writing them anew is simpler than telling them apart.
         connection.execute(sa.delete(tables.PortAddress).where(tables.PortAddress.port_id == record.id))
         connection.execute(sa.delete(tables.PortSecurityGroup).where(tables.PortSecurityGroup.port_id == record.id))
         _insert_links(connection, record)
@@ -85,7 +89,7 @@ def lock_subnets(connection: Connection, network_ids: Collection[str]) -> list[n
         .order_by(tables.Subnet.id)
         .with_for_update()
     )
-    decode = msgspec.json.Decoder(nouns.Subnet).decode
+    decode = _DECODE["subnet"]
     subnets = [decode(document) for (document,) in connection.execute(query)]
     return sorted(subnets, key=lambda subnet: (subnet.created_at, subnet.id))
 
@@ -163,7 +167,7 @@ def _visible(noun: str, table: Any, projects: list[str]) -> Any:
 
 def _columns(record: nouns.Record) -> dict[str, Any]:
     table = TABLES[record.noun]
-    columns: dict[str, Any] = {"document": msgspec.json.encode(record).decode()}
+    columns: dict[str, Any] = {"document": _encode(record).decode()}
     for name in table.__table__.columns.keys():  # noqa: SIM118 - not a dict
         if name not in ("id", "document"):
             columns[name] = _derived(record, name) if name in ("segment", "matches") else getattr(record, name)

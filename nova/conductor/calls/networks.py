@@ -47,7 +47,8 @@ class NetworkingCalls:
         def change(connection: Connection) -> AnyRecord:
             changed = record
             if isinstance(record, Port):
-                changed = _complete_port(connection, record)
+                held = db.find(connection, "port", {"id": [record.id]})
+                changed = _complete_port(connection, record, held[0] if held else None)
             read = record.revision_number
             changed = msgspec.structs.replace(changed, revision_number=read + 1, updated_at=clock.utcnow())
             if not db.replace(connection, changed, read):
@@ -132,7 +133,7 @@ def _add(connection: Connection, record: AnyRecord, before: list[AnyRecord]) -> 
     now = clock.utcnow()
     record = msgspec.structs.replace(record, created_at=record.created_at or now, updated_at=now)
     if isinstance(record, Port):
-        record = _complete_port(connection, record)
+        record = _complete_port(connection, record, None)
     if isinstance(record, FloatingIp) and not record.floating_ip_address:
         port = next(one for one in before if one.id == record.floating_port_id)
         record = msgspec.structs.replace(record, floating_ip_address=port.fixed_ips[0].ip_address)
@@ -140,20 +141,18 @@ def _add(connection: Connection, record: AnyRecord, before: list[AnyRecord]) -> 
     return record
 
 
-def _complete_port(connection: Connection, port: Port) -> Port:
-    """Choose what the port leaves open: its MAC and its addresses."""
+def _complete_port(connection: Connection, port: Port, before: Port | None) -> Port:
+    """Choose what the port leaves open: its MAC and its addresses. before: the port as it is now."""
+    if before is not None and (port.mac_address, port.fixed_ips) == (before.mac_address, before.fixed_ips):
+        return port
     subnets = db.lock_subnets(connection, [port.network_id])
-    before = db.find(connection, "port", {"id": [port.id]})
-    own_mac = before[0].mac_address if before else None
-    mac = port.mac_address
-    if not mac:
-        mac = _new_mac()
-        while db.mac_is_taken(connection, port.network_id, mac):
-            mac = _new_mac()
-    elif mac != own_mac and db.mac_is_taken(connection, port.network_id, mac):
+    own_mac = before.mac_address if before else None
+    # A new MAC is taken already once in millions: then the database refuses it, and another is tried.
+    mac = port.mac_address or _new_mac()
+    if port.mac_address not in ("", own_mac) and db.mac_is_taken(connection, port.network_id, mac):
         raise errors.MacAddressInUse(mac=mac, network_id=port.network_id)
     taken = db.taken_addresses(connection, [subnet.id for subnet in subnets])
-    kept = before[0].fixed_ips if before else ()
+    kept = before.fixed_ips if before else ()
     for one in kept:
         taken[one.subnet_id].discard(one.ip_address)
     fixed_ips = ipam.choose(port.network_id, _keep(port.fixed_ips, kept), subnets, taken, mac)

@@ -5,7 +5,7 @@ own error body, and a defect never shows its trace.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -84,12 +84,21 @@ class Api:
 
     def _call_of(self, context: Any) -> Call:
         credentials = context.policy_credentials()
+        answers: dict[tuple[str, str], bool] = {}
+
+        def allows(rule: str, target: Mapping[str, Any]) -> bool:
+            # One request asks the same again and again, and every rule looks at the project alone.
+            key = (rule, str(target.get("project_id")))
+            if key not in answers:
+                answers[key] = self._enforcer.enforce(rule, dict(target), credentials)
+            return answers[key]
+
         return Call(
             context=context,
             conf=self._conf,
             store=self._conductor,
             dataplane=self._dataplane,
-            allows=lambda rule, target: self._enforcer.enforce(rule, dict(target), credentials),
+            allows=allows,
         )
 
     def _answer(self, request: Request, call: Call) -> Response:

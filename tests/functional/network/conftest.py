@@ -1,5 +1,6 @@
 """nova-network in this process: its API over a database of its own, without touching the host's networks."""
 
+import shutil
 import uuid
 
 import pytest
@@ -89,13 +90,13 @@ class Project:
 class NetworkHost:
     """One nova-network."""
 
-    def __init__(self, path, **options):
+    def __init__(self, template, path, **options):
         self.conf = configuration.load([], files=[])
         self.conf.set_override("auth_strategy", "noauth2", group="api")
         for name, value in options.items():
             self.conf.set_override(name, value)
+        shutil.copy(template, path)
         self.database = Database(f"sqlite:///{path}")
-        Base.metadata.create_all(self.database.engine)
         self.conductor = NetworkingCalls(self.database)
         self.transport = WsgiTransport(application(self.conf, self.conductor, NullDataplane()))
         self.admin = Project(self.transport, "admin")
@@ -111,12 +112,22 @@ class NetworkHost:
         return self.transport.log[before:]
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database with tables and nothing in them: copying it is faster than making it."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+    database = Database(f"sqlite:///{path}")
+    Base.metadata.create_all(database.engine)
+    database.close()
+    return path
+
+
 @pytest.fixture
-def make_network_host(tmp_path):
+def make_network_host(tmp_path, empty_database):
     made = []
 
     def make(**options):
-        made.append(NetworkHost(tmp_path / f"{len(made)}.db", **options))
+        made.append(NetworkHost(empty_database, tmp_path / f"{len(made)}.db", **options))
         return made[-1]
 
     yield make
