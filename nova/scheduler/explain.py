@@ -4,16 +4,31 @@ Asked only when nothing was found or nothing will be claimed: each question is a
 The sentence counts hosts and names none.
 """
 
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from nova import errors
-from nova.placement_answers import Provider
 from nova.placement_client import PlacementClient
 from nova.scheduler.contender import Refusal
 from nova.structs.schedule import PlacementRequest
 
-Question = Callable[[], list[Provider]]
+# Answers of this many hosts are kept for so long.
+KEPT_FROM = 1000
+KEPT_S = 3.0
+
+
+class Question(NamedTuple):
+    """Who has room for an amount of a class, or has a trait ("!" before: has it not)?"""
+
+    resource_class: str
+    amount: int
+    trait: str | None
+
+
+EVERYBODY = Question("", 0, None)
 
 NOT_ASKED = Refusal("is beyond the number of candidates asked for")
 NOT_TOGETHER = Refusal("has not all of this at once")
@@ -26,49 +41,67 @@ REASONS_TOLD = 6
 _PLURALS = {"is": "are", "has": "have", "does": "do", "was": "were", "lacks": "lack", "holds": "hold", "runs": "run"}
 
 
-def what_hosts_lack(
-    placement: PlacementClient, request: PlacementRequest, hosts: Collection[str]
-) -> Mapping[str, Refusal]:
-    """Why each of these providers cannot meet the request, found by asking for each part of it alone."""
-    short: dict[str, list[str]] = {host: [] for host in hosts}
-    for say, ask in _questions(placement, request):
+class Explainer:
+    """Asks Placement for each part of a request alone.
+
+    In a large cloud the answers are large, and a crowd of requests that fail for one reason asks the
+    same; such answers are kept for a few seconds.
+    """
+
+    def __init__(self, placement: PlacementClient) -> None:
+        self._placement = placement
+        self._lock = threading.Lock()
+        self._kept: dict[Question, tuple[float, frozenset[str]]] = {}
+
+    def what_hosts_lack(self, request: PlacementRequest, hosts: Collection[str]) -> Mapping[str, Refusal]:
+        """Why each of these providers cannot meet the request. Raises errors.Unavailable."""
+        short: dict[str, list[str]] = {host: [] for host in hosts}
+        for say, question in _questions(request):
+            able = self._ask(question)
+            for host, reasons in short.items():
+                if host not in able:
+                    reasons.append(say)
+        # A host without room for anything may not have told Placement of itself yet.
+        is_anyone_without = any(len(reasons) >= len(request.resources) for reasons in short.values())
+        there = self._ask(EVERYBODY) if is_anyone_without else short.keys()
+        details = self._placement.explain(request.resources, request.required_traits, request.forbidden_traits)
+        return {
+            host: NOT_THERE
+            if host not in there
+            else Refusal(_joined(reasons) if reasons else NOT_TOGETHER.short, details.get(host, ""))
+            for host, reasons in short.items()
+        }
+
+    def _ask(self, question: Question) -> Collection[str]:
+        """The roots of the providers that have room for a class, or a trait; of all, for EVERYBODY."""
+        with self._lock:
+            until, kept = self._kept.get(question, (0.0, frozenset()))
+            if time.monotonic() < until:
+                return kept
+        resource_class, amount, trait = question
         try:
-            able = _roots(ask())
+            found = self._placement.providers({resource_class: amount} if resource_class else None, trait)
         except errors.Invalid:
             # Placement has never heard of the class or trait: no host has it.
-            able = set()
-        for host, reasons in short.items():
-            if host not in able:
-                reasons.append(say)
-    # A host without room for anything may not have told Placement of itself yet.
-    is_anyone_without = any(len(reasons) >= len(request.resources) for reasons in short.values())
-    there = _roots(placement.providers()) if is_anyone_without else short.keys()
-    details = placement.explain(request.resources, request.required_traits, request.forbidden_traits)
-    return {
-        host: NOT_THERE
-        if host not in there
-        else Refusal(_joined(reasons) if reasons else NOT_TOGETHER.short, details.get(host, ""))
-        for host, reasons in short.items()
-    }
+            return ()
+        able = frozenset(provider.root_provider_uuid or provider.uuid for provider in found)
+        if len(able) >= KEPT_FROM:
+            with self._lock:
+                now = time.monotonic()
+                self._kept = {asked: answer for asked, answer in self._kept.items() if now < answer[0]}
+                self._kept[question] = (now + KEPT_S, able)
+        return able
 
 
-def _roots(providers: Iterable[Provider]) -> set[str]:
-    return {provider.root_provider_uuid or provider.uuid for provider in providers}
-
-
-def _questions(placement: PlacementClient, request: PlacementRequest) -> list[tuple[str, Question]]:
-    """Each part of the request: what to say of a host that does not meet it, and how to ask who does."""
-
-    def room(name: str, amount: int) -> Question:
-        return lambda: placement.providers(resources={name: amount})
-
-    def trait(name: str) -> Question:
-        return lambda: placement.providers(required=name)
-
+def _questions(request: PlacementRequest) -> list[tuple[str, Question]]:
+    """Each part of the request: what to say of a host that does not meet it, and what to ask."""
     return [
-        *((f"lacks {name} (needs {amount})", room(name, amount)) for name, amount in sorted(request.resources.items())),
-        *((f"lacks trait {name}", trait(name)) for name in sorted(request.required_traits)),
-        *((f"has forbidden trait {name}", trait(f"!{name}")) for name in sorted(request.forbidden_traits)),
+        *(
+            (f"lacks {name} (needs {amount})", Question(name, amount, None))
+            for name, amount in sorted(request.resources.items())
+        ),
+        *((f"lacks trait {name}", Question("", 0, name)) for name in sorted(request.required_traits)),
+        *((f"has forbidden trait {name}", Question("", 0, f"!{name}")) for name in sorted(request.forbidden_traits)),
     ]
 
 

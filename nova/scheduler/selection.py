@@ -46,6 +46,7 @@ class Selector:
         self, conf: cfg.ConfigOpts, placement: PlacementClient, filters: Sequence[Filter], weighers: Sequence[Weigher]
     ) -> None:
         self._placement = placement
+        self._explainer = explain.Explainer(placement)
         self._filters = filters
         self._weighers = weighers
         self._asks_image_type = conf.scheduler.query_placement_for_image_type_support
@@ -229,7 +230,7 @@ class Selector:
         if not missing or not is_asked:
             return dict.fromkeys(missing[: decide.SHOWN], default)
         try:
-            found = explain.what_hosts_lack(self._placement, request, missing)
+            found = self._explainer.what_hosts_lack(request, missing)
         except errors.DomainError:
             return dict.fromkeys(missing, default)
         if outcome.is_cut:

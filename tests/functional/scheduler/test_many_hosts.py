@@ -2,6 +2,7 @@
 
 import pytest
 
+from nova.scheduler import explain
 from nova.structs.schedule import GroupView
 
 
@@ -48,3 +49,18 @@ def test_hosts_that_were_not_asked_for_are_told_from_those_without_room(large_cl
     reasons = {one.reason.partition(":")[0] for one in stage.dropped}
     assert (stage.before, stage.after) == (21, 5)
     assert reasons == {"is beyond the number of candidates asked for", "lacks MEMORY_MB (needs 512)"}
+
+
+def test_crowd_that_fails_for_one_reason_in_a_large_cloud_asks_once(cloud, transport, monkeypatch):
+    monkeypatch.setattr(explain, "KEPT_FROM", 3)
+    for number in range(5):
+        cloud.add_host(f"host-{number}", memory_mb=1024)
+    asked = []
+    answer = transport.app
+    transport.app = lambda environ, start: asked.append(environ["PATH_INFO"]) or answer(environ, start)
+
+    reasons = {cloud.select(memory_mb=2048).reason for _ in range(10)}
+
+    assert reasons == {"5 hosts: 5 lack MEMORY_MB (needs 2048)."}
+    # Who has the memory is asked each time: nobody is no large answer. The other classes are asked once.
+    assert asked.count("/resource_providers") == 10 + 2
