@@ -53,7 +53,10 @@ def run(
     oslo_log.setup(conf, name)
     count = workers(conf) if workers else 1
     if count == 1:
-        return _work(name, conf, build)
+        status = _work(name, conf, build)
+        logging.shutdown()
+        # The services have stopped; a thread that sits in C, as libvirt's do, must not keep the process.
+        os._exit(status)
     return _Parent(name, conf, build, count).run()
 
 

@@ -93,9 +93,11 @@ def transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     # oslo.messaging itself registers these on oslo.config's global alone, and reads them from ours.
     conf.register_opts(messaging_metrics.oslo_messaging_metrics, group="oslo_messaging_metrics")
     conf.register_opts(messaging_tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")
-    for group, options in concurrency_options.list_opts():
-        conf.register_opts(options, group=group)
-    # The names of reply queues are counted in a file under this lock, which is read from the global too.
+    # The names of reply queues are counted in a file under a lock, whose path is read from the global too. To set
+    # that changes the option itself, which then could not be registered again in the same process.
+    if "oslo_concurrency" not in conf:
+        for group, options in concurrency_options.list_opts():
+            conf.register_opts(options, group=group)
     lockutils.set_defaults(conf.oslo_concurrency.lock_path or f"{conf.state_path}/tmp")
     for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
         conf.set_default(option, True, group="oslo_messaging_rabbit")
