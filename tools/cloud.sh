@@ -62,6 +62,8 @@ up() {
     step "Nova's daemons" "See $LOG/nova-*.log; ports $COMPUTE_PORT, $PLACEMENT_PORT, $NETWORK_PORT must be free." start_nova
     step "flavors, network private ($GUEST_SUBNET), key pair k1" "See $LOG/nova-*.log." \
         run_client furnish.py flavors "network=$GUEST_SUBNET" "keypair=$CLOUD_DIR/k1"
+    step "hosts report: $((${#HOSTS[@]} + FAKE_HOSTS))" "See $LOG/nova-compute*.log, or nova-all.log." \
+        run_client furnish.py "hosts=$((${#HOSTS[@]} + FAKE_HOSTS))"
     step "server first" \
         "Ask the cloud: . $OPENRC; openstack server show first; openstack server event list first." run_client furnish.py server
     printf '\nThe cloud is up. Next: . %s && openstack server list\n' "$(realpath --relative-to="$PWD" "$OPENRC")"

@@ -1,10 +1,11 @@
 """Furnishes a new cloud as a user would: image, flavors, network, key pair, the server `first`.
 
-Usage: furnish.py PART[=ARGUMENT]...   with image=FILE, flavors, network=CIDR, keypair=FILE, server.
+Usage: furnish.py PART[=ARGUMENT]...   with image=FILE, flavors, network=CIDR, keypair=FILE, hosts=COUNT, server.
 What exists is left as it is.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import openstack
@@ -65,8 +66,24 @@ def public_key(private: Path) -> str:
     return f"{encoded.decode()} k1"
 
 
+def wait_for_hosts(cloud, count: str) -> None:
+    """A host counts once it has said that it lives; what it can hold follows at once."""
+    deadline = time.monotonic() + 120
+    up: list[str] = []
+    while len(up) < int(count):
+        if time.monotonic() > deadline:
+            sys.exit(f"only {len(up)} of {count} hosts have reported within two minutes: {', '.join(up)}")
+        time.sleep(0.2)
+        services = cloud.compute.services(binary="nova-compute")
+        up = [service.host for service in services if service.state == "up" and service.status == "enabled"]
+
+
 def boot_server(cloud) -> None:
     server = cloud.compute.find_server("first")
+    if server and server.status == "ERROR":
+        cloud.compute.delete_server(server)
+        cloud.compute.wait_for_delete(server, interval=0.5, wait=60)
+        server = None
     if not server:
         server = cloud.compute.create_server(
             name="first",
@@ -75,9 +92,13 @@ def boot_server(cloud) -> None:
             networks=[{"uuid": cloud.network.find_network("private").id}],
             key_name="k1",
         )
+    server = cloud.compute.get_server(server)
     if server.status == "SHUTOFF":
         cloud.compute.start_server(server)
-    server = cloud.compute.wait_for_server(server, status="ACTIVE", interval=0.5, wait=180)
+    try:
+        server = cloud.compute.wait_for_server(server, status="ACTIVE", interval=0.5, wait=180)
+    except openstack.exceptions.ResourceFailure:
+        sys.exit(f"first is in ERROR: {cloud.compute.get_server(server).fault}")
     print(f"first is {server.status}: {server.addresses}")
 
 
@@ -86,6 +107,7 @@ PARTS = {
     "flavors": add_flavors,
     "network": add_network,
     "keypair": add_keypair,
+    "hosts": wait_for_hosts,
     "server": boot_server,
 }
 
