@@ -32,6 +32,7 @@ _BEGIN_WRITE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 # Deadlock and lock timeout in MySQL's numbers, serialization failure and deadlock in PostgreSQL's.
 _TRANSIENT_MYSQL = frozenset({1205, 1213, 1020})
 _TRANSIENT_POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+_NO_TABLE_MYSQL, _NO_TABLE_POSTGRESQL = 1146, "42P01"
 # A writer waits this long for its turn before the client is told to come again.
 PATIENCE_S = 30.0
 
@@ -85,7 +86,7 @@ class Database:
     def connect(self) -> Iterator[sa.Connection]:
         """A connection in autocommit: each statement stands alone."""
         guard = self._only if self.is_shared_connection else contextlib.nullcontext()
-        with guard, _unavailable(), self.engine.connect() as connection:
+        with guard, _explained(), self.engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -112,9 +113,7 @@ class Database:
                     return self._transact(connection, work)
             except sa.exc.DBAPIError as error:
                 if not _is_transient(error):
-                    if _is_disconnect(error):
-                        raise Unavailable("The database does not answer.") from error
-                    raise
+                    raise _explain(error) from error
                 if time.monotonic() > deadline:
                     raise Unavailable("The database is too busy.") from error
             # Outside the lock and the transaction, so that whoever is in the way can go on.
@@ -187,20 +186,29 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 @contextlib.contextmanager
-def _unavailable() -> Iterator[None]:
-    """A database that cannot be reached is the server's trouble, and temporary."""
+def _explained() -> Iterator[None]:
+    """A database that cannot be used is the server's trouble, and temporary."""
     try:
         yield
     except sa.exc.DBAPIError as error:
-        if _is_disconnect(error):
-            raise Unavailable("The database does not answer.") from error
-        raise
+        raise _explain(error) from error
 
 
-def _is_disconnect(error: sa.exc.DBAPIError) -> bool:
-    return bool(error.connection_invalidated) or (
-        isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and not isinstance(error, sa.exc.DataError)
-    )
+def _explain(error: sa.exc.DBAPIError) -> Exception:
+    """What a client is told of an error of the database; the error itself when it is a defect of ours."""
+    original = error.orig
+    number = next(iter(getattr(original, "args", ())), None)
+    if "no such table" in str(original) or number == _NO_TABLE_MYSQL or _sqlstate(error) == _NO_TABLE_POSTGRESQL:
+        LOG.error("Placement's tables are missing: run placement-manage db sync (%s)", original)
+        return Unavailable("Placement's tables are missing: they come with `placement-manage db sync`.")
+    if error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        LOG.error("the database does not answer: %s", original)
+        return Unavailable("The database does not answer.")
+    return error
+
+
+def _sqlstate(error: sa.exc.DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _is_transient(error: sa.exc.DBAPIError) -> bool:
@@ -208,7 +216,7 @@ def _is_transient(error: sa.exc.DBAPIError) -> bool:
     original = error.orig
     if "database is locked" in str(original) or "database table is locked" in str(original):
         return True
-    if getattr(original, "sqlstate", None) in _TRANSIENT_POSTGRESQL:
+    if _sqlstate(error) in _TRANSIENT_POSTGRESQL:
         return True
     arguments = getattr(original, "args", ())
     if arguments and arguments[0] in _TRANSIENT_MYSQL:

@@ -75,3 +75,21 @@ def test_operator_is_told_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr().err
     assert "[placement_database] connection is not set" in told
     assert "usage: placement-manage" in told
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_database_without_tables_is_unavailable_and_says_what_to_do(
+    kind: str, tmp_path: Path, new_database: Callable[[str], str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/bare.sqlite" if kind == "sqlite" else new_database(kind)
+    placement = Placement(tmp_path, url)
+
+    refused = [
+        placement.call("GET", "/resource_providers"),
+        placement.call("POST", "/resource_providers", {"name": "host"}),
+    ]
+    sync_database(configure(tmp_path, url))
+
+    assert [answer.status for answer in refused] == [503, 503]
+    assert all("placement-manage db sync" in answer.error["detail"] for answer in refused)
+    assert placement.get("/resource_providers") == {"resource_providers": []}
