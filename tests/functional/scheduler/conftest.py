@@ -83,31 +83,31 @@ class Cloud:
             scheduler.stop()
 
     def add_host(self, name: str, vcpus: int = 8, memory_mb: int = 8192, disk_gb: int = 100, traits=(), **state):
-        node = NodeState(
-            hypervisor_hostname=f"{name}.example.org",
-            hypervisor_type="QEMU",
-            hypervisor_version=7002000,
-            host_ip="192.0.2.1",
-            vcpus=vcpus,
-            memory_mb=memory_mb,
-            disk_gb=disk_gb,
-            supported_instances=(("x86_64", "qemu", "hvm"),),
-        )
-        fields = {"zone": "nova", "provider_uuid": str(uuid.uuid4())} | state
-        host = HostState(host=name, node=node.hypervisor_hostname, state=node, **fields)
-        self.placement.set_inventory(
-            host.provider_uuid,
-            host.node,
-            {
-                "VCPU": Inventory(total=vcpus),
-                "MEMORY_MB": Inventory(total=memory_mb),
-                "DISK_GB": Inventory(total=disk_gb),
-            },
-            traits,
-        )
+        host = a_host(name, vcpus, memory_mb, disk_gb, **state)
+        self.placement.set_inventory(host.provider_uuid, host.node, inventory_of(host), traits)
         self.hosts[name] = host
         self.conductor.put(host)
         return host
+
+    def add_hosts(self, sizes: dict[str, int]) -> None:
+        """Many hosts with so much memory, with few requests to Placement."""
+        hosts = [a_host(name, 8, memory_mb, 100) for name, memory_mb in sizes.items()]
+        inventories = {}
+        for host in hosts:
+            self.placement._call("POST", "/resource_providers", {"uuid": host.provider_uuid, "name": host.node})
+            amounts = {name: {"total": had.total} for name, had in inventory_of(host).items()}
+            inventories[host.provider_uuid] = {"inventories": amounts, "resource_provider_generation": 0}
+        http = requests.Session()
+        http.mount(ENDPOINT, self.placement_transport)
+        answer = http.post(
+            f"{ENDPOINT}/reshaper",
+            json={"inventories": inventories, "allocations": {}},
+            headers={"X-Auth-Token": "nova:service", "X-Roles": "service", "OpenStack-API-Version": "placement 1.39"},
+        )
+        assert answer.status_code == 204, answer.text
+        for host in hosts:
+            self.hosts[host.host] = host
+            self.conductor.put(host)
 
     def change_host(self, name: str, **changes) -> None:
         """The conductor hears something of a host, and tells the scheduler."""
@@ -132,6 +132,26 @@ class Cloud:
             for kind, amount in resources.items():
                 total[kind] = total.get(kind, 0) + amount
         return total
+
+
+def a_host(name: str, vcpus: int, memory_mb: int, disk_gb: int, **state) -> HostState:
+    node = NodeState(
+        hypervisor_hostname=f"{name}.example.org",
+        hypervisor_type="QEMU",
+        hypervisor_version=7002000,
+        host_ip="192.0.2.1",
+        vcpus=vcpus,
+        memory_mb=memory_mb,
+        disk_gb=disk_gb,
+        supported_instances=(("x86_64", "qemu", "hvm"),),
+    )
+    fields = {"zone": "nova", "provider_uuid": str(uuid.uuid4())} | state
+    return HostState(host=name, node=node.hypervisor_hostname, state=node, **fields)
+
+
+def inventory_of(host: HostState) -> dict[str, Inventory]:
+    amounts = {"VCPU": host.state.vcpus, "MEMORY_MB": host.state.memory_mb, "DISK_GB": host.state.disk_gb}
+    return {name: Inventory(total=amount) for name, amount in amounts.items()}
 
 
 _numbers = itertools.count(1)

@@ -16,8 +16,7 @@ def large_cloud(cloud):
 
 
 def test_server_gets_one_of_a_thousand_hosts(cloud):
-    for number in range(1000):
-        cloud.add_host(f"host-{number}", memory_mb=16384 if number == 777 else 8192)
+    cloud.add_hosts({f"host-{number}": 16384 if number == 777 else 8192 for number in range(1000)})
 
     decision = cloud.select()
 
