@@ -25,8 +25,8 @@ OPTIONS = [
     ),
     cfg.StrOpt(
         "flat_interface",
-        help="Interface that joins the hosts of the cloud: a member of the flat network's bridge, and the carrier of "
-        "VXLAN networks. Unset on a cloud of one host.",
+        help="Interface that joins the hosts of the cloud: a member of the flat network's bridge. Unset on a cloud of "
+        "one host. VXLAN networks go over the interface with my_ip.",
     ),
     cfg.ListOpt(
         "tenant_network_types",

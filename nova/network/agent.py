@@ -63,7 +63,8 @@ class HostNetworks:
         try:
             for vif in bridged:
                 name = str(vif.details["bridge_name"])
-                host.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, conf.vxlan_group, self.owner)
+                overlay = host.Overlay(conf.my_ip, conf.vxlan_group)
+                host.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, overlay, self.owner)
             self.apply_security_groups()
         except (host.HostRefused, OSError) as error:
             raise errors.GuestFailed(reason=f"The guest's networks cannot be made: {error}") from error

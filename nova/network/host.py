@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nova import concurrency
 
 LOG = logging.getLogger(__name__)
@@ -81,11 +83,35 @@ def ensure_member(device: str, bridge: str, known: dict[str, dict[str, Any]] | N
         run("ip", "link", "set", device, "master", bridge, "up")
 
 
-def ensure_vxlan(name: str, vni: int, carrier: str, group: str, bridge: str, mtu: int, owner: str) -> None:
-    """Reach: a VXLAN device joins the bridge with its like on the other hosts, over carrier."""
-    if name not in devices():
-        over = ("id", str(vni), "group", group, "dev", carrier, "dstport", str(_VXLAN_PORT), "ttl", "4")
-        run("ip", "link", "add", name, "type", "vxlan", *over)
+class Overlay(msgspec.Struct, frozen=True):
+    """How VXLAN devices of one cloud meet: from this host's address, in a multicast group."""
+
+    local: str
+    group: str
+
+
+def ensure_vxlan(name: str, vni: int, overlay: Overlay, bridge: str, mtu: int, owner: str) -> None:
+    """Reach: a VXLAN device joins the bridge with its like on the other hosts."""
+    known = devices()
+    if name not in known:
+        carrier = next(
+            (one for one in known if overlay.local in {a.partition("/")[0] for a in addresses(one, known)}), ""
+        )
+        if not carrier:
+            raise HostRefused(f"No network device of this host has the address {overlay.local}.")
+        meeting = (
+            "local",
+            overlay.local,
+            "group",
+            overlay.group,
+            "dev",
+            carrier,
+            "dstport",
+            str(_VXLAN_PORT),
+            "ttl",
+            "4",
+        )
+        run("ip", "link", "add", name, "type", "vxlan", "id", str(vni), *meeting)
         run("ip", "link", "set", name, "alias", owner, "mtu", str(mtu))
     ensure_member(name, bridge)
 
@@ -119,20 +145,20 @@ def set_kernel(name: str, value: str) -> None:
         LOG.warning("%s cannot be set to %s: %s", path, value, error)
 
 
-def carry(bridge: str, details: dict[str, Any], mtu: int, flat_interface: str | None, group: str, owner: str) -> None:
+def carry(
+    bridge: str, details: dict[str, Any], mtu: int, flat_interface: str | None, overlay: Overlay, owner: str
+) -> None:
     """Reach: the bridge of a network is there and joined with the other hosts' bridges of that network.
 
     details are a port's binding:vif_details: network_type, segmentation_id.
     """
     ensure_bridge(bridge, mtu, owner)
-    if not flat_interface or details.get("network_type", "flat") == "local":
-        return
-    if details.get("network_type", "flat") == "flat":
-        ensure_member(flat_interface, bridge)
-        return
-    vni = int(details["segmentation_id"])
-    ensure_vxlan(f"nvx{vni}", vni, flat_interface, group, bridge, mtu, owner)
-    run("ip", "link", "set", flat_interface, "up")
+    match details.get("network_type", "flat"):
+        case "flat" if flat_interface:
+            ensure_member(flat_interface, bridge)
+        case "vxlan":
+            vni = int(details["segmentation_id"])
+            ensure_vxlan(f"nvx{vni}", vni, overlay, bridge, mtu, owner)
 
 
 def _new_mac() -> str:

@@ -25,7 +25,7 @@ from nova.network.service.dhcp import DhcpServers
 
 LOG = logging.getLogger(__name__)
 
-# Changes that come together cost one look.
+# Changes that come together cost one look; and looks take at most half of the time, however many changes come.
 _GATHER_S = 0.05
 
 
@@ -41,6 +41,7 @@ class LinuxDataplane:
         self.owner = f"nova-network {realm}"
         self._nat_table, self._filter_table = f"nova-nat-{realm}", f"nova-filter-{realm}"
         self._loaded: dict[str, str] = {}
+        self._took_s = 0.0
         self._busy = threading.Lock()
         self._periodic: concurrency.Periodic | None = None
 
@@ -83,11 +84,13 @@ class LinuxDataplane:
             self._loaded.clear()
 
     def _look(self) -> None:
-        time.sleep(_GATHER_S)
+        time.sleep(max(_GATHER_S, self._took_s))
+        began = time.monotonic()
         try:
             self.converge()
         except errors.Unavailable as error:
             LOG.warning("this host's networks stay as they are: %s", error)
+        self._took_s = time.monotonic() - began
 
     def _read(self) -> plan.Records:
         read: Callable[[str], Any] = lambda noun: self._store.networking(noun, {})  # noqa: E731
@@ -125,11 +128,11 @@ class LinuxDataplane:
         carrier = self._conf.flat_interface
         if network.network_type == "flat" and carrier and network.physical_network == "flat":
             host.ensure_member(carrier, network.bridge, known)
-        if network.network_type == "vxlan" and carrier and network.segmentation_id:
+        # A cloud of one host has nobody to meet.
+        if network.network_type == "vxlan" and network.segmentation_id and carrier:
+            overlay = host.Overlay(self._conf.my_ip, self._conf.vxlan_group)
             name = f"nvx{network.segmentation_id}"
-            host.ensure_vxlan(
-                name, network.segmentation_id, carrier, self._conf.vxlan_group, network.bridge, network.mtu, self.owner
-            )
+            host.ensure_vxlan(name, network.segmentation_id, overlay, network.bridge, network.mtu, self.owner)
 
     def _addresses(self, served: plan.Served) -> set[str]:
         """This host's addresses on a network, floating ones too where no interface leads out of the cloud."""

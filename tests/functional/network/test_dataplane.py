@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from nova import conf as configuration
 from nova.network import firewall
 from nova.network.agent import HostNetworks
 from nova.network.service.linux import LinuxDataplane
@@ -330,12 +331,23 @@ def test_teardown_removes_everything_and_nothing_else(world, network):
 def far_world(make_network_host, tmp_path):
     """A network host and a compute host of its own, joined by a cable."""
     cloud = make_network_host(
-        networks_path=str(tmp_path / "networks"), metadata_port=18775, host="network-1", flat_interface="fabric0"
+        networks_path=str(tmp_path / "networks"),
+        metadata_port=18775,
+        metadata_host="127.0.0.1",
+        host="network-1",
+        flat_interface="fabric0",
+        my_ip="10.99.0.1",
     )
     world = World(cloud, tmp_path)
     world.compute = world.machine()
     connect(world.host, "fabric0", world.compute, "fabric0")
-    world.agent = HostNetworks(cloud.conf, cloud.admin.adapter, "compute-1")
+    connect(world.host, "manage0", world.compute, "manage0")
+    world.host.run("ip", "addr", "add", "10.99.0.1/24", "dev", "manage0")
+    world.compute.run("ip", "addr", "add", "10.99.0.2/24", "dev", "manage0")
+    compute_conf = configuration.load([], files=[])
+    compute_conf.set_override("flat_interface", "fabric0")
+    compute_conf.set_override("my_ip", "10.99.0.2")
+    world.agent = HostNetworks(compute_conf, cloud.admin.adapter, "compute-1")
     yield world
     world.close()
 
@@ -365,9 +377,6 @@ def test_a_guest_on_another_host_is_on_the_same_network(far_world, kind):
     network = world.cloud.admin.network(
         cidr="10.20.0.0/24", shared=True, **{"provider:network_type": kind, "project_id": "demo"}
     )
-    if kind == "vxlan":
-        world.host.run("ip", "addr", "add", "10.99.0.1/24", "dev", "fabric0")
-        world.compute.run("ip", "addr", "add", "10.99.0.2/24", "dev", "fabric0")
     world.host.serve_who_asks("127.0.0.1", 18775)
     world.outside.serve_who_asks(OUTSIDE, 8080)
 
