@@ -19,6 +19,7 @@ from nova.clock import utcnow
 from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conf import load
 from nova.console.auth import ConsoleAuth
+from nova.daemon import Service
 from nova.db import instances
 from nova.db.database import Database
 from nova.db.models.base import Base
@@ -26,6 +27,7 @@ from nova.structs.context import Context
 from nova.structs.flavor import Flavor
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 from nova.structs.instance import Instance, PowerState, VmState
+from tests.functional.console import proxies
 
 BANNER = b"RFB 003.008\n"
 
@@ -78,7 +80,7 @@ class Hosts:
 
 
 class Consoles:
-    """A conductor and its database here; nova-consoleauth and the proxies in a process beside."""
+    """A conductor and its database; nova-consoleauth and the proxies in this process or, green, beside it."""
 
     def __init__(self, directory: Path, backend: str, options: str = "", port: int = 0) -> None:
         self._directory = directory
@@ -93,13 +95,30 @@ class Consoles:
         self.conductor = ConsoleCalls(self.conf, self.database, self.hosts, consoleauth=None)
         self.consoleauth = ConsoleAuth(self.conf, self.conductor)
         self.conductor._consoleauth = self.consoleauth
+        self._services: list[Service] = []
         self._daemons: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("proxies.py"))]
+        if self._backend == "threading":
+            self._services, self.port = proxies.start(self.conf)
+        else:
+            self._start_beside()
+
+    def stop(self) -> None:
+        for service in reversed(self._services):
+            service.stop()
+        self._services = []
+        if self._daemons:
+            self._daemons.stdin.close()
+            self._daemons.wait(timeout=30)
+            self._daemons.stdout.close()
+            self._daemons = None
+
+    def _start_beside(self) -> None:
+        """Another backend needs a process of its own."""
         log = (self._directory / "log").open("ab")
         self._daemons = subprocess.Popen(
-            [*command, self._backend, str(self._config)],
+            [sys.executable, "-W", "ignore", proxies.__file__, self._backend, str(self._config)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -110,18 +129,12 @@ class Consoles:
         assert line, (self._directory / "log").read_text()
         self.port = json.loads(line)
 
-    def stop(self) -> None:
-        if self._daemons:
-            self._daemons.stdin.close()
-            self._daemons.wait(timeout=20)
-            self._daemons.stdout.close()
-            self._daemons = None
-
     def restart_proxies(self) -> None:
         """As an operator would: the same ports are there again."""
         port = self.port["novnc"]
         self.stop()
         self._write(f"[vnc]\nnovncproxy_port = {port}\n")
+        self.conf = load(files=[str(self._config)])
         self.start()
 
     def close(self) -> None:
