@@ -101,3 +101,5 @@ class ServerUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     access_ip_v4: str | msgspec.UnsetType | None = msgspec.UNSET
     access_ip_v6: str | msgspec.UnsetType | None = msgspec.UNSET
     disk_config: str | msgspec.UnsetType = msgspec.UNSET
+    # The zone the server is pinned to; None unpins it.
+    requested_zone: str | msgspec.UnsetType | None = msgspec.UNSET

@@ -111,7 +111,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _plain(path: str) -> str:
-    return _PATTERN.sub("{}", _POSITION.sub("[]", _ALTERNATIVE.sub("", path)))
+    return _PATTERN.sub("{}", _POSITION.sub("[]", _ALTERNATIVE.sub("", path))).removeprefix(".") or "$"
 
 
 def _types(given: Any) -> list[str]:
@@ -136,19 +136,22 @@ def versions_of_interest(row: dict[str, Any] | None, operations: Iterable[Operat
     return sorted(marks)
 
 
-def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
-    """What one table has and the other has not, and where they say different things of a field."""
+def differences(ours: dict[str, Any], theirs: dict[str, Any], is_answer: bool = False) -> Iterator[str]:
+    """What one table has and the other has not, and where they say different things of a field.
+
+    An answer may promise more than is asked: a key that is always there, a type less.
+    """
     for path in sorted(theirs.keys() - ours.keys()):
-        if not _is_nothing(theirs[path], path):
+        if not _is_nothing(theirs[path], path) and not (is_answer and _inside_open(path, ours)):
             yield f"missing {path}"
     for path in sorted(ours.keys() - theirs.keys()):
         if not _is_nothing(ours[path], path) and not _inside_open(path, theirs):
             yield f"invented {path}"
     for path in sorted(ours.keys() & theirs.keys()):
         mine, other = ours[path], theirs[path]
-        if mine["required"] != other["required"]:
+        if mine["required"] != other["required"] and not (is_answer and mine["required"]):
             yield f"{path} is {'' if mine['required'] else 'not '}required here"
-        if mine["types"] and other["types"] and not _same_types(mine["types"], other["types"]):
+        if mine["types"] and other["types"] and not _same_types(mine["types"], other["types"], is_answer):
             yield f"{path} is {sorted(mine['types'])} here, {sorted(other['types'])} there"
         if mine.get("extra") is not None and other.get("extra") is not None and mine["extra"] != other["extra"]:
             yield f"{path} {'lets' if mine['extra'] else 'does not let'} unknown keys through"
@@ -168,16 +171,19 @@ def limit_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[
                 yield f"{path} {name} is {mine} here, {other} there"
 
 
-def _same_types(mine: set[str], other: set[str]) -> bool:
+def _same_types(mine: set[str], other: set[str], is_answer: bool) -> bool:
     def widened(types: set[str]) -> set[str]:
-        return types | ({"number"} if "integer" in types else set()) if "number" in types else types
+        return types | {"integer"} if "number" in types else types
 
-    return widened(mine) == widened(other)
+    mine, other = widened(mine), widened(other)
+    return mine <= other if is_answer else mine == other
 
 
 def _is_nothing(entry: dict[str, Any], path: str) -> bool:
-    """The root of a body that is null, absent or anything says nothing."""
-    return path == "$" and (not entry["types"] or entry["types"] == {"null"})
+    """The root of a body that is null, absent or anything says nothing; nor does an item of no kind."""
+    return (path == "$" and (not entry["types"] or entry["types"] == {"null"})) or (
+        path.endswith("[]") and not entry["types"]
+    )
 
 
 def _inside_open(path: str, theirs: dict[str, Any]) -> bool:

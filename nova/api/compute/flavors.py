@@ -9,9 +9,9 @@ from nova.api.framework.request import Request
 from nova.api.framework.schema import (
     BOOLEAN,
     BOOLISH,
-    DESCRIPTION,
     INTEGER,
     LINK,
+    LONG_TEXT,
     NAME,
     NUMBER,
     STRING,
@@ -24,37 +24,55 @@ from nova.api.framework.schema import (
     optional,
     query,
     required,
+    versioned,
 )
 from nova.api.framework.view import ABSENT, Page, listing, shows, single, view
 from nova.structs.flavor import Flavor
 
-_RXTX = Plain({"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "minimum": 0}, float)
+_RXTX = Plain(
+    {
+        "type": ["number", "string"],
+        "pattern": r"^[0-9]+(\.[0-9]+)?$",
+        "exclusiveMinimum": 0,
+        "maximum": 3.40282e38,
+        "maxLength": 40,
+    },
+    float,
+)
+_SWAP = versioned(Plain({"type": ["integer", "string"]}), v2_75=INTEGER)
 
 CREATE = body(
     "flavor",
     required("name", NAME),
-    optional("id", Plain({"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 255})),
+    optional(
+        "id", Plain({"type": ["string", "number", "null"], "format": "flavor_id", "minLength": 1, "maxLength": 255})
+    ),
     required("ram", integer(1)),
     required("vcpus", integer(1)),
     required("disk", integer(0)),
     optional("OS-FLV-EXT-DATA:ephemeral", integer(0), default=0),
     optional("swap", integer(0), default=0),
-    optional("rxtx_factor", _RXTX, default=1.0),
+    optional("rxtx_factor", _RXTX, until="2.101", default=1.0),
     optional("os-flavor-access:is_public", BOOLISH, default=True),
-    optional("description", DESCRIPTION, since="2.55"),
+    optional("description", LONG_TEXT, since="2.55"),
 )
-UPDATE = body("flavor", required("description", DESCRIPTION))
+UPDATE = body("flavor", required("description", LONG_TEXT))
 
+_SORT_KEYS = (
+    "created_at", "description", "disabled", "ephemeral_gb", "flavorid", "id", "is_public", "memory_mb", "name",
+    "root_gb", "swap", "updated_at", "vcpu_weight", "vcpus",
+)  # fmt: skip
 LIST = query(
     optional("limit", integer(0)),
     optional("marker", STRING),
     optional("is_public", STRING),
     optional("minRam", STRING),
     optional("minDisk", STRING),
-    optional("sort_key", enum("created_at", "description", "disabled", "ephemeral_gb", "flavorid", "id", "is_public", "memory_mb", "name", "root_gb", "rxtx_factor", "swap", "updated_at", "vcpu_weight", "vcpus")),
+    optional("sort_key", versioned(enum(*_SORT_KEYS, "rxtx_factor"), v2_102=enum(*_SORT_KEYS))),
     optional("sort_dir", enum("asc", "desc")),
+    optional("name", STRING, since="2.102"),
     strict_since="2.75",
-)  # fmt: skip
+)
 
 
 def _links(flavor: Flavor, request: Request) -> list[dict[str, str]]:
@@ -74,11 +92,11 @@ DETAIL = view(
     shows("vcpus", INTEGER),
     shows("disk", INTEGER, "root_gb"),
     # A flavor without swap shows an empty string until 2.74.
-    shows("swap", Plain({"type": ["integer", "string"]}), lambda one, r: one.swap_mb or (0 if r.since(75) else "")),
+    shows("swap", _SWAP, lambda one, r: one.swap_mb or (0 if r.since(75) else "")),
     shows("OS-FLV-EXT-DATA:ephemeral", INTEGER, "ephemeral_gb"),
-    shows("OS-FLV-DISABLED:disabled", BOOLEAN, "is_disabled"),
+    shows("OS-FLV-DISABLED:disabled", BOOLEAN, "is_disabled", until="2.101"),
     shows("os-flavor-access:is_public", BOOLEAN, "is_public"),
-    shows("rxtx_factor", NUMBER, "rxtx_factor"),
+    shows("rxtx_factor", NUMBER, until="2.101"),
     shows("links", arr(LINK), _links),
     _DESCRIPTION,
     shows("extra_specs", obj(patterns={"^.*$": STRING}), _extra_specs, since="2.61", is_optional=True),
@@ -95,7 +113,7 @@ def detail(request: Request) -> Page:
     return _page(request)
 
 
-@get("/flavors/{flavor_id}", query=query(strict_since="2.75"), answer=single("flavor", DETAIL), errors=(404,))
+@get("/flavors/{flavor_id}", answer=single("flavor", DETAIL), errors=(404,))
 def show(request: Request, flavor_id: str) -> Flavor:
     return request.conductor.flavor(request.context, flavor_id)
 
@@ -121,7 +139,7 @@ def create(request: Request) -> Flavor:
             root_gb=asked["disk"],
             ephemeral_gb=asked["OS-FLV-EXT-DATA:ephemeral"],
             swap_mb=asked["swap"],
-            rxtx_factor=asked["rxtx_factor"],
+            rxtx_factor=asked.get("rxtx_factor", 1.0),
             is_public=asked["os-flavor-access:is_public"],
             description=asked.get("description"),
         ),
@@ -154,6 +172,8 @@ def _page(request: Request) -> Page:
             if not least.lstrip("-").isdigit():
                 raise errors.Invalid(f"Invalid {parameter} filter [{least}]")
             flavors = [one for one in flavors if getattr(one, attribute) >= int(least)]
+    if (name := request.first("name")) is not None:
+        flavors = [one for one in flavors if one.name == name]
     attribute = _SORT[request.first("sort_key", "flavorid")]
     flavors.sort(key=lambda one: (getattr(one, attribute) or "", one.id), reverse=request.first("sort_dir") == "desc")
     return _cut(request, flavors)

@@ -12,7 +12,7 @@ import msgspec
 from nova import errors
 from nova.api.compute import server_view
 from nova.api.framework.request import Request
-from nova.api.framework.schema import BOOLISH, STRING, TIME, Field, Plain, integer, optional, query
+from nova.api.framework.schema import LIMIT, REGEX, STRING, TIME, enum, optional, query, versioned
 from nova.structs.instance import VmState
 from nova.structs.requests import ServerQuery
 
@@ -25,38 +25,38 @@ _SORT_KEYS = {
     "ramdisk_id": None, "root_device_name": None, "task_state": "task_state", "terminated_at": "terminated_at",
     "updated_at": "updated_at", "user_id": "user_id", "uuid": "uuid", "vm_state": "vm_state",
 }  # fmt: skip
-_SORT_KEY = Plain({"type": "string", "enum": sorted(_SORT_KEYS)})
-
-
-def _open(name: str, since: str | None = None, until: str | None = None) -> Field:
-    return optional(name, Plain({"type": "string", "format": "printable"}), since, until)
-
+# Columns of upstream's table: accepted until 2.74, and without meaning here.
+_OLD_SORT_KEYS = (
+    "architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted", "deleted_at",
+    "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data", "launched_on", "memory_mb", "os_type",
+    "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode",
+)  # fmt: skip
+_SORT_KEY = versioned(enum(*_SORT_KEYS, *_OLD_SORT_KEYS), v2_75=enum(*_SORT_KEYS))
+_PLAIN = (
+    "user_id", "project_id", "tenant_id", "launch_index", "image_ref", "image", "vm_state", "task_state", "host", "uuid",
+    "all_tenants", "soft_deleted", "deleted", "status", "metadata", "system_metadata", "marker", "sort_dir",
+    # Without meaning, and yet never refused.
+    "block_device_mapping", "services", "info_cache", "security_groups", "pci_devices",
+)  # fmt: skip
+_PATTERNS = (
+    "kernel_id", "ramdisk_id", "hostname", "key_name", "power_state", "node", "flavor", "reservation_id", "launched_at",
+    "terminated_at", "availability_zone", "name", "display_name", "description", "display_description", "locked_by",
+    "root_device_name", "config_drive", "access_ip_v4", "access_ip_v6", "auto_disk_config", "progress", "ip", "ip6",
+    "created_at",
+)  # fmt: skip
 
 FILTERS = query(
-    *(
-        _open(name)
-        for name in (
-            "user_id", "project_id", "tenant_id", "launch_index", "image_ref", "image", "kernel_id", "ramdisk_id", "hostname",
-            "key_name", "power_state", "vm_state", "task_state", "host", "node", "flavor", "reservation_id",
-            "availability_zone", "access_ip_v4", "access_ip_v6", "auto_disk_config", "config_drive", "created_at", "deleted",
-            "description", "display_description", "display_name", "instance_type_id", "launched_at", "locked_by", "metadata",
-            "name", "progress", "root_device_name", "system_metadata", "terminated_at", "uuid", "status", "ip", "ip6",
-            "soft_deleted", "all_tenants",
-        )
-    ),
+    *(optional(name, STRING) for name in _PLAIN),
+    *(optional(name, REGEX) for name in _PATTERNS),
     optional("changes-since", TIME),
     optional("changes-before", TIME, since="2.66"),
-    optional("tags", STRING, since="2.26"),
-    optional("tags-any", STRING, since="2.26"),
-    optional("not-tags", STRING, since="2.26"),
-    optional("not-tags-any", STRING, since="2.26"),
-    optional("locked", BOOLISH, since="2.73"),
-    optional("limit", integer(0)),
-    optional("marker", STRING),
+    *(optional(name, REGEX, since="2.26") for name in ("tags", "tags-any", "not-tags", "not-tags-any")),
+    optional("locked", STRING, since="2.73"),
+    optional("limit", LIMIT),
     optional("sort_key", _SORT_KEY),
-    optional("sort_dir", Plain({"type": "string", "enum": ["asc", "desc", "ASC", "DESC"]})),
     strict_since="2.75",
-)  # fmt: skip
+    patterns={"^_": STRING},
+)
 
 
 def query_of(request: Request) -> tuple[ServerQuery, int]:
@@ -140,7 +140,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             raise errors.Invalid(f"Invalid power_state: {state}")
         fields["power_state"] = int(state)
     if (locked := request.first("locked")) is not None:
-        fields["is_locked"] = locked
+        fields["is_locked"] = _is_true(locked, "locked")
     properties = {
         name: request.first(name)
         for name in ("access_ip_v4", "access_ip_v6", "description", "root_device_name", "locked_by")
@@ -181,8 +181,10 @@ def _add_tags(request: Request, fields: dict[str, Any]) -> None:
 
 
 def _sort(request: Request) -> list[tuple[str, str]]:
-    keys = [_SORT_KEYS[name] for name in request.query.get("sort_key", ())]
+    keys = [_SORT_KEYS.get(name) for name in request.query.get("sort_key", ())]
     directions = [one.lower() for one in request.query.get("sort_dir", ())]
+    if not set(directions) <= {"asc", "desc"}:
+        raise errors.Invalid("Unknown sort direction, must be one of: asc, desc")
     if len(directions) > len(keys) and keys:
         raise errors.Invalid("Sort direction size exceeds sort key size")
     if not keys:

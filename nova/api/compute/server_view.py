@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from nova.api.framework.schema import (
-    ANY,
     BOOLEAN,
     INTEGER,
     LINK,
@@ -226,8 +225,12 @@ _ADDRESSES = obj(
         )
     }
 )
+_BRIEF_ADDRESSES = obj(patterns={"^.*$": arr(obj(required("addr", STRING), required("version", INTEGER)))})
 _LINKS = arr(LINK)
 _STRINGS = obj(patterns={"^.*$": STRING})
+_VOLUME = versioned(
+    obj(required("id", STRING)), v2_3=obj(required("id", STRING), required("delete_on_termination", BOOLEAN))
+)
 _FLAVOR = versioned(
     obj(required("id", STRING), required("links", _LINKS)),
     v2_47=obj(
@@ -299,12 +302,12 @@ _STATE = (
     shows("OS-EXT-STS:task_state", nullable(STRING), "task_state"),
     shows("OS-EXT-STS:vm_state", STRING, lambda instance, request: str(instance.vm_state)),
     shows("OS-EXT-STS:power_state", INTEGER, lambda instance, request: int(instance.power_state)),
-    shows("os-extended-volumes:volumes_attached", arr(ANY), _volumes),
+    shows("os-extended-volumes:volumes_attached", arr(_VOLUME), _volumes),
     shows("locked", BOOLEAN, "is_locked", "2.9"),
     shows("host_status", STRING, _host_status, "2.16", right="host_status"),
     shows("description", nullable(STRING), _property("description"), "2.19"),
     shows("tags", arr(STRING), lambda instance, request: list(instance.tags), "2.26"),
-    shows("trusted_image_certificates", nullable(Plain({"type": "array"})), _property("trusted_certs"), "2.63"),
+    shows("trusted_image_certificates", arr(STRING, is_nullable=True), _property("trusted_certs"), "2.63"),
     shows("server_groups", arr(UUID), lambda i, r: [i.properties.server_group] if i.properties.server_group else [], "2.71"),
     shows("locked_reason", nullable(STRING), _property("locked_reason"), "2.73"),
     shows("pinned_availability_zone", nullable(STRING), _property("requested_zone"), "2.96"),
@@ -312,42 +315,43 @@ _STATE = (
 )  # fmt: skip
 
 DETAIL: View = view(*_CORE, *_SHARED, *_STATE, rights=rights)
-# An update answers with less than a read, until 2.75.
-UPDATED: View = view(
-    *_CORE,
-    *_SHARED,
-    *(
-        key
-        for key in _STATE
-        if key.name in ("locked", "description", "tags", "trusted_image_certificates", "server_groups")
-    ),
-)
+# A list tells no groups: they are one server's business.
+LISTED: View = view(*_CORE, *_SHARED, *(key for key in _STATE if key.name != "server_groups"), rights=rights)
 
-_IN_REBUILT = {
-    "locked", "description", "tags", "key_name", "trusted_image_certificates", "server_groups", "locked_reason",
-}  # fmt: skip
 _KEY_NAME_SHOWN, _ALL_SHOWN = parse("2.54", 0), parse("2.75", 0)
+# What a server that was just changed has always told of itself.
+_IN_CHANGED = {"locked", "description", "tags", "trusted_image_certificates", "server_groups", "locked_reason"}
 
 
-def _rebuilt_addresses(instance: Instance, request: Any) -> dict[str, list[dict[str, Any]]]:
-    """Before 2.75 a rebuild tells nothing of an address but itself."""
+def _changed_addresses(instance: Instance, request: Any) -> dict[str, list[dict[str, Any]]]:
+    """Before 2.75 a changed server tells nothing of an address but itself."""
     found = addresses(instance)
     if request.version >= _ALL_SHOWN:
         return found
     return {name: [{"addr": one["addr"], "version": one["version"]} for one in all] for name, all in found.items()}
 
 
+def _in_changed(key: Shown) -> Shown:
+    if key.name in _IN_CHANGED:
+        return key
+    return replace(key, since=max(key.since, _ALL_SHOWN))
+
+
 def _in_rebuilt(key: Shown) -> Shown:
-    if key.name == "addresses":
-        return replace(key, read=_rebuilt_addresses)
-    if key.name == "key_name":
-        return replace(key, since=_KEY_NAME_SHOWN)
-    return key if key.name in _IN_REBUILT else replace(key, since=max(key.since, _ALL_SHOWN))
+    return replace(key, since=_KEY_NAME_SHOWN) if key.name == "key_name" else _in_changed(key)
 
 
-# A rebuild answers with the server, and with all of it from 2.75 on.
+_CHANGED_CORE = tuple(
+    replace(key, read=_changed_addresses, shape=versioned(_BRIEF_ADDRESSES, v2_75=_ADDRESSES))
+    if key.name == "addresses"
+    else key
+    for key in _CORE
+)
+# An update answers with the server, and with all of it from 2.75 on.
+UPDATED: View = view(*_CHANGED_CORE, *_SHARED, *map(_in_changed, _STATE), rights=rights)
+# So does a rebuild, which has words of its own for the key pair and the user data.
 REBUILT: View = view(
-    *(_in_rebuilt(key) if key.name == "addresses" else key for key in _CORE),
+    *_CHANGED_CORE,
     *_SHARED,
     *(_in_rebuilt(key) for key in _STATE if key.name != "OS-EXT-SRV-ATTR:user_data"),
     shows("user_data", nullable(STRING), "user_data", "2.57"),

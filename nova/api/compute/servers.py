@@ -142,14 +142,15 @@ UPDATE = body(
     "server",
     optional("name", NAME),
     optional("OS-DCF:diskConfig", _DISK_CONFIG),
-    optional("accessIPv4", one_of(_IPV4, NULL, string(maxLength=0))),
-    optional("accessIPv6", one_of(_IPV6, NULL, string(maxLength=0))),
+    optional("accessIPv4", _IPV4),
+    optional("accessIPv6", _IPV6),
     optional("description", DESCRIPTION, since="2.19"),
     optional(
         "hostname",
         versioned(string(minLength=2, maxLength=63, pattern="^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"), v2_94=HOSTNAME),
         since="2.90",
     ),
+    optional("pinned_availability_zone", one_of(string(minLength=1, maxLength=255), NULL), since="2.104"),
 )
 
 
@@ -189,20 +190,12 @@ _CREATED = Answer(
     ),
 )
 
-# From 2.75 on an update answers with all that a read does.
-_UPDATED = Answer(
-    lambda result, request: {
-        "server": (server_view.DETAIL if request.since(75) else server_view.UPDATED).renderer(request)(result)
-    },
-    single("server", server_view.DETAIL).shape,
-)
-
 
 @get(
     "/servers",
     policy="os_compute_api:servers:index",
     query=FILTERS,
-    answer=listing("servers", server_view.BASIC),
+    answer=listing("servers", server_view.BASIC, links_since="2.1"),
     errors=(400,),
 )
 def index(request: Request) -> Page:
@@ -213,7 +206,7 @@ def index(request: Request) -> Page:
     "/servers/detail",
     policy="os_compute_api:servers:detail",
     query=FILTERS,
-    answer=listing("servers", server_view.DETAIL),
+    answer=listing("servers", server_view.LISTED, links_since="2.1"),
     errors=(400,),
 )
 def detail(request: Request) -> Page:
@@ -255,7 +248,7 @@ def create(request: Request) -> Reply:
     policy="os_compute_api:servers:update",
     target=SERVER,
     body=UPDATE,
-    answer=_UPDATED,
+    answer=single("server", server_view.UPDATED),
     errors=(400, 404, 409),
 )
 def update(request: Request) -> Instance:
@@ -267,11 +260,9 @@ def update(request: Request) -> Instance:
         "OS-DCF:diskConfig": "disk_config",
         "accessIPv4": "access_ip_v4",
         "accessIPv6": "access_ip_v6",
+        "pinned_availability_zone": "requested_zone",
     }
     changes = {field: asked[key] for key, field in names.items() if key in asked}
-    for field in ("access_ip_v4", "access_ip_v6"):
-        if field in changes:
-            changes[field] = changes[field] or None
     return request.conductor.update_server(request.context, request.server.uuid, msgspec.convert(changes, ServerUpdate))
 
 

@@ -183,6 +183,18 @@ def arr(item: Shape, is_nullable: bool = False, **limits: Any) -> Arr:
     return Arr(item, limits, is_nullable)
 
 
+def _is_regex(value: str) -> bool:
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
+
+
+def _is_flavor_id(value: str) -> bool:
+    return re.fullmatch(r"(?! )[a-zA-Z0-9. _-]+(?<! )", value) is not None
+
+
 def _is_cidr(value: str) -> bool:
     try:
         ipaddress.ip_network(value, strict=False)
@@ -250,6 +262,7 @@ _MOST_DIGITS = 40
 _TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
 _FALSE = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
 
+REGEX = Plain({"type": "string", "format": "regex"})
 ANY = Plain({})
 NULL = Plain({"type": "null"})
 NOTHING = Plain({"type": "null"})
@@ -281,13 +294,17 @@ LIMIT = integer(0)
 NONE_OF_THEM = Plain({"type": "array", "maxItems": 0})
 
 
-def query(*fields: Field, strict_since: str | None = None) -> Obj:
+def query(*fields: Field, strict_since: str | None = None, patterns: Mapping[str, Shape] | None = None) -> Obj:
     """A query string: every parameter may repeat. strict_since: the first version that refuses others."""
     listed = tuple(
         one if isinstance(one.shape, Arr) else Field(one.name, Arr(one.shape), one.is_required, one.since, one.until)
         for one in fields
     )
-    return Obj(listed, open_until=MAXIMUM if strict_since is None else parse(strict_since, 0) - 1)
+    return Obj(
+        listed,
+        patterns={pattern: Arr(shape) for pattern, shape in (patterns or {}).items()},
+        open_until=MAXIMUM if strict_since is None else parse(strict_since, 0) - 1,
+    )
 
 
 def once(name: str, shape: Shape, since: str | None = None, until: str | None = None) -> Field:
@@ -372,6 +389,8 @@ _FORMATS = {
     "name": _is_name,
     "printable": _is_printable,
     "base64": _is_base64,
+    "regex": _is_regex,
+    "flavor_id": _is_flavor_id,
     "uuid": is_uuid,
     "cidr": _is_cidr,
     "ipv4": _is_address(4),

@@ -57,6 +57,8 @@ class ServerCalls:
             }
             if "name" in changes:
                 instances.unique_name(connection, changes["name"], scope, instance.project_id, server_id)
+            if "requested_zone" in changes:
+                _check_pin(instance, changes["requested_zone"])
             columns = {name: changes.pop(name) for name in ("name", "hostname") if name in changes}
             if changes:
                 columns["properties"] = msgspec.structs.replace(instance.properties, **changes)
@@ -177,3 +179,14 @@ def _record(connection: Connection, context: Context, instance: Instance, name: 
         request_id=request_id,
     )
     events.append(connection, f"instance.{name}", instance.project_id, {}, instance.uuid, request_id)
+
+
+def _check_pin(instance: Instance, zone: str | None) -> None:
+    """A server may be pinned to the zone it is in, or unpinned; a pin does not move it. Raises Conflict."""
+    pinned = instance.properties.requested_zone
+    if zone is None or zone == pinned:
+        return
+    if pinned is not None:
+        raise errors.Conflict(f"Server is already pinned to availability zone {pinned}.")
+    if zone != instance.availability_zone:
+        raise errors.Conflict(f"Server is not in availability zone {zone}, so it cannot be pinned to it.")
