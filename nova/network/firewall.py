@@ -14,8 +14,32 @@ import msgspec
 from nova.network import host
 
 _V4, _V6 = 4, 6
-# Protocol names nftables does not share with the API.
-_NFT_PROTOCOLS = {"icmpv6": "ipv6-icmp", "ipv6-encap": "41", "ipv6-route": "43", "ipv6-frag": "44"}
+# Names the Networking API knows; any other protocol is its number. Source: IANA protocol numbers.
+PROTOCOLS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "tcp": 6,
+    "egp": 8,
+    "udp": 17,
+    "dccp": 33,
+    "ipv6-encap": 41,
+    "ipv6-route": 43,
+    "ipv6-frag": 44,
+    "rsvp": 46,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "icmpv6": 58,
+    "ipv6-icmp": 58,
+    "ipv6-nonxt": 59,
+    "ipv6-opts": 60,
+    "ospf": 89,
+    "pgm": 113,
+    "vrrp": 112,
+    "sctp": 132,
+    "udplite": 136,
+}
 _PORTS = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "6": "tcp", "17": "udp", "132": "sctp"}
 _ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6", "58": "icmpv6"}
 
@@ -218,7 +242,8 @@ def _protocol(rule: Rule) -> list[str]:
     if rule.protocol in _PORTS and rule.low is not None:
         word = _PORTS[rule.protocol]
         return [f"{word} dport {rule.low if rule.low == rule.high else f'{rule.low}-{rule.high}'}"]
-    return [f"meta l4proto {_NFT_PROTOCOLS.get(rule.protocol, rule.protocol)}"]
+    # By number: which names nftables knows depends on the host, and one it does not know spoils all rules.
+    return [f"meta l4proto {PROTOCOLS.get(rule.protocol, rule.protocol)}"]
 
 
 def _member_set(group: str, version: int) -> str:

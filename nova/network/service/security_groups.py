@@ -12,38 +12,13 @@ from typing import Any
 import msgspec
 
 from nova.errors import Conflict, Invalid, NetworkingExists, PolicyDenied
+from nova.network.firewall import PROTOCOLS
 from nova.network.service import fields
 from nova.network.service.fields import Field
 from nova.network.service.resource import Call, Resource, common_view
 from nova.structs.networking import AnyRecord, SecurityGroup, SecurityGroupRule
 
 DEFAULT = "default"
-# Names the API knows; any other protocol is its number. Source: IANA protocol numbers.
-PROTOCOLS = {
-    "icmp": 1,
-    "igmp": 2,
-    "ipip": 4,
-    "tcp": 6,
-    "egp": 8,
-    "udp": 17,
-    "dccp": 33,
-    "ipv6-encap": 41,
-    "ipv6-route": 43,
-    "ipv6-frag": 44,
-    "rsvp": 46,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "icmpv6": 58,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ospf": 89,
-    "pgm": 113,
-    "vrrp": 112,
-    "sctp": 132,
-    "udplite": 136,
-}
 WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "132", "33", "136")
 ICMP = ("icmp", "icmpv6", "ipv6-icmp", "1", "58")
 
