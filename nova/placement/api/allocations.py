@@ -8,7 +8,7 @@ from nova.placement import allocations
 from nova.placement.api import schemas
 from nova.placement.api.routing import operation
 from nova.placement.api.wsgi import Answer, Request, now
-from nova.placement.errors import BadRequest
+from nova.placement.errors import BadRequest, NotFound
 from nova.placement.providers import get_provider
 from nova.placement.structs import Claim
 
@@ -121,7 +121,9 @@ def post(service: "Service", request: Request, body: dict[str, Any]) -> Answer:
 
 @operation("DELETE", "/allocations/{consumer_uuid}", "placement:allocations:delete", has_body=False)
 def delete(service: "Service", request: Request, uuid: str) -> Answer:
-    consumer = _lenient(uuid) or uuid
+    consumer = _lenient(uuid)
+    if not consumer:
+        raise NotFound(f"No allocations for consumer '{uuid}'")
     service.store.write(lambda tx: allocations.remove_consumer(tx, consumer))
     return Answer(204)
 

@@ -78,6 +78,9 @@ class Request:
                 self._query = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=1000)
             except ValueError as error:
                 raise BadRequest(f"Invalid query string: {error}") from error
+            for key, value in self._query:
+                if "\0" in key or "\0" in value:
+                    raise BadRequest(f"Invalid query string parameters: null character in {key!r}")
         return self._query
 
     def url(self, path: str) -> str:

@@ -225,3 +225,34 @@ def test_huge_capacity_is_answered_in_numbers_json_can_carry(placement: Placemen
     summaries = placement.get("/allocation_candidates?resources=VCPU:1")["provider_summaries"]
 
     assert summaries[host]["resources"]["VCPU"]["capacity"] == 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/usages?project_id=a%00b", 400),
+        ("GET", "/usages?project_id=%E2%98%83&user_id=%F0%9F%A6%84", 200),
+        ("GET", "/resource_providers?name=%00", 400),
+        ("GET", "/allocations/a\0b", 200),
+        ("GET", "/allocations/☃", 200),
+        ("DELETE", "/allocations/a\0b", 404),
+        ("DELETE", "/allocations/☃", 404),
+        ("DELETE", "/resource_providers/☃", 404),
+        ("GET", "/traits/☃", 404),
+        ("DELETE", "/resource_classes/☃", 404),
+    ],
+)
+def test_characters_a_database_may_not_like_never_reach_it(
+    anywhere: Placement, method: str, path: str, status: int
+) -> None:
+    assert anywhere.call(method, path).status == status
+
+
+def test_names_a_database_takes_for_equal_are_a_conflict(anywhere: Placement) -> None:
+    anywhere.post("/resource_providers", {"name": "host"})
+
+    padded = anywhere.call("POST", "/resource_providers", {"name": "host "})
+
+    # MySQL compares without trailing spaces; the others do not.
+    assert padded.status in (200, 409)
+    assert len(anywhere.get("/resource_providers")["resource_providers"]) == (2 if padded.status == 200 else 1)
