@@ -32,6 +32,8 @@ class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     forbidden_traits: tuple[str, ...] = ()
     zone: str | None = None
     exclude: tuple[str, ...] = ()
+    # The host a server that moves is to leave: excluded too, though it has refused nothing.
+    leaves: str | None = None
     only_host: str | None = None
     only_node: str | None = None
     group: GroupView | None = None

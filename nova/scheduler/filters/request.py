@@ -12,16 +12,15 @@ from nova.structs.schedule import PlacementRequest
 
 
 class RetryFilter(Filter):
-    """Drops hosts the request rules out: they refused the server already, or it is to leave them."""
+    """Drops hosts that refused this server already, and the one it is to leave."""
 
     def check(self, request: PlacementRequest) -> Check | None:
-        if not request.exclude:
+        if not request.exclude and request.leaves is None:
             return None
-        refused = frozenset(request.exclude)
-        reason = Refusal(
-            "was ruled out: the server is on it, or it refused it" if request.keep else "was tried already"
-        )
-        return lambda host: reason if host.state.host in refused else None
+        reasons = dict.fromkeys(request.exclude, Refusal("was tried already"))
+        if request.leaves is not None:
+            reasons[request.leaves] = Refusal("is the host the server leaves")
+        return lambda host: reasons.get(host.state.host)
 
 
 class AvailabilityZoneFilter(Filter):

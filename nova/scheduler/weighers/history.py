@@ -28,10 +28,8 @@ class BuildFailureWeigher(Weigher):
 
     def scale(self, request: PlacementRequest) -> Scale | None:
         now = time.monotonic()
-        # A server that moves rules out its own host, which refused nothing.
-        refused = () if request.keep else request.exclude
         with self._lock:
-            for host in refused:
+            for host in request.exclude:
                 self._refused_at[host].setdefault(request.instance_id, now)
             for host in list(self._refused_at):
                 recent = {server: at for server, at in self._refused_at[host].items() if now - at < REMEMBERED_S}

@@ -197,7 +197,7 @@ def test_server_that_moves_keeps_what_it_holds(cloud):
     cloud.scheduler.select(request)
     keep = cloud.placement.allocations(request.instance_id).resources
 
-    moving = cloud.request(instance_id=request.instance_id, memory_mb=1024, exclude=("source",), keep=keep)
+    moving = cloud.request(instance_id=request.instance_id, memory_mb=1024, leaves="source", keep=keep)
     first = cloud.scheduler.select(moving)
     again = cloud.scheduler.select(moving)
 

@@ -38,11 +38,12 @@ def test_zone_filter_wants_the_requested_zone(verdict, a_host, a_request, wanted
     assert verdict("AvailabilityZoneFilter", a_request(zone=wanted), a_host(zone=zone)) == expected
 
 
-def test_retry_filter_drops_hosts_that_refused(verdict, a_host, a_request):
-    request = a_request(exclude=("host-1",))
+def test_retry_filter_drops_hosts_that_refused_and_the_one_to_leave(verdict, a_host, a_request):
+    request = a_request(exclude=("host-1",), leaves="host-2")
 
     assert verdict("RetryFilter", request, a_host("host-1")) == "was tried already"
-    assert verdict("RetryFilter", request, a_host("host-2")) is PASSES
+    assert verdict("RetryFilter", request, a_host("host-2")) == "is the host the server leaves"
+    assert verdict("RetryFilter", request, a_host("host-3")) is PASSES
 
 
 @pytest.mark.parametrize(

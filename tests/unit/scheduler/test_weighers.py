@@ -128,7 +128,7 @@ def test_host_a_server_moves_away_from_has_refused_nothing(conf, a_host, a_reque
     scales = weighers.enabled(conf)
     hosts = [a_host("large", free_mb=9000), a_host("small", free_mb=1000)]
 
-    decide.rank(hosts, scales, a_request(exclude=("large",), keep={"provider-of-large": {"VCPU": 1}}))
+    decide.rank(hosts, scales, a_request(leaves="large"))
     ranking = decide.rank(hosts, scales, a_request())
 
     assert [host.state.host for host in ranking.hosts] == ["large", "small"]
