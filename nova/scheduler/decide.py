@@ -44,6 +44,8 @@ def pass_filters(
     for one in filters:
         if not hosts:
             break
+        if request.only_image and not one.judges_image:
+            continue
         before = len(hosts)
         dropped: list[tuple[Contender, Refusal]] = []
         check = one.check_among(request, known)

@@ -42,6 +42,8 @@ class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     different_hosts: tuple[str, ...] = ()
     # Resources the server holds already on a host (resize, migration): kept while it moves.
     keep: dict[str, dict[str, int]] = {}
+    # The server stays where it is: only what looks at the image judges its host.
+    only_image: bool = False
     # A dry run decides and claims nothing.
     is_dry_run: bool = False
 

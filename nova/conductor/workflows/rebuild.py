@@ -52,6 +52,7 @@ def check_host(op: Rebuild, cloud: Cloud) -> Rebuild:
             resources={},
             only_host=instance.host,
             only_node=instance.node,
+            only_image=True,
             is_dry_run=True,
         )
         decision = cloud.scheduler.select(request)

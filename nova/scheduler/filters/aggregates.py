@@ -46,6 +46,8 @@ def _wanted(extra_specs: Mapping[str, str]) -> list[tuple[str, str, Requirement]
 class AggregateImagePropertiesIsolation(Filter):
     """Drops hosts whose aggregates say something else of a property that the image has."""
 
+    judges_image = True
+
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         namespace = conf.filter_scheduler.aggregate_image_properties_isolation_namespace
         separator = conf.filter_scheduler.aggregate_image_properties_isolation_separator

@@ -20,6 +20,8 @@ class Filter:
 
     # Whether this filter looks at Contender.load, which costs a call of the conductor.
     needs_load = False
+    # Whether this filter has a say when a server gets another image and stays where it is.
+    judges_image = False
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         """Read what is configured."""

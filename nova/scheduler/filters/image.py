@@ -32,6 +32,8 @@ _SAME_MODE = {"pv": "xen", "hv": "hvm", "baremetal": "hvm"}
 class ImagePropertiesFilter(Filter):
     """Passes hosts that can run the image's architecture, hypervisor, machine mode and hypervisor version."""
 
+    judges_image = True
+
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._default_architecture = conf.filter_scheduler.image_properties_default_architecture
 

@@ -13,6 +13,8 @@ class IsolatedHostsFilter(Filter):
     A server that boots from a volume has no image here, and counts as not isolated.
     """
 
+    judges_image = True
+
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options = conf.filter_scheduler
         self._images = frozenset(options.isolated_images)

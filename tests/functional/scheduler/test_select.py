@@ -327,3 +327,14 @@ def test_members_of_a_group_are_kept_apart_and_together(cloud):
 
     assert (apart.host, together.host) == ("b", "a")
     assert nowhere.reason == "2 hosts: 2 hold a member of the server group."
+
+
+def test_only_the_image_is_judged_when_a_server_stays(cloud):
+    cloud.add_host("a", is_disabled=True)
+    fields = {"resources": {}, "only_host": "a", "only_image": True, "is_dry_run": True}
+
+    fits = cloud.select(image=Image(id="i", properties={"hw_architecture": "x86_64"}), **fields)
+    does_not = cloud.select(image=Image(id="j", properties={"hw_architecture": "aarch64"}), **fields)
+
+    assert fits.host == "a"
+    assert does_not.reason == "1 host: 1 cannot run an image for aarch64."
