@@ -182,11 +182,11 @@ SET_TRAITS = Body(
 )
 
 _RESOURCES = keyed(_CLASS_KEY, {"type": "integer", "minimum": 1}, least=1)
+# Accepted and ignored: whatever a candidate's mappings are keyed by comes back.
 _MAPPINGS = {
     "type": "object",
     "minProperties": 1,
-    "patternProperties": {"^[a-zA-Z0-9_-]{0,64}$": {"type": "array", "minItems": 1, "items": UUID}},
-    "additionalProperties": False,
+    "patternProperties": {"[a-zA-Z0-9_-]{1,64}": {"type": "array", "minItems": 1, "items": UUID}},
 }
 _LIST_CLAIM = {
     "allocations": {
