@@ -17,7 +17,13 @@ LOG = logging.getLogger(__name__)
 
 _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_COUNT = 3
-_RETURNED_TYPES = (libvirt.virDomain, libvirt.virConnect, libvirt.virStream)
+_RETURNED_TYPES = (
+    libvirt.virDomain,
+    libvirt.virConnect,
+    libvirt.virStoragePool,
+    libvirt.virStorageVol,
+    libvirt.virStream,
+)
 _LOST_DOMAINS = (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE)
 _LOST_CODES = (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_RPC)
 

@@ -16,7 +16,19 @@ from nova import errors
 from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
-from nova.virt.libvirt import console, devices, diagnostics, files, migration, power, rescue, snapshot, vif, volume_swap
+from nova.virt.libvirt import (
+    console,
+    devices,
+    diagnostics,
+    files,
+    migration,
+    moving,
+    power,
+    rescue,
+    snapshot,
+    vif,
+    volume_swap,
+)
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import build, interface
 from nova.virt.libvirt.domain_xml.disk import disk as disk_element
@@ -52,6 +64,7 @@ class LibvirtDriver:
         )
         self._storage = Storage(conf.instances_path, self._options, host or conf.host, conf.mkisofs_cmd)
         self._volumes = VolumeConnections(conf)
+        self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._facts: HostFacts | None = None
         self._locks: dict[str, threading.Lock] = {}
         self._locks_lock = threading.Lock()
@@ -248,6 +261,56 @@ class LibvirtDriver:
                 self._remove_domain(domain)
             self._volumes.disconnect_all(spec.uuid)
             self._storage.abort_incoming(spec.uuid)
+
+    # ForcedMigration
+
+    def force_complete(self, uuid: str) -> None:
+        # Not in turn with migrate(), which is what this is about.
+        migration.force(self._connection.domain(uuid))
+
+    # Moving
+
+    def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
+        with self._only_one(spec.uuid):
+            if not self._aside.is_kept(spec.uuid):
+                domain = self._connection.find(spec.uuid)
+                if domain is None and not self._aside.has_guest(spec.uuid):
+                    raise errors.GuestNotFound(guest=spec.uuid)
+                if domain is not None:
+                    self._remove_domain(domain)
+                self._volumes.disconnect_all(spec.uuid)
+                self._aside.keep(spec.uuid)
+            return msgspec.to_builtins(self._aside.describe(spec.uuid, self._conf))
+
+    def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            if self._connection.find(spec.uuid) is not None and self._storage.has_disks(spec):
+                return
+            told = msgspec.convert(facts, moving.Facts)
+            self._aside.copy(spec, told, moving.source_uri(self._conf, told), undo)
+            self._storage.resize(spec)
+            vif.plug(spec.vifs)
+            self._define(spec, undo)
+            undo.pop_all()
+
+    def bring_back(self, spec: GuestSpec) -> None:
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            domain = self._connection.find(spec.uuid)
+            if self._aside.is_kept(spec.uuid):
+                if domain is not None:
+                    self._remove_domain(domain)
+                    domain = None
+                self._volumes.disconnect_all(spec.uuid)
+                self._aside.restore(spec.uuid)
+            # A crash may have come between the disks' return and the definition's.
+            if domain is None and self._aside.has_guest(spec.uuid) and self._storage.has_disks(spec):
+                vif.plug(spec.vifs)
+                self._define(spec, undo)
+            undo.pop_all()
+
+    def forget_aside(self, uuid: str) -> None:
+        with self._only_one(uuid):
+            self._aside.forget(uuid)
 
     # Diagnostics
 

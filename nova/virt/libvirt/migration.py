@@ -80,16 +80,25 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
             outcome.append(error)
 
     if not _is_moving(domain):
+        was_paused = domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED
         thread = concurrency.spawn(run, name=f"migrate-{spec.uuid}")
         is_wanted = _watch(domain, lambda: bool(outcome), _timeout_s(spec, conf), conf, progress)
         thread.join()
         if outcome[0] is not None:
+            _resume_after_failure(domain, was_paused)
             raise outcome[0] if is_wanted else errors.Cancelled("The live migration was given up.")
         return
     # A nova-compute that was killed began this one; libvirtd went on with it.
     _watch(domain, lambda: not _is_moving(domain), _timeout_s(spec, conf), conf, progress)
     if not has_arrived(spec.uuid, uri):
         raise errors.GuestFailed(reason="The live migration broke off")
+
+
+def force(domain: Proxy) -> None:
+    """Pause a guest that is on its way, so that nothing new is left to copy; it runs again where it arrives."""
+    if not _is_moving(domain):
+        raise errors.GuestFailed(reason="The guest is not being moved")
+    domain.suspend()
 
 
 def has_arrived(uuid: str, uri: str) -> bool:
@@ -196,6 +205,15 @@ def _watch(
             # It has not begun yet, or is over just now.
             LOG.debug("watching a migration: %s", error)
     return is_wanted
+
+
+def _resume_after_failure(domain: Proxy, was_paused: bool) -> None:
+    """A guest that was paused to get it moved runs on here when it was not."""
+    try:
+        if not was_paused and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+            domain.resume()
+    except errors.DomainError as error:
+        LOG.warning("the guest did not go on after a failed migration: %s", error)
 
 
 def _is_moving(domain: Proxy) -> bool:

@@ -112,11 +112,29 @@ class Storage:
         if (guest_directory(self._root, uuid) / _INCOMING).exists():
             self.remove(uuid)
 
+    def adopt(self, path: Path, disk: Disk, undo: contextlib.ExitStack, copy: Callable[[Path], None]) -> None:
+        """Make a disk by copy(), from a host whose cached image may lie elsewhere than this one's."""
+
+        def fill(part: Path) -> None:
+            copy(part)
+            if disk.image_path and file_format(disk, self._options) == "qcow2":
+                base = ["-F", disk.image_format or "raw", "-b", disk.image_path]
+                # Only the name of what the disk stands on changes; the image is the same.
+                self._run("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", *base, part)
+
+        with self._translated():
+            self._make_once(path, undo, fill)
+
+    def copy_file(self, source: Path, target: Path) -> None:
+        self._run("cp", "--sparse=always", "--reflink=auto", source, target)
+
     def remove(self, uuid: str) -> None:
         """Remove all of a guest's files; done when there are none."""
-        directory = guest_directory(self._root, uuid)
+        self.remove_directory(guest_directory(self._root, uuid))
+
+    def remove_directory(self, directory: Path) -> None:
         # Under another name at once, so that what is left of it is never taken for a guest's.
-        grave = directory.with_name(f"{uuid}.deleted")
+        grave = directory.with_name(f"{directory.name}.deleted")
         with contextlib.suppress(FileNotFoundError):
             if grave.exists():
                 concurrency.run_blocking(shutil.rmtree, grave)

@@ -180,6 +180,32 @@ def driver(host: HypervisorHost) -> LibvirtDriver:
     return started
 
 
+@pytest.fixture(scope="session")
+def second_host(make_host, first_host):
+    """A host on a wire to the first."""
+    host = make_host("host-2")
+    wire = ["ip", "link", "add", "wire", "netns", str(first_host.pid), "type", "veth"]
+    subprocess.run([*wire, "peer", "name", "wire", "netns", str(host.pid)], check=True)
+    for one, address in ((first_host, "198.51.100.1"), (host, "198.51.100.2")):
+        with one.network():
+            subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", "wire"], check=True)
+            subprocess.run(["ip", "link", "set", "wire", "up"], check=True)
+    return host
+
+
+@pytest.fixture
+def pair(host, second_host):
+    """Drivers of two hosts that reach each other's libvirtd."""
+    source = host.driver(my_ip="198.51.100.1", libvirt__live_migration_uri=uri_of_any_host(second_host))
+    destination = second_host.driver(my_ip="198.51.100.2", libvirt__live_migration_uri=uri_of_any_host(host))
+    source.start()
+    with second_host.network():
+        destination.start()
+    yield source, destination
+    with second_host.network():
+        second_host.sweep()
+
+
 @pytest.fixture
 def image_file(tmp_path: Path) -> Path:
     """A raw image of 1 MiB that boots the tests' operating system."""
@@ -251,3 +277,8 @@ def grace() -> datetime.timedelta:
 
 def _answers(host: HypervisorHost) -> bool:
     return (host.directory / "run" / "libvirt-sock").exists()
+
+
+def uri_of_any_host(host: HypervisorHost) -> str:
+    """Hosts' directories are named after them: what live_migration_uri is for hosts with names."""
+    return host.uri.replace(host.directory.name, "%s0")

@@ -17,15 +17,7 @@ NOW = datetime.timedelta()
 
 
 def test_driver_offers_every_ability(driver):
-    for ability in (
-        interface.Volumes,
-        interface.Snapshots,
-        interface.Rescue,
-        interface.Resizing,
-        interface.LiveMigration,
-        interface.Diagnostics,
-        interface.GuestAgent,
-    ):
+    for ability in interface.ABILITIES:
         assert isinstance(driver, ability)
 
 

@@ -1,39 +1,11 @@
 """A running guest moves between two hosts, each a libvirtd with a network of its own."""
 
-import subprocess
-
 import msgspec
 import pytest
 
 from nova import concurrency, errors
 from nova.structs.guest import Disk
 from nova.structs.instance import PowerState
-
-
-@pytest.fixture(scope="session")
-def second_host(make_host, first_host):
-    """A host on a wire to the first."""
-    host = make_host("host-2")
-    wire = ["ip", "link", "add", "wire", "netns", str(first_host.pid), "type", "veth"]
-    subprocess.run([*wire, "peer", "name", "wire", "netns", str(host.pid)], check=True)
-    for one, address in ((first_host, "198.51.100.1"), (host, "198.51.100.2")):
-        with one.network():
-            subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", "wire"], check=True)
-            subprocess.run(["ip", "link", "set", "wire", "up"], check=True)
-    return host
-
-
-@pytest.fixture
-def pair(host, second_host):
-    """Drivers of two hosts that reach each other's libvirtd."""
-    source = host.driver(my_ip="198.51.100.1", libvirt__live_migration_uri=uri_of_any_host(second_host))
-    destination = second_host.driver(my_ip="198.51.100.2", libvirt__live_migration_uri=uri_of_any_host(host))
-    source.start()
-    with second_host.network():
-        destination.start()
-    yield source, destination
-    with second_host.network():
-        second_host.sweep()
 
 
 def test_guest_moves_with_its_disks_while_it_runs(pair, host, second_host, make_spec, wait_for_output):
@@ -161,6 +133,35 @@ def test_guest_stays_when_the_destination_dies_on_the_way(pair, second_host, mak
     assert list(second_host.instances.iterdir()) == []
 
 
+def test_move_that_takes_too_long_can_be_forced(pair, second_host, make_spec, wait_for_output):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+    source._connection.domain(spec.uuid).migrateSetMaxSpeed(1, 0)
+    forced = []
+
+    def force_once(percent):
+        if not forced:
+            forced.append(source.force_complete(spec.uuid))
+        return True
+
+    source.migrate(spec, "host-2", facts, force_once)
+
+    assert forced
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
+def test_guest_that_does_not_move_cannot_be_forced_to(driver, make_spec):
+    spec = make_spec()
+    driver.create(spec)
+
+    with pytest.raises(errors.GuestFailed, match="not being moved"):
+        driver.force_complete(spec.uuid)
+
+
 def test_guest_that_is_off_is_not_moved_live(pair, second_host, make_spec):
     source, destination = pair
     spec = make_spec()
@@ -192,10 +193,6 @@ def test_disks_that_hosts_share_are_neither_copied_nor_thrown_away(pair, host, s
     source.destroy(spec.uuid, spec.vifs, keep_disks=True)
     assert (host.instances / spec.uuid / "disk").exists()
     assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
-
-
-def uri_of_any_host(host):
-    return host.uri.replace(host.directory.name, "%s0")
 
 
 def with_swap(spec):

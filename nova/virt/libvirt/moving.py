@@ -1,0 +1,148 @@
+"""A guest that is off, put aside on its host until its move to another host or size is confirmed.
+
+Its files lie beside the guests' directories under a name of their own; nothing of them is changed before
+they are the guest again or are forgotten. The destination copies them: from the same file system where it
+sees it, else through the source's libvirtd, with whom live migration is agreed too.
+"""
+
+import contextlib
+import uuid as uuids
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import libvirt
+import msgspec
+from oslo_config import cfg
+
+from nova import errors
+from nova.structs.guest import GuestSpec
+from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.domain_xml import to_text
+from nova.virt.libvirt.domain_xml.facts import child
+from nova.virt.libvirt.files import DiskOptions, guest_directory, local_files
+from nova.virt.libvirt.storage import Storage
+
+# Proves that a directory seen here is the very one the source means.
+_TOKEN = "aside"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a source tells the destination of a guest that is aside. names are the files of its disks."""
+
+    host: str
+    directory: str
+    token: str
+    is_overlay: bool
+    names: tuple[str, ...] = ()
+
+
+class Aside:
+    """The guests that are aside on this host."""
+
+    def __init__(self, instances_path: str, storage: Storage, options: DiskOptions) -> None:
+        self._root = instances_path
+        self._storage = storage
+        self._options = options
+
+    def is_kept(self, uuid: str) -> bool:
+        return self._directory(uuid).exists()
+
+    def has_guest(self, uuid: str) -> bool:
+        """Whether the guest has files here in its own place."""
+        return guest_directory(self._root, uuid).exists()
+
+    def keep(self, uuid: str) -> None:
+        """Put the guest's files aside, all at once."""
+        own = guest_directory(self._root, uuid)
+        own.mkdir(parents=True, exist_ok=True)
+        (own / _TOKEN).write_text(uuids.uuid4().hex)
+        own.rename(self._directory(uuid))
+
+    def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
+        directory = self._directory(uuid)
+        return Facts(
+            host=conf.libvirt.live_migration_inbound_addr or conf.host,
+            directory=str(directory),
+            token=(directory / _TOKEN).read_text(),
+            is_overlay=self._options.is_overlay,
+            names=tuple(sorted(path.name for path in directory.glob("disk*"))),
+        )
+
+    def copy(self, spec: GuestSpec, facts: Facts, source: str, undo: contextlib.ExitStack) -> None:
+        """Copy the disks that spec still has; swap and config drive are made, not copied."""
+        if facts.is_overlay != self._options.is_overlay:
+            raise errors.HostRefused(host=facts.host, reason="it keeps guests' disks in another format")
+        own = guest_directory(self._root, spec.uuid)
+        if not own.exists():
+            undo.callback(self._storage.remove, spec.uuid)
+            own.mkdir(parents=True)
+        wanted = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
+        aside = Path(facts.directory)
+        if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
+            for disk, name in wanted:
+                self._storage.adopt(
+                    own / name, disk, undo, lambda part, name=name: self._storage.copy_file(aside / name, part)
+                )
+            return
+        with contextlib.closing(Connection(source)) as remote, _pool(remote, spec.uuid, facts.directory) as pool:
+            for disk, name in wanted:
+                self._storage.adopt(own / name, disk, undo, lambda part, name=name: _download(remote, pool, name, part))
+
+    def restore(self, uuid: str) -> None:
+        """The files aside are the guest's again; what a move to this same host made in their place goes."""
+        self._storage.remove(uuid)
+        (self._directory(uuid) / _TOKEN).unlink(missing_ok=True)
+        self._directory(uuid).rename(guest_directory(self._root, uuid))
+
+    def forget(self, uuid: str) -> None:
+        self._storage.remove_directory(self._directory(uuid))
+
+    def _directory(self, uuid: str) -> Path:
+        return Path(self._root) / f"{uuid}.aside"
+
+
+def source_uri(conf: cfg.ConfigOpts, facts: Facts) -> str:
+    """The source's libvirtd, as the destination's host reaches it."""
+    template = conf.libvirt.live_migration_uri or "qemu+tcp://%s/system"
+    return template % facts.host if "%s" in template else template
+
+
+@contextlib.contextmanager
+def _pool(remote: Connection, uuid: str, directory: str) -> Iterator[Proxy]:
+    """The directory as a storage pool of the remote libvirtd, which reads files only out of pools."""
+    name = f"nova-{uuid}"
+    for pool in remote.read("listAllStoragePools"):
+        # Left behind by a copy that was killed.
+        if pool.name() == name:
+            pool.destroy()
+    element = ET.Element("pool", type="dir")
+    child(element, "name", name)
+    child(child(element, "target"), "path", directory)
+    pool = remote.change("storagePoolCreateXML", to_text(element), 0)
+    try:
+        yield pool
+    finally:
+        with contextlib.suppress(errors.DomainError):
+            pool.destroy()
+
+
+def _download(remote: Connection, pool: Proxy, name: str, target: Path) -> None:
+    """Copy one file, holes as holes."""
+    volume = pool.storageVolLookupByName(name)
+    stream = remote.change("newStream", 0)
+    with target.open("wb") as file:
+        volume.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+        stream.sparseRecvAll(_write, _skip, file)
+        stream.finish()
+        # A hole at the end is part of the disk.
+        file.truncate(file.tell())
+
+
+def _write(_stream: Any, data: bytes, file: BinaryIO) -> int:
+    return file.write(data)
+
+
+def _skip(_stream: Any, length: int, file: BinaryIO) -> None:
+    file.seek(length, 1)

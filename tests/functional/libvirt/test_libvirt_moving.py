@@ -1,0 +1,147 @@
+"""A guest that is off moves to another host or size, and back, its disks with it."""
+
+import msgspec
+import pytest
+
+from nova import errors
+from nova.structs.guest import Disk
+from nova.structs.instance import PowerState
+
+
+@pytest.fixture
+def stopped(pair, make_spec, wait_for_output):
+    """A guest on the first host that has run and is off, with an ephemeral disk."""
+    source, _ = pair
+    spec = make_spec()
+    ephemeral = Disk(kind="ephemeral", device_name="/dev/vdb", size_mb=8)
+    spec = msgspec.structs.replace(spec, disks=(*spec.disks, ephemeral), config_drive={"a": b"b"})
+    source.create(spec)
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    source.set_power(spec.uuid, PowerState.SHUTDOWN)
+    return spec
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_guest_moves_to_another_host_and_grows(pair, host, second_host, stopped, wait_for_output, is_shared):
+    source, destination = pair
+    mark = b"what the user wrote"
+    write_into(host.instances / stopped.uuid / "disk.eph0", mark)
+    larger = msgspec.structs.replace(stopped, disks=(resized(stopped.disks[0], 9), *stopped.disks[1:]))
+
+    facts = source.set_aside(stopped)
+    assert source.set_aside(stopped) == facts
+    with second_host.network():
+        for _ in range(2):
+            destination.take_over(larger, facts if is_shared else unseen(facts))
+        assert destination.guest(stopped.uuid).power_state == PowerState.SHUTDOWN
+        destination.set_power(stopped.uuid, PowerState.RUNNING)
+
+    wait_for_output(stopped.uuid, "guest is up", by=destination)
+    assert str(9 << 20) in second_host.virsh("domblkinfo", stopped.uuid, "vda")
+    assert mark in (second_host.instances / stopped.uuid / "disk.eph0").read_bytes()
+    assert source.guests() == ()
+    for _ in range(2):
+        source.forget_aside(stopped.uuid)
+    assert list(host.instances.iterdir()) == []
+
+
+def test_move_can_be_taken_back(pair, host, second_host, stopped, wait_for_output):
+    source, destination = pair
+    facts = source.set_aside(stopped)
+    with second_host.network():
+        destination.take_over(stopped, facts)
+        destination.destroy(stopped.uuid, stopped.vifs)
+
+    for _ in range(2):
+        source.bring_back(stopped)
+
+    assert source.guest(stopped.uuid).power_state == PowerState.SHUTDOWN
+    source.set_power(stopped.uuid, PowerState.RUNNING)
+    wait_for_output(stopped.uuid, "guest is up", by=source, times=2)
+    assert [path.name for path in host.instances.iterdir()] == [stopped.uuid]
+    assert list(second_host.instances.iterdir()) == []
+
+
+def test_guest_grows_on_its_own_host_and_back(pair, host, stopped):
+    source, _ = pair
+    larger = msgspec.structs.replace(stopped, disks=(resized(stopped.disks[0], 9), *stopped.disks[1:]))
+
+    facts = source.set_aside(stopped)
+    source.take_over(larger, facts)
+    assert str(9 << 20) in host.virsh("domblkinfo", stopped.uuid, "vda")
+    assert source.set_aside(stopped) == facts
+    assert len(source.guests()) == 1
+    source.bring_back(stopped)
+
+    assert str(1 << 20) in host.virsh("domblkinfo", stopped.uuid, "vda")
+    assert [path.name for path in host.instances.iterdir()] == [stopped.uuid]
+
+
+def test_image_that_lies_elsewhere_on_the_destination_is_found(pair, second_host, stopped, tmp_path, wait_for_output):
+    source, destination = pair
+    elsewhere = tmp_path / "elsewhere.raw"
+    elsewhere.write_bytes(open(stopped.disks[0].image_path, "rb").read())  # noqa: SIM115
+    root = msgspec.structs.replace(stopped.disks[0], image_path=str(elsewhere))
+
+    facts = source.set_aside(stopped)
+    with second_host.network():
+        moved = msgspec.structs.replace(stopped, disks=(root, *stopped.disks[1:]))
+        destination.take_over(moved, unseen(facts))
+        destination.set_power(stopped.uuid, PowerState.RUNNING)
+
+    wait_for_output(stopped.uuid, "guest is up", by=destination)
+    assert destination.images_in_use() == {str(elsewhere)}
+
+
+def test_destination_that_cannot_reach_the_source_keeps_nothing(pair, host, second_host, stopped):
+    source, destination = pair
+    facts = source.set_aside(stopped)
+    host.libvirtd("kill")
+
+    with second_host.network(), pytest.raises(errors.Unavailable):
+        destination.take_over(stopped, unseen(facts))
+
+    host.libvirtd("up")
+    assert list(second_host.instances.iterdir()) == []
+    source.bring_back(stopped)
+    assert source.guest(stopped.uuid).power_state == PowerState.SHUTDOWN
+
+
+def test_definition_that_was_lost_while_coming_back_is_made_anew(pair, host, stopped):
+    source, _ = pair
+    source.set_aside(stopped)
+    source.bring_back(stopped)
+    host.virsh("undefine", stopped.uuid)
+
+    source.bring_back(stopped)
+
+    assert source.guest(stopped.uuid).power_state == PowerState.SHUTDOWN
+
+
+def test_guest_that_is_not_there_cannot_be_put_aside(pair, make_spec):
+    with pytest.raises(errors.GuestNotFound):
+        pair[0].set_aside(make_spec())
+
+
+def test_nothing_aside_is_nothing_to_bring_back(pair, make_spec):
+    spec = make_spec()
+
+    pair[0].bring_back(spec)
+    pair[0].forget_aside(spec.uuid)
+
+    assert pair[0].guests() == ()
+
+
+def unseen(facts):
+    """As for a destination that has no file system in common with the source; these two have this machine's."""
+    return facts | {"token": "of a file the destination does not see"}
+
+
+def resized(disk, size_mb):
+    return msgspec.structs.replace(disk, size_mb=size_mb)
+
+
+def write_into(path, mark):
+    with path.open("r+b") as file:
+        file.seek(5 << 20)
+        file.write(mark)
