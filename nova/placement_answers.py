@@ -153,8 +153,13 @@ def read_candidates(content: bytes) -> list[Candidate]:
     found = []
     for request in answer.allocation_requests:
         allocations = {provider: held.resources for provider, held in request.allocations.items()}
-        root = _root_of(allocations, summaries)
-        room = rooms.get(root) or (summaries[root].resources if root in summaries else {})
+        if len(allocations) == 1:
+            root = summaries[next(iter(allocations))].root_provider_uuid
+        else:
+            root = _root_of(allocations, summaries)
+        room = rooms.get(root) if rooms else None
+        if room is None:
+            room = summaries[root].resources if root in summaries else {}
         found.append(Candidate(root, allocations, room))
     return found
 
@@ -194,9 +199,8 @@ def read_problem(content: bytes) -> Problem:
 def _root_of(allocations: Mapping[str, Any], summaries: Mapping[str, _Summary]) -> str:
     """The root of the host's own tree: a provider that shares its inventory belongs to no host."""
     for provider in allocations:
-        summary = summaries[provider]
-        if len(allocations) == 1 or _SHARING not in bytes(summary.traits):
-            return summary.root_provider_uuid
+        if _SHARING not in bytes(summaries[provider].traits):
+            return summaries[provider].root_provider_uuid
     return summaries[next(iter(allocations))].root_provider_uuid
 
 
