@@ -26,7 +26,7 @@ from nova.structs.host import HostReport, SignOfLife
 from nova.structs.image import Image
 from nova.structs.migration import MigrationProgress
 from nova.structs.operation import StepAnswer, StepOrder
-from nova.virt.driver import Diagnostics, ForcedMigration, abilities, able
+from nova.virt.driver import Diagnostics, ForcedMigration, Volumes, abilities, able
 
 LOG = logging.getLogger(__name__)
 
@@ -100,6 +100,9 @@ class Agent:
 
     def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
         return self._host_of(instance_id).driver.console_address(instance_id, kind)
+
+    def connector(self, host: str) -> dict[str, Any]:
+        return able(self._hosts[host].driver, Volumes, "have volumes").connector()
 
     def migration_progress(self, instance_id: str) -> MigrationProgress:
         found = (host.jobs.percent(instance_id) for host in self._hosts.values())

@@ -1,10 +1,11 @@
 """One host as the steps see it: its name, its driver, its images, its networks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
 from nova.compute.image_cache import ImageCache
+from nova.compute.jobs import Jobs
 from nova.image.client import Images
 from nova.network.agent import HostNetworks
 from nova.virt.driver import Driver
@@ -19,3 +20,4 @@ class Host:
     image_service: Images
     # None for a driver whose guests have no real devices.
     networks: HostNetworks | None = None
+    jobs: Jobs = field(default_factory=Jobs)

@@ -31,6 +31,9 @@ class ComputeCalls:
     def cache_images(self, images: list[Image]) -> None:
         """Fetch images before a guest needs them; one that cannot be had is left to that guest."""
 
+    def connector(self, host: str) -> dict[str, Any]:
+        """One of this daemon's hosts as the Block Storage API must know it. Raises NotImplementedHere."""
+
     def migration_progress(self, instance_id: str) -> MigrationProgress:
         """How far a live migration from this host is."""
 

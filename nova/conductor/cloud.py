@@ -1,13 +1,16 @@
 """What a workflow's steps may ask: the records, the scheduler, and the services around the cloud."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from oslo_config import cfg
 
-from nova.db import events, instances, server_groups
+from nova.compute.interface import ComputeCalls
+from nova.db import events, hosts, instances, server_groups
 from nova.db.database import Database
 from nova.scheduler.interface import SchedulerCalls
+from nova.structs.host import Node
 from nova.structs.instance import Instance
 from nova.structs.schedule import Decision, GroupView
 
@@ -23,9 +26,19 @@ class Cloud:
     network: Any
     images: Any
     volumes: Any = None
+    # Reaches a host's daemon, for questions it answers at once.
+    compute: Callable[[str], ComputeCalls] | None = None
 
     def instance(self, uuid: str, with_user_data: bool = False) -> Instance:
         return self.db.read(lambda c: instances.get(c, uuid, with_user_data=with_user_data))
+
+    def connector(self, host: str) -> dict[str, Any]:
+        """A host in the words of the Block Storage API. Raises HostUnreachable, NotImplementedHere."""
+        assert self.compute is not None
+        return self.compute(host).connector(host)
+
+    def nodes_of(self, host: str) -> list[Node]:
+        return self.db.read(lambda c: hosts.nodes(c, host))
 
     def hosts_of(self, uuids: tuple[str, ...]) -> tuple[str, ...]:
         return self.db.read(lambda c: instances.hosts_of(c, uuids))

@@ -15,6 +15,7 @@ from nova.structs.flavor import Flavor
 from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, NodeUse, Service, SignOfLife
 from nova.structs.instance import Instance
 from nova.structs.keypair import Keypair
+from nova.structs.migration import Migration, MigrationProgress, MigrationQuery
 from nova.structs.networking import AnyRecord
 from nova.structs.networking import Quota as NetworkQuota
 from nova.structs.operation import OperationRecord, StepAnswer, StepOrder
@@ -55,6 +56,24 @@ class ServerCalls:
 
     def reset_state(self, context: Context, server_id: str, state: str) -> Instance:
         """Call the server active or error, whatever is under way. Raises ServerNotFound."""
+
+    def server_migrations(self, context: Context, server_id: str) -> list[Migration]:
+        """A server's live migrations under way, newest first. Raises ServerNotFound."""
+
+    def server_migration(self, context: Context, server_id: str, migration_id: str) -> Migration:
+        """By number. Raises MigrationNotFound."""
+
+    def migration_progress(self, context: Context, server_id: str) -> MigrationProgress:
+        """How far the server's live migration is, as its host knows."""
+
+    def abort_migration(self, context: Context, server_id: str, migration_id: str) -> None:
+        """Give a live migration up. Raises MigrationNotFound, MigrationNotRunning, HostUnreachable."""
+
+    def force_migration(self, context: Context, server_id: str, migration_id: str) -> None:
+        """Bring a live migration to its end. Raises MigrationNotFound, MigrationNotRunning, HostUnreachable."""
+
+    def migrations(self, context: Context, query: MigrationQuery) -> list[Migration]:
+        """Raises Invalid for an unknown marker."""
 
     def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
         """Raises ServerNotFound, ServerNotReady, HostUnreachable."""

@@ -17,6 +17,7 @@ from nova.conductor.calls.external import ExternalCalls
 from nova.conductor.calls.groups import GroupCalls
 from nova.conductor.calls.guests import GuestCalls
 from nova.conductor.calls.hosts import HostCalls
+from nova.conductor.calls.migrations import MigrationCalls
 from nova.conductor.calls.networks import NetworkingCalls
 from nova.conductor.calls.quotas import QuotaCalls
 from nova.conductor.calls.servers import ServerCalls
@@ -38,10 +39,12 @@ from nova.messaging import rpc
 from nova.network.client import Networking
 from nova.placement_client import PlacementClient
 from nova.scheduler import interface as scheduler_interface
+from nova.volume.client import Volumes
 
 # Every call of ConductorCalls is answered by the method of that name in one of these.
 CALLS = (
     ServerCalls,
+    MigrationCalls,
     AggregateCalls,
     GroupCalls,
     AnnotationCalls,
@@ -74,6 +77,8 @@ class Conductor:
             placement=PlacementClient(identity.adapter(conf, "placement", transport)),
             network=Networking(identity.adapter(conf, "neutron", transport)),
             images=Images(identity.adapter(conf, "glance", transport)),
+            volumes=Volumes(identity.adapter(conf, "cinder", transport)),
+            compute=self._computes.of,
         )
         liveness = Liveness(conf.service_down_time)
         self.engine = Engine(self.db, cloud, WORKFLOWS, self._computes.of, liveness, conf, boundary)

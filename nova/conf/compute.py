@@ -28,6 +28,18 @@ OPTIONS = [
     cfg.IntOpt(
         "shutdown_timeout", default=60, min=0, help="Seconds a guest has to shut down before it is switched off."
     ),
+    cfg.IntOpt(
+        "shelved_offload_time",
+        default=0,
+        min=-1,
+        help="Seconds a shelved server stays on its host; 0 offloads it at once, -1 never.",
+    ),
+    cfg.IntOpt(
+        "resize_confirm_window",
+        default=0,
+        min=0,
+        help="Seconds after which a resize is confirmed by itself; 0 never.",
+    ),
     cfg.ListOpt(
         "non_inheritable_image_properties",
         default=["cache_in_nova", "bittorrent"],

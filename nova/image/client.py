@@ -102,6 +102,8 @@ class Images:
         }
         if image.id:
             document["id"] = image.id
+        if image.owner:
+            document["owner"] = image.owner
         try:
             return read_image(self._request("POST", "/v2/images", context, json=document).json())
         except errors.NameExists:

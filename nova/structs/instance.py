@@ -82,6 +82,21 @@ class KeypairRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     public_key: str
 
 
+class ResizedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a server was before its resize or migration, until that is confirmed or reverted.
+
+    migration_id is the consumer that holds the old host's resources.
+    """
+
+    migration_id: str
+    flavor: Flavor
+    host: str
+    node: str | None
+    zone: str | None
+    was_running: bool
+    resized_at: datetime.datetime
+
+
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is kept of a server but never filtered or sorted on in bulk."""
 
@@ -102,6 +117,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     server_group: str | None = None
     requested_zone: str | None = None
     requested_host: str | None = None
+    resized_from: ResizedFrom | None = None
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,5 +1,7 @@
 """What a host is told with each verb, and what it gives back. One struct per verb."""
 
+from typing import Any
+
 import msgspec
 
 from nova.structs.guest import RebootKind
@@ -72,3 +74,37 @@ class SnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     instance: Instance
     image_id: str
     disk_format: str
+
+
+class DisksAside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a destination finds the disks that a source has put aside, in the driver's own words."""
+
+    facts: dict[str, Any]
+
+
+class TakeOverArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """instance: the server as it is to be on this host."""
+
+    instance: Instance
+    facts: dict[str, Any]
+
+
+class BringToArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guest that is off is to have a power state again, whichever it was."""
+
+    instance: Instance
+    target: PowerState
+
+
+class ReceiveArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """instance: the server as it is to be on this host."""
+
+    instance: Instance
+
+
+class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """to: the destination host. facts: what the destination told when it was prepared."""
+
+    instance: Instance
+    to: str
+    facts: dict[str, Any]

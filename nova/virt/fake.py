@@ -58,11 +58,14 @@ class Hypervisor:
         self.memory_mb = memory_mb
         self.disk_gb = disk_gb
         self.guests: dict[str, Guest] = {}
+        # What guests were before they moved or grew, until that is confirmed.
+        self.aside: dict[str, Guest] = {}
         self.lock = threading.RLock()
         self.calls: list[tuple[str, str]] = []
         self.traits: tuple[str, ...] = ("COMPUTE_NODE",)
         self._failures: dict[str, list[Exception]] = defaultdict(list)
         self._held: dict[str, threading.Event] = {}
+        self._forced: set[tuple[str, str]] = set()
 
     def fail(self, method: str, error: Exception | None = None, times: int = 1) -> None:
         reason = f"the fake driver was told to fail {method}"
@@ -77,6 +80,13 @@ class Hypervisor:
     def crash(self) -> None:
         for guest in self.guests.values():
             guest.power_state = PowerState.SHUTDOWN
+
+    def may_finish(self, what: str, uuid: str) -> bool:
+        """Whether a long thing may come to its end: not while it is held and not forced."""
+        return what not in self._held or (what, uuid) in self._forced
+
+    def force(self, what: str, uuid: str) -> None:
+        self._forced.add((what, uuid))
 
     def called(self, method: str, uuid: str) -> None:
         """A method was called; wait or fail if that is what is wanted."""
@@ -221,14 +231,44 @@ class FakeDriver:
         self._called("resize_disks", spec.uuid)
         self._guest(spec.uuid).spec = spec
 
+    def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
+        self._called("set_aside", spec.uuid)
+        with self._hypervisor.lock:
+            if spec.uuid not in self._hypervisor.aside:
+                self._hypervisor.aside[spec.uuid] = self._guest(spec.uuid)
+                del self._hypervisor.guests[spec.uuid]
+        return {"host": self._hypervisor.name}
+
+    def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
+        self._called("take_over", spec.uuid)
+        if spec.uuid not in _hypervisors[facts["host"]].aside:
+            raise errors.GuestFailed(reason="there are no disks to take over")
+        with self._hypervisor.lock:
+            guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
+            guest.power_state = PowerState.SHUTDOWN
+
+    def bring_back(self, spec: GuestSpec) -> None:
+        self._called("bring_back", spec.uuid)
+        with self._hypervisor.lock:
+            guest = self._hypervisor.aside.pop(spec.uuid, None)
+            if guest is not None:
+                guest.power_state = PowerState.SHUTDOWN
+                self._hypervisor.guests[spec.uuid] = guest
+
+    def forget_aside(self, uuid: str) -> None:
+        self._called("forget_aside", uuid)
+        self._hypervisor.aside.pop(uuid, None)
+
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         self._called("prepare_destination", spec.uuid)
         return {"address": self._address, "host": self._hypervisor.name}
 
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Any) -> None:
         self._called("migrate", spec.uuid)
-        if not progress(50):
-            raise errors.GuestFailed(reason="the migration was aborted")
+        while not self._hypervisor.may_finish("migration", spec.uuid):
+            if not progress(50):
+                raise errors.Cancelled("The live migration was given up.")
+            time.sleep(0.01)
         with self._hypervisor.lock:
             guest = self._hypervisor.guests.pop(spec.uuid, None)
         there = _hypervisors.setdefault(facts["host"], Hypervisor(facts["host"]))
@@ -236,6 +276,11 @@ class FakeDriver:
             there.guests[spec.uuid] = guest
         elif spec.uuid not in there.guests:
             raise errors.GuestNotFound(guest=spec.uuid)
+
+    def force_complete(self, uuid: str) -> None:
+        self._called("force_complete", uuid)
+        self._guest(uuid)
+        self._hypervisor.force("migration", uuid)
 
     def abort_destination(self, spec: GuestSpec) -> None:
         self._called("abort_destination", spec.uuid)

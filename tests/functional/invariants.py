@@ -41,6 +41,8 @@ def _open_operations(cloud):
 
 def _allocations(cloud, servers):
     placed = {one.uuid for one in servers if one.host is not None}
+    # What a server was before its resize is held by the migration until that is confirmed.
+    placed |= {before.migration_id for one in servers if (before := one.properties.resized_from) is not None}
     held = set()
     for provider in cloud.placement.providers():
         held |= set(cloud.placement.provider_allocations(provider.uuid))
@@ -53,8 +55,9 @@ def _quota(cloud, servers):
     for one in servers:
         use = counted.setdefault(one.project_id, {"instances": 0, "cores": 0, "ram": 0})
         use["instances"] += 1
-        use["cores"] += one.flavor.vcpus
-        use["ram"] += one.flavor.memory_mb
+        sizes = [one.flavor, *([one.properties.resized_from.flavor] if one.properties.resized_from else [])]
+        use["cores"] += max(flavor.vcpus for flavor in sizes)
+        use["ram"] += max(flavor.memory_mb for flavor in sizes)
     for project, use in cloud.db.read(quotas.all_usages).items():
         expected = counted.get(project, {"instances": 0, "cores": 0, "ram": 0})
         for resource in ("instances", "cores", "ram"):
@@ -69,7 +72,11 @@ def _guests(cloud, servers):
         for uuid in hypervisor.guests:
             if expected.pop(uuid, None) != hypervisor.name:
                 yield f"guest {uuid} on {hypervisor.name} is nobody's"
-    yield from (f"server {uuid} has no guest on {host}" for uuid, host in expected.items())
+        aside = {one.uuid for one in servers if one.properties.resized_from is not None}
+        yield from (f"guest {uuid} is still aside on {hypervisor.name}" for uuid in hypervisor.aside.keys() - aside)
+    # The old guest of a rebuild that failed is gone, and its server may be rebuilt again.
+    broken = {one.uuid for one in servers if one.vm_state is VmState.ERROR}
+    yield from (f"server {uuid} has no guest on {host}" for uuid, host in expected.items() if uuid not in broken)
 
 
 def _ports(cloud, servers):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nova.compute.host import Host
-from nova.compute.steps import inside, lifecycle, power, rescue, snapshot
+from nova.compute.steps import inside, lifecycle, live, move, power, rescue, snapshot
 from nova.structs import steps
 
 
@@ -22,6 +22,14 @@ VERBS: dict[str, Verb] = {
     "reach": Verb(steps.ReachArguments, power.reach),
     "set_password": Verb(steps.PasswordArguments, inside.set_password),
     "crash_dump": Verb(steps.GuestArguments, inside.crash_dump),
+    "bring_to": Verb(steps.BringToArguments, power.bring_to),
+    "set_aside": Verb(steps.GuestArguments, move.set_aside),
+    "take_over": Verb(steps.TakeOverArguments, move.take_over),
+    "bring_back": Verb(steps.GuestArguments, move.bring_back),
+    "forget_aside": Verb(steps.GuestArguments, move.forget_aside),
+    "prepare_destination": Verb(steps.ReceiveArguments, live.prepare_destination),
+    "abort_destination": Verb(steps.ReceiveArguments, live.abort_destination),
+    "migrate": Verb(steps.MigrateArguments, live.migrate),
     "rescue": Verb(steps.RescueArguments, rescue.rescue),
     "unrescue": Verb(steps.UnrescueArguments, rescue.unrescue),
     "snapshot": Verb(steps.SnapshotArguments, snapshot.snapshot),

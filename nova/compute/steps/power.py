@@ -7,7 +7,14 @@ from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
 from nova.structs.guest import RebootKind
 from nova.structs.instance import PowerState
-from nova.structs.steps import GuestArguments, PowerResult, ReachArguments, RebootArguments, StopArguments
+from nova.structs.steps import (
+    BringToArguments,
+    GuestArguments,
+    PowerResult,
+    ReachArguments,
+    RebootArguments,
+    StopArguments,
+)
 
 
 def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
@@ -43,3 +50,10 @@ def reach(host: Host, arguments: ReachArguments) -> PowerResult:
     uuid = arguments.instance.uuid
     host.driver.set_power(uuid, arguments.target)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
+
+
+def bring_to(host: Host, arguments: BringToArguments) -> PowerResult:
+    """Give a guest that was switched off for a while the power state back that it had."""
+    if arguments.target is not PowerState.SHUTDOWN:
+        power_on(host, GuestArguments(instance=arguments.instance))
+    return reach(host, ReachArguments(instance=arguments.instance, target=arguments.target))

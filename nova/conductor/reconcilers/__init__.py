@@ -5,7 +5,7 @@ Each reconciler takes no input, may run on every conductor at once, and does not
 
 from nova import concurrency
 from nova.conductor.core import Core
-from nova.conductor.reconcilers import allocations, liveness, purge
+from nova.conductor.reconcilers import allocations, liveness, purge, waiting
 
 
 class Reconcilers:
@@ -19,6 +19,7 @@ class Reconcilers:
         conf = self._core.conf
         plan = (
             (min(5.0, conf.service_down_time / 4), lambda: liveness.reconcile(self._core), "liveness"),
+            (min(5.0, conf.service_down_time / 4), lambda: waiting.reconcile(self._core), "what waits for its time"),
             (300.0, lambda: allocations.reconcile(self._core), "repair of allocations"),
             (3600.0, lambda: purge.reconcile(self._core), "purge"),
         )

@@ -5,7 +5,7 @@ resources allocated to nobody.
 """
 
 from nova.conductor.core import Core
-from nova.db import hosts, instances
+from nova.db import hosts, instances, server_migrations
 
 
 def reconcile(core: Core) -> None:
@@ -17,6 +17,6 @@ def reconcile(core: Core) -> None:
     consumers: set[str] = set()
     for node in core.db.read(hosts.nodes):
         consumers |= set(core.cloud.placement.provider_allocations(node.uuid))
-    known = core.db.read(instances.live_uuids)
+    known = core.db.read(instances.live_uuids) | core.db.read(server_migrations.holders)
     for consumer in consumers - known:
         core.cloud.placement.release(consumer)

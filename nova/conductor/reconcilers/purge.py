@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
 from nova.conductor.core import Core
-from nova.db import instances, operations
+from nova.db import instances, operations, server_migrations
 
 _BATCH = 100
 
@@ -22,6 +22,7 @@ def reconcile(core: Core) -> None:
         uuids = instances.purge(connection, before, _BATCH)
         if uuids:
             operations.purge(connection, uuids)
+            server_migrations.purge(connection, uuids)
         return len(uuids)
 
     while core.db.write(work) == _BATCH:

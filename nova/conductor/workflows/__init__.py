@@ -4,15 +4,22 @@ from nova.conductor.operation import Operation
 from nova.conductor.workflows import (
     build,
     change_password,
+    confirm_resize,
     crash_dump,
     delete,
+    evacuate,
     image,
+    live_migrate,
     pause,
     power,
     reboot,
     rebuild,
     rescue,
+    resize,
+    revert_resize,
+    shelve,
     suspend,
+    unshelve,
 )
 
 WORKFLOWS: dict[str, Operation] = {
@@ -34,5 +41,14 @@ WORKFLOWS: dict[str, Operation] = {
         rescue.UNRESCUE,
         image.CREATE_IMAGE,
         image.CREATE_BACKUP,
+        resize.RESIZE_SERVER,
+        resize.MIGRATE,
+        confirm_resize.CONFIRM_RESIZE,
+        revert_resize.REVERT_RESIZE,
+        live_migrate.LIVE_MIGRATE,
+        evacuate.EVACUATE,
+        shelve.SHELVE,
+        shelve.SHELVE_OFFLOAD,
+        unshelve.UNSHELVE,
     )
 }

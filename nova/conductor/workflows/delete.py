@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.conductor.cloud import Cloud
 from nova.conductor.operation import OnHost, Operation, Step, always
-from nova.db import quotas, server_groups
+from nova.conductor.workflows.resize_quota import server_quota
+from nova.db import quotas, server_groups, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
-from nova.structs.steps import DestroyArguments
+from nova.structs.steps import DestroyArguments, GuestArguments
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,6 +28,15 @@ def destroy_guest(op: Delete, cloud: Cloud) -> OnHost | Delete:
     return OnHost(instance.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
 
 
+def forget_old_guest(op: Delete, cloud: Cloud) -> OnHost | Delete:
+    """A resize that was not confirmed has left the old guest aside."""
+    instance = cloud.instance(op.instance_id)
+    before = instance.properties.resized_from
+    if before is None:
+        return op
+    return OnHost(before.host, "forget_aside", GuestArguments(instance=instance), skip_if_down=True)
+
+
 def remove_ports(op: Delete, cloud: Cloud) -> Delete:
     instance = cloud.instance(op.instance_id)
     cloud.network.release(op.instance_id, keep=tuple(vif.port_id for vif in instance.vifs if vif.is_preexisting))
@@ -35,19 +45,19 @@ def remove_ports(op: Delete, cloud: Cloud) -> Delete:
 
 def release_allocations(op: Delete, cloud: Cloud) -> Delete:
     cloud.placement.release(op.instance_id)
+    before = cloud.instance(op.instance_id).properties.resized_from
+    if before is not None:
+        cloud.placement.release(before.migration_id)
     return op
 
 
 def _finish(connection: Connection, op: Delete, instance: Instance) -> dict[str, object]:
     quotas.give_back(connection, instance.project_id, server_quota(instance))
     server_groups.remove_member(connection, instance.uuid)
+    if instance.properties.resized_from is not None:
+        server_migrations.change(connection, instance.properties.resized_from.migration_id, status="confirmed")
     now = utcnow()
     return {"deleted_at": now, "terminated_at": now, "power_state": PowerState.NOSTATE}
-
-
-def server_quota(instance: Instance) -> dict[str, int]:
-    """What a server counts for in its project's quota."""
-    return {"instances": 1, "cores": instance.flavor.vcpus, "ram": instance.flavor.memory_mb}
 
 
 DELETE = Operation(
@@ -55,6 +65,7 @@ DELETE = Operation(
     Delete,
     steps=(
         Step(destroy_guest, task_state="deleting"),
+        Step(forget_old_guest, task_state="deleting"),
         Step(remove_ports, task_state="deleting"),
         Step(release_allocations, task_state="deleting"),
     ),

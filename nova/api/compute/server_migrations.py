@@ -1,0 +1,137 @@
+"""A server's live migrations under way: /servers/{id}/migrations.
+
+Source: Compute API reference, "Server migrations".
+"""
+
+from typing import Any
+
+from nova import errors
+from nova.api.compute.server_view import time
+from nova.api.framework.operation import SERVER, action, delete, get
+from nova.api.framework.request import Request
+from nova.api.framework.schema import INTEGER, NOTHING, STRING, TIME, UUID, nullable, query
+from nova.api.framework.view import listing, shows, single, view
+from nova.structs.migration import LIVE, Migration, MigrationProgress
+
+_PATH = "/servers/{server_id}/migrations"
+_RULE = "os_compute_api:servers:migrations:"
+_MIB = 1 << 20
+
+
+def _bytes(part: str, of: str) -> Any:
+    """Memory or disk of the guest, in total, processed and remaining, by the percentage that is done."""
+
+    def read(row: tuple[Migration, MigrationProgress, Any], request: Request) -> int | None:
+        _, progress, flavor = row
+        total = flavor.memory_mb * _MIB if of == "memory" else 0
+        percent = progress.percent
+        if percent is None:
+            return None
+        done = total * percent // 100
+        return {"total": total, "processed": done, "remaining": total - done}[part]
+
+    return read
+
+
+def _of(name: str) -> Any:
+    return lambda row, request: getattr(row[0], name)
+
+
+def _right(name: str) -> Any:
+    """What tells of hosts is for those who may know them."""
+    return lambda row, request: getattr(row[0], name) if request.allows(f"{_RULE}index:host") else None
+
+
+MIGRATION = view(
+    shows("id", INTEGER, _of("id")),
+    shows("uuid", UUID, _of("uuid"), "2.59"),
+    shows("status", STRING, _of("status")),
+    shows("server_uuid", UUID, _of("instance_uuid")),
+    shows("source_compute", nullable(STRING), _right("source_host")),
+    shows("source_node", nullable(STRING), _right("source_node")),
+    shows("dest_compute", nullable(STRING), _right("dest_host")),
+    shows("dest_node", nullable(STRING), _right("dest_node")),
+    shows("dest_host", nullable(STRING), _right("dest_ip")),
+    shows("memory_total_bytes", nullable(INTEGER), _bytes("total", "memory")),
+    shows("memory_processed_bytes", nullable(INTEGER), _bytes("processed", "memory")),
+    shows("memory_remaining_bytes", nullable(INTEGER), _bytes("remaining", "memory")),
+    shows("disk_total_bytes", nullable(INTEGER), _bytes("total", "disk")),
+    shows("disk_processed_bytes", nullable(INTEGER), _bytes("processed", "disk")),
+    shows("disk_remaining_bytes", nullable(INTEGER), _bytes("remaining", "disk")),
+    shows("created_at", TIME, lambda row, request: time(row[0].created_at)),
+    shows("updated_at", nullable(TIME), lambda row, request: time(row[0].updated_at)),
+    shows("user_id", STRING, _of("user_id"), "2.80"),
+    shows("project_id", STRING, _of("project_id"), "2.80"),
+)
+
+
+@get(
+    _PATH,
+    since="2.23",
+    policy=f"{_RULE}index",
+    target=SERVER,
+    query=query(strict_since="2.102"),
+    answer=listing("migrations", MIGRATION),
+    errors=(404,),
+)
+def index(request: Request) -> list[Any]:
+    found = request.conductor.server_migrations(request.context, request.server.uuid)
+    return [_with_progress(request, one) for one in found]
+
+
+@get(
+    _PATH + "/{migration_id}",
+    since="2.23",
+    policy=f"{_RULE}show",
+    target=SERVER,
+    query=query(strict_since="2.102"),
+    answer=single("migration", MIGRATION),
+    errors=(404,),
+)
+def show(request: Request, migration_id: str) -> Any:
+    found = _found(request, migration_id)
+    if found.kind != LIVE:
+        raise errors.NotFound(f"Migration {migration_id} for server {request.server.uuid} is not live-migration.")
+    if not any(one.id == found.id for one in request.conductor.server_migrations(request.context, request.server.uuid)):
+        raise errors.NotFound(f"Migration {migration_id} for server {request.server.uuid} is not in progress.")
+    return _with_progress(request, found)
+
+
+@action(
+    "force_complete",
+    _PATH + "/{migration_id}/action",
+    since="2.22",
+    policy=f"{_RULE}force_complete",
+    body=NOTHING,
+    errors=(400, 403, 404, 409),
+)
+def force_complete(request: Request, migration_id: str) -> None:
+    _found(request, migration_id)
+    request.conductor.force_migration(request.context, request.server.uuid, migration_id)
+
+
+@delete(
+    _PATH + "/{migration_id}",
+    since="2.24",
+    policy=f"{_RULE}delete",
+    target=SERVER,
+    status=202,
+    errors=(400, 404, 409),
+)
+def abort(request: Request, migration_id: str) -> None:
+    """Until 2.64 only a migration that runs can be given up; from 2.65 on a waiting one, too."""
+    found = _found(request, migration_id)
+    if not request.since(65) and found.status != "running":
+        raise errors.MigrationNotRunning(
+            migration_id=migration_id, server_id=request.server.uuid, state=found.status, method="abort live migration"
+        )
+    request.conductor.abort_migration(request.context, request.server.uuid, migration_id)
+
+
+def _found(request: Request, migration_id: str) -> Migration:
+    return request.conductor.server_migration(request.context, request.server.uuid, migration_id)
+
+
+def _with_progress(request: Request, migration: Migration) -> tuple[Migration, MigrationProgress, Any]:
+    progress = request.conductor.migration_progress(request.context, request.server.uuid)
+    return migration, progress, request.server.flavor

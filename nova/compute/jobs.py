@@ -1,0 +1,43 @@
+"""Live migrations under way on this host: how far they are, and which are to be given up.
+
+Kept in memory alone: after a restart of nova-compute a migration is watched anew, and an abort is
+asked for again.
+"""
+
+import threading
+
+
+class Jobs:
+    """By server. Any thread may ask and tell."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._percent: dict[str, int] = {}
+        self._aborted: set[str] = set()
+
+    def begin(self, instance_id: str) -> None:
+        with self._lock:
+            self._percent.setdefault(instance_id, 0)
+
+    def end(self, instance_id: str) -> None:
+        with self._lock:
+            self._percent.pop(instance_id, None)
+            self._aborted.discard(instance_id)
+
+    def advance(self, instance_id: str, percent: int) -> bool:
+        """Note how far a migration is; False when it is to be given up."""
+        with self._lock:
+            self._percent[instance_id] = percent
+            return instance_id not in self._aborted
+
+    def abort(self, instance_id: str) -> bool:
+        """Give a migration up; False when none is under way."""
+        with self._lock:
+            if instance_id not in self._percent:
+                return False
+            self._aborted.add(instance_id)
+            return True
+
+    def percent(self, instance_id: str) -> int | None:
+        with self._lock:
+            return self._percent.get(instance_id)

@@ -1,0 +1,34 @@
+"""Guests move to another host while they run."""
+
+from nova.compute.guest_spec import guest_spec
+from nova.compute.host import Host
+from nova.structs.steps import DisksAside, MigrateArguments, ReceiveArguments
+from nova.virt.driver import LiveMigration, able
+
+_ACTION = "be migrated live"
+
+
+def prepare_destination(host: Host, arguments: ReceiveArguments) -> DisksAside:
+    """Make this host ready for a guest; facts its source needs. Raises HostRefused and its kin."""
+    driver = able(host.driver, LiveMigration, _ACTION)
+    return DisksAside(facts=driver.prepare_destination(guest_spec(host, arguments.instance)))
+
+
+def abort_destination(host: Host, arguments: ReceiveArguments) -> None:
+    able(host.driver, LiveMigration, _ACTION).abort_destination(guest_spec(host, arguments.instance))
+
+
+def migrate(host: Host, arguments: MigrateArguments) -> None:
+    """Move the guest; returns when it runs on the destination. Raises Cancelled when told to give up."""
+    uuid = arguments.instance.uuid
+    driver = able(host.driver, LiveMigration, _ACTION)
+    host.jobs.begin(uuid)
+    try:
+        driver.migrate(
+            guest_spec(host, arguments.instance),
+            arguments.to,
+            arguments.facts,
+            lambda percent: host.jobs.advance(uuid, percent),
+        )
+    finally:
+        host.jobs.end(uuid)

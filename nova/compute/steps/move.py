@@ -1,0 +1,27 @@
+"""Guests that are off go to another host or size, and come back."""
+
+from nova.compute.guest_spec import guest_spec
+from nova.compute.host import Host
+from nova.structs.steps import DisksAside, GuestArguments, TakeOverArguments
+from nova.virt.driver import Moving, able
+
+_ACTION = "be moved"
+
+
+def set_aside(host: Host, arguments: GuestArguments) -> DisksAside:
+    """Undefine the guest and offer its disks to the destination."""
+    driver = able(host.driver, Moving, _ACTION)
+    return DisksAside(facts=driver.set_aside(guest_spec(host, arguments.instance)))
+
+
+def take_over(host: Host, arguments: TakeOverArguments) -> None:
+    """Make the guest here of the disks aside. Raises HostRefused and its kin, GuestFailed."""
+    able(host.driver, Moving, _ACTION).take_over(guest_spec(host, arguments.instance), arguments.facts)
+
+
+def bring_back(host: Host, arguments: GuestArguments) -> None:
+    able(host.driver, Moving, _ACTION).bring_back(guest_spec(host, arguments.instance))
+
+
+def forget_aside(host: Host, arguments: GuestArguments) -> None:
+    able(host.driver, Moving, _ACTION).forget_aside(arguments.instance.uuid)

@@ -1,0 +1,62 @@
+"""Migrations: reading them, and meddling with those that are under way."""
+
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.core import Core
+from nova.conductor.workflows.live_migrate import ABORTING
+from nova.db import instances, operations, server_migrations
+from nova.structs.context import Context
+from nova.structs.migration import LIVE, Migration, MigrationProgress, MigrationQuery
+
+_WAITING = ("queued", "preparing")
+
+
+class MigrationCalls:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def server_migrations(self, context: Context, server_id: str) -> list[Migration]:
+        found = self._core.db.read(lambda c: server_migrations.under_way(c, server_id))
+        return [one for one in found if one.kind == LIVE]
+
+    def server_migration(self, context: Context, server_id: str, migration_id: str) -> Migration:
+        return self._core.db.read(lambda c: server_migrations.get(c, server_id, migration_id))
+
+    def migrations(self, context: Context, query: MigrationQuery) -> list[Migration]:
+        return self._core.db.read(lambda c: server_migrations.find(c, query))
+
+    def migration_progress(self, context: Context, server_id: str) -> MigrationProgress:
+        instance = self._core.db.read(lambda c: instances.get(c, server_id))
+        if instance.host is None or not self._core.liveness.is_up(instance.host):
+            return MigrationProgress()
+        return self._core.compute(instance.host).migration_progress(server_id)
+
+    def abort_migration(self, context: Context, server_id: str, migration_id: str) -> None:
+        migration = self._under_way(server_id, migration_id, "abort", (*_WAITING, "running"))
+
+        def mark(connection: Connection) -> str | None:
+            server_migrations.change(connection, migration.uuid, status=ABORTING)
+            active = operations.active(connection, server_id, for_update=True)
+            if migration.status not in _WAITING or active is None:
+                return None
+            operations.cancel(connection, active.uuid)
+            return str(active.uuid)
+
+        waiting = self._core.db.write(mark)
+        if waiting is not None:
+            self._core.engine.wake(waiting)
+            return
+        self._core.compute(str(migration.source_host)).abort_migration(server_id)
+
+    def force_migration(self, context: Context, server_id: str, migration_id: str) -> None:
+        migration = self._under_way(server_id, migration_id, "force_complete", ("running",))
+        self._core.compute(str(migration.source_host)).force_migration(server_id)
+
+    def _under_way(self, server_id: str, migration_id: str, method: str, states: tuple[str, ...]) -> Migration:
+        migration = self._core.db.read(lambda c: server_migrations.get(c, server_id, migration_id))
+        if migration.kind != LIVE or migration.status not in states:
+            raise errors.MigrationNotRunning(
+                migration_id=migration_id, server_id=server_id, state=migration.status, method=method
+            )
+        return migration

@@ -1,0 +1,66 @@
+"""Confirm a resize: what the server was before is removed, and its resources are free."""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.workflows.resize_quota import growth
+from nova.db import quotas, server_migrations
+from nova.structs.instance import Instance, ResizedFrom, VmState
+from nova.structs.steps import GuestArguments
+
+
+class Confirm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance_id: str
+    before: ResizedFrom | None = None
+
+
+def forget_old_guest(op: Confirm, cloud: Cloud) -> OnHost | Confirm:
+    assert op.before is not None
+    return OnHost(op.before.host, "forget_aside", GuestArguments(instance=cloud.instance(op.instance_id)))
+
+
+def release_source(op: Confirm, cloud: Cloud) -> Confirm:
+    assert op.before is not None
+    cloud.placement.release(op.before.migration_id)
+    return op
+
+
+def _begin(acceptance: Acceptance, op: Confirm) -> Confirm:
+    before = acceptance.instance.properties.resized_from
+    if before is None:
+        raise errors.Invalid("Instance has not been resized.")
+    server_migrations.change(acceptance.connection, before.migration_id, status="confirming")
+    return msgspec.structs.replace(op, before=before)
+
+
+def _finish(connection: Connection, op: Confirm, instance: Instance) -> dict[str, object]:
+    assert op.before is not None
+    server_migrations.change(connection, op.before.migration_id, status="confirmed")
+    quotas.give_back(connection, instance.project_id, growth(instance.flavor, op.before.flavor))
+    return {"properties": msgspec.structs.replace(instance.properties, resized_from=None)}
+
+
+def _fail(connection: Connection, op: Confirm, instance: Instance) -> dict[str, object]:
+    assert op.before is not None
+    server_migrations.change(connection, op.before.migration_id, status="finished")
+    return {}
+
+
+def _end(op: Confirm) -> VmState:
+    return VmState.ACTIVE if op.before is not None and op.before.was_running else VmState.STOPPED
+
+
+CONFIRM_RESIZE = Operation(
+    "confirmResize",
+    Confirm,
+    # Nothing here can be undone, and a confirmation that failed is asked for again.
+    steps=(Step(forget_old_guest), Step(release_source)),
+    from_states=frozenset({VmState.RESIZED}),
+    begin=_begin,
+    succeeds_as=_end,
+    finish=_finish,
+    fail=_fail,
+)

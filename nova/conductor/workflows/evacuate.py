@@ -1,0 +1,111 @@
+"""Evacuate a server from a dead host: the same server anew on another one, with its ports and volumes.
+
+Its disks are made of its image again, unless the hosts share them. The dead host removes its own
+guest when it is back and finds the server elsewhere.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows.moving import Move
+from nova.db import hosts, server_migrations
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.migration import EVACUATION
+from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments, StopArguments
+
+
+class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
+    """stays_off: the guest is stopped once it is there, whatever it was."""
+
+    stays_off: bool = False
+
+
+def spawn(op: Evacuate, cloud: Cloud) -> OnHost:
+    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+    return OnHost(str(op.host), "spawn", SpawnArguments(instance=instance))
+
+
+def destroy(op: Evacuate, cloud: Cloud) -> OnHost | Evacuate:
+    if op.host is None:
+        return op
+    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
+
+
+def stop_guest(op: Evacuate, cloud: Cloud) -> OnHost | Evacuate:
+    if not op.stays_off:
+        return op
+    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    return OnHost(str(op.host), "power_off", StopArguments(instance=instance))
+
+
+def keep_power_state(op: Evacuate, result: PowerResult) -> Evacuate:
+    return msgspec.structs.replace(op, power_state=result.power_state)
+
+
+def _begin(acceptance: Acceptance, op: Evacuate) -> Evacuate:
+    """Raises HostInUse while the server's host lives, Invalid for a destination that does not exist."""
+    instance, connection = acceptance.instance, acceptance.connection
+    found = hosts.services(connection, instance.host, "nova-compute") if instance.host else []
+    if any(one.is_up and not one.is_forced_down for one in found):
+        raise errors.HostInUse(host=instance.host)
+    if op.only_host is not None:
+        if op.only_host == instance.host:
+            raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
+        if not hosts.services(connection, op.only_host, "nova-compute"):
+            raise errors.Invalid(f"Compute host {op.only_host} could not be found.")
+    op = msgspec.structs.replace(op, stays_off=op.stays_off or instance.vm_state is VmState.STOPPED)
+    return moving.begin(acceptance, op, EVACUATION, "accepted")  # type: ignore[return-value]
+
+
+def _finish(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
+    server_migrations.change(connection, op.migration_id, status="done")
+    return {**moving.place(op), "power_state": PowerState(op.power_state), "launched_at": utcnow()}
+
+
+def _fail(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
+    server_migrations.change(connection, op.migration_id, status="failed")
+    return {}
+
+
+def _end(op: Evacuate) -> VmState:
+    return VmState.STOPPED if op.stays_off else VmState.ACTIVE
+
+
+EVACUATE = Operation(
+    "evacuate",
+    Evacuate,
+    steps=(
+        Step(moving.hold_source, moving.give_source_back, task_state="rebuilding"),
+        Step(
+            moving.claim_destination,
+            moving.release_destination,
+            task_state="rebuilding",
+            commit=moving.keep_group_rule,
+            again_on=moving.ELSEWHERE,
+        ),
+        Step(
+            moving.bind_ports,
+            moving.bind_ports_back,
+            task_state="rebuild_block_device_mapping",
+            commit=moving.marks("pre-migrating"),
+        ),
+        *volumes.moved_steps("rebuild_block_device_mapping"),
+        Step(
+            spawn, destroy, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state, timeout_s=1800
+        ),
+        Step(stop_guest, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state),
+        Step(volumes.disconnect_source, task_state="rebuild_spawning", retries=20),
+        Step(moving.release_source, task_state="rebuild_spawning", retries=20),
+    ),
+    from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+    begin=_begin,
+    succeeds_as=_end,
+    finish=_finish,
+    fail=_fail,
+)

@@ -1,0 +1,123 @@
+"""Migrate a running server to another host without stopping it.
+
+Until its guest runs on the destination everything can be undone; from then on the server is there,
+and what is left to do is to take its traces off the source.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, unchanged
+from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows.moving import Move
+from nova.db import server_migrations
+from nova.structs.instance import Instance, VmState
+from nova.structs.migration import LIVE
+from nova.structs.steps import DestroyArguments, DisksAside, MigrateArguments, ReceiveArguments
+
+ABORTING = "aborting"
+
+
+class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
+    """is_block: whether disks are copied; None: where the hosts share none."""
+
+    is_block: bool | None = None
+
+
+def prepare_destination(op: LiveMigrate, cloud: Cloud) -> OnHost:
+    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+    return OnHost(str(op.host), "prepare_destination", ReceiveArguments(instance=instance))
+
+
+def abort_destination(op: LiveMigrate, cloud: Cloud) -> OnHost | LiveMigrate:
+    if op.has_moved or op.host is None:
+        return op
+    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    return OnHost(op.host, "abort_destination", ReceiveArguments(instance=instance), skip_if_down=True)
+
+
+def check_disks(op: LiveMigrate, cloud: Cloud) -> LiveMigrate:
+    """Whether what the hosts share is what the user expects. Raises GuestFailed."""
+    is_shared = bool(op.facts.get("is_shared"))
+    if op.is_block is True and is_shared:
+        raise errors.StepFailed(reason="Block migration can not be used with shared storage.")
+    if op.is_block is False and not is_shared and cloud.instance(op.instance_id).image_id is not None:
+        raise errors.StepFailed(reason="Live migration can not be used without shared storage.")
+    return op
+
+
+def migrate_guest(op: LiveMigrate, cloud: Cloud) -> OnHost:
+    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+    return OnHost(op.source_host, "migrate", MigrateArguments(instance=instance, to=str(op.host), facts=op.facts))
+
+
+def has_moved(op: LiveMigrate, result: None) -> LiveMigrate:
+    return msgspec.structs.replace(op, has_moved=True)
+
+
+def clean_source(op: LiveMigrate, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id)
+    is_shared = bool(op.facts.get("is_shared"))
+    # A dead host removes what is left when it is back and finds the server elsewhere.
+    return OnHost(
+        op.source_host, "destroy", DestroyArguments(instance=instance, keep_disks=is_shared), skip_if_down=True
+    )
+
+
+def _begin(acceptance: Acceptance, op: LiveMigrate) -> LiveMigrate:
+    if op.only_host is not None and op.only_host == acceptance.instance.host:
+        raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
+    return moving.begin(acceptance, op, LIVE, "queued")  # type: ignore[return-value]
+
+
+def _columns(op: LiveMigrate) -> dict[str, object]:
+    return moving.place(op) if op.has_moved else {}
+
+
+def _finish(connection: Connection, op: LiveMigrate, instance: Instance) -> dict[str, object]:
+    server_migrations.change(connection, op.migration_id, status="completed")
+    return {}
+
+
+def _fail(connection: Connection, op: LiveMigrate, instance: Instance) -> dict[str, object]:
+    is_aborted = server_migrations.status_of(connection, op.migration_id) == ABORTING
+    server_migrations.change(connection, op.migration_id, status="cancelled" if is_aborted else "error")
+    return {}
+
+
+_MIGRATING = "migrating"
+
+LIVE_MIGRATE = Operation(
+    "live-migration",
+    LiveMigrate,
+    steps=(
+        Step(moving.hold_source, moving.give_source_back, task_state=_MIGRATING),
+        Step(
+            moving.claim_destination,
+            moving.release_destination,
+            task_state=_MIGRATING,
+            commit=moving.marks("preparing"),
+            again_on=(errors.HostRefused,),
+        ),
+        *volumes.moved_steps(_MIGRATING),
+        Step(
+            prepare_destination, abort_destination, task_state=_MIGRATING, result=DisksAside, absorb=moving.keep_facts
+        ),
+        Step(check_disks, task_state=_MIGRATING, commit=moving.marks("running")),
+        # The destination is undone by the step above; the source's guest goes on by itself.
+        Step(migrate_guest, task_state=_MIGRATING, absorb=has_moved, timeout_s=24 * 3600.0),
+        Step(moving.bind_ports, moving.bind_ports_back, task_state=_MIGRATING, retries=20),
+        Step(clean_source, task_state=_MIGRATING),
+        Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),
+        Step(moving.release_source, task_state=_MIGRATING, retries=20),
+    ),
+    from_states=frozenset({VmState.ACTIVE, VmState.PAUSED}),
+    begin=_begin,
+    succeeds_as=unchanged,
+    server=_columns,
+    finish=_finish,
+    fail=_fail,
+    deadline_s=25 * 3600.0,
+)

@@ -1,0 +1,166 @@
+"""Revert a resize: the guest it was comes back, on its old host and in its old size.
+
+Once the new guest is gone there is only the old one to go on with: from there on the server is what
+it was before the resize, in ERROR if that could not be started.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.workflows import volumes
+from nova.conductor.workflows.resize_quota import growth
+from nova.db import quotas, server_migrations
+from nova.placement_client import Claim
+from nova.structs.instance import BlockDevice, Instance, PowerState, ResizedFrom, VmState
+from nova.structs.network import Vif
+from nova.structs.steps import DestroyArguments, GuestArguments, PowerResult
+
+
+class Revert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """host: where the resized server is. is_back: the new guest is gone. vifs: as bound to the old host."""
+
+    instance_id: str
+    before: ResizedFrom | None = None
+    host: str = ""
+    vifs: tuple[Vif, ...] | None = None
+    devices: tuple[BlockDevice, ...] | None = None
+    is_back: bool = False
+    power_state: int = 0
+
+    @property
+    def old(self) -> ResizedFrom:
+        assert self.before is not None
+        return self.before
+
+
+def bring_back_elsewhere(op: Revert, cloud: Cloud) -> OnHost | Revert:
+    """Before the new guest goes, the old one is known to be there; on one host they have no room side by side."""
+    if op.old.host == op.host:
+        return op
+    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, cloud)))
+
+
+def set_aside_again(op: Revert, cloud: Cloud) -> OnHost | Revert:
+    if op.is_back or op.old.host == op.host:
+        return op
+    return OnHost(op.old.host, "set_aside", GuestArguments(instance=_as_before(op, cloud)))
+
+
+def destroy_new_guest(op: Revert, cloud: Cloud) -> OnHost:
+    # A dead host destroys the guest when it is back and finds the server elsewhere.
+    return OnHost(op.host, "destroy", DestroyArguments(instance=cloud.instance(op.instance_id)), skip_if_down=True)
+
+
+def is_gone(op: Revert, result: None) -> Revert:
+    return msgspec.structs.replace(op, is_back=True)
+
+
+def bind_ports(op: Revert, cloud: Cloud) -> Revert:
+    instance = cloud.instance(op.instance_id)
+    if not instance.vifs:
+        return msgspec.structs.replace(op, is_back=True)
+    cloud.network.bind(op.instance_id, op.old.host)
+    return msgspec.structs.replace(op, is_back=True, vifs=cloud.network.view(op.instance_id, instance.vifs))
+
+
+def bring_back(op: Revert, cloud: Cloud) -> OnHost:
+    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, cloud)))
+
+
+def hand_source_back(op: Revert, cloud: Cloud) -> Revert:
+    """The server holds its old host again, and the new one no more."""
+    held = cloud.placement.allocations(op.old.migration_id)
+    if held.resources:
+        owner = {"project_id": held.project_id, "user_id": held.user_id}
+        cloud.placement.replace(
+            Claim(consumer=op.old.migration_id, allocations={}, **owner),
+            Claim(consumer=op.instance_id, allocations=held.resources, **owner),
+        )
+    return op
+
+
+def start_guest(op: Revert, cloud: Cloud) -> OnHost | Revert:
+    if not op.old.was_running:
+        return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
+    return OnHost(op.old.host, "power_on", GuestArguments(instance=_as_before(op, cloud)))
+
+
+def keep_power_state(op: Revert, result: PowerResult) -> Revert:
+    return msgspec.structs.replace(op, power_state=result.power_state)
+
+
+def _as_before(op: Revert, cloud: Cloud) -> Instance:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    vifs = instance.vifs if op.vifs is None else op.vifs
+    devices = instance.block_devices if op.devices is None else op.devices
+    return msgspec.structs.replace(
+        instance, flavor=op.old.flavor, vifs=vifs, block_devices=devices, host=op.old.host, node=op.old.node
+    )
+
+
+def _begin(acceptance: Acceptance, op: Revert) -> Revert:
+    instance = acceptance.instance
+    before = instance.properties.resized_from
+    if before is None or instance.host is None:
+        raise errors.Invalid("Instance has not been resized.")
+    server_migrations.change(acceptance.connection, before.migration_id, status="reverting")
+    return msgspec.structs.replace(op, before=before, host=instance.host)
+
+
+def _finish(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:
+    server_migrations.change(connection, op.old.migration_id, status="reverted")
+    return {**_back(connection, op, instance), "power_state": PowerState(op.power_state)}
+
+
+def _fail(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:
+    if not op.is_back:
+        server_migrations.change(connection, op.old.migration_id, status="finished")
+        return {}
+    server_migrations.change(connection, op.old.migration_id, status="error")
+    return {**_back(connection, op, instance), "vm_state": VmState.ERROR}
+
+
+def _back(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:
+    quotas.give_back(connection, instance.project_id, growth(op.old.flavor, instance.flavor))
+    columns: dict[str, object] = {
+        "host": op.old.host,
+        "node": op.old.node,
+        "availability_zone": op.old.zone,
+        "flavor": op.old.flavor,
+        "properties": msgspec.structs.replace(instance.properties, resized_from=None),
+    }
+    if op.vifs is not None:
+        columns["vifs"] = op.vifs
+    if op.devices is not None:
+        columns["block_devices"] = op.devices
+    return columns
+
+
+def _end(op: Revert) -> VmState:
+    return VmState.ACTIVE if op.old.was_running else VmState.STOPPED
+
+
+_REVERTING = "resize_reverting"
+
+REVERT_RESIZE = Operation(
+    "revertResize",
+    Revert,
+    # Once the new guest is gone there is nothing to undo it with: forward only.
+    steps=(
+        Step(bring_back_elsewhere, set_aside_again, task_state=_REVERTING),
+        Step(destroy_new_guest, task_state=_REVERTING, absorb=is_gone),
+        Step(bind_ports, hand_source_back, task_state=_REVERTING),
+        Step(volumes.reconnect_source, task_state=_REVERTING),
+        Step(bring_back, task_state=_REVERTING),
+        Step(hand_source_back, task_state=_REVERTING),
+        Step(start_guest, task_state=_REVERTING, result=PowerResult, absorb=keep_power_state),
+    ),
+    from_states=frozenset({VmState.RESIZED}),
+    begin=_begin,
+    succeeds_as=_end,
+    finish=_finish,
+    fail=_fail,
+)

@@ -1,0 +1,238 @@
+"""Shelve a server: an image of it is kept, and sooner or later its host forgets it.
+
+SHELVED servers still lie on their host; SHELVED_OFFLOADED ones have neither host nor resources, and
+are their record, their ports and their volumes. Which image, since when and from which host stands in
+system_metadata.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.workflows import volumes
+from nova.structs.image import Image
+from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
+from nova.structs.network import Vif
+from nova.structs.steps import BringToArguments, DestroyArguments, SnapshotArguments, StopArguments
+
+IMAGE, SINCE, HOST = "shelved_image_id", "shelved_at", "shelved_host"
+
+_RUNNING_AS = {VmState.ACTIVE: PowerState.RUNNING, VmState.PAUSED: PowerState.PAUSED}
+
+
+class Shelve(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image_id: chosen before the first step; None for a server that boots from a volume."""
+
+    instance_id: str
+    image_id: str | None = None
+    disk_format: str = "qcow2"
+    was: VmState = VmState.ACTIVE
+    power_state: PowerState = PowerState.RUNNING
+    offloads: bool = True
+    is_offloaded: bool = False
+    vifs: tuple[Vif, ...] | None = None
+    devices: tuple[BlockDevice, ...] | None = None
+
+
+def stop_guest(op: Shelve, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id)
+    return OnHost(instance.host, "power_off", StopArguments(instance=instance))
+
+
+def start_again(op: Shelve, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    return OnHost(instance.host, "bring_to", BringToArguments(instance=instance, target=op.power_state))
+
+
+def make_image(op: Shelve, cloud: Cloud) -> Shelve:
+    """The image's record, the project's own."""
+    if op.image_id is None:
+        return op
+    instance = cloud.instance(op.instance_id)
+    source = instance.image or Image(id="")
+    kept_back = cloud.conf.non_inheritable_image_properties
+    inherited = {key: value for key, value in source.properties.items() if key not in kept_back}
+    image = Image(
+        id=op.image_id,
+        name=f"{instance.name}-shelved",
+        owner=instance.project_id,
+        visibility="private",
+        disk_format=op.disk_format,
+        container_format="bare",
+        min_disk=max(source.min_disk, instance.flavor.root_gb),
+        min_ram=source.min_ram,
+        properties={
+            **inherited,
+            "base_image_ref": instance.image_id or "",
+            "image_type": "snapshot",
+            "instance_uuid": instance.uuid,
+            "user_id": instance.user_id,
+        },
+    )
+    cloud.images.create(image)
+    return op
+
+
+def remove_image(op: Shelve, cloud: Cloud) -> Shelve:
+    if op.image_id is not None:
+        cloud.images.delete(op.image_id)
+    return op
+
+
+def copy_disk(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
+    return _copying(op, cloud, "snapshot")
+
+
+def remove_copy(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
+    return _copying(op, cloud, "forget_snapshot", skip_if_down=True)
+
+
+def upload_image(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
+    return _copying(op, cloud, "upload_snapshot")
+
+
+def _copying(op: Shelve, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost | Shelve:
+    if op.image_id is None:
+        return op
+    instance = cloud.instance(op.instance_id)
+    arguments = SnapshotArguments(instance=instance, image_id=op.image_id, disk_format=op.disk_format)
+    return OnHost(instance.host, verb, arguments, skip_if_down=skip_if_down)
+
+
+def destroy_guest(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
+    """From here on the server is offloaded: its disks are gone, and the image is what it is."""
+    if not op.offloads:
+        return op
+    instance = cloud.instance(op.instance_id)
+    return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
+
+
+def is_gone(op: Shelve, result: None) -> Shelve:
+    return msgspec.structs.replace(op, is_offloaded=True)
+
+
+def unbind_ports(op: Shelve, cloud: Cloud) -> Shelve:
+    """The server keeps its ports and their addresses."""
+    instance = cloud.instance(op.instance_id)
+    if not op.offloads or not instance.vifs:
+        return op
+    cloud.network.unbind(op.instance_id)
+    return msgspec.structs.replace(op, vifs=cloud.network.view(op.instance_id, instance.vifs))
+
+
+def keep_volumes_reserved(op: Shelve, cloud: Cloud) -> Shelve:
+    """The server keeps its volumes; no host has them."""
+    instance = cloud.instance(op.instance_id)
+    if not op.offloads or not volumes.of(instance):
+        return op
+    connected = frozenset(one.attachment_id for one in instance.block_devices if one.attachment_id)
+    devices = []
+    for device in instance.block_devices:
+        if device.destination == "volume" and device.volume_id:
+            attachment = cloud.volumes.reserve(instance.uuid, device.volume_id, connected)
+            device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=None)
+        devices.append(device)
+    for attachment in connected:
+        cloud.volumes.release(attachment)
+    return msgspec.structs.replace(op, devices=tuple(devices))
+
+
+def release_allocations(op: Shelve, cloud: Cloud) -> Shelve:
+    if op.offloads:
+        cloud.placement.release(op.instance_id)
+    return op
+
+
+def _begin_shelve(acceptance: Acceptance, op: Shelve) -> Shelve:
+    on_its_host(acceptance, op)
+    instance, conf = acceptance.instance, acceptance.conf
+    is_volume_backed = instance.image_id is None
+    source_format = instance.image.disk_format if instance.image else "qcow2"
+    chosen = conf.libvirt.snapshot_image_format or source_format
+    return msgspec.structs.replace(
+        op,
+        image_id=None if is_volume_backed else op.image_id,
+        disk_format=chosen if chosen in ("raw", "qcow2", "vmdk", "vdi") else "qcow2",
+        was=instance.vm_state,
+        power_state=_RUNNING_AS.get(
+            instance.vm_state,
+            PowerState.SUSPENDED if instance.vm_state is VmState.SUSPENDED else PowerState.SHUTDOWN,
+        ),
+        # Nothing lies on the host that could be used again sooner.
+        offloads=is_volume_backed or conf.shelved_offload_time == 0,
+    )
+
+
+def _begin_offload(acceptance: Acceptance, op: Shelve) -> Shelve:
+    on_its_host(acceptance, op)
+    return msgspec.structs.replace(op, was=acceptance.instance.vm_state, offloads=True)
+
+
+def _finish(connection: Connection, op: Shelve, instance: Instance) -> dict[str, object]:
+    kept = dict(instance.system_metadata)
+    if op.was is not VmState.SHELVED:
+        kept |= {SINCE: utcnow().isoformat(), HOST: instance.host or ""}
+        if op.image_id is not None:
+            kept[IMAGE] = op.image_id
+    changes: dict[str, object] = {"system_metadata": kept, "power_state": PowerState.SHUTDOWN}
+    if op.offloads:
+        changes |= _without_host(op)
+    return changes
+
+
+def _fail(connection: Connection, op: Shelve, instance: Instance) -> dict[str, object]:
+    return {"vm_state": VmState.ERROR} if op.is_offloaded else {}
+
+
+def _without_host(op: Shelve) -> dict[str, object]:
+    columns: dict[str, object] = {"host": None, "node": None, "power_state": PowerState.NOSTATE}
+    if op.vifs is not None:
+        columns["vifs"] = op.vifs
+    if op.devices is not None:
+        columns["block_devices"] = op.devices
+    return columns
+
+
+def _end(op: Shelve) -> VmState:
+    return VmState.SHELVED_OFFLOADED if op.offloads else VmState.SHELVED
+
+
+_OFFLOADING = "shelving_offloading"
+_OFFLOAD = (
+    Step(destroy_guest, task_state=_OFFLOADING, absorb=is_gone),
+    Step(unbind_ports, task_state=_OFFLOADING, retries=20),
+    Step(keep_volumes_reserved, task_state=_OFFLOADING, retries=20),
+    Step(release_allocations, task_state=_OFFLOADING, retries=20),
+)
+
+SHELVE = Operation(
+    "shelve",
+    Shelve,
+    steps=(
+        Step(stop_guest, start_again, task_state="shelving"),
+        Step(make_image, remove_image, task_state="shelving"),
+        Step(copy_disk, remove_copy, task_state="shelving_image_pending_upload", timeout_s=6 * 3600),
+        Step(upload_image, task_state="shelving_image_uploading", timeout_s=6 * 3600),
+        *_OFFLOAD,
+    ),
+    from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+    begin=_begin_shelve,
+    succeeds_as=_end,
+    finish=_finish,
+    fail=_fail,
+    deadline_s=13 * 3600.0,
+)
+
+SHELVE_OFFLOAD = Operation(
+    "shelveOffload",
+    Shelve,
+    # The image is there: what is destroyed is not needed any more.
+    steps=_OFFLOAD,
+    from_states=frozenset({VmState.SHELVED}),
+    begin=_begin_offload,
+    succeeds_as=always(VmState.SHELVED_OFFLOADED),
+    finish=_finish,
+    fail=_fail,
+)

@@ -1,0 +1,156 @@
+"""Unshelve a server: start it where it lies, or make it anew of its image on a host of the scheduler's choice."""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always
+from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows.moving import Move
+from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.steps import DestroyArguments, GuestArguments, PowerResult, SpawnArguments
+
+
+class Unshelve(Move, frozen=True, kw_only=True, omit_defaults=True):
+    """new_zone: the availability zone the server is pinned to from now on. unpins: it is pinned to none."""
+
+    new_zone: str | None = None
+    unpins: bool = False
+    image_id: str | None = None
+    lies_here: bool = False
+
+
+def claim_host(op: Unshelve, cloud: Cloud) -> Unshelve:
+    if op.lies_here:
+        return op
+    return moving.claim_destination(op, cloud)  # type: ignore[return-value]
+
+
+def release_host(op: Unshelve, cloud: Cloud) -> Unshelve:
+    if op.lies_here:
+        return op
+    return moving.release_destination(op, cloud)  # type: ignore[return-value]
+
+
+def bind_ports(op: Unshelve, cloud: Cloud) -> Unshelve:
+    return op if op.lies_here else moving.bind_ports(op, cloud)  # type: ignore[return-value]
+
+
+def unbind_ports(op: Unshelve, cloud: Cloud) -> Unshelve:
+    if not op.lies_here:
+        cloud.network.unbind(op.instance_id)
+    return msgspec.structs.replace(op, vifs=None)
+
+
+def open_volumes(op: Unshelve, cloud: Cloud) -> Unshelve:
+    """The attachments that kept the volumes for the server are opened to its host."""
+    instance = cloud.instance(op.instance_id)
+    if op.lies_here or not volumes.of(instance):
+        return op
+    return msgspec.structs.replace(op, devices=volumes.connected(cloud, instance, str(op.host)))
+
+
+def start_guest(op: Unshelve, cloud: Cloud) -> OnHost:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    if op.lies_here:
+        return OnHost(op.source_host, "power_on", GuestArguments(instance=instance))
+    there = moving.at_destination(op, instance)
+    if op.image_id is not None:
+        image = cloud.images.get(op.image_id)
+        there = msgspec.structs.replace(there, image=image, image_id=image.id)
+    return OnHost(str(op.host), "spawn", SpawnArguments(instance=there))
+
+
+def remove_guest(op: Unshelve, cloud: Cloud) -> OnHost | Unshelve:
+    if op.lies_here or op.host is None:
+        return op
+    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
+
+
+def keep_power_state(op: Unshelve, result: PowerResult) -> Unshelve:
+    return msgspec.structs.replace(op, power_state=result.power_state)
+
+
+def complete_volumes(op: Unshelve, cloud: Cloud) -> Unshelve:
+    for device in op.devices or ():
+        if device.attachment_id:
+            cloud.volumes.complete(device.attachment_id)
+    return op
+
+
+def remove_image(op: Unshelve, cloud: Cloud) -> Unshelve:
+    if op.image_id is not None:
+        cloud.images.delete(op.image_id)
+    return op
+
+
+def _begin(acceptance: Acceptance, op: Unshelve) -> Unshelve:
+    """Raises WrongServerState for a host or zone named for a server that lies on a host already."""
+    instance = acceptance.instance
+    lies_here = instance.vm_state is VmState.SHELVED
+    if lies_here and (op.only_host or op.new_zone or op.unpins):
+        raise errors.WrongServerState(
+            action="unshelve", server_id=instance.uuid, attribute="vm_state", state=str(instance.vm_state)
+        )
+    pinned = None if op.unpins else op.new_zone or instance.properties.requested_zone
+    return msgspec.structs.replace(
+        op,
+        lies_here=lies_here,
+        was=instance.vm_state,
+        image_id=instance.system_metadata.get(IMAGE),
+        source_host=instance.host or "",
+        zone=pinned,
+        group=instance.properties.server_group,
+        hints=instance.properties.scheduler_hints,
+    )
+
+
+def _finish(connection: Connection, op: Unshelve, instance: Instance) -> dict[str, object]:
+    kept = {key: value for key, value in instance.system_metadata.items() if key not in (IMAGE, SINCE, HOST)}
+    changes: dict[str, object] = {
+        "system_metadata": kept,
+        "power_state": PowerState(op.power_state),
+        "launched_at": utcnow(),
+    }
+    if op.new_zone or op.unpins:
+        changes["properties"] = msgspec.structs.replace(instance.properties, requested_zone=op.new_zone)
+    if not op.lies_here:
+        changes |= moving.place(op)
+    return changes
+
+
+UNSHELVE = Operation(
+    "unshelve",
+    Unshelve,
+    steps=(
+        Step(
+            claim_host,
+            release_host,
+            task_state="unshelving",
+            commit=moving.keep_group_rule,
+            again_on=moving.ELSEWHERE,
+        ),
+        Step(bind_ports, unbind_ports, task_state="unshelving"),
+        # The attachments stay the server's: opened to another host, they are closed to this one.
+        Step(open_volumes, task_state="unshelving"),
+        Step(
+            start_guest,
+            remove_guest,
+            task_state="spawning",
+            result=PowerResult,
+            absorb=keep_power_state,
+            timeout_s=1800,
+        ),
+        Step(complete_volumes, task_state="unshelving", retries=20),
+        # The server is made: an image that could not be deleted is no reason to unmake it.
+        Step(remove_image, task_state="unshelving", retries=20),
+    ),
+    from_states=frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
+    begin=_begin,
+    succeeds_as=always(VmState.ACTIVE),
+    finish=_finish,
+)

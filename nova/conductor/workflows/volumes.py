@@ -1,0 +1,88 @@
+"""A server's volumes while the server is built, moved and taken away: their attachments follow it.
+
+An attachment joins one volume, one server and one host. A server that moves has two for a while:
+the destination's is made before it goes, the source's is removed once it is there.
+"""
+
+from typing import Any
+
+import msgspec
+
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Step
+from nova.structs.instance import BlockDevice, Instance
+
+
+def of(instance: Instance) -> tuple[BlockDevice, ...]:
+    """The block devices that are volumes."""
+    return tuple(one for one in instance.block_devices if one.destination == "volume" and one.volume_id)
+
+
+def connected(
+    cloud: Cloud, instance: Instance, host: str, leave: frozenset[str] = frozenset()
+) -> tuple[BlockDevice, ...]:
+    """The server's block devices with its volumes open to host. leave: attachments that are another host's."""
+    devices = []
+    connector = cloud.connector(host) if of(instance) else {}
+    for device in instance.block_devices:
+        if device.destination == "volume" and device.volume_id:
+            attachment = cloud.volumes.reserve(instance.uuid, device.volume_id, leave)
+            info = cloud.volumes.connect(attachment, connector)
+            device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=info)
+        devices.append(device)
+    return tuple(devices)
+
+
+def connect_destination(op: Any, cloud: Cloud) -> Any:
+    """Open the server's volumes to the host it goes to."""
+    instance = cloud.instance(op.instance_id)
+    if not of(instance):
+        return op
+    return msgspec.structs.replace(op, devices=connected(cloud, instance, op.host, _attachments(instance)))
+
+
+def disconnect_destination(op: Any, cloud: Cloud) -> Any:
+    if getattr(op, "has_moved", False):
+        return op
+    _release_others(op, cloud, _attachments(cloud.instance(op.instance_id)))
+    return msgspec.structs.replace(op, devices=None)
+
+
+def disconnect_source(op: Any, cloud: Cloud) -> Any:
+    """The host the server has left has its volumes no more."""
+    if op.devices is not None:
+        for device in op.devices:
+            if device.attachment_id:
+                cloud.volumes.complete(device.attachment_id)
+        _release_others(op, cloud, frozenset(one.attachment_id for one in op.devices if one.attachment_id))
+    return op
+
+
+def reconnect_source(op: Any, cloud: Cloud) -> Any:
+    """A resize is reverted: the server's volumes are opened to its old host, and closed to the new one."""
+    instance = cloud.instance(op.instance_id)
+    if not of(instance):
+        return op
+    devices = connected(cloud, instance, op.old.host, _attachments(instance))
+    back = msgspec.structs.replace(op, devices=devices)
+    return disconnect_source(back, cloud)
+
+
+def _release_others(op: Any, cloud: Cloud, keep: frozenset[str]) -> None:
+    """Remove the attachments of the server's volumes but these; others may have been made unheard of."""
+    instance = cloud.instance(op.instance_id)
+    ours = {one.volume_id for one in of(instance)}
+    if not ours:
+        return
+    for one in cloud.volumes.attachments(instance.uuid):
+        if one["volume_id"] in ours and one["id"] not in keep:
+            cloud.volumes.release(one["id"])
+
+
+def _attachments(instance: Instance) -> frozenset[str]:
+    return frozenset(one.attachment_id for one in instance.block_devices if one.attachment_id)
+
+
+def moved_steps(task_state: str) -> tuple[Step, ...]:
+    """The step of a move that opens volumes to its destination; disconnect_source ends it."""
+    return (Step(connect_destination, disconnect_destination, task_state=task_state, retries=60),)

@@ -1,0 +1,1 @@
+"""Volumes, through the Block Storage API v3."""
