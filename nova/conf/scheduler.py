@@ -80,6 +80,11 @@ MODULES = (
                 default=False,
                 help="Whether a host must have the trait COMPUTE_IMAGE_TYPE_* of the image's disk format.",
             ),
+            cfg.BoolOpt(
+                "image_metadata_prefilter",
+                default=False,
+                help="Whether a host must have the traits of the disk bus, network and video models an image names.",
+            ),
         ],
     ),
     SimpleNamespace(

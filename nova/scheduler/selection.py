@@ -15,6 +15,7 @@ from nova.placement_client import Claim, ClaimLost, ConsumerHolds, PlacementClie
 from nova.scheduler import decide, explain
 from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Filter
+from nova.scheduler.image_traits import ImageTraits
 from nova.scheduler.weighers.weigher import Weigher
 from nova.structs.host import HostLoad, HostState
 from nova.structs.schedule import Decision, PlacementRequest, Stage, Weighed
@@ -49,7 +50,7 @@ class Selector:
         self._explainer = explain.Explainer(placement)
         self._filters = filters
         self._weighers = weighers
-        self._asks_image_type = conf.scheduler.query_placement_for_image_type_support
+        self._image_traits = ImageTraits(conf)
         self._limit = conf.scheduler.max_placement_results
         self._alternates = conf.scheduler.max_attempts - 1
         self._subset_size = conf.filter_scheduler.host_subset_size
@@ -59,9 +60,8 @@ class Selector:
         self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None = None
     ) -> Decision:
         """Choose a host and, but for a dry run, claim it. Raises errors.Unavailable."""
-        if self._asks_image_type and request.image is not None:
-            trait = f"COMPUTE_IMAGE_TYPE_{request.image.disk_format.upper()}"
-            request = msgspec.structs.replace(request, required_traits=(*request.required_traits, trait))
+        if traits := self._image_traits.of(request.image):
+            request = msgspec.structs.replace(request, required_traits=(*request.required_traits, *traits))
         lost: list[tuple[Contender, Refusal]] = []
         for _ in range(ROUNDS):
             try:

@@ -338,3 +338,15 @@ def test_only_the_image_is_judged_when_a_server_stays(cloud):
 
     assert fits.host == "a"
     assert does_not.reason == "1 host: 1 cannot run an image for aarch64."
+
+
+def test_host_must_have_the_devices_an_image_names_when_that_is_asked_for(cloud):
+    cloud.conf.set_override("image_metadata_prefilter", True, group="scheduler")
+    cloud.add_host("plain", memory_mb=16384)
+    cloud.add_host("fitting", traits=["COMPUTE_STORAGE_BUS_SCSI", "COMPUTE_NET_VIF_MODEL_NE2K_PCI"])
+
+    decision = cloud.select(image=Image(id="i", properties={"hw_disk_bus": "scsi", "hw_vif_model": "ne2k-pci"}))
+    nowhere = cloud.select(image=Image(id="i", properties={"hw_video_model": "qxl"}))
+
+    assert decision.host == "fitting"
+    assert nowhere.reason == "2 hosts: 2 lack trait COMPUTE_GRAPHICS_MODEL_QXL."
