@@ -15,10 +15,17 @@ from nova.placement_client import PlacementClient  # noqa: E402
 from nova.scheduler import interface  # noqa: E402
 from nova.scheduler.service import Scheduler  # noqa: E402
 
+# A conductor that has not answered by then was not there when it was asked: asking anew is quicker.
+_PATIENCE_S = 10.0
+
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
     bus = rpc.transport(conf)
-    scheduler = Scheduler(conf, conductor_client.over_bus(bus), PlacementClient(identity.adapter(conf, "placement")))
+    scheduler = Scheduler(
+        conf,
+        conductor_client.over_bus(bus, timeout_s=_PATIENCE_S),
+        PlacementClient(identity.adapter(conf, "placement")),
+    )
     server = rpc.Server(bus, interface.TOPIC, conf.host, interface.SchedulerCalls, scheduler)
     return [scheduler, server]
 
