@@ -22,6 +22,10 @@ from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
 
+# A booting guest asks twenty times in a second or two. Sooner than this no other guest has its address:
+# nova-network gives out a freed address at once, but a guest must boot before it asks.
+_ADDRESS_TTL_S = 2
+
 
 class UnknownGuest(errors.NotFound):
     text = "No server is known by this request."
@@ -43,24 +47,26 @@ class Guests:
         self._addresses = addresses
         self._is_behind_proxy = conf.neutron.service_metadata_proxy
         self._secret = conf.neutron.metadata_proxy_shared_secret
-        self._memory = Memory(conf.api.metadata_cache_expiration)
+        self._documents = Memory(conf.api.metadata_cache_expiration)
+        self._servers = Memory(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
         if self._is_behind_proxy and not self._secret:
             LOG.warning("[neutron] metadata_proxy_shared_secret is empty: any guest can sign for any other")
 
     def documents_for(self, environ: Mapping[str, Any]) -> Documents:
         """Raises UnknownGuest, Invalid and Forbidden for what a proxy sent, Unavailable."""
         if self._is_behind_proxy:
-            key = self._told_by_proxy(environ)
-            return self._memory.get(key, lambda: self._documents(*key))
-        address = _address(environ)
-        return self._memory.get(address, lambda: self._documents(*self._at(address)))
+            server_id, project_id = self._told_by_proxy(environ)
+        else:
+            address = _address(environ)
+            server_id, project_id = self._servers.get(address, lambda: self._at(address))
+        return self._documents.get((server_id, project_id), lambda: self._build(server_id, project_id))
 
     def keep_password(self, found: Documents, encrypted: str) -> None:
         """Raises Conflict when there is one already, Invalid when it is too long."""
         self._conductor.keep_password(found.instance.uuid, encrypted)
-        self._memory.forget()
+        self._documents.forget()
 
-    def _documents(self, server_id: str, project_id: str) -> Documents:
+    def _build(self, server_id: str, project_id: str) -> Documents:
         try:
             instance = self._conductor.server(Context(is_admin=True), server_id, with_user_data=True)
         except errors.ServerNotFound:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 import uuid
 
 import pytest
@@ -151,6 +152,21 @@ def test_a_guest_that_is_deleted_is_no_guest(make_guests):
     guests.user.wait_gone(server["id"])
 
     assert guests.ask("/latest/meta-data/", address).status_code == 404
+
+
+def test_a_guest_that_has_the_address_of_a_deleted_one_reads_about_itself(guests):
+    first = guests.boot(name="first")
+    address = guests.address(first)
+    assert guests.ask("/latest/meta-data/hostname", address).text == "first.novalocal"
+    guests.user.delete(f"/servers/{first['id']}")
+    guests.user.wait_gone(first["id"])
+    while guests.ask("/latest/meta-data/hostname", address).status_code != 404:
+        time.sleep(0.1)
+
+    second = guests.boot(name="second")
+
+    assert guests.address(second) == address
+    assert guests.ask("/latest/meta-data/hostname", address).text == "second.novalocal"
 
 
 def test_headers_of_a_guest_do_not_make_it_another(guests):
