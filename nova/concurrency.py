@@ -20,6 +20,9 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _eventlet: Any = None
 
+# Which of its daemon's worker processes this is; set by nova.daemon after the fork.
+worker_number = 0
+
 
 def start(backend: str = "auto") -> None:
     """Choose the backend of this process; before any other module of the daemon is imported.
@@ -69,6 +72,15 @@ def spawn(function: Callable[..., None], *args: Any, name: str | None = None) ->
     thread = threading.Thread(target=function, args=args, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def spawn_native(function: Callable[..., None], *args: Any, name: str | None = None) -> None:
+    """Run function in a native thread under either backend: for a loop in C that never ends.
+
+    Such a loop must not be run_blocking's, whose threads the process waits for when it ends.
+    """
+    module = _eventlet.patcher.original("threading") if _eventlet else threading
+    module.Thread(target=function, args=args, name=name, daemon=True).start()
 
 
 def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

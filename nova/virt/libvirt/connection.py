@@ -160,7 +160,7 @@ def _run_event_loop() -> None:
         return
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     libvirt.virEventRegisterDefaultImpl()
-    concurrency.spawn(concurrency.run_blocking, _loop, name="libvirt-events")
+    concurrency.spawn_native(_loop, name="libvirt-events")
 
 
 def _loop() -> None:

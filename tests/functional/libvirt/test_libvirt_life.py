@@ -3,7 +3,9 @@
 import datetime
 import socket
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -286,3 +288,16 @@ def wait_until_not_running(driver, spec):
     from nova.concurrency import wait_for
 
     assert wait_for(lambda: driver.guest(spec.uuid).power_state != PowerState.RUNNING, 30)
+
+
+def test_green_threads_go_on_while_libvirt_works(driver, host, make_spec, wait_for_output):
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+
+    program = [sys.executable, Path(__file__).with_name("green_driver.py"), host.uri, host.instances, spec.uuid]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+
+    state, turns = done.stdout.split()
+    assert state == "SUSPENDED"
+    assert int(turns) > 10
