@@ -167,6 +167,28 @@ class Networking:
         if port is not None and port["device_id"] == instance_uuid:
             self._release(port, keep)
 
+    def add_fixed_ip(self, instance_uuid: str, network_id: str, known: Collection[str]) -> None:
+        """One more address of a network for a server's port on it; one beyond known is there already.
+
+        Raises Invalid when the server has no port on the network.
+        """
+        for port in self._ports_of(instance_uuid):
+            if port["network_id"] != network_id or not port["fixed_ips"]:
+                continue
+            if any(one["ip_address"] not in known for one in port["fixed_ips"]):
+                return
+            more = {"subnet_id": port["fixed_ips"][0]["subnet_id"]}
+            self._http.put(f"ports/{port['id']}", {"port": {"fixed_ips": [*port["fixed_ips"], more]}})
+            return
+        raise errors.Invalid(f"Server {instance_uuid} has no port on network {network_id}.")
+
+    def remove_fixed_ip(self, instance_uuid: str, address: str) -> None:
+        """Take an address away; one the server does not have is done."""
+        for port in self._ports_of(instance_uuid):
+            rest = [one for one in port["fixed_ips"] if one["ip_address"] != address]
+            if len(rest) < len(port["fixed_ips"]):
+                self._http.put(f"ports/{port['id']}", {"port": {"fixed_ips": rest}})
+
     def port(self, port_id: str) -> Json:
         """Raises PortNotFound."""
         port = self._find_port(port_id)

@@ -144,6 +144,12 @@ def list_of(check: Parser, unique: bool = True, limit: int = 1000) -> Parser:
     return check_all
 
 
+def set_of(check: Parser, limit: int = 1000) -> Parser:
+    """A list in which naming something twice is naming it once."""
+    check_all = list_of(check, unique=False, limit=limit)
+    return lambda value: tuple(dict.fromkeys(check_all(value)))
+
+
 def mapping(value: Any) -> dict[str, Any]:
     if value is None:
         return {}

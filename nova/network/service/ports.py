@@ -58,7 +58,7 @@ class Ports(Resource):
         Field("port_security_enabled", fields.boolean, default=None),
         Field(
             "security_groups",
-            fields.optional(fields.list_of(fields.uuid_text, limit=50)),
+            fields.optional(fields.set_of(fields.uuid_text, limit=50)),
             default=_UNSET,
         ),
         Field("allowed_address_pairs", fields.list_of(fields.address_pair, limit=10), default=()),

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from webob import Request
@@ -89,7 +90,9 @@ def answer(method: str, parts: list[str], request: Request, call: Call) -> tuple
         case "GET", ["agents"]:
             return 200, {"agents": _only_matching(_agents(call), request)}
         case "GET", ["network-ip-availabilities"]:
-            return 200, {"network_ip_availabilities": _only_matching(_availabilities(call), request)}
+            versions = {int(text) for text in request.GET.getall("ip_version") if text.isdigit()}
+            shown = _only_matching(_availabilities(call, None, versions or {4, 6}), request)
+            return 200, {"network_ip_availabilities": shown}
         case "GET", ["network-ip-availabilities", network_id]:
             [found] = _availabilities(call, network_id)
             return 200, {"network_ip_availability": found}
@@ -112,7 +115,7 @@ def _extension(alias: str) -> dict[str, Any]:
 
 
 def _only_matching(views: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
-    controls = ("fields", "limit", "marker", "sort_key", "sort_dir")
+    controls = ("fields", "limit", "marker", "sort_key", "sort_dir", "ip_version")
     for name in request.GET:
         if name not in controls:
             wanted = [value.lower() for value in request.GET.getall(name)]
@@ -151,7 +154,9 @@ def _agents(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def _availabilities(call: Call, network_id: str | None = None) -> list[dict[str, Any]]:
+def _availabilities(
+    call: Call, network_id: str | None = None, versions: Collection[int] = (4, 6)
+) -> list[dict[str, Any]]:
     networks = [call.get("network", network_id)] if network_id else call.find("network")
     if not call.sees_everything:
         networks = [network for network in networks if network.project_id == call.context.project_id]
@@ -160,7 +165,7 @@ def _availabilities(call: Call, network_id: str | None = None) -> list[dict[str,
     used = call.store.used_addresses()
     subnets: dict[str, list[Any]] = {network.id: [] for network in networks}
     for subnet in call.store.networking("subnet", {}):
-        if subnet.network_id in subnets:
+        if subnet.network_id in subnets and subnet.ip_version in versions:
             subnets[subnet.network_id].append(subnet)
     return [_availability(network, subnets[network.id], used) for network in networks]
 
