@@ -17,7 +17,7 @@ from typing import Protocol
 from oslo_config import cfg
 from oslo_log import log as oslo_log
 
-from nova import concurrency
+from nova import concurrency, metrics
 from nova.conf import BadConfiguration, load
 
 LOG = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ class Service(Protocol):
         """Begin to work, in threads of its own, and return."""
 
     def stop(self) -> None:
-        """Take no more work, finish what is short, and return."""
+        """Take no more work, finish what is short, and return.
+
+        A service may also have checks() -> dict[str, bool]: what its health is made of.
+        """
 
 
 def run(
@@ -65,18 +68,36 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _work(name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]]) -> int:
+def _health(conf: cfg.ConfigOpts, services: Sequence[Service], worker: int) -> list[Service]:
+    """The page that tells how this process is, one port further for every worker."""
+    if not conf.health_port:
+        return []
+
+    def checks() -> dict[str, bool]:
+        asked = [service.checks() for service in services if hasattr(service, "checks")]
+        return {name: passes for results in asked for name, passes in results.items()}
+
+    return [HttpService(metrics.page(checks), conf.health_listen, conf.health_port + worker, 4)]
+
+
+def _work(
+    name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]], worker: int = 0
+) -> int:
     stopping = threading.Event()
+    parent = os.getppid()
+    concurrency.worker_number = worker
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     services: list[Service] = []
     try:
         services.extend(build(conf))
+        services.extend(_health(conf, services, worker))
         for service in services:
             service.start()
         LOG.info("%s is up", name)
-        while not stopping.wait(0.5):
+        # A worker whose parent was killed would be nobody's: it goes too.
+        while not stopping.wait(0.5) and os.getppid() == parent:
             pass
     except BadConfiguration as error:
         LOG.error("%s: %s", name, error)
@@ -104,14 +125,14 @@ class _Parent:
         self._conf = conf
         self._build = build
         self._count = count
-        self._children: set[int] = set()
+        self._children: dict[int, int] = {}
         self._stopping = False
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        for _ in range(self._count):
-            self._fork()
+        for worker in range(self._count):
+            self._fork(worker)
         while self._children:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -120,28 +141,28 @@ class _Parent:
             if not pid:
                 time.sleep(0.2)
                 continue
-            self._children.discard(pid)
+            worker = self._children.pop(pid, 0)
             if not self._stopping:
                 LOG.error("worker %s of %s ended with status %s; starting another", pid, self._name, status)
                 # A worker that dies at once must not take the machine with it.
                 time.sleep(1)
-                self._fork()
+                self._fork(worker)
         return 0
 
-    def _fork(self) -> None:
+    def _fork(self, worker: int) -> None:
         pid = os.fork()
         if pid:
-            self._children.add(pid)
+            self._children[pid] = worker
             return
         status = 1
         try:
-            status = _work(self._name, self._conf, self._build)
+            status = _work(self._name, self._conf, self._build, worker)
         finally:
             os._exit(status)
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
-        for pid in self._children:
+        for pid in list(self._children):
             os.kill(pid, signal.SIGTERM)
 
 
@@ -149,7 +170,7 @@ class HttpService:
     """Serves one WSGI application on one address."""
 
     def __init__(self, app: concurrency.Wsgi, host: str, port: int, threads: int) -> None:
-        self._app = app
+        self._app = metrics.counted(app)
         self._address = (host, port)
         self._threads = threads
         self._server: concurrency.HttpServer | None = None

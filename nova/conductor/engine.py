@@ -18,7 +18,7 @@ import msgspec
 from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
-from nova import concurrency, errors
+from nova import concurrency, errors, metrics
 from nova.clock import utcnow
 from nova.compute.interface import ComputeCalls
 from nova.conductor import ending
@@ -85,6 +85,9 @@ class Engine:
             periodic.stop()
         self._pool.close()
 
+    def checks(self) -> dict[str, bool]:
+        return {"operations go on": self._late_s() < 3 * self._lease_s}
+
     def accept(
         self,
         connection: Connection,
@@ -145,6 +148,7 @@ class Engine:
 
     def take_due(self) -> None:
         """Look at every operation whose time has come: takeovers, deadlines, pauses, lost wake-up calls."""
+        metrics.LATE.set(self._late_s())
         for uuid in self._db.read(operations.due):
             self.wake(uuid)
 
@@ -172,6 +176,8 @@ class Engine:
     def _take(self, uuid: str) -> None:
         held = self._db.write(lambda c: operations.lease(c, uuid, self._owner, self._lease_s))
         if held is not None:
+            if held.lease_owner is not None:
+                metrics.TAKEOVERS.inc()
             self._drive(held)
 
     def _take_with_answer(self, answer: StepAnswer) -> None:
@@ -187,6 +193,7 @@ class Engine:
 
     def _drive(self, held: Lease, answer: StepAnswer | None = None) -> None:
         self._driving.add(held.uuid)
+        metrics.DRIVING.set(len(self._driving))
         try:
             self._boundary(held.name, self._step_of(held).name, "leased")
             going: Lease | None = held
@@ -199,6 +206,7 @@ class Engine:
             LOG.exception("operation %s (%s) cannot go on now; it is tried again", held.uuid, held.name)
         finally:
             self._driving.discard(held.uuid)
+            metrics.DRIVING.set(len(self._driving))
 
     def _turn(self, held: Lease, answer: StepAnswer | None) -> Lease | None:
         workflow = self._workflows[held.name]
@@ -217,6 +225,8 @@ class Engine:
     def _forward(self, workflow: Operation, held: Lease, document: Any, answer: StepAnswer | None) -> Lease | None:
         step = workflow.steps[held.step]
         started = utcnow()
+        if held.order is not None and held.wake_at is not None:
+            started = held.wake_at - timedelta(seconds=step.timeout_s)
         try:
             if held.order is None:
                 outcome = step.do(document, self._cloud)
@@ -272,6 +282,7 @@ class Engine:
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
+        self._count(held, step.name, "success", started)
         self._boundary(held.name, step.name, "committed")
         for uuid in follow:
             self.wake(uuid)
@@ -384,6 +395,7 @@ class Engine:
             )
 
         self._db.write(work)
+        self._count(held, step.name, "error", started or utcnow())
         self._boundary(held.name, step.name, "failed")
         return msgspec.structs.replace(held, state=UNWINDING, failure=failure, order=None, wake_at=None)
 
@@ -500,6 +512,14 @@ class Engine:
             operations.end_event(connection, held.uuid, "Error", details)
         else:
             operations.record_event(connection, held.uuid, name, started, "Error", details=details)
+
+    def _count(self, held: Lease, step: str, outcome: str, started: datetime) -> None:
+        elapsed = (utcnow() - started).total_seconds()
+        metrics.STEPS.labels(held.name, step, outcome).observe(elapsed)
+
+    def _late_s(self) -> float:
+        since = self._db.read(operations.oldest_due)
+        return 0.0 if since is None else (utcnow() - since).total_seconds()
 
     def _renew(self) -> None:
         going = sorted(self._driving)

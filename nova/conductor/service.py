@@ -94,6 +94,10 @@ class Conductor:
         self._server.start()
         self._reconcilers.start()
 
+    def checks(self) -> dict[str, bool]:
+        """Whether the database answers, the bus is heard, and no operation waits for a conductor in vain."""
+        return {"database": self.db.answers(), **self._server.checks(), **self.engine.checks()}
+
     def stop(self) -> None:
         self._reconcilers.stop()
         self._server.stop()

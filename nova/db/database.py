@@ -49,6 +49,13 @@ class Database:
     def read(self, work: Callable[[Connection], T]) -> T:
         return self._run(work, writes=False)
 
+    def answers(self) -> bool:
+        """Whether a query comes back."""
+        try:
+            return self.read(lambda c: c.scalar(sqlalchemy.text("SELECT 1"))) == 1
+        except sqlalchemy.exc.SQLAlchemyError:
+            return False
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -17,7 +17,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.db.models.operations import Operation as Table
 from nova.db.models.operations import StepEvent
-from nova.structs.operation import OperationRecord, StepOrder, StepRecord
+from nova.structs.operation import OperationRecord, Outcome, StepOrder, StepRecord
 
 _table = Table.__table__
 _events = StepEvent.__table__
@@ -59,6 +59,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     order: StepOrder | None = None
     wake_at: datetime.datetime | None = None
     failure: Failure | None = None
+    # Whom it was taken from, when that conductor's lease had run out.
+    lease_owner: str | None = None
 
 
 class LeaseLost(Exception):
@@ -191,7 +193,7 @@ def lease(connection: Connection, uuid: str, owner: str, seconds: float) -> Leas
 
 _LEASED = (
     "uuid", "name", "instance_uuid", "project_id", "user_id", "request_id", "state", "step", "attempt", "document",
-    "generation", "is_cancelled", "deadline_at", "order", "wake_at", "failure",
+    "generation", "is_cancelled", "deadline_at", "order", "wake_at", "failure", "lease_owner",
 )  # fmt: skip
 
 
@@ -239,6 +241,25 @@ def failures(connection: Connection, operation_uuid: str, name: str) -> int:
     return connection.scalar(
         query.where(_events.c.operation_uuid == operation_uuid, _events.c.name == name, _events.c.result == "Error")
     )  # type: ignore[return-value]
+
+
+def oldest_due(connection: Connection) -> datetime.datetime | None:
+    """Since when the operation that waits longest is due; None when none is."""
+    return connection.scalar(select(func.min(_table.c.wake_at)).where(_table.c.wake_at <= utcnow()))
+
+
+def outcome(connection: Connection, instance_uuid: str, request_id: str, name: str) -> Outcome | None:
+    """How an operation ended; None while it has not."""
+    query = select(_table.c.state, _table.c.failure).where(
+        _table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id, _table.c.name == name
+    )
+    row = connection.execute(query.order_by(_table.c.id.desc()).limit(1)).one_or_none()
+    if row is None or row.state in (QUEUED, *_UNDER_WAY):
+        return None
+    if row.state == SUCCEEDED or row.failure is None:
+        return Outcome()
+    failure = msgspec.json.decode(row.failure, type=Failure)
+    return Outcome(error=failure.error, message=failure.message)
 
 
 def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:

@@ -8,6 +8,7 @@ the bus one string. Domain errors arrive as what they were raised as.
 
 import inspect
 import logging
+import time
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +22,14 @@ from oslo_messaging import opts as messaging_options
 from oslo_messaging._metrics import client as messaging_metrics
 from oslo_messaging._tracing import client as messaging_tracing
 
-from nova import concurrency, errors
+from nova import concurrency, errors, metrics
 
 LOG = logging.getLogger(__name__)
 
 VERSION = "1.0"
+
+_PING = "ping itself"
+_PING_INTERVAL_S = 30.0
 
 
 class BusFailure(errors.Unavailable):
@@ -158,22 +162,54 @@ class Server:
         implementation: Any,
         threads: int = 64,
     ) -> None:
+        # Workers of one daemon have queues of their own, with names that stay.
+        name = f"{server}.{concurrency.worker_number}" if concurrency.worker_number else server
+        self._bus = bus
+        self._target = oslo_messaging.Target(topic=topic, server=name, version=VERSION)
         self._endpoint = _Endpoint(interface, implementation)
+        self._threads = threads
+        self._server: Any = None
+        self._ping: concurrency.Periodic | None = None
+        self._unheard = 0
+
+    def start(self) -> None:
+        self._listen()
+        self._ping = concurrency.Periodic(_PING_INTERVAL_S, self._ping_self, f"ping of {self._target.topic}")
+
+    def stop(self) -> None:
+        if self._ping:
+            self._ping.stop()
+        self._server.stop()
+        self._server.wait()
+
+    def checks(self) -> dict[str, bool]:
+        """Whether this server hears what is sent to it."""
+        return {f"hears {self._target.topic}": self._unheard == 0}
+
+    def _listen(self) -> None:
         self._server = oslo_messaging.get_rpc_server(
-            bus,
-            oslo_messaging.Target(topic=topic, server=server, version=VERSION),
+            self._bus,
+            self._target,
             [self._endpoint],
             executor=concurrency.executor_name(),
             access_policy=oslo_messaging.DefaultRPCAccessPolicy,
         )
-        self._threads = threads
-
-    def start(self) -> None:
         self._server.start(override_pool_size=self._threads)
 
-    def stop(self) -> None:
-        self._server.stop()
-        self._server.wait()
+    def _ping_self(self) -> None:
+        """Send a message through the own queue; after two that nobody heard, listen anew."""
+        sender = oslo_messaging.get_rpc_client(self._bus, self._target, timeout=_PING_INTERVAL_S / 2)
+        try:
+            sender.call({}, "handle", name=_PING, arguments="{}")
+            self._unheard = 0
+        except oslo_messaging.MessagingException as error:
+            self._unheard += 1
+            LOG.error("this daemon does not hear %s.%s: %s", self._target.topic, self._target.server, error)
+        metrics.DEAF.labels(self._target.topic).set(self._unheard > 0)
+        if self._unheard >= 2:
+            LOG.error("listening to %s.%s anew", self._target.topic, self._target.server)
+            self._server.stop()
+            self._listen()
 
 
 class _Endpoint:
@@ -187,6 +223,15 @@ class _Endpoint:
         }
 
     def handle(self, context: dict[str, Any], name: str, arguments: str) -> dict[str, Any] | None:
+        if name == _PING:
+            return {"result": "null"}
+        began = time.perf_counter()
+        answer = self._handle(name, arguments)
+        outcome = "error" if answer is not None and "error" in answer else "ok"
+        metrics.CALLS.labels(name, outcome).observe(time.perf_counter() - began)
+        return answer
+
+    def _handle(self, name: str, arguments: str) -> dict[str, Any] | None:
         try:
             function, decode, declared = self._calls[name]
         except KeyError:
