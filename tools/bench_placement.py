@@ -22,13 +22,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1])]
 
+import sqlalchemy as sa
 from bench_placement_sql import CandidatesInSql
 from throwaway_databases import database, free_port
 
 FLAVOR = "VCPU:2,MEMORY_MB:2048,DISK_GB:20"
 _CLAIM = {"VCPU": 2, "MEMORY_MB": 2048, "DISK_GB": 20}
+_INVENTORIES: dict[str, dict[str, Any]] = {
+    "VCPU": {"total": 64, "allocation_ratio": 4.0, "max_unit": 64},
+    "MEMORY_MB": {"total": 262144, "reserved": 512},
+    "DISK_GB": {"total": 4000},
+}
 
 
 class Client:
@@ -71,16 +77,35 @@ def add_hosts(url: str, token: str, count: int, threads: int = 4) -> list[str]:
 
     def add(client: Client, number: str) -> None:
         client.post("/resource_providers", {"name": f"host-{number}", "uuid": number})
-        inventories = {
-            "VCPU": {"total": 64, "allocation_ratio": 4.0, "max_unit": 64},
-            "MEMORY_MB": {"total": 262144, "reserved": 512},
-            "DISK_GB": {"total": 4000},
-        }
-        body = {"resource_provider_generation": 0, "inventories": inventories}
+        body = {"resource_provider_generation": 0, "inventories": _INVENTORIES}
         client.put(f"/resource_providers/{number}/inventories", body)
 
     _in_parallel(url, token, threads, uuids, add)
     return uuids
+
+
+def fill_hosts(database_url: str, count: int) -> list[str]:
+    """The same hosts, put into an idle Placement's tables directly: seconds instead of minutes."""
+    from nova.placement import models as m  # noqa: PLC0415 - a run against --url needs none of it
+
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        clock = connection.execute(sa.select(m.Clock.version)).scalar_one() + 1
+        classes = dict(connection.execute(sa.select(m.ResourceClass.name, m.ResourceClass.id)).all())
+        first = (connection.execute(sa.select(sa.func.max(m.ResourceProvider.id))).scalar() or 0) + 1
+        now = {"version": clock, "shape_version": clock, "updated_at": int(time.time()), "generation": 1}
+        providers, inventories = [], []
+        for number in range(first, first + count):
+            own = str(uuid.uuid4())
+            providers.append({"id": number, "uuid": own, "name": f"host-{own}", "root_id": number, **now})
+            for name, wanted in _INVENTORIES.items():
+                plain = {"reserved": 0, "min_unit": 1, "max_unit": 2147483647, "step_size": 1, "allocation_ratio": 1.0}
+                inventories.append({"provider_id": number, "class_id": classes[name], **plain, **wanted})
+        connection.execute(sa.insert(m.ResourceProvider), providers)
+        connection.execute(sa.insert(m.Inventory), inventories)
+        connection.execute(sa.update(m.Clock).values(version=clock))
+    engine.dispose()
+    return [provider["uuid"] for provider in providers]
 
 
 def add_pci_host(client: Client, devices: int = 8) -> str:
@@ -180,13 +205,15 @@ def _measure(url: str, token: str, args: argparse.Namespace, own: Worker | None)
     pid = own.pid if own else None
     few, many = min(1000, args.providers), args.providers
     start = time.perf_counter()
-    hosts = add_hosts(url, token, few)
-    yield {"name": f"register {few} hosts (2 requests each)", "per_s": round(few / (time.perf_counter() - start), 1)}
+    hosts = add_hosts(url, token, min(few, 200))
+    rate = len(hosts) / (time.perf_counter() - start)
+    yield {"name": f"register {len(hosts)} hosts (2 requests each)", "per_s": round(rate, 1)}
+    hosts += _more_hosts(url, token, own, few - len(hosts))
     ten = f"/allocation_candidates?resources={FLAVOR}&limit=10"
     small = latency(lambda: client.get(ten), args.repeat, pid)
     yield {"name": f"candidates, limit 10 of {few}", **small}
     if many > few:
-        hosts += add_hosts(url, token, many - few)
+        hosts += _more_hosts(url, token, own, many - few)
     large = latency(lambda: client.get(ten), args.repeat, pid)
     yield {"name": f"candidates, limit 10 of {many}", "target": "p50 <= 20 ms", **large}
     growth = round(large["p50_ms"] / small["p50_ms"], 2)
@@ -212,6 +239,12 @@ def _measure(url: str, token: str, args: argparse.Namespace, own: Worker | None)
         path = f"/allocation_candidates?{groups}&group_policy={policy}&limit=1000"
         taken = latency(lambda path=path: client.get(path), max(5, args.repeat // 5), pid)
         yield {"name": f"8 groups over 8 PCI providers, {policy}, limit 1000", "target": "p50 <= 100 ms", **taken}
+
+
+def _more_hosts(url: str, token: str, own: Worker | None, count: int) -> list[str]:
+    if count <= 0:
+        return []
+    return add_hosts(url, token, count) if own is None else fill_hosts(own.database_url, count)
 
 
 def _measure_sql(url: str, args: argparse.Namespace, many: int) -> Iterator[dict[str, Any]]:

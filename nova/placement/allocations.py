@@ -6,7 +6,6 @@ the usage it commits against. Freeing is always possible.
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from msgspec import UNSET
@@ -37,15 +36,11 @@ _OF_PROVIDER = (
     .where(_ALLOCATIONS.c.provider_id == bindparam("provider_id"))
     .order_by(_CONSUMERS.c.id, _ALLOCATIONS.c.class_id)
 )
-_OWN = sa.insert(_CONSUMERS).values(
-    {name: bindparam(name) for name in ("uuid", "project_id", "user_id", "consumer_type", "generation", "updated_at")}
+_INSERT_CONSUMER = Statement(
+    sa.insert(_CONSUMERS).values({column.name: bindparam(column.name) for column in _CONSUMERS.c})
 )
-_INSERT_CONSUMER = Statement(_OWN.returning(_CONSUMERS.c.id))
-_INSERT_CONSUMER_MYSQL = Statement(_OWN)
-_INSERT_ALLOCATIONS = Statement(
-    sa.insert(_ALLOCATIONS).values(
-        {name: bindparam(name) for name in ("consumer_id", "provider_id", "class_id", "used")}
-    )
+_INSERT_ALLOCATION = Statement(
+    sa.insert(_ALLOCATIONS).values({column.name: bindparam(column.name) for column in _ALLOCATIONS.c})
 )
 _DELETE_ALLOCATIONS = Statement(sa.delete(_ALLOCATIONS).where(_ALLOCATIONS.c.consumer_id == bindparam("consumer")))
 _DELETE_CONSUMER = Statement(sa.delete(_CONSUMERS).where(_CONSUMERS.c.id == bindparam("consumer")))
@@ -237,7 +232,9 @@ def _write(tx: Transaction, request: Claim, consumer: Consumer | None, resources
             _forget(tx, consumer.id)
         return
     if consumer is None:
+        number = tx.new_id()
         row = {
+            "id": number,
             "uuid": request.consumer,
             "project_id": request.project_id,
             "user_id": request.user_id,
@@ -245,13 +242,13 @@ def _write(tx: Transaction, request: Claim, consumer: Consumer | None, resources
             "generation": 1,
             "updated_at": tx.when,
         }
-        number = _insert_consumer(tx, row)
+        tx.later(_INSERT_CONSUMER, row)
     else:
         number = consumer.id
         # A caller too old to know of types leaves the type alone.
         kind = consumer.consumer_type if request.consumer_type is UNSET else request.consumer_type
-        _UPDATE_CONSUMER.run(
-            tx.connection,
+        tx.later(
+            _UPDATE_CONSUMER,
             {
                 "consumer": number,
                 "project": request.project_id,
@@ -260,20 +257,11 @@ def _write(tx: Transaction, request: Claim, consumer: Consumer | None, resources
                 "when": tx.when,
             },
         )
-        _DELETE_ALLOCATIONS.run(tx.connection, {"consumer": number})
-    rows = [
-        {"consumer_id": number, "provider_id": provider_id, "class_id": class_id, "used": amount}
-        for provider_id, amounts in resources.items()
-        for class_id, amount in amounts.items()
-    ]
-    _INSERT_ALLOCATIONS.run(tx.connection, rows)
-
-
-def _insert_consumer(tx: Transaction, row: dict[str, Any]) -> int:
-    """Its id."""
-    if tx.connection.dialect.name in ("mysql", "mariadb"):
-        return _INSERT_CONSUMER_MYSQL.run(tx.connection, row).lastrowid
-    return _INSERT_CONSUMER.run(tx.connection, row).scalar_one()
+        tx.later(_DELETE_ALLOCATIONS, {"consumer": number})
+    for provider_id, amounts in resources.items():
+        for class_id, amount in amounts.items():
+            held = {"consumer_id": number, "provider_id": provider_id, "class_id": class_id, "used": amount}
+            tx.later(_INSERT_ALLOCATION, held)
 
 
 def _release(tx: Transaction, consumer: Consumer) -> None:
@@ -283,5 +271,5 @@ def _release(tx: Transaction, consumer: Consumer) -> None:
 
 
 def _forget(tx: Transaction, consumer_id: int) -> None:
-    _DELETE_ALLOCATIONS.run(tx.connection, {"consumer": consumer_id})
-    _DELETE_CONSUMER.run(tx.connection, {"consumer": consumer_id})
+    tx.later(_DELETE_ALLOCATIONS, {"consumer": consumer_id})
+    tx.later(_DELETE_CONSUMER, {"consumer": consumer_id})

@@ -11,15 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pymysql
 import sqlalchemy as sa
+from pymysql.constants import CLIENT
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
+from nova.placement import models as m
 from nova.placement.errors import Unavailable
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # How a transaction that only reads sees one moment of the whole database.
 _BEGIN_READ = {
@@ -27,8 +32,7 @@ _BEGIN_READ = {
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 }
-# MySQL's writer is not in autocommit: its transaction begins with its first statement.
-_BEGIN_WRITE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+_BEGIN_WRITE = {"sqlite": "BEGIN IMMEDIATE", "mysql": "START TRANSACTION", "postgresql": "BEGIN"}
 # Deadlock and lock timeout in MySQL's numbers, serialization failure and deadlock in PostgreSQL's.
 _TRANSIENT_MYSQL = frozenset({1205, 1213, 1020})
 _TRANSIENT_POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
@@ -59,9 +63,25 @@ class Statement:
             return connection.exec_driver_sql(text, [tuple([row[name] for name in order]) for row in parameters])
         return connection.exec_driver_sql(text, tuple([parameters[name] for name in order]))
 
+    def text(self, dialect: Any) -> str:
+        """The statement as the driver takes it, with places for named parameters."""
+        if dialect.name not in self._rendered:
+            self._rendered[dialect.name] = self._render(dialect)
+        return self._rendered[dialect.name][0]
+
     def _render(self, dialect: Any) -> tuple[str, list[str] | None]:
         compiled: Any = self._statement.compile(dialect=dialect)
         return str(compiled), compiled.positiontup
+
+
+_CLOCK = sa.inspect(m.Clock).local_table
+_NEXT = _CLOCK.c.version + sa.literal_column("1")
+# The tick gives the new version back: in its result, under MySQL in the place of an inserted key.
+_TICK = Statement(sa.update(_CLOCK).values(version=_NEXT).returning(_CLOCK.c.version))
+_TICK_MYSQL = Statement(sa.update(_CLOCK).values(version=sa.func.last_insert_id(_NEXT)))
+
+# What a transaction leaves to its end: statements without results, in order.
+Pending = list[tuple[Statement, dict[str, Any]]]
 
 
 class Database:
@@ -73,8 +93,10 @@ class Database:
         self.dialect = "mysql" if name == "mariadb" else name
         # An in-memory SQLite database has one connection: whoever uses it uses it alone.
         self.is_shared_connection = isinstance(self.engine.pool, StaticPool)
-        # Under MySQL a connection for writing of its own saves a round trip per transaction.
-        self._writer = _make_engine(url, 1, 0, recycle_s, "READ COMMITTED") if self.dialect == "mysql" else self.engine
+        # Only the writer's connection may carry several statements in one message.
+        self._writer = self.engine
+        if self.dialect == "mysql":
+            self._writer = _make_engine(url, 1, 0, recycle_s, {"client_flag": CLIENT.MULTI_STATEMENTS})
         self._only = threading.RLock()
         self._writing = threading.Lock()
 
@@ -98,10 +120,12 @@ class Database:
         finally:
             connection.exec_driver_sql("ROLLBACK" if self.dialect == "sqlite" else "COMMIT")
 
-    def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+    def write(self, work: Callable[[sa.Connection, int], tuple[T, Pending]]) -> T:
         """Call work in a transaction of its own and commit; again when the database asks for that.
 
-        work must take the clock first. It may run more than once, so it changes nothing else.
+        The clock is taken first; work gets its new version, and returns its result and the
+        statements that are left to run before the commit. It may run more than once, so it changes
+        nothing outside the database.
         Raises Unavailable when the database does not answer or its lock cannot be had in time.
         """
         deadline = time.monotonic() + PATIENCE_S
@@ -120,44 +144,78 @@ class Database:
             time.sleep(pause_s * (1 + random.random()))
             pause_s = min(pause_s * 2, 0.25)
 
-    def _transact(self, connection: sa.Connection, work: Callable[[sa.Connection], Any]) -> Any:
-        begin = _BEGIN_WRITE.get(self.dialect)
-        if begin:
-            connection.exec_driver_sql(begin)
+    def _transact(self, connection: sa.Connection, work: Callable[[sa.Connection, int], tuple[T, Pending]]) -> T:
         try:
-            result = work(connection)
+            result, pending = work(connection, self._begin(connection))
+            if self.dialect != "mysql":
+                for statement, parameters in pending:
+                    statement.run(connection, parameters)
         except BaseException:
             self._roll_back(connection)
             raise
         try:
-            self._commit(connection)
+            self._commit(connection, pending)
         except sa.exc.DBAPIError as error:
             self._roll_back(connection)
-            if _is_transient(error) and not error.connection_invalidated:
-                raise
-            raise Unavailable("The database went away while it was asked to commit.") from error
+            # An answer of the server, whatever it says, means that nothing was committed.
+            if error.connection_invalidated:
+                raise Unavailable("The database went away while it was asked to commit.") from error
+            raise
         return result
 
-    def _commit(self, connection: sa.Connection) -> None:
+    def _begin(self, connection: sa.Connection) -> int:
+        """Begin and take the clock, which makes this the only writer; the version of this transaction."""
+        begin = _BEGIN_WRITE[self.dialect]
         if self.dialect == "mysql":
-            connection.commit()
-        else:
-            connection.exec_driver_sql("COMMIT")
+            return self._send(connection, [begin, _TICK_MYSQL.text(connection.dialect)])
+        connection.exec_driver_sql(begin)
+        return _TICK.run(connection).scalar_one()
 
-    def _roll_back(self, connection: sa.Connection) -> None:
+    def _commit(self, connection: sa.Connection, pending: Pending) -> None:
+        if self.dialect != "mysql":
+            connection.exec_driver_sql("COMMIT")
+            return
+        cursor = connection.connection.cursor()
+        texts = [cursor.mogrify(statement.text(connection.dialect), values) for statement, values in pending]
+        cursor.close()
+        self._send(connection, [*texts, "COMMIT"])
+
+    def _send(self, connection: sa.Connection, texts: list[str]) -> int:
+        """Send statements without results in one message; the key the last of them inserted.
+
+        The server stops at the first that fails, whose error is raised. MySQL only.
+        """
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("; ".join(texts))
+            while cursor.nextset():
+                pass
+            return cursor.lastrowid
+        except pymysql.err.Error as error:
+            lost = connection.dialect.is_disconnect(error, connection.connection, cursor)
+            if lost:
+                connection.invalidate(error)
+            raise sa.exc.DBAPIError.instance(
+                "; ".join(texts)[:500], None, error, pymysql.err.Error, connection_invalidated=lost
+            ) from error
+        finally:
+            with contextlib.suppress(pymysql.err.Error):
+                cursor.close()
+
+    @staticmethod
+    def _roll_back(connection: sa.Connection) -> None:
         with contextlib.suppress(sa.exc.SQLAlchemyError):
-            if self.dialect == "mysql":
-                connection.rollback()
-            else:
+            if not connection.invalidated:
                 connection.exec_driver_sql("ROLLBACK")
 
 
 def _make_engine(
-    url: str, pool_size: int, max_overflow: int, recycle_s: int, isolation: str = "AUTOCOMMIT"
+    url: str, pool_size: int, max_overflow: int, recycle_s: int, connect_args: dict[str, Any] | None = None
 ) -> sa.Engine:
     parsed = sa.make_url(url)
     options: dict[str, Any] = {
-        "isolation_level": isolation,
+        "isolation_level": "AUTOCOMMIT",
+        "connect_args": connect_args or {},
         "pool_recycle": recycle_s,
         # Nothing is left open when a connection goes back, so nothing has to be rolled back.
         "pool_reset_on_return": None,

@@ -12,24 +12,23 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam
 
 from nova.placement import models as m
-from nova.placement.database import Database, Statement
+from nova.placement.database import Database, Pending, Statement
+from nova.placement.errors import BadRequest
 from nova.placement.index import Index
 from nova.placement.structs import Room
 
 T = TypeVar("T")
 
 _MANY_PROVIDERS = 1000
+# More new consumers than this do not fit into one request's body.
+_IDS_PER_VERSION = 1 << 14
 
 _PROVIDERS = sa.inspect(m.ResourceProvider).local_table
 _CLOCK = sa.inspect(m.Clock).local_table
 
-_NEXT = _CLOCK.c.version + sa.literal_column("1")
-# The tick gives the new version back: in its result, under MySQL in the place of an inserted key.
-_TICK = Statement(sa.update(_CLOCK).values(version=_NEXT).returning(_CLOCK.c.version))
-_TICK_MYSQL = Statement(sa.update(_CLOCK).values(version=func.last_insert_id(_NEXT)))
 _TOUCHED = (
     sa.update(_PROVIDERS)
     .where(_PROVIDERS.c.id == bindparam("number"))
@@ -56,12 +55,26 @@ class Transaction:
         self._shaped: dict[int, int] = {}
         self._usage: dict[tuple[int, int], int] = {}
         # What happens to the index after the commit; None when it must read the database again.
+        # Statements that nobody waits for: they go along with the commit.
+        self._pending: Pending = []
         self._after: list[Callable[[Index], None]] | None = []
+        self._ids = 0
         # Rooms of providers whose inventories this transaction changes before it claims from them.
         self.pending_rooms: dict[int, dict[int, Room]] = {}
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult:
         return self.connection.execute(statement, parameters)  # type: ignore[return-value]
+
+    def later(self, statement: Statement, parameters: dict[str, Any]) -> None:
+        """Run a statement without result just before the commit, in order."""
+        self._pending.append((statement, parameters))
+
+    def new_id(self) -> int:
+        """An id that no row has: ids are made of the version, which no other transaction has."""
+        self._ids += 1
+        if self._ids >= _IDS_PER_VERSION:
+            raise BadRequest(f"At most {_IDS_PER_VERSION - 1} consumers may be new in one request.")
+        return self.version * _IDS_PER_VERSION + self._ids
 
     def touch(self, provider_id: int, bump: int = 1) -> None:
         """This provider's inventory, traits, aggregates, name or place changed."""
@@ -97,13 +110,14 @@ class Transaction:
         if self._after is not None:
             self._after.append(change)
 
-    def finish(self) -> None:
-        """Write what was noted; the last statements before the commit."""
+    def finish(self) -> Pending:
+        """The statements that are left to run before the commit."""
         for provider_id, bump in self._shaped.items():
             self._write_touch(_TOUCH_SHAPE, provider_id, bump + self._used.get(provider_id, 0))
         for provider_id, bump in self._used.items():
             if provider_id not in self._shaped:
                 self._write_touch(_TOUCH, provider_id, bump)
+        return self._pending
 
     def tell(self, index: Index) -> None:
         """After the commit: bring the index along without reading the database again."""
@@ -121,7 +135,7 @@ class Transaction:
 
     def _write_touch(self, statement: Statement, provider_id: int, bump: int) -> None:
         values = {"number": provider_id, "bump": bump, "now": self.version, "at": self.when}
-        statement.run(self.connection, values)
+        self.later(statement, values)
 
 
 class Store:
@@ -158,15 +172,13 @@ class Store:
         work may run again when the database asks for it.
         """
 
-        def transact(connection: sa.Connection) -> tuple[T, Transaction]:
-            version = self._tick(connection)
+        def transact(connection: sa.Connection, version: int) -> tuple[tuple[T, Transaction], Pending]:
             with self._lock:
                 if self._index.version != version - 1:
                     self._index.refresh(connection, upto=version - 1)
             transaction = Transaction(connection, self._index, version)
             result = work(transaction)
-            transaction.finish()
-            return result, transaction
+            return (result, transaction), transaction.finish()
 
         result, transaction = self.database.write(transact)
         with self._lock:
@@ -183,9 +195,3 @@ class Store:
             gc.collect()
             gc.freeze()
             self._settled = len(self._index.providers)
-
-    def _tick(self, connection: sa.Connection) -> int:
-        """Take the clock, which makes this the only writer; the version of this transaction."""
-        if self.database.dialect == "mysql":
-            return _TICK_MYSQL.run(connection).lastrowid
-        return _TICK.run(connection).scalar_one()
