@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running_cloud import Cloud
+
+from tests.e2e.running_cloud import Cloud
 
 MODES = ("embedded", "distributed")
 PORT_OFFSETS = {"embedded": 1100, "distributed": 1200}
@@ -26,19 +27,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("mode")
     modes = [mode for mode in MODES if mode in (marker.args if marker else MODES)]
-    if running := os.environ.get("E2E_CLOUD"):
-        modes = [mode for mode in modes if mode == mode_of(Path(running))]
     metafunc.parametrize("cloud", modes, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of one mode stand together, those that take the cloud down at their end."""
+    """All tests of one mode stand together, those that take the cloud down at their end.
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
-        mode = getattr(item, "callspec", None) and item.callspec.params.get("cloud")
-        return (MODES.index(mode) if mode in MODES else -1, item.get_closest_marker("last") is not None)
+    A cloud that was there before gets the tests of its mode, and stays.
+    """
+    running = os.environ.get("E2E_CLOUD")
+    chosen = [item for item in items if not running or fits(item, mode_of(Path(running)))]
+    if len(chosen) < len(items):
+        items[0].config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = sorted(
+        chosen, key=lambda item: (MODES.index(wanted_mode(item) or MODES[0]), bool(item.get_closest_marker("last")))
+    )
 
-    items.sort(key=place)
+
+def wanted_mode(item: pytest.Item) -> str | None:
+    """The mode of the cloud that a test runs against; None when it uses no cloud."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("cloud") if callspec else None
+
+
+def fits(item: pytest.Item, mode: str) -> bool:
+    return wanted_mode(item) in (None, mode) and item.get_closest_marker("last") is None
 
 
 @pytest.fixture(scope="session")

@@ -71,8 +71,11 @@ class Cloud:
 
     def environment(self) -> dict[str, str]:
         """A user's environment after `. openrc`."""
-        shown = run(["bash", "-c", f". {self.directory}/openrc && env -0"], {"PATH": os.environ["PATH"]}, 10)
+        shown = run(["bash", "-c", f". {self.openrc()} && env -0"], {"PATH": os.environ["PATH"]}, 10)
         return os.environ | dict(line.split("=", 1) for line in shown.split("\0") if "=" in line)
+
+    def openrc(self) -> Path:
+        return ROOT / "openrc" if self.directory == ROOT / ".cloud" else self.directory / "openrc"
 
     def hosts(self) -> list[str]:
         return [path.name for path in sorted((self.directory / "hosts").iterdir())]

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from browser import open_browser
 from PIL import Image, ImageChops
+
+from tests.e2e.browser import open_browser
 
 CANVAS = "document.querySelector('canvas')"
 # A screen that has arrived has a size and shows more than black.

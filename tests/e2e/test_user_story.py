@@ -121,7 +121,7 @@ def test_servers_on_different_hosts_share_a_network(cloud):
 
 @pytest.mark.last
 def test_taking_it_down_leaves_nothing_behind(cloud):
-    import leftovers
+    from tests.e2e import leftovers
 
     cloud.down()
 
