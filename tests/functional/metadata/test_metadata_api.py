@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 import uuid
 
 import pytest
@@ -15,7 +14,7 @@ from nova import errors
 from nova.api.metadata import application
 from nova.identity import adapter
 from nova.network.client import Networking
-from tests.functional.cloud import Cloud
+from tests.functional.cloud import Cloud, wait
 from tests.functional.wsgi_adapter import WsgiAdapter
 
 SECRET = "shared by proxy and API"
@@ -160,8 +159,7 @@ def test_a_guest_that_has_the_address_of_a_deleted_one_reads_about_itself(guests
     assert guests.ask("/latest/meta-data/hostname", address).text == "first.novalocal"
     guests.user.delete(f"/servers/{first['id']}")
     guests.user.wait_gone(first["id"])
-    while guests.ask("/latest/meta-data/hostname", address).status_code != 404:
-        time.sleep(0.1)
+    wait(lambda: guests.ask("/latest/", address).status_code == 404, "the address is forgotten")
 
     second = guests.boot(name="second")
 
