@@ -18,7 +18,7 @@ from nova.structs.keypair import Keypair
 from nova.structs.migration import Migration, MigrationProgress, MigrationQuery
 from nova.structs.networking import AnyRecord
 from nova.structs.networking import Quota as NetworkQuota
-from nova.structs.operation import OperationRecord, StepAnswer, StepOrder
+from nova.structs.operation import OperationRecord, Outcome, StepAnswer, StepOrder
 from nova.structs.quota import Quota
 from nova.structs.requests import BuildRequest, ExternalEvent, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
@@ -56,6 +56,11 @@ class ServerCalls:
 
     def reset_state(self, context: Context, server_id: str, state: str) -> Instance:
         """Call the server active or error, whatever is under way. Raises ServerNotFound."""
+
+    def outcome(
+        self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float
+    ) -> Outcome | None:
+        """How a request's operation ended; None when it has not within wait_s."""
 
     def server_migrations(self, context: Context, server_id: str) -> list[Migration]:
         """A server's live migrations under way, newest first. Raises ServerNotFound."""

@@ -58,6 +58,13 @@ class OperationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     events: tuple[StepRecord, ...] = ()
 
 
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of an operation that is over. error: the name of an errors class; None for success."""
+
+    error: str | None = None
+    message: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry of the event log."""
 

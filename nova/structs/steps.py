@@ -7,6 +7,7 @@ import msgspec
 from nova.structs.guest import RebootKind
 from nova.structs.image import Image
 from nova.structs.instance import Instance, PowerState
+from nova.structs.network import Vif
 
 
 class GuestArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -108,3 +109,8 @@ class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     instance: Instance
     to: str
     facts: dict[str, Any]
+
+
+class VifArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    vif: Vif

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nova.compute.host import Host
-from nova.compute.steps import inside, lifecycle, live, move, power, rescue, snapshot
+from nova.compute.steps import inside, lifecycle, live, move, power, rescue, snapshot, vif
 from nova.structs import steps
 
 
@@ -22,6 +22,8 @@ VERBS: dict[str, Verb] = {
     "reach": Verb(steps.ReachArguments, power.reach),
     "set_password": Verb(steps.PasswordArguments, inside.set_password),
     "crash_dump": Verb(steps.GuestArguments, inside.crash_dump),
+    "attach_vif": Verb(steps.VifArguments, vif.attach_vif),
+    "detach_vif": Verb(steps.VifArguments, vif.detach_vif),
     "bring_to": Verb(steps.BringToArguments, power.bring_to),
     "set_aside": Verb(steps.GuestArguments, move.set_aside),
     "take_over": Verb(steps.TakeOverArguments, move.take_over),

@@ -1,6 +1,7 @@
 """Servers: accepting requests for them, and reading what became of them."""
 
 import datetime
+import time
 import uuid as uuids
 from typing import Any
 
@@ -18,7 +19,7 @@ from nova.db.operations import Lease
 from nova.messaging.rpc import BusFailure
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
-from nova.structs.operation import OperationRecord
+from nova.structs.operation import OperationRecord, Outcome
 from nova.structs.requests import BuildRequest, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
 
@@ -87,6 +88,18 @@ class ServerCalls:
         if accepted.overtaken is not None:
             self._core.engine.wake(accepted.overtaken)
         return accepted.instance
+
+    def outcome(
+        self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float
+    ) -> Outcome | None:
+        deadline = time.monotonic() + wait_s
+        pause_s = 0.005
+        while True:
+            found = self._core.db.read(lambda c: operations.outcome(c, server_id, request_id, operation))
+            if found is not None or time.monotonic() >= deadline:
+                return found
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 0.25)
 
     def set_lock(self, context: Context, server_id: str, is_locked: bool, reason: str | None = None) -> Instance:
         def work(connection: Connection) -> Instance:

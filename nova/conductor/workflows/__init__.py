@@ -8,7 +8,9 @@ from nova.conductor.workflows import (
     crash_dump,
     delete,
     evacuate,
+    fixed_ips,
     image,
+    interfaces,
     live_migrate,
     pause,
     power,
@@ -50,5 +52,9 @@ WORKFLOWS: dict[str, Operation] = {
         shelve.SHELVE,
         shelve.SHELVE_OFFLOAD,
         unshelve.UNSHELVE,
+        interfaces.ATTACH_INTERFACE,
+        interfaces.DETACH_INTERFACE,
+        fixed_ips.ADD_FIXED_IP,
+        fixed_ips.REMOVE_FIXED_IP,
     )
 }

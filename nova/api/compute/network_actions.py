@@ -1,0 +1,99 @@
+"""Actions on a server's addresses and security groups. Source: Compute API reference, "Servers - run an action"."""
+
+from nova import errors
+from nova.api.compute.operate import operate
+from nova.api.framework.operation import action
+from nova.api.framework.request import Request
+from nova.api.framework.schema import IP, Plain, obj, optional, required, string
+from nova.structs.instance import Instance
+from nova.structs.requests import ExternalEvent
+
+_GROUPS = "os_compute_api:os-security-groups:"
+_GROUP = obj(required("name", string(minLength=1)))
+_ADDRESS = obj(required("address", IP))
+
+
+@action("addSecurityGroup", policy=f"{_GROUPS}add", body=_GROUP, errors=(400, 404, 409))
+def add_security_group(request: Request) -> None:
+    server = _idle(request, "addSecurityGroup")
+    request.doors.network.security_groups.add_to_server(server.project_id, server.uuid, request.body["name"])
+    _see_networks(request)
+
+
+@action("removeSecurityGroup", policy=f"{_GROUPS}remove", body=_GROUP, errors=(400, 404, 409))
+def remove_security_group(request: Request) -> None:
+    server = _idle(request, "removeSecurityGroup")
+    request.doors.network.security_groups.remove_from_server(server.project_id, server.uuid, request.body["name"])
+    _see_networks(request)
+
+
+@action(
+    "addFixedIp",
+    policy="os_compute_api:os-multinic:add",
+    until="2.43",
+    body=obj(required("networkId", Plain({"type": ["string", "number"], "minLength": 1, "maxLength": 36}, str))),
+    errors=(400, 404),
+)
+def add_fixed_ip(request: Request) -> None:
+    operate(request, "addFixedIp", network_id=request.body["networkId"])
+
+
+@action("removeFixedIp", policy="os_compute_api:os-multinic:remove", until="2.43", body=_ADDRESS, errors=(400, 404))
+def remove_fixed_ip(request: Request) -> None:
+    held = {ip.address for vif in request.server.vifs for ip in vif.fixed_ips}
+    if request.body["address"] not in held:
+        raise errors.Invalid(f"Fixed IP {request.body['address']} is not associated with the server.")
+    operate(request, "removeFixedIp", address=request.body["address"])
+
+
+@action(
+    "addFloatingIp",
+    policy="os_compute_api:os-floating-ips:add",
+    until="2.43",
+    body=obj(required("address", IP), optional("fixed_address", IP)),
+    errors=(400, 403, 404),
+)
+def add_floating_ip(request: Request) -> None:
+    server = request.server
+    if not any(vif.fixed_ips for vif in server.vifs):
+        raise errors.Invalid("No fixed IPs associated to instance")
+    fixed = request.body.get("fixed_address")
+    if fixed is not None and fixed not in {ip.address for vif in server.vifs for ip in vif.fixed_ips}:
+        raise errors.Invalid("Specified fixed address not assigned to instance")
+    floating = request.doors.network.floating_ips
+    floating.associate(server.project_id, request.body["address"], server.uuid, fixed)
+    _see_networks(request)
+
+
+@action(
+    "removeFloatingIp",
+    policy="os_compute_api:os-floating-ips:remove",
+    until="2.43",
+    body=_ADDRESS,
+    errors=(400, 403, 404, 409),
+)
+def remove_floating_ip(request: Request) -> None:
+    server, address = request.server, request.body["address"]
+    floating = request.doors.network.floating_ips.at(server.project_id, address)
+    if floating.get("port_id") not in {vif.port_id for vif in server.vifs}:
+        raise errors.Conflict(f"Floating IP {address} is not associated with instance {server.uuid}.")
+    request.doors.network.floating_ips.disassociate(server.project_id, address)
+    _see_networks(request)
+
+
+def _idle(request: Request, name: str) -> Instance:
+    """The server. Raises ServerIsLocked, and WrongServerState for one that has no host yet."""
+    server = request.server
+    if server.is_locked and not request.context.is_admin:
+        raise errors.ServerIsLocked(server_id=server.uuid)
+    if server.host is None:
+        raise errors.WrongServerState(
+            action=name, server_id=server.uuid, attribute="vm_state", state=str(server.vm_state)
+        )
+    return server
+
+
+def _see_networks(request: Request) -> None:
+    """Bring the server's record up to what the Networking API now says."""
+    event = ExternalEvent(name="network-changed", server_id=request.server.uuid)
+    request.conductor.external_events(request.context, [event])

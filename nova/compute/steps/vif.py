@@ -1,0 +1,14 @@
+"""Network devices are plugged into guests and unplugged."""
+
+from nova.compute.host import Host
+from nova.structs.steps import VifArguments
+
+
+def attach_vif(host: Host, arguments: VifArguments) -> None:
+    if host.networks is not None:
+        host.networks.prepare((*arguments.instance.vifs, arguments.vif))
+    host.driver.attach_vif(arguments.instance.uuid, arguments.vif)
+
+
+def detach_vif(host: Host, arguments: VifArguments) -> None:
+    host.driver.detach_vif(arguments.instance.uuid, arguments.vif)

@@ -1,0 +1,121 @@
+"""Attach a network interface to a server, and detach one.
+
+A port the user brought is only unbound when it goes; one that was made for the server is deleted.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.structs.instance import Instance, VmState
+from nova.structs.network import NetworkRequest, Vif
+from nova.structs.steps import VifArguments
+
+
+class Attach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """request None: the project's one network. port_id: of the port to be made, chosen before."""
+
+    instance_id: str
+    request: NetworkRequest | None = None
+    port_id: str
+    vif: Vif | None = None
+
+
+def make_port(op: Attach, cloud: Cloud) -> Attach:
+    instance = cloud.instance(op.instance_id)
+    vif = cloud.network.attach(
+        project_id=instance.project_id,
+        instance_uuid=instance.uuid,
+        host=instance.host,
+        zone=instance.availability_zone,
+        hostname=instance.hostname,
+        request=op.request,
+        port_id=op.port_id,
+    )
+    if any(one.port_id == vif.port_id for one in instance.vifs):
+        raise errors.PortInUse(port_id=vif.port_id)
+    return msgspec.structs.replace(op, vif=vif)
+
+
+def remove_port(op: Attach, cloud: Cloud) -> Attach:
+    brought = op.request.port_id if op.request is not None else None
+    known = {one.port_id for one in cloud.instance(op.instance_id).vifs}
+    for port_id in {op.vif.port_id if op.vif else None, brought, op.port_id} - known - {None}:
+        cloud.network.detach(op.instance_id, port_id, keep=port_id == brought)
+    return msgspec.structs.replace(op, vif=None)
+
+
+def plug(op: Attach, cloud: Cloud) -> OnHost:
+    return _on_host(op, cloud, "attach_vif")
+
+
+def unplug(op: Attach, cloud: Cloud) -> OnHost | Attach:
+    return op if op.vif is None else _on_host(op, cloud, "detach_vif", skip_if_down=True)
+
+
+def _on_host(op: Attach, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost:
+    instance = cloud.instance(op.instance_id)
+    assert op.vif is not None
+    return OnHost(instance.host, verb, VifArguments(instance=instance, vif=op.vif), skip_if_down=skip_if_down)
+
+
+def _attached(connection: Connection, op: Attach, instance: Instance) -> dict[str, object]:
+    return {"vifs": (*instance.vifs, op.vif)}
+
+
+class Detach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance_id: str
+    port_id: str
+    vif: Vif | None = None
+
+
+def unplug_vif(op: Detach, cloud: Cloud) -> OnHost:
+    return _on_host(op, cloud, "detach_vif")  # type: ignore[arg-type]
+
+
+def plug_again(op: Detach, cloud: Cloud) -> OnHost:
+    return _on_host(op, cloud, "attach_vif")  # type: ignore[arg-type]
+
+
+def give_port_back(op: Detach, cloud: Cloud) -> Detach:
+    cloud.network.detach(op.instance_id, op.port_id, keep=op.vif is not None and op.vif.is_preexisting)
+    return op
+
+
+def _begin_detach(acceptance: Acceptance, op: Detach) -> Detach:
+    """Raises PortNotFound for a port that is not the server's."""
+    on_its_host(acceptance, op)
+    vif = next((one for one in acceptance.instance.vifs if one.port_id == op.port_id), None)
+    if vif is None:
+        raise errors.PortNotFound(port_id=op.port_id)
+    return msgspec.structs.replace(op, vif=vif)
+
+
+def _detached(connection: Connection, op: Detach, instance: Instance) -> dict[str, object]:
+    return {"vifs": tuple(one for one in instance.vifs if one.port_id != op.port_id)}
+
+
+_FROM = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED})
+
+ATTACH_INTERFACE = Operation(
+    "attach_interface",
+    Attach,
+    steps=(Step(make_port, remove_port), Step(plug, unplug)),
+    from_states=_FROM,
+    begin=on_its_host,
+    succeeds_as=unchanged,
+    finish=_attached,
+)
+
+DETACH_INTERFACE = Operation(
+    "detach_interface",
+    Detach,
+    # A port that is given back is not the server's to take again.
+    steps=(Step(unplug_vif, plug_again), Step(give_port_back, retries=20)),
+    from_states=_FROM,
+    begin=_begin_detach,
+    succeeds_as=unchanged,
+    finish=_detached,
+)

@@ -1,0 +1,119 @@
+"""Interfaces, addresses and security groups of a running server."""
+
+import pytest
+
+from nova.structs.context import Context
+from tests.functional.actions.history import history
+from tests.functional.invariants import settle
+
+pytestmark = pytest.mark.usefixtures("in_order")
+
+
+@pytest.fixture
+def network(cloud, admin):
+    """A network all projects may use."""
+    return make_network(admin, 0)
+
+
+def make_network(admin, number):
+    body = {"network": {"name": f"net-{number}", "shared": True}}
+    network = admin.post("/v2.0/networks", body, url="http://network").json()["network"]["id"]
+    subnet = {"network_id": network, "cidr": f"10.{number}.0.0/24", "ip_version": 4}
+    assert admin.post("/v2.0/subnets", {"subnet": subnet}, url="http://network").status_code == 201
+    return network
+
+
+def ports_of(admin, server_id):
+    ports = admin.get("/v2.0/ports", url="http://network").json()["ports"]
+    return [one["id"] for one in ports if one["device_id"] == server_id]
+
+
+def test_an_interface_is_attached_and_detached(cloud, user, admin, network):
+    host = cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    other = make_network(admin, 1)
+
+    answer = user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"net_id": other, "tag": "data"}})
+
+    attached = answer.json()["interfaceAttachment"]
+    assert answer.status_code == 200
+    assert (attached["net_id"], attached["tag"]) == (other, "data")
+    assert len(user.get(f"/servers/{server_id}/os-interface").json()["interfaceAttachments"]) == 2
+    assert len(host.guests[server_id].vifs) == 2
+    assert len(user.server(server_id)["addresses"]) == 2
+
+    assert user.delete(f"/servers/{server_id}/os-interface/{attached['port_id']}").status_code == 202
+    user.wait(server_id, "ACTIVE")
+    settle(cloud)
+
+    assert attached["port_id"] not in host.guests[server_id].vifs
+    assert attached["port_id"] not in ports_of(admin, server_id)
+    assert user.get(f"/servers/{server_id}/os-interface/{attached['port_id']}").status_code == 404
+
+
+def test_a_port_the_user_brought_outlives_the_server_it_was_attached_to(cloud, user, network):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    body = {"port": {"network_id": network}}
+    port_id = user.post("/v2.0/ports", body, url="http://network").json()["port"]["id"]
+
+    attached = user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"port_id": port_id}})
+    user.delete(f"/servers/{server_id}/os-interface/{port_id}")
+    settle(cloud)
+
+    port = user.get(f"/v2.0/ports/{port_id}", url="http://network").json()["port"]
+    assert attached.status_code == 200
+    assert port["device_id"] == ""
+
+
+def test_a_host_that_cannot_plug_leaves_no_port_behind(cloud, user, admin, network):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    host.fail("attach_vif")
+
+    answer = user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"net_id": network}})
+
+    assert answer.status_code == 500
+    assert ports_of(admin, server_id) == []
+    assert history(cloud, server_id)[0] == ("attach_interface", "failed")
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"net_id": "NET", "port_id": "NET"}, {"fixed_ips": [{"ip_address": "10.0.0.9"}]}, {"net_id": "NONE"}]
+)
+def test_what_cannot_be_attached_is_refused(cloud, user, network, wanted):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    ids = {"NET": network, "NONE": "7a9b1f0e-0000-4000-8000-000000000000"}
+    body = {key: ids.get(value, value) if isinstance(value, str) else value for key, value in wanted.items()}
+
+    assert user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": body}).status_code == 400
+
+
+def test_security_groups_come_and_go(cloud, user, network):
+    cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    user.post("/v2.0/security-groups", {"security_group": {"name": "web"}}, url="http://network")
+
+    assert user.act(server_id, "addSecurityGroup", {"name": "web"}).status_code == 202
+    assert {"name": "web"} in user.server(server_id)["security_groups"]
+
+    assert user.act(server_id, "removeSecurityGroup", {"name": "web"}).status_code == 202
+    assert {"name": "web"} not in user.server(server_id)["security_groups"]
+    assert user.act(server_id, "removeSecurityGroup", {"name": "web"}).status_code == 404
+
+
+def test_a_server_gets_one_more_address_and_loses_it(cloud, user, network):
+    cloud.add_host()
+    old = cloud.client(version="2.43")
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+
+    assert old.act(server_id, "addFixedIp", {"networkId": network}).status_code == 202
+    settle(cloud)
+    addresses = [one["addr"] for one in user.server(server_id)["addresses"]["net-0"]]
+
+    assert len(addresses) == 2, cloud.conductor_calls.operations(Context(), server_id)
+    assert old.act(server_id, "removeFixedIp", {"address": addresses[1]}).status_code == 202
+    settle(cloud)
+    assert [one["addr"] for one in user.server(server_id)["addresses"]["net-0"]] == addresses[:1]
+    assert user.act(server_id, "addFixedIp", {"networkId": network}).status_code == 404
