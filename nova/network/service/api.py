@@ -102,6 +102,7 @@ class Api:
         )
 
     def _answer(self, request: Request, call: Call) -> Response:
+        _check_encoding(request)
         parts = [part.removesuffix(".json") for part in request.path_info.strip("/").split("/")]
         if parts[0] != "v2.0" or len(parts) < 2:
             raise errors.NotFound()
@@ -207,6 +208,17 @@ class MethodNotAllowed(errors.DomainError):
     text = "This method is not there for this resource."
 
 
+def _check_encoding(request: Request) -> None:
+    """What is not UTF-8 names nothing, and no database takes a NUL."""
+    try:
+        path = request.path_info
+        dict(request.GET)
+    except UnicodeDecodeError:
+        raise errors.Invalid("The request's URL is not UTF-8.") from None
+    if "\0" in path:
+        raise errors.NotFound()
+
+
 def _parse_tags(check: fields.Parser, value: Any) -> tuple[str, ...]:
     try:
         return check(value)
@@ -234,7 +246,7 @@ def _revision_wanted(request: Request) -> int | None:
     name, _, number = given.partition("=")
     if not given or name != "revision_number":
         return None
-    if not number.isdigit():
+    if not (number.isascii() and number.isdigit()):
         raise errors.Invalid("If-Match holds revision_number=NUMBER.")
     return int(number)
 

@@ -76,6 +76,8 @@ def text(limit: int = 255) -> Parser:
             raise ValueError(f"'{value}' is not a valid string")
         if len(value) > limit:
             raise ValueError(f"'{value[:40]}...' exceeds maximum length of {limit}")
+        if "\0" in value:
+            raise ValueError("a text holds no NUL character")
         return value
 
     return check
@@ -163,6 +165,7 @@ def mapping(value: Any) -> dict[str, Any]:
 def ip_address(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"'{value}' is not a valid IP address")
+    _refuse_scope(value)
     return str(ipaddress.ip_address(value))
 
 
@@ -170,6 +173,7 @@ def cidr(value: Any) -> str:
     """A range of addresses; bits beyond the prefix are dropped."""
     if not isinstance(value, str) or "/" not in value:
         raise ValueError(f"'{value}' is not a valid IP subnet")
+    _refuse_scope(value)
     return str(ipaddress.ip_network(value, strict=False))
 
 
@@ -177,7 +181,14 @@ def prefix(value: Any) -> str:
     """A range, or one address as a range."""
     if not isinstance(value, str):
         raise ValueError(f"'{value}' is not a valid CIDR")
+    _refuse_scope(value)
     return str(ipaddress.ip_network(value, strict=False))
+
+
+def _refuse_scope(value: str) -> None:
+    """What follows a % in an IPv6 address may be any text, and addresses end up in nftables' rules."""
+    if "%" in value:
+        raise ValueError(f"'{value}' has a scope")
 
 
 _MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
@@ -203,7 +214,7 @@ def dns_name(value: Any) -> str:
 
 def allocation_pool(value: Any) -> AllocationPool:
     _only_keys(value, ("start", "end"), required=("start", "end"))
-    start, end = ipaddress.ip_address(value["start"]), ipaddress.ip_address(value["end"])
+    start, end = (ipaddress.ip_address(ip_address(value[part])) for part in ("start", "end"))
     if start.version != end.version or int(start) > int(end):
         raise ValueError(f"The allocation pool {start}-{end} is not valid")
     return AllocationPool(str(start), str(end))

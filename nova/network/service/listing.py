@@ -19,6 +19,8 @@ _CONTROLS = ("fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"
 
 def answer(resource: Resource, request: Request, call: Call) -> dict[str, Any]:
     query = request.GET
+    if any("\0" in value for value in query.values()):
+        raise Invalid("A filter holds no NUL character.")
     filters = {name: query.getall(name) for name in dict.fromkeys(query) if name not in _CONTROLS}
     where, rest = _split(resource, filters)
     resource.before_list(call, where)
@@ -109,7 +111,7 @@ def _page(
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     limit, marker = request.GET.get("limit"), request.GET.get("marker")
     is_reverse = request.GET.get("page_reverse", "").lower() == "true"
-    if limit is not None and (not limit.isdigit()):
+    if limit is not None and not (limit.isascii() and limit.isdigit()):
         raise Invalid(f"Limit must be an integer 0 or greater and not '{limit}'")
     if is_reverse:
         views = views[::-1]

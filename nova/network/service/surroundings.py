@@ -90,7 +90,7 @@ def answer(method: str, parts: list[str], request: Request, call: Call) -> tuple
         case "GET", ["agents"]:
             return 200, {"agents": _only_matching(_agents(call), request)}
         case "GET", ["network-ip-availabilities"]:
-            versions = {int(text) for text in request.GET.getall("ip_version") if text.isdigit()}
+            versions = {int(text) for text in request.GET.getall("ip_version") if text in ("4", "6")}
             shown = _only_matching(_availabilities(call, None, versions or {4, 6}), request)
             return 200, {"network_ip_availabilities": shown}
         case "GET", ["network-ip-availabilities", network_id]:

@@ -93,6 +93,12 @@ def test_a_shared_network_is_used_but_not_changed_by_others(admin, demo):
         ("GET", "networks?limit=many", None, 400, "InvalidInput"),
         ("GET", "networks?marker=nosuch", None, 400, "InvalidInput"),
         ("GET", "networks?sort_key=name&sort_dir=up", None, 400, "InvalidInput"),
+        ("GET", "networks?limit=%C2%B2", None, 400, "InvalidInput"),
+        ("GET", "networks?name=%00", None, 400, "InvalidInput"),
+        ("GET", "networks?name=%FF", None, 400, "InvalidInput"),
+        ("GET", "networks/%00", None, 404, "HTTPNotFound"),
+        ("GET", "networks/%FF", None, 400, "InvalidInput"),
+        ("POST", "networks", {"network": {"name": "a\0b"}}, 400, "InvalidInput"),
         ("PATCH", "networks", None, 405, "HTTPMethodNotAllowed"),
     ],
 )
@@ -161,6 +167,29 @@ def test_an_address_belongs_to_one_port(demo):
     assert demo.create("ports", **wanted) == "IpAddressInUse"
     assert demo.create("ports", network_id=network["id"], fixed_ips=[{"ip_address": "10.20.0.255"}]) == "InvalidInput"
     assert demo.create("ports", network_id=network["id"], fixed_ips=[{"ip_address": "10.99.0.1"}]) == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"allowed_address_pairs": [{"ip_address": "fe80::1%} accept; {"}]},
+        {"allowed_address_pairs": [{"ip_address": "fe80::%} accept/64"}]},
+        {"fixed_ips": [{"ip_address": "fe80::1%x"}]},
+        {"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1\nlog-queries"}]},
+        {"extra_dhcp_opts": [{"opt_name": "mtu,1\n", "opt_value": "1"}]},
+        {"dns_name": "web\nfa:16:3e:00:00:01,10.20.0.3"},
+        {"dns_name": "web,10.20.0.3"},
+        {"mac_address": "fa:16:3e:00:00:0g"},
+        {"mac_address": "ff:ff:ff:ff:ff:ff"},
+        {"device_id": 7},
+        {"binding:vnic_type": "nosuch"},
+        {"security_groups": "default"},
+    ],
+)
+def test_what_would_end_up_in_rules_and_files_is_checked_first(demo, values):
+    network = demo.network(cidr="10.20.0.0/24")
+
+    assert demo.create("ports", network_id=network["id"], **values) == "InvalidInput"
 
 
 def test_a_mac_belongs_to_one_port_of_a_network(demo):
@@ -337,6 +366,7 @@ def test_a_rule_is_kept_once(demo):
         {"ethertype": "IPX"},
         {"direction": "sideways"},
         {"remote_ip_prefix": "10.0.0.0/8; flush ruleset"},
+        {"ethertype": "IPv6", "remote_ip_prefix": "fe80::%x } drop"},
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(demo, values):
