@@ -160,8 +160,9 @@ def _complete_port(connection: Connection, port: Port, before: Port | None) -> P
 
 
 def _keep(wanted: tuple[FixedIp, ...], kept: tuple[FixedIp, ...]) -> tuple[FixedIp, ...]:
-    """A request that names only a subnet keeps the address the port has there."""
-    held = {one.subnet_id: one for one in kept}
+    """A request that names only a subnet keeps the address the port has there, unless it names that, too."""
+    named = {one.ip_address for one in wanted}
+    held = {one.subnet_id: one for one in kept if one.ip_address not in named}
     return tuple(held.pop(one.subnet_id, one) if one.subnet_id and not one.ip_address else one for one in wanted)
 
 
