@@ -30,6 +30,7 @@ from nova.api.compute import (
     interfaces,
     keypairs,
     limits,
+    migration_list,
     move_actions,
     network_actions,
     networks,
@@ -89,6 +90,7 @@ MODULES = (
     networks,
     security_groups,
     baremetal,
+    migration_list,
     removed,
 )
 
