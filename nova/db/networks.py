@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
 from nova.db.models import networks as tables
 from nova.structs import networking as nouns
@@ -27,6 +28,9 @@ TABLES: dict[str, Any] = {
     "router": tables.Router,
     "floatingip": tables.FloatingIp,
 }
+
+# Not a noun: the row that whoever counts a project's records holds.
+_LOCK = "*"
 
 _DECODE = {noun: msgspec.json.Decoder(kind).decode for noun, kind in nouns.KINDS.items()}
 _encode = msgspec.json.Encoder().encode
@@ -115,8 +119,21 @@ def used_addresses(connection: Connection) -> list[tuple[str, int]]:
     return [(subnet_id, number) for subnet_id, number in connection.execute(query)]
 
 
+def lock_project(connection: Connection, project_id: str) -> None:
+    """Keep others from counting and adding what this project has until the transaction ends."""
+    quota = tables.NetworkQuota
+    query = sa.select(quota.hard_limit).where(quota.project_id == project_id, quota.noun == _LOCK).with_for_update()
+    if connection.execute(query).first() is None:
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.insert(quota).values(project_id=project_id, noun=_LOCK, hard_limit=-1))
+        except IntegrityError:
+            connection.execute(query)
+
+
 def quotas(connection: Connection, project_id: str | None) -> list[nouns.Quota]:
     query = sa.select(tables.NetworkQuota.project_id, tables.NetworkQuota.noun, tables.NetworkQuota.hard_limit)
+    query = query.where(tables.NetworkQuota.noun != _LOCK)
     if project_id is not None:
         query = query.where(tables.NetworkQuota.project_id == project_id)
     return [nouns.Quota(*row) for row in connection.execute(query)]

@@ -122,6 +122,8 @@ def _check_quota(connection: Connection, records: list[AnyRecord], limits: Mappi
     for record in records:
         if record.noun in limits:
             asked[record.project_id, record.noun] = asked.get((record.project_id, record.noun), 0) + 1
+    for project_id in sorted({project_id for project_id, _ in asked}):
+        db.lock_project(connection, project_id)
     for (project_id, noun), number in asked.items():
         own = {quota.noun: quota.limit for quota in db.quotas(connection, project_id)}
         limit = own.get(noun, limits[noun])
