@@ -20,8 +20,8 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _eventlet: Any = None
 
-# Which of its daemon's worker processes this is; set by nova.daemon after the fork.
-worker_number = 0
+# Which of its daemon's worker processes this is, set by nova.daemon after the fork; None for the only one.
+worker_number: int | None = None
 
 
 def start(backend: str = "auto") -> None:

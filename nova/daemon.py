@@ -23,6 +23,10 @@ from nova.conf import BadConfiguration, load
 LOG = logging.getLogger(__name__)
 
 
+# The exit status that says: this configuration will never do.
+_UNUSABLE = 2
+
+
 class Service(Protocol):
     """What runs inside a daemon's process."""
 
@@ -52,7 +56,7 @@ def run(
         conf = load(sys.argv[1:] if argv is None else argv)
     except BadConfiguration as error:
         print(f"{name}: {error}", file=sys.stderr)
-        return 2
+        return _UNUSABLE
     oslo_log.setup(conf, name)
     count = workers(conf) if workers else 1
     if count == 1:
@@ -81,10 +85,11 @@ def _health(conf: cfg.ConfigOpts, services: Sequence[Service], worker: int) -> l
 
 
 def _work(
-    name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]], worker: int = 0
+    name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]], worker: int | None = None
 ) -> int:
+    """Run the services in this process until a signal; worker is its number, if it has siblings."""
     stopping = threading.Event()
-    parent = os.getppid()
+    parent = None if worker is None else os.getppid()
     concurrency.worker_number = worker
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -92,16 +97,16 @@ def _work(
     services: list[Service] = []
     try:
         services.extend(build(conf))
-        services.extend(_health(conf, services, worker))
+        services.extend(_health(conf, services, worker or 0))
         for service in services:
             service.start()
         LOG.info("%s is up", name)
         # A worker whose parent was killed would be nobody's: it goes too.
-        while not stopping.wait(0.5) and os.getppid() == parent:
+        while not stopping.wait(0.5) and (parent is None or os.getppid() == parent):
             pass
     except BadConfiguration as error:
         LOG.error("%s: %s", name, error)
-        return 2
+        return _UNUSABLE
     except Exception:
         LOG.exception("%s cannot go on", name)
         return 1
@@ -133,6 +138,7 @@ class _Parent:
             signal.signal(number, self._stop)
         for worker in range(self._count):
             self._fork(worker)
+        outcome = 0
         while self._children:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -142,12 +148,15 @@ class _Parent:
                 time.sleep(0.2)
                 continue
             worker = self._children.pop(pid, 0)
+            if os.waitstatus_to_exitcode(status) == _UNUSABLE:
+                self._stop()
+                outcome = _UNUSABLE
             if not self._stopping:
                 LOG.error("worker %s of %s ended with status %s; starting another", pid, self._name, status)
                 # A worker that dies at once must not take the machine with it.
                 time.sleep(1)
                 self._fork(worker)
-        return 0
+        return outcome
 
     def _fork(self, worker: int) -> None:
         pid = os.fork()
@@ -185,11 +194,12 @@ class HttpService:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket that the workers of one daemon may share (SO_REUSEPORT)."""
+    """A listening socket; one daemon's workers share its port (SO_REUSEPORT), two daemons do not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if concurrency.worker_number is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((host, port))
     sock.listen(1024)
     return sock

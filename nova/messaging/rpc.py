@@ -171,6 +171,7 @@ class Server:
         self._server: Any = None
         self._ping: concurrency.Periodic | None = None
         self._unheard = 0
+        self.ping_timeout_s = _PING_INTERVAL_S / 2
 
     def start(self) -> None:
         self._listen()
@@ -198,7 +199,7 @@ class Server:
 
     def _ping_self(self) -> None:
         """Send a message through the own queue; after two that nobody heard, listen anew."""
-        sender = oslo_messaging.get_rpc_client(self._bus, self._target, timeout=_PING_INTERVAL_S / 2)
+        sender = oslo_messaging.get_rpc_client(self._bus, self._target, timeout=self.ping_timeout_s)
         try:
             sender.call({}, "handle", name=_PING, arguments="{}")
             self._unheard = 0

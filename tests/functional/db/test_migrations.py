@@ -1,0 +1,88 @@
+"""The tables on each database: migrations make what the models declare, and sync may run again."""
+
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from nova import errors
+from nova.clock import utcnow
+from nova.db import instances, migrations, operations, quotas
+from nova.db.database import Database
+from nova.db.models import Base
+from nova.structs.requests import ServerQuery
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent.parent / "tools"))
+
+from throwaway_databases import database as throwaway
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgresql"])
+def url(request):
+    with throwaway(request.param) as url:
+        yield url
+
+
+@pytest.fixture
+def database(url):
+    migrations.sync(url)
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def test_migrations_make_what_the_models_declare(url, database):
+    with database.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+
+    assert differences == []
+    assert migrations.version(url) == migrations.newest()
+
+
+def test_sync_may_run_again(url, database):
+    migrations.sync(url)
+
+    assert migrations.version(url) == migrations.newest()
+
+
+def test_the_quota_counter_never_passes_the_limit(database):
+    def take(_):
+        try:
+            database.write(lambda c: quotas.take(c, "crowded", {"instances": 1}, {"instances": 7}))
+        except errors.QuotaExceeded:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        taken = sum(pool.map(take, range(32)))
+
+    assert taken == 7
+    assert database.read(lambda c: quotas.usage(c, "crowded")) == {"instances": 7}
+
+
+def test_one_lease_is_given_to_one_conductor(database):
+    operation = str(uuid.uuid4())
+    facts = {"name": "create", "project_id": "p", "user_id": "u", "request_id": "r", "document": "{}"}
+    added = database.write(
+        lambda c: operations.add(c, uuid=operation, instance_uuid=str(uuid.uuid4()), deadline_at=utcnow(), **facts)
+    )
+    assert added
+
+    with ThreadPoolExecutor(16) as pool:
+        leases = list(
+            pool.map(
+                lambda n: database.write(lambda c: operations.lease(c, operation, f"conductor-{n}", 30)), range(16)
+            )
+        )
+
+    assert len([one for one in leases if one is not None]) == 1
+
+
+def test_an_empty_list_of_servers_is_a_list(database):
+    everything = ServerQuery(name_pattern="^web", tags=("a",), not_tags_any=("b",), changes_since=None, marker=None)
+
+    assert database.read(lambda c: instances.find(c, everything)) == []

@@ -1,0 +1,171 @@
+"""nova.conf: what the installation guide's file means, and what is said about one that is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nova import conf as configuration
+
+ROOT = Path(__file__).parent.parent.parent
+GUIDE = """
+[DEFAULT]
+my_ip = 10.0.0.11
+transport_url = rabbit://openstack:RABBIT_PASS@controller
+use_neutron = true
+firewall_driver = nova.virt.firewall.NoopFirewallDriver
+enabled_apis = osapi_compute,metadata
+compute_driver = libvirt.LibvirtDriver
+[api_database]
+connection = mysql+pymysql://nova:NOVA_DBPASS@controller/nova_api
+[database]
+connection = mysql+pymysql://nova:NOVA_DBPASS@controller/nova
+[api]
+auth_strategy = keystone
+[keystone_authtoken]
+auth_url = http://controller:5000/v3
+auth_type = password
+project_domain_name = default
+user_domain_name = default
+project_name = service
+username = nova
+password = NOVA_PASS
+[vnc]
+enabled = True
+server_listen = 0.0.0.0
+server_proxyclient_address = $my_ip
+novncproxy_base_url = http://controller:6080/vnc_auto.html
+[glance]
+api_servers = http://controller:9292
+[oslo_concurrency]
+lock_path = /var/lib/nova/tmp
+[placement]
+os_region_name = RegionOne
+project_domain_name = Default
+project_name = service
+auth_type = password
+user_domain_name = Default
+auth_url = http://controller:5000/v3
+username = placement
+password = PLACEMENT_PASS
+[neutron]
+url = http://controller:9696
+auth_type = password
+auth_url = http://controller:5000
+project_domain_name = default
+user_domain_name = default
+region_name = RegionOne
+project_name = service
+username = neutron
+password = NEUTRON_PASS
+service_metadata_proxy = true
+metadata_proxy_shared_secret = METADATA_SECRET
+[libvirt]
+virt_type = qemu
+[scheduler]
+discover_hosts_in_cells_interval = 300
+"""
+
+
+def load(tmp_path, text):
+    path = tmp_path / "nova.conf"
+    path.write_text(text)
+    return configuration.load([], [str(path)])
+
+
+def test_a_file_written_after_the_installation_guide_is_understood(tmp_path):
+    conf = load(tmp_path, GUIDE)
+
+    assert conf.my_ip == "10.0.0.11"
+    assert conf.vnc.server_proxyclient_address == "10.0.0.11"
+    assert conf.database.connection == "mysql+pymysql://nova:NOVA_DBPASS@controller/nova"
+    assert conf.placement.username == "placement"
+    assert conf.neutron.metadata_proxy_shared_secret == "METADATA_SECRET"
+    assert conf.glance.api_servers == ["http://controller:9292"]
+    assert conf.libvirt.virt_type == "qemu"
+
+
+def test_an_unknown_group_is_an_error_that_names_file_and_group(tmp_path):
+    with pytest.raises(configuration.BadConfiguration) as caught:
+        load(tmp_path, "[databaze]\nconnection = sqlite://\n")
+
+    assert f"{tmp_path}/nova.conf" in str(caught.value)
+    assert "[databaze]" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "group, option, value",
+    [
+        ("DEFAULT", "osapi_compute_listen_port", "eightthousand"),
+        ("api", "auth_strategy", "trust"),
+        ("libvirt", "virt_type", "zx81"),
+        ("scheduler", "max_attempts", "0"),
+        ("conductor", "workers", "-1"),
+        ("vnc", "enabled", "perhaps"),
+    ],
+)
+def test_a_bad_value_is_an_error_that_names_file_group_and_option(tmp_path, group, option, value):
+    with pytest.raises(configuration.BadConfiguration) as caught:
+        load(tmp_path, f"[{group}]\n{option} = {value}\n")
+
+    assert f"{tmp_path}/nova.conf" in str(caught.value)
+    assert option in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(configuration.BadConfiguration) as caught:
+        configuration.load(["--config-file", str(tmp_path / "missing.conf")])
+
+    assert "missing.conf" in str(caught.value)
+
+
+def test_a_daemon_refuses_a_bad_file_with_one_line_and_status_2(tmp_path):
+    path = tmp_path / "nova.conf"
+    path.write_text("[databaze]\n")
+
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "from nova.cmd.scheduler import main; raise SystemExit(main())",
+         "--config-file", str(path)],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "NOVA_CONCURRENCY_BACKEND": "threading"},
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("nova-scheduler: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_options_that_mean_the_same_have_upstreams_defaults():
+    contract = Path(os.environ.get("CONTRACT_DIR", ROOT.parent / "shared" / "contract")) / "config_options.json"
+    if not contract.exists():
+        pytest.skip(f"there is no contract at {contract}")
+    known = {(one["group"], one["name"]): one for one in json.loads(contract.read_text())["nova"]}
+    differing = []
+    for group, options in configuration.list_options():
+        for option in options:
+            theirs = known.get((group, option.dest))
+            if theirs is None or theirs.get("default_is_sample") or (group, option.dest) in DIFFERENT_ON_PURPOSE:
+                continue
+            if option.default != theirs.get("default"):
+                differing.append((group, option.dest, option.default, theirs.get("default")))
+
+    assert differing == []
+
+
+# What an option means here makes another default the right one; the reason stands in its help.
+DIFFERENT_ON_PURPOSE = {
+    ("DEFAULT", "state_path"),
+    ("DEFAULT", "host"),
+    ("DEFAULT", "my_ip"),
+}
+
+
+def test_the_sample_files_are_those_the_code_gives(tmp_path):
+    subprocess.run([sys.executable, "-W", "ignore", "tools/make_samples.py", str(tmp_path)], check=True, cwd=ROOT)
+
+    for name in ("nova.conf.sample", "policy.yaml.sample"):
+        assert (tmp_path / name).read_text() == (ROOT / "etc" / "nova" / name).read_text(), (
+            f"{name} is out of date: run tools/make_samples.py"
+        )

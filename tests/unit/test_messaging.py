@@ -1,0 +1,158 @@
+"""Calls over the bus: types, errors, casts and fanout, on the bus inside one process."""
+
+import itertools
+import threading
+
+import pytest
+
+from nova import conf as configuration
+from nova import errors
+from nova.messaging import rpc
+from nova.messaging.local import bus_of
+from nova.structs.context import Context
+from nova.structs.flavor import Flavor
+
+_numbers = itertools.count()
+
+
+class Calls:
+    def grow(self, flavor: Flavor, by: int = 1) -> Flavor: ...
+
+    def fail(self, context: Context) -> None: ...
+
+    def break_down(self) -> None: ...
+
+    @rpc.cast
+    def note(self, word: str) -> None: ...
+
+    @rpc.fanout
+    def tell_all(self, word: str) -> None: ...
+
+
+class Implementation:
+    def __init__(self):
+        self.heard = []
+        self.has_heard = threading.Event()
+
+    def grow(self, flavor, by):
+        return Flavor(id=flavor.id, name=flavor.name, vcpus=flavor.vcpus + by, memory_mb=flavor.memory_mb)
+
+    def fail(self, context):
+        raise errors.ServerNotFound(server_id=context.project_id)
+
+    def break_down(self):
+        raise ZeroDivisionError("a secret of the implementation")
+
+    def note(self, word):
+        self.heard.append(word)
+        self.has_heard.set()
+
+    tell_all = note
+
+
+@pytest.fixture
+def bus(tmp_path):
+    path = tmp_path / "nova.conf"
+    path.write_text(f"[DEFAULT]\ntransport_url = local:///unit{next(_numbers)}\nstate_path = {tmp_path}\n")
+    conf = configuration.load([], [str(path)])
+    bus = rpc.transport(conf)
+    bus.name = conf.transport_url
+    return bus
+
+
+@pytest.fixture
+def serve(bus):
+    started = []
+
+    def start(name="one"):
+        implementation = Implementation()
+        server = rpc.Server(bus, "things", name, Calls, implementation, threads=4)
+        server.start()
+        started.append(server)
+        return implementation
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def test_a_struct_goes_there_and_another_comes_back(bus, serve):
+    serve()
+    things = rpc.client(bus, "things", Calls)
+
+    grown = things.grow(Flavor(id="1", name="tiny", vcpus=1, memory_mb=64), by=3)
+
+    assert grown == Flavor(id="1", name="tiny", vcpus=4, memory_mb=64)
+
+
+def test_an_argument_left_out_has_its_default(bus, serve):
+    serve()
+
+    assert rpc.client(bus, "things", Calls).grow(Flavor(id="1", name="t", vcpus=1, memory_mb=1)).vcpus == 2
+
+
+def test_a_domain_error_arrives_as_what_it_was_raised_as(bus, serve):
+    serve()
+
+    with pytest.raises(errors.ServerNotFound) as caught:
+        rpc.client(bus, "things", Calls).fail(Context(project_id="p"))
+
+    assert caught.value.details == {"server_id": "p"}
+    assert caught.value.status == 404
+
+
+def test_a_defect_on_the_other_side_tells_nothing_of_itself(bus, serve):
+    serve()
+
+    with pytest.raises(errors.DomainError) as caught:
+        rpc.client(bus, "things", Calls).break_down()
+
+    assert "secret" not in str(caught.value)
+    assert caught.value.status == 500
+
+
+def test_nobody_there_is_a_failure_of_the_bus_within_the_time_given(bus):
+    with pytest.raises(rpc.BusFailure) as caught:
+        rpc.client(bus, "nobody", Calls, timeout_s=0.05).break_down()
+
+    assert "nobody" in str(caught.value)
+    assert caught.value.status == 503
+
+
+def test_a_cast_is_heard_by_one_and_a_fanout_by_all(bus, serve):
+    first, second = serve("one"), serve("two")
+    things = rpc.client(bus, "things", Calls)
+
+    things.tell_all("everybody")
+    for one in (first, second):
+        assert one.has_heard.wait(5)
+    assert first.heard == second.heard == ["everybody"]
+
+    first.has_heard.clear(), second.has_heard.clear()
+    things.note("somebody")
+
+    assert first.has_heard.wait(5) or second.has_heard.wait(5)
+    assert sorted(first.heard + second.heard) == ["everybody", "everybody", "somebody"]
+
+
+def test_a_message_sent_before_anybody_listens_waits(bus, serve):
+    rpc.client(bus, "things", Calls).note("early")
+
+    assert serve().has_heard.wait(5)
+
+
+def test_a_server_hears_itself_and_says_so_when_it_does_not(bus, serve):
+    implementation = Implementation()
+    server = rpc.Server(bus, "things", "deaf", Calls, implementation)
+    server.start()
+    server._ping_self()
+    assert server.checks() == {"hears things": True}
+
+    bus_of("local:///" + bus.name.rsplit("/", 1)[1]).lose("things.deaf")
+    server.ping_timeout_s = 0.1
+    server._ping_self()
+
+    assert server.checks() == {"hears things": False}
+    server._ping_self()
+    assert server.checks() == {"hears things": True}
+    server.stop()
