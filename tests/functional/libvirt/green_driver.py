@@ -9,12 +9,12 @@ from nova import concurrency
 
 concurrency.start("eventlet")
 
-import threading  # noqa: E402 - patched from here on
-import time  # noqa: E402
+import threading
+import time
 
-from nova.conf import load  # noqa: E402
-from nova.structs.instance import PowerState  # noqa: E402
-from nova.virt.libvirt import LibvirtDriver  # noqa: E402
+from nova.conf import load
+from nova.structs.instance import PowerState
+from nova.virt.libvirt import LibvirtDriver
 
 
 def main() -> None:

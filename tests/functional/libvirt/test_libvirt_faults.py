@@ -172,7 +172,8 @@ def test_half_made_disks_of_a_host_that_died_are_made_anew(driver, host, make_sp
     assert not (directory / "disk.part").exists()
 
 
-def test_guest_that_keeps_a_device_is_reported(driver, host, make_spec, make_vif):
+def test_guest_that_keeps_a_device_is_reported(host, make_spec, make_vif):
+    driver = host.driver(libvirt__device_detach_attempts=1, libvirt__device_detach_timeout=1)
     deaf = make_spec(disks=(Disk(kind="root", device_name="/dev/vda", size_mb=1),))
     driver.create(deaf)
     vif = make_vif(9)

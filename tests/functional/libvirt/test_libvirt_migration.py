@@ -1,11 +1,25 @@
 """A running guest moves between two hosts, each a libvirtd with a network of its own."""
 
+import os
+
 import msgspec
 import pytest
 
 from nova import concurrency, errors
 from nova.structs.guest import Disk
 from nova.structs.instance import PowerState
+
+
+@pytest.fixture
+def slow_guest(pair, host, make_spec):
+    """A guest on the first host that takes seconds to move: its disk is full, and its way narrow."""
+    source, _ = pair
+    spec = make_spec()
+    spec = msgspec.structs.replace(spec, disks=(*spec.disks, Disk(kind="blank", device_name="/dev/vdb", size_mb=8)))
+    source.create(spec)
+    (host.instances / spec.uuid / "disk.blank0").write_bytes(os.urandom(8 << 20))
+    host.virsh("migrate-setspeed", spec.uuid, "1")
+    return spec
 
 
 def test_guest_moves_with_its_disks_while_it_runs(pair, host, second_host, make_spec, wait_for_output):
@@ -73,16 +87,12 @@ def test_guest_that_arrived_is_not_thrown_away(pair, second_host, make_spec):
     assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
 
 
-def test_move_that_is_given_up_leaves_the_guest_where_it_was(pair, second_host, make_spec, wait_for_output):
+def test_move_that_is_given_up_leaves_the_guest_where_it_was(pair, second_host, slow_guest):
     source, destination = pair
-    spec = make_spec()
-    source.create(spec)
-    wait_for_output(spec.uuid, "guest is up", by=source)
-    slow = source._connection.domain(spec.uuid)
+    spec = slow_guest
     with second_host.network():
         facts = destination.prepare_destination(spec)
 
-    slow.migrateSetMaxSpeed(1, 0)
     with pytest.raises(errors.Cancelled):
         source.migrate(spec, "host-2", facts, lambda percent: False)
     with second_host.network():
@@ -111,14 +121,11 @@ def test_guest_stays_when_the_destination_is_not_there(pair, second_host, make_s
     assert source.guest(spec.uuid).power_state == PowerState.RUNNING
 
 
-def test_guest_stays_when_the_destination_dies_on_the_way(pair, second_host, make_spec, wait_for_output):
+def test_guest_stays_when_the_destination_dies_on_the_way(pair, second_host, slow_guest):
     source, destination = pair
-    spec = make_spec()
-    source.create(spec)
-    wait_for_output(spec.uuid, "guest is up", by=source)
+    spec = slow_guest
     with second_host.network():
         facts = destination.prepare_destination(spec)
-    source._connection.domain(spec.uuid).migrateSetMaxSpeed(1, 0)
 
     def kill_destination(percent):
         second_host.kill_qemu(spec.uuid)
@@ -133,14 +140,11 @@ def test_guest_stays_when_the_destination_dies_on_the_way(pair, second_host, mak
     assert list(second_host.instances.iterdir()) == []
 
 
-def test_move_that_takes_too_long_can_be_forced(pair, second_host, make_spec, wait_for_output):
+def test_move_that_takes_too_long_can_be_forced(pair, second_host, slow_guest):
     source, destination = pair
-    spec = make_spec()
-    source.create(spec)
-    wait_for_output(spec.uuid, "guest is up", by=source)
+    spec = slow_guest
     with second_host.network():
         facts = destination.prepare_destination(spec)
-    source._connection.domain(spec.uuid).migrateSetMaxSpeed(1, 0)
     forced = []
 
     def force_once(percent):
