@@ -4,6 +4,7 @@ from nova.cmd import start_concurrency
 
 start_concurrency()
 
+import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
@@ -18,6 +19,8 @@ from nova.messaging import rpc  # noqa: E402
 from nova.network.service import NullDataplane, application  # noqa: E402
 from nova.network.service.linux import LinuxDataplane  # noqa: E402
 
+LOG = logging.getLogger(__name__)
+
 # Requests in hand at once.
 _THREADS = 100
 
@@ -27,7 +30,9 @@ def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequ
     if conductor is None:
         conductor = conductor_client.over_bus(rpc.transport(conf))
     listen = (conf.network_api_listen, conf.network_api_listen_port)
-    if not conf.network_dataplane:
+    if conf.network_dataplane and os.geteuid() != 0:
+        LOG.warning("nova-network is not root: networks are records only, and guests get none")
+    if not conf.network_dataplane or os.geteuid() != 0:
         return [daemon.HttpService(application(conf, conductor, NullDataplane()), *listen, _THREADS)]
     dataplane = LinuxDataplane(conf, conductor)
     return [dataplane, daemon.HttpService(application(conf, conductor, dataplane), *listen, _THREADS)]

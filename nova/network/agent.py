@@ -15,12 +15,14 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.network import firewall, host
-from nova.network.http import NetworkingHttp
+from nova.network.http import Memory, NetworkingHttp
 from nova.structs.network import Vif
 
 LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+
+_ARRIVES_WITHIN_S = 3600
 
 
 class HostNetworks:
@@ -33,6 +35,9 @@ class HostNetworks:
         realm = hashlib.sha256(name.encode()).hexdigest()[:6]
         self.owner, self._table = f"nova-compute {realm}", f"nova-compute-{realm}"
         self._loaded = ""
+        self._guarded: set[str] = set()
+        # Ports of guests on their way here, which are bound elsewhere until they have arrived.
+        self._expected = Memory(_ARRIVES_WITHIN_S)
         self._busy = threading.Lock()
         self._periodic: concurrency.Periodic | None = None
 
@@ -65,18 +70,15 @@ class HostNetworks:
                 name = str(vif.details["bridge_name"])
                 overlay = host.Overlay(conf.my_ip, conf.vxlan_group)
                 host.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, overlay, self.owner)
+                self._expected.put(vif.port_id, vif.port_id)
             self.apply_security_groups()
         except (host.HostRefused, OSError) as error:
             raise errors.GuestFailed(reason=f"The guest's networks cannot be made: {error}") from error
 
     def apply_security_groups(self) -> None:
-        """Make this host's filters those of the ports bound to it. Raises host.HostRefused, errors.Unavailable."""
+        """Make this host's filters those of its ports. Raises host.HostRefused, errors.Unavailable."""
         with self._busy:
-            ports = [
-                port
-                for port in self._http.find("ports", {"binding:host_id": self._name})
-                if port["device_owner"].startswith("compute:")
-            ]
+            ports = self._ports()
             groups = sorted({group for port in ports for group in port["security_groups"]})
             rules = self._rules(groups)
             remote = {rule.remote_group for those in rules.values() for rule in those if rule.remote_group}
@@ -85,6 +87,7 @@ class HostNetworks:
             if text != self._loaded or f"table inet {self._table}\n" not in host.run("nft", "list", "tables"):
                 firewall.apply(self._table, *facts)
                 self._loaded = text
+            self._guarded = {port["id"] for port in ports}
 
     def remove(self) -> None:
         """Take this host's filters and bridges away."""
@@ -98,6 +101,16 @@ class HostNetworks:
             self.apply_security_groups()
         except (host.HostRefused, errors.Unavailable) as error:
             LOG.warning("security groups stay as they are: %s", error)
+
+    def _ports(self) -> list[Json]:
+        """The ports bound to this host, those that are expected, and those that still have a device here."""
+        bound = self._http.find("ports", {"binding:host_id": self._name})
+        here = host.devices()
+        kept = {port_id for port_id in self._guarded if firewall.device_of(port_id) in here}
+        others = (kept | set(self._expected.held())) - {port["id"] for port in bound}
+        if others:
+            bound += self._http.find("ports", {"id": sorted(others)})
+        return [port for port in bound if port["device_owner"].startswith("compute:")]
 
     def _rules(self, groups: list[str]) -> dict[str, list[firewall.Rule]]:
         found: dict[str, list[firewall.Rule]] = {}
@@ -133,7 +146,7 @@ def _guarded(ports: Iterable[Json]) -> list[firewall.Guarded]:
         firewall.Guarded(
             port_id=port["id"],
             device=firewall.device_of(port["id"]),
-            bridge=str((port.get("binding:vif_details") or {}).get("bridge_name", "")),
+            bridge=str(port["binding:vif_details"].get("bridge_name", "")),
             macs=tuple({port["mac_address"], *(pair["mac_address"] for pair in port["allowed_address_pairs"])}),
             addresses=tuple(
                 [one["ip_address"] for one in port["fixed_ips"]]
@@ -143,4 +156,5 @@ def _guarded(ports: Iterable[Json]) -> list[firewall.Guarded]:
             is_filtered=port["port_security_enabled"],
         )
         for port in ports
+        if port.get("binding:vif_details")
     ]

@@ -98,6 +98,11 @@ class Memory:
                 answers[key] = value
         return answers
 
+    def held(self) -> list[Any]:
+        """Every answer that still counts."""
+        now = time.monotonic()
+        return [value for expires, value in list(self._held.values()) if expires > now]
+
     def put(self, key: Hashable, value: Any) -> None:
         with self._lock:
             if len(self._held) >= self._size:

@@ -403,3 +403,18 @@ def test_security_groups_hold_on_the_compute_host(far_world):
     assert member_reached
     assert not stranger_reached
     assert first.reaches(third.address)
+
+
+def test_a_guest_stays_guarded_while_its_port_is_another_hosts_already(far_world):
+    world = far_world
+    demo = world.cloud.project()
+    network = demo.network(cidr="10.20.0.0/24")
+    closed = demo.create("security-groups", name="closed")
+    first = boot_far(world, network)
+    moving = boot_far(world, network, security_groups=[closed["id"]])
+
+    world.cloud.admin.update("ports", moving.port["id"], **{"binding:host_id": "compute-2"})
+    with world.compute.inside():
+        world.agent.apply_security_groups()
+
+    assert not first.reaches(moving.address)
