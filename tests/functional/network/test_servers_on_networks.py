@@ -1,0 +1,81 @@
+"""Servers on networks, through the whole cloud: Compute API, conductor and its bus, nova-network, a host."""
+
+import pytest
+
+
+@pytest.fixture
+def cloud(make_cloud):
+    return make_cloud()
+
+
+class Networks:
+    """The Networking API of a cloud, as one of its users."""
+
+    def __init__(self, user):
+        self._user = user
+
+    def ask(self, method, path, body=None):
+        return self._user.request(method, f"/{path}", body, url="http://network/v2.0")
+
+    def network(self, name="private", cidr="10.20.0.0/24"):
+        network = self.ask("POST", "networks", {"network": {"name": name}}).json()["network"]
+        body = {"subnet": {"network_id": network["id"], "ip_version": 4, "cidr": cidr}}
+        assert self.ask("POST", "subnets", body).status_code == 201
+        return network
+
+    def ports(self):
+        return self.ask("GET", "ports").json()["ports"]
+
+
+@pytest.fixture
+def networks(cloud):
+    return Networks(cloud.client())
+
+
+def test_a_server_has_an_address_while_it_lives(cloud, networks):
+    cloud.add_host()
+    network = networks.network()
+
+    server = cloud.client().create_server(networks=[{"uuid": network["id"]}])
+    [port] = networks.ports()
+    cloud.client().delete(f"/servers/{server['id']}")
+    cloud.client().wait_gone(server["id"])
+
+    [address] = server["addresses"]["private"]
+    assert (address["addr"], address["OS-EXT-IPS:type"]) == ("10.20.0.2", "fixed")
+    assert address["OS-EXT-IPS-MAC:mac_addr"] == port["mac_address"]
+    assert (port["device_id"], port["device_owner"]) == (server["id"], "compute:nova")
+    assert server["security_groups"] == [{"name": "default"}]
+    assert networks.ports() == []
+
+
+def test_a_server_that_fails_to_build_leaves_no_port(cloud, networks):
+    networks.network()
+
+    server = cloud.client().create_server(networks="auto", wait_for="ERROR")
+
+    assert server["addresses"] == {}
+    assert networks.ports() == []
+
+
+def test_servers_get_addresses_of_their_own_and_their_projects_security_groups(cloud, networks):
+    cloud.add_host()
+    network = networks.network()
+    networks.ask("POST", "security-groups", {"security_group": {"name": "web"}})
+    asked = {"networks": [{"uuid": network["id"]}], "security_groups": [{"name": "web"}]}
+
+    servers = [cloud.client().create_server(name=name, **asked) for name in ("one", "two")]
+
+    assert [server["addresses"]["private"][0]["addr"] for server in servers] == ["10.20.0.2", "10.20.0.3"]
+    assert [server["security_groups"] for server in servers] == [[{"name": "web"}]] * 2
+
+
+def test_a_network_nobody_has_is_refused_before_a_server_is_made(cloud, networks):
+    cloud.add_host()
+    user = cloud.client()
+
+    wanted = user.wanted(networks=[{"uuid": "11111111-2222-3333-4444-555555555555"}])
+    answer = user.post("/servers", {"server": wanted})
+
+    assert answer.status_code == 400
+    assert user.get("/servers").json()["servers"] == []
