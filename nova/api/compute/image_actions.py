@@ -21,6 +21,7 @@ from nova.api.framework.schema import (
     HOSTNAME,
     METADATA,
     NAME,
+    NULL,
     STRING,
     UUID,
     arr,
@@ -154,7 +155,9 @@ def unrescue(request: Request) -> None:
     operate(request, "unrescue")
 
 
-_IMAGE_ID = Answer(lambda image_id, request: {"image_id": image_id}, obj(required("image_id", UUID)))
+_IMAGE_ID = Answer(
+    lambda image_id, request: {"image_id": image_id}, versioned(NULL, v2_45=obj(required("image_id", UUID)))
+)
 
 
 @action(
