@@ -8,6 +8,7 @@ from nova import identity
 from nova.compute.agent import Agent
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
+from nova.compute.image_cleaning import ImageCleaning
 from nova.compute.interface import ComputeCalls, topic
 from nova.conductor import client as conductor_client
 from nova.image.client import Images
@@ -35,6 +36,7 @@ class Compute:
             host: Host(conf, host, loader.load(conf, host), cache, images, self._networks)
             for host in _host_names(conf, self.name)
         }
+        self._image_cleaning = ImageCleaning(conf, cache, hosts[self.name].driver)
         self.agent = Agent(
             conf,
             self.name,
@@ -49,8 +51,10 @@ class Compute:
             self._networks.start()
         self._server.start()
         self.agent.start()
+        self._image_cleaning.start()
 
     def stop(self) -> None:
+        self._image_cleaning.stop()
         self._server.stop()
         self.agent.stop()
         if self._networks is not None:

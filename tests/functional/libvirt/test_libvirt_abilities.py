@@ -1,6 +1,7 @@
 """The rare abilities of the libvirt driver, each on a real guest."""
 
 import datetime
+import os
 import subprocess
 import uuid
 from pathlib import Path
@@ -9,6 +10,9 @@ import msgspec
 import pytest
 
 from nova import errors
+from nova.compute.image_cache import ImageCache
+from nova.compute.image_cleaning import ImageCleaning
+from nova.conf import load
 from nova.structs.guest import Disk, RebootKind
 from nova.structs.instance import BlockDevice, PowerState
 from nova.virt import driver as interface
@@ -246,3 +250,19 @@ def make_volume(tmp_path):
 
 def path_of(volume):
     return volume.volume.connection_info["data"]["device_path"]
+
+
+def test_cached_image_stays_while_a_guest_stands_on_it(driver, make_spec, tmp_path, image_file):
+    cache = ImageCache(tmp_path / "_base", images=None)
+    (tmp_path / "_base").mkdir()
+    used, unused = tmp_path / "_base" / "used", tmp_path / "_base" / "unused"
+    for path in (used, unused):
+        path.write_bytes(image_file.read_bytes())
+        os.utime(path, (0, 0))
+    spec = make_spec()
+    root = msgspec.structs.replace(spec.disks[0], image_path=str(used))
+    driver.create(msgspec.structs.replace(spec, disks=(root,)))
+
+    ImageCleaning(load([], []), cache, driver).clean()
+
+    assert used.exists() and not unused.exists()
