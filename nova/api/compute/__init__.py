@@ -34,6 +34,7 @@ from nova.api.compute import (
     move_actions,
     network_actions,
     networks,
+    openapi,
     quotas,
     removed,
     security_groups,
@@ -45,6 +46,7 @@ from nova.api.compute import (
     servers,
     services,
     tenant_usage,
+    volume_attachments,
 )
 from nova.api.framework import faults
 from nova.api.framework.app import Application
@@ -55,6 +57,7 @@ from nova.conductor.interface import ConductorCalls
 from nova.image.client import Images
 from nova.network.client import Networking
 from nova.policies import compute as policies
+from nova.volume.client import Volumes
 
 # In the order in which the OpenAPI document lists them.
 MODULES = (
@@ -65,6 +68,7 @@ MODULES = (
     interfaces,
     move_actions,
     network_actions,
+    volume_attachments,
     server_migrations,
     flavors,
     keypairs,
@@ -91,6 +95,7 @@ MODULES = (
     security_groups,
     baremetal,
     migration_list,
+    openapi,
     removed,
 )
 
@@ -99,14 +104,17 @@ def application(
     conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None
 ) -> auth.Wsgi:
     """The whole service, authentication included, as a WSGI application."""
+    operations = tuple(collect(*MODULES))
     doors = Doors(
         conf=conf,
+        operations=operations,
         conductor=conductor,
         policy=Policy(conf, policies.list_rules()),
         images=Images(identity.adapter(conf, "glance", transport)),
         network=Networking(identity.adapter(conf, "neutron", transport)),
+        volumes=Volumes(identity.adapter(conf, "cinder", transport)),
     )
-    return _Front(conf, auth.authenticate(Application(collect(*MODULES), doors), conf, _unauthorized))
+    return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized))
 
 
 class _Front:

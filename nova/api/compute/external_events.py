@@ -58,6 +58,7 @@ _CODE = Plain({"type": "integer", "enum": [200, 400, 404, 422]})
             )
         )
     ),
+    other_codes=(207,),
     errors=(400, 403),
 )
 def create(request: Request) -> Reply:

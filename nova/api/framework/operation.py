@@ -17,7 +17,7 @@ NO_QUERY = query()
 READ_QUERY = query(strict_since="2.102")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """One operation of the API. status maps the first version to the success code from then on."""
 
@@ -37,6 +37,10 @@ class Operation:
     is_gone: bool = False
     # Ours, not upstream's: told apart in the OpenAPI document.
     is_ours: bool = False
+    # Success codes beside the declared one: 207 of external events, 204 of a tag that is there.
+    other_codes: tuple[int, ...] = ()
+    # A PUT or POST whose body is nothing at all.
+    is_bodyless: bool = False
 
     def holds(self, version: int) -> bool:
         return self.since <= version <= self.until

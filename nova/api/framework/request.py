@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from oslo_config import cfg
 
 from nova import errors
+from nova.api.framework.operation import Operation
 from nova.api.framework.policy import Policy
 from nova.conductor.interface import ConductorCalls
 from nova.structs.context import Context
@@ -26,6 +27,7 @@ class Doors:
     network: Any = None
     volumes: Any = None
     identity: Any = None
+    operations: tuple[Operation, ...] = ()
 
 
 @dataclass

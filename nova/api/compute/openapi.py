@@ -1,0 +1,20 @@
+"""The API described in its own words: /openapi.json, of the version that is asked for. Ours, not upstream's."""
+
+from functools import lru_cache
+from typing import Any
+
+from nova.api.framework import openapi
+from nova.api.framework.operation import Operation, get
+from nova.api.framework.request import Request
+from nova.api.framework.view import made
+
+
+@get("/openapi.json", policy="os_compute_api:extensions", answer=made(), is_ours=True)
+def show(request: Request) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of this version."""
+    return _document(request.doors.operations, request.version, request.base_url)
+
+
+@lru_cache(maxsize=4)
+def _document(operations: tuple[Operation, ...], version: int, base_url: str) -> dict[str, Any]:
+    return openapi.document(operations, version, base_url)
