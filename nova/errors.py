@@ -103,6 +103,10 @@ class MigrationNotRunning(Invalid):
     text = "Migration {migration_id} state of instance {server_id} is {state}. Cannot {method} while the migration is in this state."
 
 
+class VolumeNotAttached(NotFound):
+    text = "Volume {volume_id} is not attached to this server."
+
+
 class HostInUse(Invalid):
     text = "Compute service of {host} is still in use."
 

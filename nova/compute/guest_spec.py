@@ -8,7 +8,7 @@ from nova.compute.host import Host
 from nova.metadata import documents
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
-from nova.structs.instance import Instance
+from nova.structs.instance import BlockDevice, Instance
 
 _BUS_DEVICE = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 
@@ -72,6 +72,14 @@ def _root(host: Host, instance: Instance, name: str, bus: str) -> Disk:
         image_format=image_format,
         boot_index=0,
     )
+
+
+def volume_disk(instance: Instance, device: BlockDevice) -> Disk:
+    """A volume that is plugged into a guest, or out of it."""
+    properties = instance.image.properties if instance.image else {}
+    name = (device.device_name or "").removeprefix("/dev/")
+    bus = device.disk_bus or properties.get("hw_disk_bus", "virtio")
+    return Disk(kind="volume", device_name=name, bus=bus, boot_index=device.boot_index, volume=device)
 
 
 def rescue_disk(host: Host, instance: Instance, image: Image) -> Disk:

@@ -62,6 +62,9 @@ class ServerCalls:
     ) -> Outcome | None:
         """How a request's operation ended; None when it has not within wait_s."""
 
+    def set_delete_on_termination(self, context: Context, server_id: str, volume_id: str, flag: bool) -> None:
+        """Whether a volume is deleted with the server. Raises ServerNotFound, VolumeNotAttached."""
+
     def server_migrations(self, context: Context, server_id: str) -> list[Migration]:
         """A server's live migrations under way, newest first. Raises ServerNotFound."""
 
@@ -113,7 +116,7 @@ class ServerCalls:
 class ExternalCalls:
     """What other services tell."""
 
-    def external_events(self, context: Context, events: list[ExternalEvent]) -> list[int]:
+    def external_events(self, context: Context, told: list[ExternalEvent]) -> list[int]:
         """Heed events about servers. Gives for each 200, 404 without such a server, 422 for one without a host."""
 
 

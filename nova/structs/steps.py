@@ -6,7 +6,7 @@ import msgspec
 
 from nova.structs.guest import RebootKind
 from nova.structs.image import Image
-from nova.structs.instance import Instance, PowerState
+from nova.structs.instance import BlockDevice, Instance, PowerState
 from nova.structs.network import Vif
 
 
@@ -114,3 +114,14 @@ class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 class VifArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: Instance
     vif: Vif
+
+
+class VolumeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    device: BlockDevice
+
+
+class SwapArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance: Instance
+    old: BlockDevice
+    new: BlockDevice

@@ -22,6 +22,7 @@ from nova.placement_client import PlacementClient
 from nova.scheduler import interface as scheduler_interface
 from nova.scheduler.service import Scheduler
 from nova.virt.fake import Hypervisor, _hypervisors
+from tests.functional.cinder import FakeCinder
 from tests.functional.glance import FakeGlance
 from tests.functional.wsgi_adapter import WsgiAdapter
 
@@ -53,6 +54,10 @@ token = admin:service
 [neutron]
 auth_type = admin_token
 endpoint = http://network
+token = admin:service
+[cinder]
+auth_type = admin_token
+endpoint = http://volume/v3
 token = admin:service
 [glance]
 auth_type = admin_token
@@ -112,7 +117,9 @@ class Cloud:
         self.glance = FakeGlance()
         self.transport = requests.Session()
         self.adapters = {}
+        self.cinder = FakeCinder()
         self._mount("http://image", self.glance)
+        self._mount("http://volume", self.cinder)
         self._mount("http://placement", placement.application(self.conf))
         self.conductor_calls = conductor_client.over_bus(self.bus, timeout_s=20)
         self._mount("http://network", network_api.application(self.conf, self.conductor_calls, NullDataplane()))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from nova import errors
-from nova.api.compute import server_view
+from nova.api.compute import block_devices, server_view
 from nova.api.compute.server_filters import FILTERS, query_of
 from nova.api.framework.app import Reply
 from nova.api.framework.operation import SERVER, delete, get, post, put
@@ -43,7 +43,7 @@ from nova.api.framework.schema import (
 from nova.api.framework.versions import NETWORKS_REQUIRED
 from nova.api.framework.view import Answer, Page, listing, single
 from nova.structs.image import Image
-from nova.structs.instance import BlockDevice, Instance
+from nova.structs.instance import Instance
 from nova.structs.network import NetworkRequest
 from nova.structs.requests import BuildRequest, ServerUpdate
 
@@ -289,6 +289,7 @@ def _build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
         raise errors.Invalid("min_count must be <= max_count")
     zone, host, node = _where(request, asked)
     image = _image(request, asked)
+    devices = block_devices.read(request, asked, image)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, asked["metadata"])
     return BuildRequest(
@@ -307,7 +308,7 @@ def _build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
         node=node,
         networks=_networks(request, asked),
         security_groups=tuple(dict.fromkeys(one["name"] for one in asked.get("security_groups", ()) if "name" in one)),
-        block_devices=_block_devices(asked),
+        block_devices=devices,
         config_drive=asked["config_drive"],
         user_data=asked.get("user_data"),
         personality=_personality(request, asked),
@@ -373,23 +374,6 @@ def _networks(request: Request, asked: dict[str, Any]) -> tuple[NetworkRequest, 
 
 def _is_uuid(value: str) -> bool:
     return len(value) == 36 and value.count("-") == 4
-
-
-def _block_devices(asked: dict[str, Any]) -> tuple[BlockDevice, ...]:
-    # The openstack CLI names the image a second time, as the mapping of the root disk.
-    others = [one for one in asked.get("block_device_mapping_v2", ()) if not _is_root_from_image(one, asked)]
-    if asked.get("block_device_mapping") or others:
-        raise errors.Invalid("Block Device Mapping is Invalid: this cloud has no Block Storage service.")
-    return ()
-
-
-def _is_root_from_image(device: dict[str, Any], asked: dict[str, Any]) -> bool:
-    return (
-        device.get("source_type") == "image"
-        and device.get("destination_type") == "local"
-        and str(device.get("boot_index")) == "0"
-        and device.get("uuid") == asked.get("imageRef")
-    )
 
 
 def _personality(request: Request, asked: dict[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ server's fault.
 import re
 import secrets
 import uuid as uuids
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,13 @@ from nova.clock import utcnow
 from nova.conductor import image_fit, limits
 from nova.conductor.core import Core
 from nova.conductor.operation import Acceptance, Operation
+from nova.conductor.workflows import attach_volume
 from nova.conductor.workflows.build import BUILD, Build
 from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
-from nova.structs.instance import Instance, KeypairRef, Properties, VmState
+from nova.structs.instance import BlockDevice, Instance, KeypairRef, Properties, VmState
 from nova.structs.requests import BuildRequest
 
 _NOT_IN_HOSTNAMES = re.compile(r"[^a-z0-9-]+")
@@ -91,9 +93,16 @@ def _overtake(
 
 
 def servers(
-    connection: Connection, core: Core, context: Context, request: BuildRequest
+    connection: Connection,
+    core: Core,
+    context: Context,
+    request: BuildRequest,
+    devices: Sequence[tuple[BlockDevice, ...]],
 ) -> list[tuple[Instance, Lease]]:
-    """Accept a request for servers: as many as fit the quota, from max_count down to min_count."""
+    """Accept a request for servers: as many as fit the quota, from max_count down to min_count.
+
+    devices: the block devices of each.
+    """
     project = None if context.is_admin else context.project_id
     flavor = flavors.get(connection, request.flavor_id, project)
     if flavor.is_disabled:
@@ -106,6 +115,7 @@ def servers(
     made = []
     for index in range(count):
         instance = _record(core, context, request, flavor, keypair, group, reservation, index, count)
+        instance = msgspec.structs.replace(instance, block_devices=_named(instance, devices[index]))
         instances.unique_name(
             connection, instance.name, core.conf.osapi_compute_unique_server_name_scope, context.project_id
         )
@@ -212,6 +222,19 @@ def _record(
             requested_host=request.host,
         ),
     )
+
+
+def _named(instance: Instance, devices: tuple[BlockDevice, ...]) -> tuple[BlockDevice, ...]:
+    """The devices with a name each: the volume a server boots from has the root disk's."""
+    named: list[BlockDevice] = []
+    for device in devices:
+        if device.device_name is None and device.boot_index == 0:
+            device = msgspec.structs.replace(device, device_name=instance.properties.root_device_name)
+        elif device.device_name is None:
+            taken = tuple(one.device_name for one in (*named, *devices) if one.device_name)
+            device = msgspec.structs.replace(device, device_name=attach_volume.free_name(instance, taken))
+        named.append(device)
+    return tuple(named)
 
 
 def _document(core: Core, request: BuildRequest, instance: Instance, group: str | None) -> Build:

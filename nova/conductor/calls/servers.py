@@ -11,9 +11,10 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clock import utcnow
 from nova.conductor import ending
+from nova.conductor.boot_volumes import Made
 from nova.conductor.calls import accept
 from nova.conductor.core import Core
-from nova.conductor.workflows import WORKFLOWS
+from nova.conductor.workflows import WORKFLOWS, attach_volume
 from nova.db import events, instances, operations
 from nova.db.operations import Lease
 from nova.messaging.rpc import BusFailure
@@ -32,13 +33,20 @@ class ServerCalls:
         self._core.cloud.network.validate(context, request.networks, request.max_count, request.security_groups)
         leases: list[Lease] = []
 
+        volumes = Made(self._core.cloud, context, request)
+
         def work(connection: Connection) -> list[Instance]:
             leases.clear()
-            made = accept.servers(connection, self._core, context, request)
+            made = accept.servers(connection, self._core, context, request, volumes.devices)
             leases.extend(lease for _, lease in made)
             return [instance for instance, _ in made]
 
-        made = self._core.db.write(work)
+        try:
+            made = self._core.db.write(work)
+        except errors.DomainError:
+            volumes.keep(0)
+            raise
+        volumes.keep(len(made))
         for lease in leases:
             self._core.engine.run(lease)
         return made
@@ -100,6 +108,18 @@ class ServerCalls:
                 return found
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, 0.25)
+
+    def set_delete_on_termination(self, context: Context, server_id: str, volume_id: str, flag: bool) -> None:
+        def work(connection: Connection) -> None:
+            instance = _live(connection, server_id)
+            chosen = attach_volume.find(instance, volume_id)
+            devices = tuple(
+                msgspec.structs.replace(one, delete_on_termination=flag) if one is chosen else one
+                for one in instance.block_devices
+            )
+            instances.change(connection, server_id, block_devices=devices)
+
+        self._core.db.write(work)
 
     def set_lock(self, context: Context, server_id: str, is_locked: bool, reason: str | None = None) -> Instance:
         def work(connection: Connection) -> Instance:

@@ -2,6 +2,7 @@
 
 from nova.conductor.operation import Operation
 from nova.conductor.workflows import (
+    attach_volume,
     build,
     change_password,
     confirm_resize,
@@ -54,6 +55,9 @@ WORKFLOWS: dict[str, Operation] = {
         unshelve.UNSHELVE,
         interfaces.ATTACH_INTERFACE,
         interfaces.DETACH_INTERFACE,
+        attach_volume.ATTACH_VOLUME,
+        attach_volume.DETACH_VOLUME,
+        attach_volume.SWAP_VOLUME,
         fixed_ips.ADD_FIXED_IP,
         fixed_ips.REMOVE_FIXED_IP,
     )

@@ -11,9 +11,10 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.cloud import Cloud
 from nova.conductor.operation import OnHost, Operation, Step, always
+from nova.conductor.workflows import volumes
 from nova.db import server_groups
 from nova.structs.flavor import Flavor
-from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import NetworkRequest, Vif
 from nova.structs.schedule import PlacementRequest
 from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
@@ -37,6 +38,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     node: str | None = None
     host_zone: str | None = None
     vifs: tuple[Vif, ...] = ()
+    devices: tuple[BlockDevice, ...] | None = None
     power_state: int = 0
 
 
@@ -82,6 +84,26 @@ def remove_ports(op: Build, cloud: Cloud) -> Build:
     # An allocate that timed out may have made ports we never heard of: the client asks by device.
     cloud.network.release(op.instance_id, keep=tuple(r.port_id for r in op.networks or () if r.port_id))
     return msgspec.structs.replace(op, vifs=())
+
+
+def open_volumes(op: Build, cloud: Cloud) -> Build:
+    """Reserve the server's volumes and open them to its host. Raises VolumeNotReady while one is being made."""
+    instance = cloud.instance(op.instance_id)
+    if not volumes.of(instance):
+        return op
+    return msgspec.structs.replace(op, devices=volumes.connected(cloud, instance, str(op.host)))
+
+
+def close_volumes(op: Build, cloud: Cloud) -> Build:
+    volumes.release_all(cloud, cloud.instance(op.instance_id))
+    return msgspec.structs.replace(op, devices=None)
+
+
+def complete_volumes(op: Build, cloud: Cloud) -> Build:
+    for device in op.devices or ():
+        if device.attachment_id:
+            cloud.volumes.complete(device.attachment_id)
+    return op
 
 
 def spawn(op: Build, cloud: Cloud) -> OnHost:
@@ -136,7 +158,8 @@ def _image_traits(instance: Instance) -> frozenset[str]:
 
 
 def _columns(op: Build) -> dict[str, object]:
-    return {"host": op.host, "node": op.node, "availability_zone": op.host_zone or op.zone, "vifs": op.vifs}
+    columns = {"host": op.host, "node": op.node, "availability_zone": op.host_zone or op.zone, "vifs": op.vifs}
+    return columns if op.devices is None else {**columns, "block_devices": op.devices}
 
 
 def _finish(connection: Connection, op: Build, instance: Instance) -> dict[str, object]:
@@ -151,7 +174,9 @@ BUILD = Operation(
     steps=(
         Step(claim_host, release_host, task_state="scheduling", commit=keep_group_rule, again_on=_ELSEWHERE),
         Step(make_ports, remove_ports, task_state="networking"),
+        Step(open_volumes, close_volumes, task_state="block_device_mapping", retries=60),
         Step(spawn, destroy, task_state="spawning", result=PowerResult, absorb=keep_power_state, timeout_s=1800),
+        Step(complete_volumes, task_state="spawning", retries=20),
     ),
     from_states=frozenset({VmState.BUILDING}),
     succeeds_as=always(VmState.ACTIVE),

@@ -68,6 +68,20 @@ def reconnect_source(op: Any, cloud: Cloud) -> Any:
     return disconnect_source(back, cloud)
 
 
+def release_all(cloud: Cloud, instance: Instance, and_delete: bool = False) -> None:
+    """The server has its volumes no more; and_delete: those that go with it are deleted."""
+    owned = of(instance)
+    if not owned:
+        return
+    ours = {one.volume_id for one in owned}
+    for one in cloud.volumes.attachments(instance.uuid):
+        if one["volume_id"] in ours:
+            cloud.volumes.release(one["id"])
+    for device in owned:
+        if and_delete and device.delete_on_termination:
+            cloud.volumes.delete(str(device.volume_id))
+
+
 def _release_others(op: Any, cloud: Cloud, keep: frozenset[str]) -> None:
     """Remove the attachments of the server's volumes but these; others may have been made unheard of."""
     instance = cloud.instance(op.instance_id)

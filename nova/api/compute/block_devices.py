@@ -1,0 +1,141 @@
+"""block_device_mapping and block_device_mapping_v2 of a request for servers, as one list of devices.
+
+Everything about a mapping is checked here, against itself and against the services that know the
+images, volumes and snapshots. Source: user guide, "Block Device Mapping".
+"""
+
+import uuid as uuids
+from typing import Any
+
+from nova import errors
+from nova.api.framework.request import Request
+from nova.structs.image import Image
+from nova.structs.instance import BlockDevice
+
+_SOURCES = {"image": "image_id", "volume": "volume_id", "snapshot": "snapshot_id"}
+
+
+class BadMapping(errors.Invalid):
+    text = "Block Device Mapping is Invalid: {reason}"
+
+
+def read(request: Request, asked: dict[str, Any], image: Image | None) -> tuple[BlockDevice, ...]:
+    """The devices beyond the root disk made of imageRef; a volume to boot from has boot_index 0.
+
+    Raises Invalid.
+    """
+    first, second = asked.get("block_device_mapping"), asked.get("block_device_mapping_v2")
+    if first and second:
+        raise errors.Invalid("Using different block_device_mapping syntaxes is not allowed in the same request.")
+    if not first and not second:
+        return ()
+    entries = [_from_first(one, index, image) for index, one in enumerate(first or ())] or list(second or ())
+    devices = [_device(request, one) for one in entries if not _no_device(one)]
+    _check_boot_order(devices, image)
+    return tuple(one for one in devices if not _is_image_ref(one, image))
+
+
+def _from_first(entry: dict[str, Any], index: int, image: Image | None) -> dict[str, Any]:
+    """An entry of the old syntax in the words of the new one."""
+    found = {
+        key: entry[key] for key in ("device_name", "delete_on_termination", "no_device", "volume_size") if key in entry
+    }
+    if entry.get("snapshot_id"):
+        found |= {"source_type": "snapshot", "uuid": entry["snapshot_id"], "destination_type": "volume"}
+    elif entry.get("volume_id"):
+        found |= {"source_type": "volume", "uuid": entry["volume_id"], "destination_type": "volume"}
+    elif entry.get("virtual_name"):
+        found |= {"source_type": "blank", "destination_type": "local"}
+    if image is None and index == 0:
+        found["boot_index"] = 0
+    return found
+
+
+def _no_device(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("no_device"))
+
+
+def _device(request: Request, entry: dict[str, Any]) -> BlockDevice:
+    source = entry.get("source_type")
+    if source is None:
+        raise BadMapping(reason="source_type is missing")
+    destination = entry.get("destination_type") or ("volume" if source in ("volume", "snapshot") else "local")
+    if source in ("volume", "snapshot") and destination == "local":
+        raise BadMapping(reason=f"Mapping {source} to local is not supported.")
+    source_id = entry.get("uuid") or entry.get(_SOURCES.get(source, ""))
+    if source != "blank" and not source_id:
+        raise BadMapping(reason=f"Missing device UUID for source_type {source}.")
+    size = entry.get("volume_size")
+    if source == "blank" and destination == "volume" and not size:
+        raise BadMapping(reason="Blank volumes (source: 'blank', dest: 'volume') need to have non-zero size")
+    boot_index = entry.get("boot_index")
+    device = BlockDevice(
+        id=str(uuids.uuid4()),
+        source=source,
+        destination=destination,
+        boot_index=None if boot_index is None else int(boot_index),
+        image_id=source_id if source == "image" else None,
+        volume_id=source_id if source == "volume" else None,
+        snapshot_id=source_id if source == "snapshot" else None,
+        size_gb=size,
+        guest_format=entry.get("guest_format"),
+        device_name=entry.get("device_name"),
+        device_type=entry.get("device_type") or "disk",
+        disk_bus=entry.get("disk_bus"),
+        volume_type=entry.get("volume_type"),
+        tag=entry.get("tag"),
+        delete_on_termination=bool(entry.get("delete_on_termination", False)),
+    )
+    return _checked(request, device)
+
+
+def _checked(request: Request, device: BlockDevice) -> BlockDevice:
+    """The device, known to be there. Raises Invalid."""
+    doors, context = request.doors, request.context
+    try:
+        if device.source == "image":
+            image = doors.images.get(device.image_id, context)
+            if device.destination == "volume" and not device.size_gb:
+                raise BadMapping(reason="Images with destination_type 'volume' need to have a non-zero size specified")
+            if device.size_gb and image.min_disk > device.size_gb:
+                raise BadMapping(reason="Volume is smaller than the minimum size specified in image metadata.")
+        elif device.source == "volume":
+            volume = doors.volumes.get(device.volume_id, context)
+            if volume.status not in ("available", "creating", "downloading") and not (
+                volume.is_multiattach and volume.status == "in-use"
+            ):
+                raise BadMapping(reason=f"volume {volume.id} is {volume.status}, not available.")
+            if device.boot_index == 0 and not volume.is_bootable:
+                raise errors.Invalid(f"Block Device {volume.id} is not bootable.")
+        elif device.source == "snapshot":
+            doors.volumes.snapshot(device.snapshot_id, context)
+    except errors.NotFound as error:
+        raise BadMapping(reason=f"failed to get {device.source}: {error.message}") from error
+    return device
+
+
+def _is_image_ref(device: BlockDevice, image: Image | None) -> bool:
+    """imageRef said a second time, as the openstack CLI does."""
+    return image is not None and device.source == "image" and device.destination == "local" and device.boot_index == 0
+
+
+def _check_boot_order(devices: list[BlockDevice], image: Image | None) -> None:
+    order = sorted(one.boot_index for one in devices if one.boot_index is not None and one.boot_index >= 0)
+    has_root = image is not None and 0 not in order
+    if order != list(range(has_root, len(order) + has_root)):
+        raise BadMapping(
+            reason="Boot sequence for the instance and image/block device mapping combination is not valid."
+        )
+    if image is None and 0 not in order:
+        raise BadMapping(
+            reason="Boot sequence for the instance and image/block device mapping combination is not valid."
+        )
+    if image is not None:
+        for one in devices:
+            if one.boot_index == 0 and not (one.source == "image" and one.image_id == image.id):
+                raise BadMapping(reason="Boot sequence for the instance and image/block device mapping combination is not valid.")  # fmt: skip
+    names = [one.device_name for one in devices if one.device_name]
+    if len(set(names)) != len(names):
+        raise BadMapping(reason="a device name is used twice.")
+    if sum(1 for one in devices if one.guest_format == "swap") > 1:
+        raise BadMapping(reason="More than one swap drive requested.")

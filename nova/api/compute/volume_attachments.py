@@ -1,0 +1,198 @@
+"""A server's volumes: /servers/{id}/os-volume_attachments.
+
+Source: Compute API reference, "Servers with volume attachments".
+"""
+
+import uuid as uuids
+from typing import Any
+
+from nova import errors
+from nova.api.compute.operate import operate
+from nova.api.framework.app import Reply
+from nova.api.framework.operation import SERVER, delete, get, post, put
+from nova.api.framework.request import Request
+from nova.api.framework.schema import (
+    BOOLEAN,
+    BOOLISH,
+    STRING,
+    TAG,
+    UUID,
+    Plain,
+    body,
+    integer,
+    nullable,
+    optional,
+    query,
+    required,
+)
+from nova.api.framework.versions import ATTACHED_LATER, VOLUMES_ON_SHELVED
+from nova.api.framework.view import listing, shows, single, view
+from nova.structs.instance import BlockDevice, Instance, VmState
+
+_PATH = "/servers/{server_id}/os-volume_attachments"
+_RULE = "os_compute_api:os-volumes-attachments:"
+_DEVICE = Plain({"type": ["string", "null"], "pattern": "(^/dev/x{0,1}[a-z]{0,1}d{0,1})([a-z]+)[0-9]*$"})
+_SHELVED = (VmState.SHELVED, VmState.SHELVED_OFFLOADED)
+
+ATTACH = body(
+    "volumeAttachment",
+    required("volumeId", UUID),
+    optional("device", _DEVICE),
+    optional("tag", TAG, since="2.49"),
+    optional("delete_on_termination", BOOLISH, since="2.79"),
+)
+
+UPDATE = body(
+    "volumeAttachment",
+    required("volumeId", UUID),
+    optional("device", _DEVICE, since="2.85"),
+    optional("tag", TAG, since="2.85"),
+    optional("delete_on_termination", BOOLISH, since="2.85"),
+    optional("serverId", UUID, since="2.85"),
+    optional("id", UUID, since="2.85"),
+)
+
+_SHARED = (
+    shows("serverId", UUID, lambda row, request: request.server.uuid),
+    shows("volumeId", UUID, "volume_id"),
+    shows("device", nullable(STRING), "device_name", is_optional=True),
+    shows("tag", nullable(STRING), "tag", "2.70"),
+    shows("delete_on_termination", BOOLEAN, "delete_on_termination", "2.79"),
+)
+ATTACHMENT = view(
+    shows("id", UUID, "volume_id", until="2.88"),
+    *_SHARED,
+    shows("attachment_id", nullable(STRING), "attachment_id", "2.89"),
+    shows("bdm_uuid", UUID, "id", "2.89"),
+)
+ATTACHED = view(shows("id", UUID, "volume_id", until="2.100"), *_SHARED)
+
+
+@get(
+    _PATH,
+    policy=f"{_RULE}index",
+    target=SERVER,
+    query=query(optional("limit", integer()), optional("offset", integer()), strict_since="2.75"),
+    answer=listing("volumeAttachments", ATTACHMENT),
+    errors=(404,),
+)
+def index(request: Request) -> list[BlockDevice]:
+    start = request.first("offset", 0)
+    limit = min(request.first("limit", request.conf.api.max_limit), request.conf.api.max_limit)
+    return _volumes(request.server)[start : start + limit]
+
+
+@get(
+    _PATH + "/{volume_id}",
+    policy=f"{_RULE}show",
+    target=SERVER,
+    answer=single("volumeAttachment", ATTACHMENT),
+    errors=(404,),
+)
+def show(request: Request, volume_id: str) -> BlockDevice:
+    return _of(request.server, volume_id)
+
+
+@post(
+    _PATH,
+    policy=f"{_RULE}create",
+    target=SERVER,
+    body=ATTACH,
+    answer=single("volumeAttachment", ATTACHED),
+    status={"2.1": 200, "2.101": 202},
+    errors=(400, 403, 404, 409),
+)
+def create(request: Request) -> BlockDevice | Reply:
+    """Answers when the request is accepted. Raises VolumeNotFound, Invalid for one that is in use."""
+    asked = request.body["volumeAttachment"]
+    volume_id = asked["volumeId"]
+    _check_shelved(request)
+    volume = request.doors.volumes.get(volume_id, request.context)
+    if volume.is_multiattach and not request.since(60):
+        raise errors.Invalid("Volume is multiattach, which this version does not support: use 2.60 or newer.")
+    if volume.status != "available" and not (volume.is_multiattach and volume.status == "in-use"):
+        raise errors.Invalid(f"Invalid volume: volume {volume_id} status must be 'available'. It is '{volume.status}'.")
+    device = BlockDevice(
+        id=str(uuids.uuid4()),
+        source="volume",
+        destination="volume",
+        volume_id=volume_id,
+        device_name=asked.get("device"),
+        size_gb=volume.size_gb,
+        tag=asked.get("tag"),
+        delete_on_termination=asked.get("delete_on_termination", False),
+    )
+    operate(request, "attach_volume", device=device)
+    if request.since(ATTACHED_LATER):
+        return Reply(None)
+    return _of(request.conductor.server(request.context, request.server.uuid), volume_id)
+
+
+@put(
+    _PATH + "/{volume_id}",
+    policy=None,
+    target=SERVER,
+    body=UPDATE,
+    status=202,
+    errors=(400, 404, 409),
+)
+def update(request: Request, volume_id: str) -> None:
+    """Another volume in its place (for services), or from 2.85 on whether it is deleted with the server."""
+    asked = request.body["volumeAttachment"]
+    server, new_id = request.server, asked["volumeId"]
+    target = {"project_id": server.project_id, "user_id": server.user_id}
+    if new_id != volume_id:
+        request.check(f"{_RULE}swap", target)
+    else:
+        request.check(f"{_RULE}update" if request.since(85) else f"{_RULE}swap", target)
+    device = _of(server, volume_id)
+    if request.since(85):
+        _check_same(asked, device, server)
+    if new_id == volume_id and not request.since(85):
+        raise errors.Invalid("The volume is attached already.")
+    if new_id == volume_id:
+        flag = asked.get("delete_on_termination", device.delete_on_termination)
+        request.conductor.set_delete_on_termination(request.context, server.uuid, volume_id, flag)
+        return
+    request.doors.volumes.get(volume_id, request.context)
+    try:
+        new = request.doors.volumes.get(new_id, request.context)
+    except errors.NotFound as error:
+        raise errors.Invalid(error.message) from error
+    if new.status != "available":
+        raise errors.Invalid(f"Invalid volume: volume {new_id} status must be 'available'. It is '{new.status}'.")
+    operate(request, "swap_volume", volume_id=volume_id, new_volume_id=new_id)
+
+
+@delete(_PATH + "/{volume_id}", policy=f"{_RULE}delete", target=SERVER, status=202, errors=(400, 403, 404, 409))
+def remove(request: Request, volume_id: str) -> None:
+    _check_shelved(request)
+    _of(request.server, volume_id)
+    operate(request, "detach_volume", volume_id=volume_id)
+
+
+def _check_shelved(request: Request) -> None:
+    server = request.server
+    if server.vm_state in _SHELVED and not request.since(VOLUMES_ON_SHELVED):
+        raise errors.WrongServerState(
+            action="attach_volume", server_id=server.uuid, attribute="vm_state", state=str(server.vm_state)
+        )
+
+
+def _check_same(asked: dict[str, Any], device: BlockDevice, server: Instance) -> None:
+    """Only the volume and the flag may be changed; the rest may be said again."""
+    held = {"device": device.device_name, "tag": device.tag, "serverId": server.uuid, "id": device.volume_id}
+    for name, value in held.items():
+        if name in asked and asked[name] != value:
+            raise errors.Invalid(f"The {name} of a volume attachment cannot be changed.")
+
+
+def _volumes(server: Instance) -> list[BlockDevice]:
+    return [one for one in server.block_devices if one.destination == "volume" and one.volume_id]
+
+
+def _of(server: Instance, volume_id: str) -> BlockDevice:
+    for one in _volumes(server):
+        if one.volume_id == volume_id:
+            return one
+    raise errors.VolumeNotAttached(volume_id=volume_id, server_id=server.uuid)

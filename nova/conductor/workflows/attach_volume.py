@@ -1,0 +1,271 @@
+"""Attach a volume to a server, detach it, and put another one in its place while the guest runs.
+
+The device stands in the server's record from acceptance on, so that nobody attaches a second one in
+its place; a failure takes it out again. A server without a host keeps the volume reserved for it.
+"""
+
+import string
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, unchanged
+from nova.db import instances
+from nova.structs.instance import BlockDevice, Instance, VmState
+from nova.structs.steps import SwapArguments, VolumeArguments
+
+
+class AttachVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """device: as asked for; its device_name is chosen at acceptance where it has none."""
+
+    instance_id: str
+    device: BlockDevice
+
+
+def reserve_volume(op: AttachVolume, cloud: Cloud) -> AttachVolume:
+    attachment = cloud.volumes.reserve(op.instance_id, _volume(op.device))
+    return _with(op, attachment_id=attachment)
+
+
+def release_volume(op: AttachVolume, cloud: Cloud) -> AttachVolume:
+    # A reservation that timed out may have been made: they are asked for by server and volume.
+    for one in cloud.volumes.attachments(op.instance_id, _volume(op.device)):
+        cloud.volumes.release(one["id"])
+    return op
+
+
+def open_to_host(op: AttachVolume, cloud: Cloud) -> AttachVolume:
+    host = cloud.instance(op.instance_id).host
+    if host is None:
+        return op
+    return _with(op, connection_info=cloud.volumes.connect(str(op.device.attachment_id), cloud.connector(host)))
+
+
+def plug_in(op: AttachVolume, cloud: Cloud) -> OnHost | AttachVolume:
+    return _on_host(op, cloud, "attach_volume")
+
+
+def unplug(op: AttachVolume, cloud: Cloud) -> OnHost | AttachVolume:
+    return _on_host(op, cloud, "detach_volume", skip_if_down=True)
+
+
+def complete(op: AttachVolume, cloud: Cloud) -> AttachVolume:
+    if cloud.instance(op.instance_id).host is not None:
+        cloud.volumes.complete(str(op.device.attachment_id))
+    return op
+
+
+def _on_host(op: AttachVolume, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost | AttachVolume:
+    instance = cloud.instance(op.instance_id)
+    if instance.host is None:
+        return op
+    arguments = VolumeArguments(instance=instance, device=op.device)
+    return OnHost(instance.host, verb, arguments, skip_if_down=skip_if_down)
+
+
+def _with(op: AttachVolume, **changes: object) -> AttachVolume:
+    return msgspec.structs.replace(op, device=msgspec.structs.replace(op.device, **changes))
+
+
+def _volume(device: BlockDevice) -> str:
+    return str(device.volume_id)
+
+
+def _begin_attach(acceptance: Acceptance, op: AttachVolume) -> AttachVolume:
+    """Raises Invalid for a volume or a device the server has already."""
+    instance = acceptance.instance
+    if any(one.volume_id == op.device.volume_id for one in instance.block_devices):
+        raise errors.Invalid(f"Volume {op.device.volume_id} is already attached.")
+    if op.device.device_name is None:
+        op = _with(op, device_name=free_name(instance))
+    elif any(one.device_name == op.device.device_name for one in instance.block_devices):
+        raise errors.Invalid(f"The device {op.device.device_name} is already in use.")
+    instances.change(acceptance.connection, instance.uuid, block_devices=(*instance.block_devices, op.device))
+    return op
+
+
+def free_name(instance: Instance, taken: tuple[str, ...] = ()) -> str:
+    """The next device name nobody has; the first few are those of the server's own disks."""
+    flavor = instance.flavor
+    own = (instance.image_id is not None) + bool(flavor.ephemeral_gb) + bool(flavor.swap_mb)
+    used = {one.device_name for one in instance.block_devices} | set(taken)
+    prefix = (instance.properties.root_device_name or "/dev/vda")[:-1]
+    names = [f"{prefix}{letter}" for letter in string.ascii_lowercase]
+    return next(name for name in names[own:] if name not in used)
+
+
+def _attached(connection: Connection, op: AttachVolume, instance: Instance) -> dict[str, object]:
+    return {"block_devices": _replaced(instance, op.device.id, op.device)}
+
+
+def _not_attached(connection: Connection, op: AttachVolume, instance: Instance) -> dict[str, object]:
+    return {"block_devices": _replaced(instance, op.device.id)}
+
+
+def _replaced(instance: Instance, device_id: str, *by: BlockDevice) -> tuple[BlockDevice, ...]:
+    kept = [one for one in instance.block_devices if one.id != device_id]
+    return (*kept, *by)
+
+
+class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
+    device: BlockDevice = BlockDevice(id="", source="volume", destination="volume")
+    volume_id: str = ""
+
+
+def mark_detaching(op: DetachVolume, cloud: Cloud) -> DetachVolume:
+    cloud.volumes.begin_detaching(op.volume_id)
+    return op
+
+
+def mark_attached(op: DetachVolume, cloud: Cloud) -> DetachVolume:
+    cloud.volumes.roll_detaching(op.volume_id)
+    return op
+
+
+def unplug_volume(op: DetachVolume, cloud: Cloud) -> OnHost | AttachVolume:
+    return _on_host(op, cloud, "detach_volume")
+
+
+def plug_again(op: DetachVolume, cloud: Cloud) -> OnHost | AttachVolume:
+    return _on_host(op, cloud, "attach_volume")
+
+
+def close(op: DetachVolume, cloud: Cloud) -> DetachVolume:
+    if op.device.attachment_id:
+        cloud.volumes.release(op.device.attachment_id)
+    return op
+
+
+def find(instance: Instance, volume_id: str) -> BlockDevice:
+    """The device of an attached volume. Raises VolumeNotAttached."""
+    for one in instance.block_devices:
+        if one.volume_id == volume_id:
+            return one
+    raise errors.VolumeNotAttached(volume_id=volume_id)
+
+
+def _begin_detach(acceptance: Acceptance, op: DetachVolume) -> DetachVolume:
+    device = find(acceptance.instance, op.volume_id)
+    if device.boot_index == 0 and acceptance.instance.vm_state is not VmState.SHELVED_OFFLOADED:
+        raise errors.Forbidden("Cannot detach a root device volume")
+    return msgspec.structs.replace(op, device=device)
+
+
+class SwapVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """old: the device that is replaced. new: what takes its place, under the same name."""
+
+    instance_id: str
+    volume_id: str
+    new_volume_id: str
+    old: BlockDevice | None = None
+    new: BlockDevice | None = None
+
+
+def open_new(op: SwapVolume, cloud: Cloud) -> SwapVolume:
+    """Reserve the new volume and open it to the server's host."""
+    assert op.new is not None
+    host = str(cloud.instance(op.instance_id).host)
+    attachment = cloud.volumes.reserve(op.instance_id, op.new_volume_id)
+    info = cloud.volumes.connect(attachment, cloud.connector(host))
+    return msgspec.structs.replace(
+        op, new=msgspec.structs.replace(op.new, attachment_id=attachment, connection_info=info)
+    )
+
+
+def close_new(op: SwapVolume, cloud: Cloud) -> SwapVolume:
+    for one in cloud.volumes.attachments(op.instance_id, op.new_volume_id):
+        cloud.volumes.release(one["id"])
+    return op
+
+
+def swap(op: SwapVolume, cloud: Cloud) -> OnHost:
+    assert op.old is not None and op.new is not None
+    instance = cloud.instance(op.instance_id)
+    arguments = SwapArguments(instance=instance, old=op.old, new=op.new)
+    return OnHost(str(instance.host), "swap_volume", arguments)
+
+
+def swap_back(op: SwapVolume, cloud: Cloud) -> OnHost:
+    assert op.old is not None and op.new is not None
+    instance = cloud.instance(op.instance_id)
+    arguments = SwapArguments(instance=instance, old=op.new, new=op.old)
+    return OnHost(str(instance.host), "swap_volume", arguments, skip_if_down=True)
+
+
+def close_old(op: SwapVolume, cloud: Cloud) -> SwapVolume:
+    assert op.old is not None and op.new is not None
+    cloud.volumes.complete(str(op.new.attachment_id))
+    if op.old.attachment_id:
+        cloud.volumes.release(op.old.attachment_id)
+    return op
+
+
+def _begin_swap(acceptance: Acceptance, op: SwapVolume) -> SwapVolume:
+    old = find(acceptance.instance, op.volume_id)
+    if any(one.volume_id == op.new_volume_id for one in acceptance.instance.block_devices):
+        raise errors.Invalid(f"Volume {op.new_volume_id} is already attached.")
+    new = msgspec.structs.replace(old, volume_id=op.new_volume_id, attachment_id=None, connection_info=None)
+    return msgspec.structs.replace(op, old=old, new=new)
+
+
+def _swapped(connection: Connection, op: SwapVolume, instance: Instance) -> dict[str, object]:
+    assert op.old is not None and op.new is not None
+    return {"block_devices": tuple(op.new if one.id == op.old.id else one for one in instance.block_devices)}
+
+
+_FROM = frozenset(
+    {
+        VmState.ACTIVE,
+        VmState.PAUSED,
+        VmState.STOPPED,
+        VmState.RESIZED,
+        VmState.SOFT_DELETED,
+        VmState.SHELVED,
+        VmState.SHELVED_OFFLOADED,
+    }
+)
+
+ATTACH_VOLUME = Operation(
+    "attach_volume",
+    AttachVolume,
+    steps=(
+        Step(reserve_volume, release_volume, retries=20),
+        # Closed again with the reservation, by the step above.
+        Step(open_to_host),
+        Step(plug_in, unplug),
+        Step(complete, retries=20),
+    ),
+    from_states=_FROM,
+    begin=_begin_attach,
+    succeeds_as=unchanged,
+    finish=_attached,
+    fail=_not_attached,
+)
+
+DETACH_VOLUME = Operation(
+    "detach_volume",
+    DetachVolume,
+    # A volume that is closed is free for others: that is not undone.
+    steps=(Step(mark_detaching, mark_attached), Step(unplug_volume, plug_again), Step(close, retries=20)),
+    from_states=_FROM,
+    begin=_begin_detach,
+    succeeds_as=unchanged,
+    finish=_not_attached,
+)
+
+SWAP_VOLUME = Operation(
+    "swap_volume",
+    SwapVolume,
+    steps=(
+        Step(open_new, close_new, retries=20),
+        Step(swap, swap_back, timeout_s=24 * 3600.0),
+        Step(close_old, retries=20),
+    ),
+    from_states=frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESIZED}),
+    begin=_begin_swap,
+    succeeds_as=unchanged,
+    finish=_swapped,
+    deadline_s=25 * 3600.0,
+)

@@ -1,0 +1,213 @@
+"""Volumes: attached, detached, swapped, booted from, carried along, and left as their owner wants them."""
+
+import pytest
+
+from tests.functional.actions.history import history
+from tests.functional.cloud import wait
+from tests.functional.invariants import settle
+
+pytestmark = pytest.mark.usefixtures("in_order")
+
+
+@pytest.fixture
+def host(cloud):
+    return cloud.add_host()
+
+
+def attach(user, server_id, volume_id, **options):
+    body = {"volumeAttachment": {"volumeId": volume_id, **options}}
+    return user.post(f"/servers/{server_id}/os-volume_attachments", body)
+
+
+def attachments(user, server_id):
+    return user.get(f"/servers/{server_id}/os-volume_attachments").json()["volumeAttachments"]
+
+
+def status(cloud, volume_id):
+    return cloud.cinder.volumes[volume_id]["status"]
+
+
+def boot_from(volume_id=None, **options):
+    return [
+        {"boot_index": 0, "source_type": "volume", "destination_type": "volume", "uuid": volume_id, **options}
+    ]  # fmt: skip
+
+
+def booted(user, devices, **options):
+    """A server that boots from a volume."""
+    wanted = user.wanted(block_device_mapping_v2=devices, **options)
+    del wanted["imageRef"]
+    answer = user.post("/servers", {"server": wanted})
+    assert answer.status_code == 202, answer.text
+    return user.wait(answer.json()["server"]["id"], "ACTIVE")
+
+
+def test_a_volume_is_attached_and_detached(cloud, user, host):
+    server_id = user.create_server()["id"]
+    volume_id = cloud.cinder.add()
+
+    answer = attach(user, server_id, volume_id, tag="data", delete_on_termination=True)
+    settle(cloud)
+
+    assert (answer.status_code, answer.text) == (202, "")
+    [shown] = attachments(user, server_id)
+    assert (shown["volumeId"], shown["device"], shown["tag"]) == (volume_id, "/dev/vdb", "data")
+    assert (status(cloud, volume_id), list(host.guests[server_id].volumes)) == ("in-use", [volume_id])
+
+    assert user.delete(f"/servers/{server_id}/os-volume_attachments/{volume_id}").status_code == 202
+    settle(cloud)
+
+    assert (status(cloud, volume_id), host.guests[server_id].volumes) == ("available", {})
+    assert (attachments(user, server_id), cloud.cinder.of(server_id)) == ([], [])
+
+
+def test_before_2_101_the_attachment_is_in_the_answer(cloud, user, host):
+    server_id = user.create_server()["id"]
+
+    answer = attach(cloud.client(version="2.89"), server_id, cloud.cinder.add())
+    settle(cloud)
+
+    assert answer.status_code == 200
+    assert answer.json()["volumeAttachment"]["device"] == "/dev/vdb"
+
+
+def test_a_volume_the_host_cannot_plug_in_is_free_again(cloud, user, host):
+    server_id = user.create_server()["id"]
+    volume_id = cloud.cinder.add()
+    host.fail("attach_volume")
+
+    attach(user, server_id, volume_id)
+    settle(cloud)
+
+    assert (status(cloud, volume_id), attachments(user, server_id)) == ("available", [])
+    assert history(cloud, server_id)[0] == ("attach_volume", "failed")
+
+
+@pytest.mark.parametrize("volume, code", [("missing", 404), ("taken", 400), ("twice", 400)])
+def test_a_volume_that_cannot_be_attached_is_refused(cloud, user, host, volume, code):
+    server_id = user.create_server()["id"]
+    taken = cloud.cinder.add(status="in-use")
+    mine = cloud.cinder.add()
+    attach(user, server_id, mine)
+    settle(cloud)
+    ids = {"missing": "7a9b1f0e-0000-4000-8000-000000000000", "taken": taken, "twice": mine}
+
+    assert attach(user, server_id, ids[volume]).status_code == code
+
+
+def test_one_volume_takes_the_place_of_another(cloud, user, admin, host):
+    server_id = user.create_server()["id"]
+    old, new = cloud.cinder.add(), cloud.cinder.add()
+    attach(user, server_id, old)
+    settle(cloud)
+    path = f"/servers/{server_id}/os-volume_attachments/{old}"
+
+    assert user.put(path, {"volumeAttachment": {"volumeId": new}}).status_code == 403
+    assert admin.put(path, {"volumeAttachment": {"volumeId": new}}).status_code == 202
+    settle(cloud)
+
+    assert list(host.guests[server_id].volumes) == [new]
+    assert (status(cloud, old), status(cloud, new)) == ("available", "in-use")
+    assert [one["volumeId"] for one in attachments(user, server_id)] == [new]
+
+
+def test_an_owner_says_what_becomes_of_a_volume_when_the_server_goes(cloud, user, host):
+    server_id = user.create_server()["id"]
+    kept, deleted = cloud.cinder.add(), cloud.cinder.add()
+    for volume_id in (kept, deleted):
+        attach(user, server_id, volume_id)
+        settle(cloud)
+
+    body = {"volumeAttachment": {"volumeId": deleted, "delete_on_termination": True}}
+    assert user.put(f"/servers/{server_id}/os-volume_attachments/{deleted}", body).status_code == 202
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert list(cloud.cinder.volumes) == [kept]
+    assert (status(cloud, kept), cloud.cinder.attachments) == ("available", {})
+
+
+def test_a_server_boots_from_a_volume(cloud, user, host):
+    volume_id = cloud.cinder.add(bootable="true", size=5)
+
+    server = booted(user, boot_from(volume_id))
+
+    assert server["image"] == ""
+    assert [one["id"] for one in server["os-extended-volumes:volumes_attached"]] == [volume_id]
+    [disk] = host.guests[server["id"]].spec.disks
+    assert (disk.kind, disk.device_name, disk.volume.volume_id) == ("volume", "vda", volume_id)
+    assert status(cloud, volume_id) == "in-use"
+
+
+def test_a_volume_is_made_of_an_image_to_boot_from(cloud, user, host):
+    image_id = next(iter(cloud.glance.images))
+    root = {"source_type": "image", "destination_type": "volume", "uuid": image_id, "boot_index": 0, "volume_size": 3}
+
+    server = booted(user, [{**root, "delete_on_termination": True}])
+    [volume_id] = cloud.cinder.volumes
+    user.delete(f"/servers/{server['id']}")
+    user.wait_gone(server["id"])
+
+    assert cloud.cinder.volumes == {}
+    assert volume_id
+
+
+def test_a_build_no_host_could_do_leaves_the_volume_free(cloud, user, host):
+    volume_id = cloud.cinder.add(bootable="true")
+    host.fail("create", times=5)
+    wanted = user.wanted(block_device_mapping_v2=boot_from(volume_id))
+    del wanted["imageRef"]
+
+    server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
+    user.wait(server_id, "ERROR")
+
+    assert (status(cloud, volume_id), cloud.cinder.attachments) == ("available", {})
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        [{"source_type": "volume", "destination_type": "local", "uuid": "x", "boot_index": 0}],
+        [{"source_type": "blank", "destination_type": "volume", "boot_index": 0}],
+        [{"source_type": "volume", "destination_type": "volume", "uuid": "none", "boot_index": 0}],
+        [{"source_type": "image", "destination_type": "volume", "uuid": "IMAGE", "boot_index": 1, "volume_size": 1}],
+    ],
+)
+def test_a_mapping_that_makes_no_sense_is_refused_and_makes_nothing(cloud, user, host, devices):
+    image_id = next(iter(cloud.glance.images))
+    given = [{**one, "uuid": image_id} if one.get("uuid") == "IMAGE" else one for one in devices]
+    wanted = user.wanted(block_device_mapping_v2=given)
+    del wanted["imageRef"]
+
+    assert user.post("/servers", {"server": wanted}).status_code == 400
+    assert cloud.cinder.volumes == {}
+
+
+@pytest.mark.parametrize("way", ["resize", "os-migrateLive", "shelve"])
+def test_a_volume_follows_its_server(cloud, user, admin, host, way):
+    cloud.add_host("host-2")
+    server_id = user.create_server()["id"]
+    volume_id = cloud.cinder.add()
+    attach(user, server_id, volume_id)
+    settle(cloud)
+
+    if way == "resize":
+        user.act(server_id, "resize", {"flavorRef": "m1.small"})
+        user.wait(server_id, "VERIFY_RESIZE")
+        user.act(server_id, "revertResize")
+    elif way == "shelve":
+        user.act(server_id, "shelve")
+        user.wait(server_id, "SHELVED_OFFLOADED")
+        assert status(cloud, volume_id) == "reserved"
+        user.act(server_id, "unshelve")
+    else:
+        admin.act(server_id, way, {"host": None, "block_migration": "auto"})
+    user.wait(server_id, "ACTIVE")
+    settle(cloud)
+
+    [attachment] = cloud.cinder.attachments.values()
+    place = admin.server(server_id)["OS-EXT-SRV-ATTR:host"]
+    assert (attachment["host"], attachment["status"], status(cloud, volume_id)) == (place, "attached", "in-use")
+    [shown] = attachments(user, server_id)
+    assert shown["attachment_id"] == attachment["id"]
+    wait(lambda: server_id in cloud.guests(), "the guest is there")

@@ -1,0 +1,139 @@
+"""A Block Storage service in memory: enough of its API v3 for servers to have volumes.
+
+A test makes volumes by add(); volumes asked for over HTTP are available at once.
+"""
+
+import json
+import uuid
+
+import webob
+
+
+class FakeCinder:
+    def __init__(self):
+        self.volumes = {}
+        self.attachments = {}
+        self.snapshots = {}
+
+    def add(self, size=1, **facts):
+        volume_id = str(uuid.uuid4())
+        self.volumes[volume_id] = {
+            "id": volume_id,
+            "name": "",
+            "description": None,
+            "status": "available",
+            "size": size,
+            "bootable": "false",
+            "multiattach": False,
+            "availability_zone": "nova",
+            "volume_type": None,
+            "snapshot_id": None,
+            "created_at": "2026-01-01T00:00:00.000000",
+            "metadata": {},
+            "attachments": [],
+            **facts,
+        }
+        return volume_id
+
+    def of(self, server_id):
+        """The volumes a server has attachments to."""
+        return sorted(one["volume_id"] for one in self.attachments.values() if one["instance"] == server_id)
+
+    def __call__(self, environ, start_response):
+        request = webob.Request(environ)
+        parts = [part for part in request.path_info.split("/") if part not in ("", "v3")]
+        handler = getattr(self, "_" + parts[0])
+        status, content = handler(request, *parts[1:])
+        body = b"" if content is None else json.dumps(content).encode()
+        return webob.Response(status=status, body=body, content_type="application/json")(environ, start_response)
+
+    def _volumes(self, request, volume_id=None, action=None):
+        if volume_id is None:
+            asked = request.json["volume"]
+            made = self.add(asked["size"], bootable=str("imageRef" in asked).lower())
+            self.volumes[made] |= {"metadata": asked.get("metadata", {}), "snapshot_id": asked.get("snapshot_id")}
+            return 202, {"volume": self.volumes[made]}
+        if volume_id == "detail":
+            return 200, {"volumes": list(self.volumes.values())}
+        volume = self.volumes.get(volume_id)
+        if volume is None:
+            return 404, {"itemNotFound": {"message": f"Volume {volume_id} could not be found."}}
+        if action is not None:
+            return self._act(volume, request.json)
+        if request.method == "DELETE":
+            if volume["status"] not in ("available", "error"):
+                return 400, {"badRequest": {"message": "Invalid volume: it is in use."}}
+            del self.volumes[volume_id]
+            return 202, None
+        return 200, {"volume": volume}
+
+    def _act(self, volume, body):
+        if "os-begin_detaching" in body:
+            if volume["status"] not in ("in-use", "detaching"):
+                return 400, {"badRequest": {"message": "Invalid volume: it is not in use."}}
+            volume["status"] = "detaching"
+        if "os-roll_detaching" in body:
+            volume["status"] = "in-use"
+        if "os-reimage" in body:
+            volume["reimaged_with"] = body["os-reimage"]["image_id"]
+        return 202, None
+
+    def _attachments(self, request, attachment_id=None, action=None):
+        if attachment_id is None:
+            return self._reserve(request.json["attachment"])
+        if attachment_id == "detail":
+            wanted = {"instance_id": "instance", "volume_id": "volume_id"}
+            found = list(self.attachments.values())
+            for name, field in wanted.items():
+                if name in request.GET:
+                    found = [one for one in found if one[field] == request.GET[name]]
+            return 200, {"attachments": found}
+        attachment = self.attachments.get(attachment_id)
+        if attachment is None:
+            return 404, {"itemNotFound": {"message": "no such attachment"}}
+        volume = self.volumes[attachment["volume_id"]]
+        if request.method == "DELETE":
+            del self.attachments[attachment_id]
+            self._settle(volume)
+            return 200, {"attachments": []}
+        if action is not None:
+            attachment["status"] = "attached"
+            self._settle(volume)
+            return 204, None
+        host = request.json["attachment"]["connector"]["host"]
+        attachment |= {"host": host, "status": "attaching"}
+        attachment["connection_info"] = {"driver_volume_type": "fake", "data": {"volume": volume["id"], "host": host}}
+        return 200, {"attachment": attachment}
+
+    def _reserve(self, asked):
+        volume = self.volumes.get(asked["volume_uuid"])
+        if volume is None:
+            return 404, {"itemNotFound": {"message": "no such volume"}}
+        others = {one["instance"] for one in self.attachments.values() if one["volume_id"] == volume["id"]}
+        if others - {asked["instance_uuid"]} or (volume["status"] != "available" and not others):
+            return 400, {"badRequest": {"message": f"Volume {volume['id']} is {volume['status']}."}}
+        made = {
+            "id": str(uuid.uuid4()),
+            "volume_id": volume["id"],
+            "instance": asked["instance_uuid"],
+            "status": "reserved",
+            "connection_info": {},
+        }
+        self.attachments[made["id"]] = made
+        self._settle(volume)
+        return 200, {"attachment": made}
+
+    def _settle(self, volume):
+        states = {one["status"] for one in self.attachments.values() if one["volume_id"] == volume["id"]}
+        volume["status"] = "in-use" if "attached" in states else "reserved" if states else "available"
+
+    def _snapshots(self, request, snapshot_id=None, action=None):
+        if snapshot_id is None:
+            asked = request.json["snapshot"]
+            made = {"id": str(uuid.uuid4()), "status": "available", "size": 1, **asked}
+            self.snapshots[made["id"]] = made
+            return 202, {"snapshot": made}
+        found = self.snapshots.get(snapshot_id)
+        if found is None:
+            return 404, {"itemNotFound": {"message": "no such snapshot"}}
+        return 200, {"snapshot": found}
