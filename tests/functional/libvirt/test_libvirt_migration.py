@@ -1,6 +1,7 @@
 """A running guest moves between two hosts, each a libvirtd with a network of its own."""
 
 import os
+import threading
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from nova import concurrency, errors
 from nova.structs.guest import Disk
 from nova.structs.instance import PowerState
+from tests.functional.libvirt.conftest import uri_of_any_host
 
 
 @pytest.fixture
@@ -156,6 +158,26 @@ def test_move_that_takes_too_long_can_be_forced(pair, second_host, slow_guest):
 
     assert forced
     assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
+def test_move_goes_on_when_nova_compute_is_started_again(pair, host, second_host, slow_guest):
+    source, destination = pair
+    spec = slow_guest
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+    has_begun, percents = threading.Event(), []
+    first = threading.Thread(
+        target=source.migrate, args=(spec, "host-2", facts, lambda percent: has_begun.set() is None)
+    )
+    first.start()
+    has_begun.wait(60)
+    restarted = host.driver(my_ip="198.51.100.1", libvirt__live_migration_uri=uri_of_any_host(second_host))
+
+    restarted.migrate(spec, "host-2", facts, lambda percent: percents.append(percent) is None)
+
+    assert percents
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+    first.join()
 
 
 def test_guest_that_does_not_move_cannot_be_forced_to(driver, make_spec):
