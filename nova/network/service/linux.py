@@ -62,7 +62,7 @@ class LinuxDataplane:
         """Make this host look like the records. What fails does not keep the rest from being done."""
         with self._busy:
             records = self._read()
-            wanted = plan.serve(records)
+            wanted = plan.serve(records, bool(self._conf.public_interface))
             for work in (
                 lambda: self._bridges(wanted),
                 lambda: self._public_addresses(records),

@@ -76,14 +76,17 @@ def _leaving(bridges: str, cidrs: Sequence[str], floating_ips: Sequence[Floating
 def _to_gateways(bridges: str, plan: Sequence[Served], metadata_port: int) -> list[str]:
     """This host's addresses on guests' networks offer DHCP, names, metadata and echo, and nothing else it runs."""
     lines = ["  chain to-gateways {", "    type filter hook input priority filter; policy accept;"]
-    addresses = [address for served in plan for address in sorted(served.server_addresses.values()) if "." in address]
-    if bridges and addresses:
+    addresses = sorted({address for served in plan for address in served.server_addresses.values()})
+    v4 = [address for address in addresses if ":" not in address]
+    v6 = [address for address in addresses if ":" in address]
+    if bridges:
         lines.append("    ct state established,related accept")
         lines.append(f"    iifname != {bridges} accept")
-        lines.append(f"    ip daddr != {{ {', '.join(addresses)} }} accept")
-        lines.append("    udp dport { 53, 67 } accept")
+        lines.append(f"    ip daddr != {{ {', '.join(v4)} }} accept" if v4 else "    meta nfproto ipv4 accept")
+        lines.append(f"    ip6 daddr != {{ {', '.join(['fe80::/10', 'ff00::/8', *v6])} }} accept")
+        lines.append("    udp dport { 53, 67, 547 } accept")
         lines.append(f"    tcp dport {{ {', '.join(str(port) for port in sorted({53, metadata_port}))} }} accept")
-        lines.append("    meta l4proto icmp accept")
+        lines.append("    meta l4proto { icmp, ipv6-icmp } accept")
         lines.append("    drop")
     return [*lines, "  }"]
 

@@ -34,14 +34,18 @@ class Served(msgspec.Struct, frozen=True):
         return any(subnet.enable_dhcp and subnet.id in self.server_addresses for subnet in self.subnets)
 
 
-def serve(records: Records) -> list[Served]:
-    """What each network needs here: its bridge, this host's addresses on it, its DHCP."""
+def serve(records: Records, has_public_interface: bool = False) -> list[Served]:
+    """What each network needs here: its bridge, this host's addresses on it, its DHCP.
+
+    External networks need nothing where an interface of this host is on them already.
+    """
     subnets = _by(records.subnets, "network_id")
     ports = _by(records.ports, "network_id")
     plan = []
     for network in records.networks:
         own_ports = ports.get(network.id, [])
-        own_subnets = [subnet for subnet in subnets.get(network.id, []) if network.admin_state_up]
+        is_here = network.admin_state_up and not (network.is_external and has_public_interface)
+        own_subnets = subnets.get(network.id, []) if is_here else []
         servers = {subnet.id: address for subnet in own_subnets if (address := _server(network, subnet, own_ports))}
         addresses = {f"{servers[subnet.id]}/{_length(subnet)}" for subnet in own_subnets if subnet.id in servers}
         plan.append(Served(network, tuple(own_subnets), tuple(own_ports), servers, frozenset(addresses)))

@@ -95,6 +95,11 @@ class Machine:
     def reaches(self, address):
         return self.succeeds("busybox", "ping", "-c", "1", "-W", "1", address)
 
+    def owns(self, address):
+        """Whether the machine has an address, and has made sure that nobody else has."""
+        shown = self.run("ip", "-o", "addr", "show", "to", address)
+        return bool(shown) and "tentative" not in shown
+
     def take_address(self, address):
         """Use this address and no other."""
         self.run("ip", "addr", "flush", "dev", "eth0")

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from nova import conf as configuration
+from nova.concurrency import wait_for
 from nova.network import firewall
 from nova.network.agent import HostNetworks
 from nova.network.service.linux import LinuxDataplane
@@ -264,6 +265,56 @@ def test_a_floating_address_leads_to_its_guest_and_marks_its_traffic(world, netw
     address = floating["floating_ip_address"]
     assert world.outside.ask(f"http://{address}/") == OUTSIDE
     assert guest.ask(f"http://{OUTSIDE}:8080/") == address
+
+
+def test_floating_addresses_are_the_public_interfaces_where_there_is_one(world, network, open_group):
+    world.cloud.conf.set_override("public_interface", "out0")
+    public = world.cloud.admin.network(cidr="198.51.100.0/24", name="public", **{"router:external": True})
+    pools = [{"start": "198.51.100.10", "end": "198.51.100.20"}]
+    world.cloud.admin.update("subnets", public["subnets"][0], allocation_pools=pools)
+    guest = world.boot(network, security_groups=[open_group["id"]])
+    guest.serve_who_asks("0.0.0.0", 80)
+    wanted = {"floating_network_id": public["id"], "port_id": guest.port["id"]}
+    floating = world.cloud.project().create("floatingips", **wanted)
+    world.converge()
+
+    answer = world.outside.ask(f"http://{floating['floating_ip_address']}/")
+    world.cloud.project().delete("floatingips", floating["id"])
+    world.converge()
+
+    assert answer == OUTSIDE
+    assert world.outside.ask(f"http://{floating['floating_ip_address']}/") is None
+    assert HOST_OUTSIDE in world.host.run("ip", "addr", "show", "dev", "out0")
+
+
+def test_a_subnet_without_gateway_has_metadata_and_no_way_out(world):
+    world.host.serve_who_asks("127.0.0.1", 18775)
+    world.outside.serve_who_asks(OUTSIDE, 8080)
+    lonely = world.cloud.project().network(cidr="10.22.0.0/24", subnet={"gateway_ip": None})
+
+    guest = world.boot(lonely)
+
+    assert guest.lease["ip"] == guest.address
+    assert "router" not in guest.lease
+    assert guest.ask("http://169.254.169.254/") == guest.address
+    assert guest.ask(f"http://{OUTSIDE}:8080/") is None
+
+
+def test_guests_give_themselves_ipv6_addresses_and_rules_hold_for_them(world, network):
+    demo = world.cloud.project()
+    modes = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+    demo.create("subnets", network_id=network["id"], ip_version=6, cidr="fd00:20::/64", **modes)
+    closed = demo.create("security-groups", name="closed")
+    first, second = world.boot(network), world.boot(network)
+    third = world.boot(network, security_groups=[closed["id"]])
+
+    for guest in (first, second, third):
+        guest.address = guest.port["fixed_ips"][1]["ip_address"]
+        assert wait_for(lambda guest=guest: guest.owns(guest.address), timeout_s=20)
+
+    assert first.reaches("fd00:20::1")
+    assert first.reaches(second.address)
+    assert not first.reaches(third.address)
 
 
 def test_guests_keep_their_network_when_the_daemon_is_killed_and_comes_back(world, network):
