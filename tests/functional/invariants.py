@@ -26,6 +26,7 @@ def leftovers(cloud):
         *_quota(cloud, servers),
         *_guests(cloud, servers),
         *_ports(cloud, servers),
+        *_attachments(cloud, servers),
     ]
 
 
@@ -86,3 +87,10 @@ def _ports(cloud, servers):
         device = port["device_id"]
         if port["device_owner"].startswith("compute:") and port["id"] not in known.get(device, ()):
             yield f"port {port['id']} belongs to {device}, which does not know it"
+
+
+def _attachments(cloud, servers):
+    known = {device.attachment_id for one in servers for device in one.block_devices if device.attachment_id}
+    held = {one["id"]: one["instance"] for one in cloud.cinder.attachments.values()}
+    yield from (f"attachment {uuid} belongs to {held[uuid]}, which does not know it" for uuid in held.keys() - known)
+    yield from (f"attachment {uuid} is not there" for uuid in known - held.keys())

@@ -1,12 +1,10 @@
 """The promise that nothing is ever stuck, for every operation, every step and every fault.
 
-To add an operation: say in SETUPS how a server comes into the state it starts from, and how a user
-asks for it. Everything else follows from the declarations.
+To add an operation: say in operation_set_ups.SETUPS how a server comes into the state it starts from, and
+how a user asks for it. Everything else follows from the declarations.
 """
 
-import dataclasses
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -15,54 +13,13 @@ from nova.conductor.workflows import WORKFLOWS
 from nova.messaging.local import bus_of
 from nova.virt.fake import ANY
 from tests.functional.invariants import leftovers, settle
+from tests.functional.operation_set_ups import SETUPS
 
 SETTINGS = """
 [conductor]
 lease_s = 0.6
 poll_interval_s = 0.1
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class SetUp:
-    """How an operation is begun: prepare gives a server's id, ask does what the user does.
-
-    ends_in: the statuses (None: the server is gone) in which the operation may leave the server,
-    whatever happens on the way.
-    """
-
-    prepare: Callable
-    ask: Callable
-    ends_in: tuple[str | None, ...]
-
-
-def an_active_server(user):
-    return user.create_server(networks="auto")["id"]
-
-
-def a_stopped_server(user):
-    server_id = an_active_server(user)
-    user.act(server_id, "os-stop")
-    return user.wait(server_id, "SHUTOFF")["id"]
-
-
-def acts(name, argument=None):
-    return lambda user, server_id: user.act(server_id, name, argument)
-
-
-def builds(user, nothing):
-    answer = user.post("/servers", {"server": user.wanted(networks="auto")})
-    assert answer.status_code == 202
-    return answer
-
-
-SETUPS = {
-    "create": SetUp(lambda user: None, builds, ("ACTIVE", "ERROR")),
-    "delete": SetUp(an_active_server, lambda user, server_id: user.delete(f"/servers/{server_id}"), (None, "ERROR")),
-    "start": SetUp(a_stopped_server, acts("os-start"), ("ACTIVE", "SHUTOFF")),
-    "stop": SetUp(an_active_server, acts("os-stop"), ("ACTIVE", "SHUTOFF")),
-    "reboot": SetUp(an_active_server, acts("reboot", {"type": "HARD"}), ("ACTIVE",)),
-}
 
 
 def every_step():
@@ -73,8 +30,9 @@ def every_step():
 
 
 @pytest.fixture
-def cloud(make_cloud):
-    cloud = make_cloud(SETTINGS)
+def cloud(make_cloud, request):
+    operation = getattr(request.node, "callspec", None) and request.node.callspec.params["operation"]
+    cloud = make_cloud(SETTINGS + (SETUPS[operation].settings if operation else ""))
     for name in ("host-1", "host-2", "host-3"):
         cloud.add_host(name)
     admin = cloud.client("admin", "project")

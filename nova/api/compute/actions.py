@@ -32,6 +32,16 @@ def reboot(request: Request) -> None:
     operate(request, "reboot", kind=request.body["type"].upper())
 
 
+@action("restore", policy="os_compute_api:os-deferred-delete:restore", body=ANY, errors=(403, 404, 409))
+def restore(request: Request) -> None:
+    operate(request, "restore")
+
+
+@action("forceDelete", policy="os_compute_api:os-deferred-delete:force", body=ANY, errors=(404, 409))
+def force_delete(request: Request) -> None:
+    operate(request, "forceDelete")
+
+
 @action("pause", policy="os_compute_api:os-pause-server:pause", body=ANY, errors=(404, 409, 501))
 def pause(request: Request) -> None:
     operate(request, "pause")

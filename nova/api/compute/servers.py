@@ -43,7 +43,7 @@ from nova.api.framework.schema import (
 from nova.api.framework.versions import NETWORKS_REQUIRED
 from nova.api.framework.view import Answer, Page, listing, single
 from nova.structs.image import Image
-from nova.structs.instance import Instance
+from nova.structs.instance import Instance, VmState
 from nova.structs.network import NetworkRequest
 from nova.structs.requests import BuildRequest, ServerUpdate
 
@@ -233,7 +233,7 @@ def show(request: Request) -> Instance:
 def create(request: Request) -> Reply:
     """Raises Invalid, ImageNotFound as 400, QuotaExceeded."""
     asked = request.body["server"]
-    wanted = _build_request(request, asked)
+    wanted = build_request(request, asked)
     made_servers = request.conductor.create_servers(request.context, wanted)
     first = made_servers[0]
     if asked.get("return_reservation_id"):
@@ -266,9 +266,14 @@ def update(request: Request) -> Instance:
     return request.conductor.update_server(request.context, request.server.uuid, msgspec.convert(changes, ServerUpdate))
 
 
+# Deleted servers that were in one of these states can be restored for a while, where the operator wants that.
+_KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED)
+
+
 @delete("/servers/{server_id}", policy="os_compute_api:servers:delete", target=SERVER, errors=(404, 409))
 def remove(request: Request) -> None:
-    request.conductor.operate(request.context, request.server.uuid, "delete", {})
+    kept = request.conf.reclaim_instance_interval > 0 and request.server.vm_state in _KEPT
+    request.conductor.operate(request.context, request.server.uuid, "softDelete" if kept else "delete", {})
 
 
 def _page(request: Request) -> Page:
@@ -281,7 +286,7 @@ def _page(request: Request) -> Page:
     return Page(found[:limit], found[limit - 1].uuid)
 
 
-def _build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
+def build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
     """What was asked, checked against itself and against the services that know more."""
     low = asked.get("min_count", 1)
     high = asked.get("max_count", max(low, 1))

@@ -1,4 +1,5 @@
-"""Ends what waits for its time: resizes nobody confirms, shelved servers that still lie on a host.
+"""Ends what waits for its time: resizes nobody confirms, shelved servers that still lie on a host,
+deleted ones nobody restores.
 
 Each asks for an operation as a user would; another request under way comes first.
 """
@@ -11,6 +12,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
+from nova.conductor.workflows import soft_delete
 from nova.conductor.workflows.shelve import SINCE
 from nova.db import instances
 from nova.structs.context import Context
@@ -34,6 +36,12 @@ def reconcile(core: Core) -> None:
             since = one.system_metadata.get(SINCE)
             if since and (now - datetime.datetime.fromisoformat(since)).total_seconds() >= stays_s:
                 _ask(core, one, "shelveOffload")
+    kept_s = core.conf.reclaim_instance_interval
+    if kept_s > 0:
+        for one in _in_state(core, VmState.SOFT_DELETED):
+            since = one.system_metadata.get(soft_delete.SINCE)
+            if since is None or (now - datetime.datetime.fromisoformat(since)).total_seconds() >= kept_s:
+                _ask(core, one, "delete")
 
 
 def _in_state(core: Core, state: VmState) -> list[Instance]:

@@ -21,6 +21,7 @@ from nova.conductor.workflows import (
     resize,
     revert_resize,
     shelve,
+    soft_delete,
     suspend,
     unshelve,
 )
@@ -30,6 +31,9 @@ WORKFLOWS: dict[str, Operation] = {
     for operation in (
         build.BUILD,
         delete.DELETE,
+        delete.FORCE_DELETE,
+        soft_delete.SOFT_DELETE,
+        soft_delete.RESTORE,
         power.START,
         power.STOP,
         reboot.REBOOT,

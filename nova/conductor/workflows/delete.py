@@ -4,6 +4,8 @@ No step can be undone, and none needs to be: each takes away one thing that belo
 and a delete that failed is asked for again. The record goes last, with the quota it counted for.
 """
 
+import dataclasses
+
 import msgspec
 from sqlalchemy.engine import Connection
 
@@ -83,3 +85,6 @@ DELETE = Operation(
     finish=_finish,
     overtakes=True,
 )
+
+# What DELETE does at once where nothing is kept to be restored.
+FORCE_DELETE = dataclasses.replace(DELETE, name="forceDelete")

@@ -1,0 +1,91 @@
+"""Soft-delete a server, and restore it: for [DEFAULT] reclaim_instance_interval it is off, and all that it had is its own.
+
+What it counts for in the quota stays counted: it can come back at any time.
+"""
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.steps import BringToArguments, GuestArguments, PowerResult, StopArguments
+
+SINCE = "soft_deleted_at"
+
+_POWER = {
+    VmState.ACTIVE: PowerState.RUNNING,
+    VmState.RESCUED: PowerState.RUNNING,
+    VmState.PAUSED: PowerState.PAUSED,
+    VmState.SUSPENDED: PowerState.SUSPENDED,
+}
+
+
+class SoftDelete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """was: the power state the guest had, for the way back."""
+
+    instance_id: str
+    was: PowerState = PowerState.SHUTDOWN
+    power_state: int = 0
+
+
+def stop_guest(op: SoftDelete, cloud: Cloud) -> OnHost | SoftDelete:
+    instance = cloud.instance(op.instance_id)
+    if instance.host is None:
+        return op
+    return OnHost(instance.host, "power_off", StopArguments(instance=instance))
+
+
+def start_again(op: SoftDelete, cloud: Cloud) -> OnHost | SoftDelete:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    if instance.host is None:
+        return op
+    return OnHost(instance.host, "bring_to", BringToArguments(instance=instance, target=op.was))
+
+
+def start_guest(op: SoftDelete, cloud: Cloud) -> OnHost | SoftDelete:
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    if instance.host is None:
+        return op
+    return OnHost(instance.host, "power_on", GuestArguments(instance=instance))
+
+
+def keep_power_state(op: SoftDelete, result: PowerResult) -> SoftDelete:
+    return msgspec.structs.replace(op, power_state=result.power_state)
+
+
+def _begin(acceptance: Acceptance, op: SoftDelete) -> SoftDelete:
+    was = _POWER.get(acceptance.instance.vm_state, PowerState.SHUTDOWN)
+    return msgspec.structs.replace(op, was=was)
+
+
+def _deleted(connection: Connection, op: SoftDelete, instance: Instance) -> dict[str, object]:
+    kept = instance.system_metadata | {SINCE: utcnow().isoformat()}
+    return {"system_metadata": kept, "power_state": PowerState(op.power_state)}
+
+
+def _restored(connection: Connection, op: SoftDelete, instance: Instance) -> dict[str, object]:
+    kept = {key: value for key, value in instance.system_metadata.items() if key != SINCE}
+    return {"system_metadata": kept, "power_state": PowerState(op.power_state)}
+
+
+SOFT_DELETE = Operation(
+    "softDelete",
+    SoftDelete,
+    steps=(Step(stop_guest, start_again, task_state="soft-deleting", result=PowerResult, absorb=keep_power_state),),
+    from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED}),
+    begin=_begin,
+    succeeds_as=always(VmState.SOFT_DELETED),
+    finish=_deleted,
+    overtakes=True,
+)
+
+RESTORE = Operation(
+    "restore",
+    SoftDelete,
+    steps=(Step(start_guest, stop_guest, task_state="restoring", result=PowerResult, absorb=keep_power_state),),
+    from_states=frozenset({VmState.SOFT_DELETED}),
+    succeeds_as=always(VmState.ACTIVE),
+    finish=_restored,
+)
