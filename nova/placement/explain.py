@@ -132,7 +132,7 @@ def _missing(index: Index, group: Group, traits: frozenset[int] | set[int]) -> I
 
 
 def _judge_aggregates(index: Index, query: CandidatesQuery, group: Group, provider: Provider) -> str | None:
-    own = memberships(index, provider)
+    own = memberships(index, group, provider)
     refusals = [f"is in the forbidden aggregate {aggregate}" for aggregate in sorted(group.not_member_of & own)]
     for any_of in group.member_of:
         if any_of.isdisjoint(own):

@@ -7,9 +7,13 @@ from nova.placement.index import Index, Tree
 from nova.placement.structs import Group, Provider
 
 
-def memberships(index: Index, provider: Provider) -> frozenset[str]:
-    """The aggregates a provider counts as a member of: those of its root span the whole tree."""
-    if provider.parent_id is None:
+def memberships(index: Index, group: Group, provider: Provider) -> frozenset[str]:
+    """The aggregates a provider counts as a member of.
+
+    To the unsuffixed group those of its root span the whole tree; to a granular group, which is
+    about one provider, they do not.
+    """
+    if provider.parent_id is None or group.is_granular:
         return provider.aggregates
     return provider.aggregates | index.providers[provider.root_id].aggregates
 
@@ -21,7 +25,7 @@ def may_use(index: Index, group: Group, provider: Provider) -> bool:
     if group.tree is not None and group.tree != provider.root_id:
         return False
     if group.member_of or group.not_member_of:
-        own = memberships(index, provider)
+        own = memberships(index, group, provider)
         if not group.not_member_of.isdisjoint(own) or any(any_of.isdisjoint(own) for any_of in group.member_of):
             return False
     return True
