@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class LibvirtDriver:
         self._volumes = VolumeConnections(conf)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._facts: HostFacts | None = None
-        self._locks: dict[str, threading.Lock] = {}
+        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._locks_lock = threading.Lock()
 
     def start(self) -> None:
@@ -215,9 +216,12 @@ class LibvirtDriver:
 
     def unrescue(self, spec: GuestSpec) -> None:
         with self._only_one(spec.uuid):
-            self._switch_off(spec.uuid)
-            rescue.remove_disks(files.guest_directory(self._conf.instances_path, spec.uuid))
-            self._restart(spec, self._connection.find(spec.uuid))
+            directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+            domain = self._connection.find(spec.uuid)
+            if domain is None or rescue.is_rescued(directory) or not power.is_active(domain):
+                self._switch_off(spec.uuid)
+                rescue.remove_disks(directory)
+                self._restart(spec, domain)
 
     # Resizing
 
@@ -343,7 +347,7 @@ class LibvirtDriver:
 
     def _define_drives(self, spec: GuestSpec, drives: tuple[Drive, ...]) -> Proxy:
         log = files.console_log(self._conf.instances_path, spec.uuid)
-        port = self._serial_port(spec.uuid)
+        port = self._serial_port()
         return self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
 
     def _plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
@@ -355,7 +359,7 @@ class LibvirtDriver:
                 found[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
         return files.plan_drives(spec, directory, self._host_facts.xml, self._options, found)
 
-    def _serial_port(self, uuid: str) -> int | None:
+    def _serial_port(self) -> int | None:
         """A free port for the serial console; None where there are none."""
         if self._host_facts.xml.serial_listen is None:
             return None

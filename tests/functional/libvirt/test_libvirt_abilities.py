@@ -86,8 +86,10 @@ def test_guest_is_rescued_with_its_own_disk_behind_and_goes_back(driver, host, m
     driver.reboot(spec, RebootKind.HARD, NOW)
     wait_for_output(spec.uuid, "guest is up", times=2)
     driver.unrescue(spec)
+    first = host.virsh("domid", spec.uuid)
     driver.unrescue(spec)
 
+    assert host.virsh("domid", spec.uuid) == first
     assert "disk.rescue" not in host.virsh("domblklist", spec.uuid)
     assert not list((host.instances / spec.uuid).glob("*rescue"))
     assert driver.guest(spec.uuid).power_state == PowerState.RUNNING
