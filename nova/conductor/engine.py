@@ -72,6 +72,7 @@ class Engine:
         self._periodics: list[concurrency.Periodic] = []
         # Only what really goes on here keeps its lease: whatever else this conductor holds runs out.
         self._driving: set[str] = set()
+        self._waking: set[str] = set()
 
     def start(self) -> None:
         self._periodics = [
@@ -140,6 +141,8 @@ class Engine:
 
     def run(self, held: Lease) -> None:
         """Go on with an operation this conductor holds."""
+        # It may have to wait for a thread, and keeps its lease meanwhile.
+        self._driving.add(held.uuid)
         self._pool.submit(self._drive, held)
 
     def wake(self, uuid: str) -> None:
@@ -150,7 +153,9 @@ class Engine:
         """Look at every operation whose time has come: takeovers, deadlines, pauses, lost wake-up calls."""
         metrics.LATE.set(self._late_s())
         for uuid in self._db.read(operations.due):
-            self.wake(uuid)
+            if uuid not in self._driving and uuid not in self._waking:
+                self._waking.add(uuid)
+                self.wake(uuid)
 
     def answered(self, answer: StepAnswer) -> None:
         """A host has answered an order."""
@@ -174,6 +179,7 @@ class Engine:
     # The way of one operation through this conductor.
 
     def _take(self, uuid: str) -> None:
+        self._waking.discard(uuid)
         held = self._db.write(lambda c: operations.lease(c, uuid, self._owner, self._lease_s))
         if held is not None:
             if held.lease_owner is not None:
