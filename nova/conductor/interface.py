@@ -18,7 +18,7 @@ from nova.structs.keypair import Keypair
 from nova.structs.migration import Migration, MigrationProgress, MigrationQuery
 from nova.structs.networking import AnyRecord
 from nova.structs.networking import Quota as NetworkQuota
-from nova.structs.operation import OperationRecord, Outcome, StepAnswer, StepOrder
+from nova.structs.operation import Event, OperationRecord, Outcome, StepAnswer, StepOrder
 from nova.structs.quota import Quota
 from nova.structs.requests import BuildRequest, ExternalEvent, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
@@ -118,6 +118,19 @@ class ExternalCalls:
 
     def external_events(self, context: Context, told: list[ExternalEvent]) -> list[int]:
         """Heed events about servers. Gives for each 200, 404 without such a server, 422 for one without a host."""
+
+
+class WatchingCalls:
+    """Why hosts are chosen, and what happens to servers as it happens."""
+
+    def explain(self, context: Context, request: BuildRequest) -> Decision:
+        """What the scheduler would decide for this request; nothing is claimed. Raises FlavorNotFound, Invalid."""
+
+    def last_event(self, context: Context) -> int:
+        """The number of the newest entry of the event log."""
+
+    def events_after(self, context: Context, event_id: int, project_id: str | None, limit: int) -> list[Event]:
+        """The entries behind one, oldest first; of all projects without project_id."""
 
 
 class CatalogCalls:
@@ -409,6 +422,7 @@ class GuestCalls:
 
 class ConductorCalls(
     ServerCalls,
+    WatchingCalls,
     ExternalCalls,
     AggregateCalls,
     GroupCalls,

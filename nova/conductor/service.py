@@ -23,6 +23,7 @@ from nova.conductor.calls.quotas import QuotaCalls
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.calls.steps import EngineCalls
 from nova.conductor.calls.usage import UsageCalls
+from nova.conductor.calls.watching import WatchingCalls
 from nova.conductor.client import TOPIC
 from nova.conductor.cloud import Cloud
 from nova.conductor.core import Core
@@ -44,6 +45,7 @@ from nova.volume.client import Volumes
 # Every call of ConductorCalls is answered by the method of that name in one of these.
 CALLS = (
     ServerCalls,
+    WatchingCalls,
     MigrationCalls,
     AggregateCalls,
     GroupCalls,

@@ -170,6 +170,12 @@ _RULES = {
     "os_compute_api:os-server-tags:show": READER_OR_ADMIN,
     "compute:server:topology:index": READER_OR_ADMIN,
     "compute:server:topology:host:index": ADMIN,
+    # Ours: why hosts were chosen, and what happens to servers.
+    "compute:servers:scheduling:show": READER_OR_ADMIN,
+    "compute:servers:scheduling:show:hosts": ADMIN,
+    "compute:scheduling:explain": MEMBER_OR_ADMIN,
+    "compute:servers:events": READER_OR_ADMIN,
+    "compute:servers:events:all_projects": ADMIN,
     "os_compute_api:servers:index": READER_OR_ADMIN,
     "os_compute_api:servers:detail": READER_OR_ADMIN,
     "os_compute_api:servers:index:get_all_tenants": ADMIN,

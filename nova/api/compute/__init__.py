@@ -47,6 +47,7 @@ from nova.api.compute import (
     services,
     tenant_usage,
     volume_attachments,
+    watching,
 )
 from nova.api.framework import faults
 from nova.api.framework.app import Application
@@ -96,6 +97,7 @@ MODULES = (
     baremetal,
     migration_list,
     openapi,
+    watching,
     removed,
 )
 

@@ -101,6 +101,7 @@ class Application:
             path=path,
             body=self._check_body(operation, content, version),
             query=self._check_query(operation, request, version),
+            headers=request.headers,
         )
         self._check_rule(operation, handled, arguments)
         return self._respond(operation, handled, operation.handler(handled, **arguments))
@@ -166,7 +167,9 @@ class Application:
             if result.status is not None:
                 answer.status_int = result.status
             result = result.value
-        if operation.answer is not None and result is not None:
+        if isinstance(result, Stream):
+            answer.content_type, answer.app_iter = result.content_type, result.chunks
+        elif operation.answer is not None and result is not None:
             answer.body = orjson.dumps(operation.answer.render(result, request))
         else:
             answer.content_type = None
@@ -184,6 +187,14 @@ class Reply:
         self.value = value
         self.headers = headers or {}
         self.status = status
+
+
+class Stream:
+    """A result that is sent piece by piece, as it comes about."""
+
+    def __init__(self, chunks: Iterable[bytes], content_type: str) -> None:
+        self.chunks = chunks
+        self.content_type = content_type
 
 
 def visible_server(request: Request, server_id: str, with_deleted: bool = False) -> Any:

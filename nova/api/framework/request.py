@@ -44,6 +44,7 @@ class Request:
     path: str
     body: Any = None
     query: Mapping[str, list[Any]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     server: Instance | None = None
     host_statuses: dict[str, str] | None = None
 

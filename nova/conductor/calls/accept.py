@@ -130,6 +130,17 @@ def servers(
     return made
 
 
+def imagined(connection: Connection, core: Core, context: Context, request: BuildRequest) -> tuple[Instance, Build]:
+    """The first server of a request as it would be recorded, and its operation; nothing is kept of either."""
+    flavor = flavors.get(connection, request.flavor_id, None if context.is_admin else context.project_id)
+    if flavor.is_disabled:
+        raise errors.FlavorNotFound(flavor_id=flavor.id)
+    image_fit.check(request.image, flavor)
+    group = _group(connection, core, context, request)
+    instance = _record(core, context, request, flavor, None, group, "", 0, 1)
+    return instance, _document(core, request, instance, group)
+
+
 def _keypair(connection: Connection, context: Context, request: BuildRequest) -> KeypairRef | None:
     if request.key_name is None:
         return None
