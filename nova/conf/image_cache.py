@@ -9,9 +9,6 @@ OPTIONS = [
         "subdirectory_name", default="_base", help="Directory of cached images, inside [DEFAULT] instances_path."
     ),
     cfg.IntOpt("manager_interval", default=2400, min=-1, help="Seconds between two cleanings; below 0 never."),
-    cfg.IntOpt(
-        "precache_concurrency", default=1, min=1, help="Hosts that are told to fetch an image at the same time."
-    ),
     cfg.BoolOpt("remove_unused_base_images", default=True, help="Whether images no guest uses are removed."),
     cfg.IntOpt(
         "remove_unused_original_minimum_age_seconds",

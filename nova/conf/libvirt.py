@@ -53,9 +53,6 @@ OPTIONS = [
     ),
     cfg.IntOpt("device_detach_attempts", default=8, min=1, help="Times a guest is asked to let go of a device."),
     cfg.IntOpt("device_detach_timeout", default=20, min=1, help="Seconds each time."),
-    cfg.IntOpt(
-        "wait_soft_reboot_seconds", default=120, help="Seconds a soft reboot waits before it becomes a hard one."
-    ),
     cfg.StrOpt(
         "snapshot_image_format",
         choices=["raw", "qcow2", "vmdk", "vdi"],
