@@ -48,6 +48,7 @@ up() {
         step "RabbitMQ starts" "See $LOG/rabbitmq.log." start_rabbitmq
         step "MariaDB" "See $LOG/mariadb.log; port $MARIADB_PORT must be free." start_mariadb
     fi
+    step "ports are free" "End that program, or choose other ports: CLOUD_PORT_OFFSET=100 tools/cloud.sh up" check_ports
     write_openrc
     # What takes its time to come up starts first, and is waited for when it is needed.
     [ ${#HOSTS[@]} = 0 ] || step "hosts start: ${HOSTS[*]}" "See $LOG/*-libvirtd.log." start_hosts
@@ -99,6 +100,18 @@ install_cloud_packages() {
     else
         install_packages "${CLOUD_PACKAGES[@]}" "${DISTRIBUTED_PACKAGES[@]}"
     fi
+}
+
+# A part that does not run yet must find its port free; another cloud may have it.
+check_ports() {
+    local name address port
+    while read -r name address port; do
+        if [ "$port" != - ] && is_gone "$name" && answers "$address" "$port"; then
+            echo "port $port, which $name needs, is taken by another program:"
+            ss -ltnpH "sport = :$port"
+            return 1
+        fi
+    done < <(cloud_parts)
 }
 
 prepare_services() {
