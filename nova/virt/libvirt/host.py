@@ -183,7 +183,9 @@ class HostFacts:
     def _promised_bytes(self) -> int:
         """What guests' disks may still grow by."""
         promised = 0
-        for _, stats in self._connection.read("getAllDomainStats", libvirt.VIR_DOMAIN_STATS_BLOCK, 0):
+        # A guest that is busy, with a migration for one, must not hold up the report of its host.
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        for _, stats in self._connection.read("getAllDomainStats", libvirt.VIR_DOMAIN_STATS_BLOCK, flags):
             for number in range(stats.get("block.count", 0)):
                 capacity = stats.get(f"block.{number}.capacity", 0)
                 promised += max(0, capacity - stats.get(f"block.{number}.allocation", capacity))
