@@ -4,6 +4,7 @@ import libvirt
 
 from nova import concurrency, errors
 from nova.virt.libvirt.connection import Proxy
+from nova.virt.libvirt.devices import read_devices
 
 _INTERVAL_S = 0.1
 
@@ -26,10 +27,11 @@ def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:
     """Until a disk's copy is level with the disk. Raises errors.GuestFailed."""
 
     def is_level() -> bool:
-        info = domain.blockJobInfo(target, 0)
-        if not info:
+        mirror = read_devices(domain).find(f"disk/target[@dev='{target}']/../mirror")
+        if mirror is None:
             raise errors.GuestFailed(reason="The copy of the volume broke off")
-        return bool(info["end"]) and info["cur"] == info["end"]
+        # Counters that are equal come a moment before QEMU is ready to change over.
+        return mirror.get("ready") == "yes"
 
     if not concurrency.wait_for(is_level, timeout_s, _INTERVAL_S):
         raise errors.GuestFailed(reason=f"The copy of the volume was not complete within {timeout_s:.0f} s")
