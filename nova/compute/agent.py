@@ -18,6 +18,7 @@ from nova import concurrency, errors
 from nova.compute import inventory
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
+from nova.compute.reconcilers.guests import GuestWatch
 from nova.compute.steps import VERBS
 from nova.conductor.interface import ConductorCalls
 from nova.placement_client import PlacementClient
@@ -55,6 +56,7 @@ class Agent:
         self._known: set[tuple[str, int]] = set()
         self._answers: OrderedDict[tuple[str, int], StepAnswer] = OrderedDict()
         self._unregistered = set(hosts)
+        self._watches = {name: GuestWatch(host, conductor) for name, host in hosts.items()}
         self._periodics: list[concurrency.Periodic] = []
 
     def start(self) -> None:
@@ -65,6 +67,12 @@ class Agent:
         ]
         if report_s > 0:
             self._periodics.append(concurrency.Periodic(report_s, self.report, "report of inventory"))
+        for interval_s, function, name in (
+            (self._conf.sync_power_state_interval, self._forget_states, "comparison of power states"),
+            (self._conf.running_deleted_instance_poll_interval, self._reap, "search for guests nobody owns"),
+        ):
+            if interval_s > 0:
+                self._periodics.append(concurrency.Periodic(interval_s, function, name))
 
     def stop(self) -> None:
         for periodic in self._periodics:
@@ -150,11 +158,24 @@ class Agent:
             self._conductor.alive(SignOfLife(binary="nova-compute", hosts=ready))
             for order in self._conductor.unfinished_steps(list(ready)):
                 self.run_step(order)
+            for name in ready:
+                self._watches[name].look()
+
+    def _forget_states(self) -> None:
+        for watch in self._watches.values():
+            watch.forget()
+
+    def _reap(self) -> None:
+        for name in self._hosts.keys() - self._unregistered:
+            self._watches[name].reap(busy=set(self._queues))
 
     def _announce(self, host: Host) -> None:
         try:
             host.driver.start()
+            if self._conf.resume_guests_state_on_host_boot:
+                self._watches[host.name].resume()
             self._report(host)
+            self._watches[host.name].reap(busy=set(self._queues))
         except errors.Unavailable as error:
             LOG.warning("host %s is not announced yet: %s", host.name, error)
 

@@ -248,7 +248,10 @@ class HostCalls:
         """The servers whose place is this host, for the host's own reconcilers."""
 
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
-        """Power states that differ from the records, by server uuid."""
+        """Power states that changed, by server uuid: a guest that went off by itself is stopped."""
+
+    def unwanted_guests(self, host: str, uuids: list[str]) -> list[str]:
+        """Which of these guests, found on host, belong to servers that were deleted or have moved."""
 
 
 class AggregateCalls:

@@ -1,5 +1,6 @@
 """Daemons, nodes and aggregates; what hosts say of themselves, and what the scheduler is told of them."""
 
+import contextlib
 import re
 
 import msgspec
@@ -7,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor import announce
+from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
 from nova.db import events, hosts, instances
@@ -23,15 +25,18 @@ from nova.structs.host import (
     Service,
     SignOfLife,
 )
-from nova.structs.instance import Instance, PowerState
+from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.requests import ServerQuery
 
 _ZONE = "availability_zone"
+_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
 class HostCalls:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._db = core.db
+        self._servers = ServerCalls(core)
 
     def register_host(self, report: HostReport) -> list[Node]:
         def work(connection: Connection) -> tuple[bool, list[Node]]:
@@ -151,18 +156,29 @@ class HostCalls:
         return self._db.read(lambda c: instances.on_host(c, host))
 
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
-        def work(connection: Connection) -> None:
-            for instance in instances.on_host(connection, host):
-                found = states.get(instance.uuid)
-                # While an operation is under way its end will tell; between operations the guest does.
-                if found is None or instance.task_state is not None or instance.power_state == found:
-                    continue
-                instances.change(connection, instance.uuid, power_state=PowerState(found))
-                events.append(
-                    connection, "instance.power_state", instance.project_id, {"power_state": found}, instance.uuid
-                )
+        for instance in self._db.read(lambda c: instances.on_host(c, host)):
+            found = states.get(instance.uuid)
+            # While an operation is under way its end will tell; between operations the guest does.
+            if found is None or instance.task_state is not None or instance.power_state == found:
+                continue
+            self._db.write(lambda c, one=instance, state=found: _write_power_state(c, one, PowerState(state)))
+            if instance.vm_state is VmState.ACTIVE and found in _OFF:
+                self._settle_as_stopped(instance)
 
-        self._db.write(work)
+    def _settle_as_stopped(self, instance: Instance) -> None:
+        """A guest went off by itself: stop its server, as its user would have."""
+        asker = Context(is_admin=True, project_id=instance.project_id, user_id=instance.user_id)
+        # Another request under way comes first; its end tells the state, too.
+        with contextlib.suppress(errors.Conflict, errors.NotFound):
+            self._servers.operate(asker, instance.uuid, "stop", {})
+
+    def unwanted_guests(self, host: str, uuids: list[str]) -> list[str]:
+        known = {
+            one.uuid: one
+            for one in self._db.read(lambda c: instances.find(c, ServerQuery(uuids=tuple(uuids), is_deleted=None)))
+        }
+        # A guest there is no record of stays: a conductor with the wrong database must not empty a host.
+        return [uuid for uuid in uuids if uuid in known and (known[uuid].is_deleted or _has_left(known[uuid], host))]
 
     def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
         services = {one.host: one for one in hosts.services(connection, binary="nova-compute")}
@@ -213,3 +229,13 @@ def _with(use: NodeUse, part: instances.Part, with_servers: bool) -> NodeUse:
 def _zones(aggregates: list[Aggregate]) -> dict[str, str]:
     """The availability zone of each host that an aggregate puts into one."""
     return {host: one.metadata[_ZONE] for one in aggregates if _ZONE in one.metadata for host in one.hosts}
+
+
+def _write_power_state(connection: Connection, instance: Instance, state: PowerState) -> None:
+    instances.change(connection, instance.uuid, power_state=state)
+    events.append(connection, "instance.power_state", instance.project_id, {"power_state": int(state)}, instance.uuid)
+
+
+def _has_left(instance: Instance, host: str) -> bool:
+    """Whether a server has its place elsewhere for good: nothing moves it, and no resize may be reverted."""
+    return instance.host != host and instance.task_state is None and instance.vm_state is not VmState.RESIZED

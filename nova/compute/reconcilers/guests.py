@@ -1,0 +1,65 @@
+"""Watches a host's guests: tells the conductor when one changed by itself, removes those nobody owns.
+
+A guest that shut itself down is a stopped server some seconds later. A guest whose server was
+deleted or moved while this host was away is nobody's, and goes.
+"""
+
+import logging
+from collections.abc import Collection
+from datetime import timedelta
+
+from nova import errors
+from nova.compute.host import Host
+from nova.conductor.interface import ConductorCalls
+from nova.structs.guest import GuestState
+from nova.structs.instance import PowerState
+
+LOG = logging.getLogger(__name__)
+
+
+class GuestWatch:
+    """The guests of one host, and what the conductor was last told of them."""
+
+    def __init__(self, host: Host, conductor: ConductorCalls) -> None:
+        self._host = host
+        self._conductor = conductor
+        self._told: dict[str, int] = {}
+
+    def look(self) -> None:
+        """Report the power states that changed since they were last reported."""
+        states = {guest.uuid: int(guest.power_state) for guest in self._host.driver.guests()}
+        changed = {uuid: state for uuid, state in states.items() if self._told.get(uuid) != state}
+        if changed:
+            self._conductor.report_power_states(self._host.name, changed)
+        self._told = states
+
+    def forget(self) -> None:
+        """Report everything next time, in case a report was lost."""
+        self._told = {}
+
+    def resume(self) -> None:
+        """Start the guests that were running when the host went down."""
+        wanted = {one.uuid for one in self._conductor.instances_on(self._host.name) if one.vm_state == "active"}
+        for guest in self._host.driver.guests():
+            if guest.uuid in wanted and guest.power_state is PowerState.SHUTDOWN:
+                LOG.info("starting guest %s, which ran when the host went down", guest.uuid)
+                self._host.driver.set_power(guest.uuid, PowerState.RUNNING)
+
+    def reap(self, busy: Collection[str]) -> None:
+        """Do with guests nobody owns what [DEFAULT] running_deleted_instance_action says; not with busy ones."""
+        action = self._host.conf.running_deleted_instance_action
+        guests = {guest.uuid: guest for guest in self._host.driver.guests() if guest.uuid not in busy}
+        if action == "noop" or not guests:
+            return
+        for uuid in self._conductor.unwanted_guests(self._host.name, sorted(guests)):
+            LOG.warning("guest %s on host %s belongs to no server here: %s", uuid, self._host.name, action)
+            try:
+                self._act(action, guests[uuid])
+            except errors.DomainError as error:
+                LOG.warning("guest %s stays for now: %s", uuid, error)
+
+    def _act(self, action: str, guest: GuestState) -> None:
+        if action == "shutdown":
+            self._host.driver.set_power(guest.uuid, PowerState.SHUTDOWN, timedelta())
+        elif action == "reap":
+            self._host.driver.destroy(guest.uuid)

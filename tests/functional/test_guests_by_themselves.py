@@ -1,0 +1,63 @@
+"""Guests do things nobody asked the API for; the records follow, and nothing is left over."""
+
+from nova.structs.instance import PowerState
+from tests.functional.cloud import wait
+from tests.functional.invariants import leftovers, settle
+
+
+def test_a_guest_that_shuts_itself_down_becomes_a_stopped_server(cloud):
+    host = cloud.add_host()
+    user = cloud.client()
+    server = user.create_server()
+
+    host.guests[server["id"]].power_state = PowerState.SHUTDOWN
+
+    stopped = user.wait(server["id"], "SHUTOFF")
+    assert stopped["OS-EXT-STS:power_state"] == 4
+    actions = user.get(f"/servers/{server['id']}/os-instance-actions").json()["instanceActions"]
+    assert [one["action"] for one in actions] == ["stop", "create"]
+
+
+def test_a_guest_that_is_paused_behind_our_back_shows_it(cloud):
+    host = cloud.add_host()
+    user = cloud.client()
+    server = user.create_server()
+
+    host.guests[server["id"]].power_state = PowerState.PAUSED
+
+    wait(lambda: user.server(server["id"])["OS-EXT-STS:power_state"] == 3, "the power state is known")
+    assert user.server(server["id"])["status"] == "ACTIVE"
+
+
+def test_a_host_that_was_away_removes_what_was_deleted_meanwhile(cloud):
+    host = cloud.add_host()
+    user, admin = cloud.client(), cloud.client("admin", "admin")
+    server = user.create_server()
+    cloud.stop_host("host-1")
+    service = admin.get("/os-services?binary=nova-compute").json()["services"][0]
+    assert admin.put(f"/os-services/{service['id']}", {"forced_down": True}).status_code == 200
+
+    assert user.delete(f"/servers/{server['id']}").status_code == 204
+    user.wait_gone(server["id"])
+    assert list(host.guests) == [server["id"]]
+
+    admin.put(f"/os-services/{service['id']}", {"forced_down": False})
+    cloud.start_host("host-1")
+
+    wait(lambda: host.guests == {}, "the guest is gone")
+    settle(cloud)
+    assert leftovers(cloud) == []
+
+
+def test_guests_start_again_with_their_host_where_the_operator_wants_it(make_cloud):
+    cloud = make_cloud("[DEFAULT]\nresume_guests_state_on_host_boot = true\n")
+    host = cloud.add_host()
+    user = cloud.client()
+    server = user.create_server()
+    cloud.stop_host("host-1")
+    host.crash()
+
+    cloud.start_host("host-1")
+
+    assert host.guests[server["id"]].power_state is PowerState.RUNNING
+    assert user.server(server["id"])["status"] == "ACTIVE"
