@@ -67,7 +67,9 @@ def _quota(cloud, servers):
 
 
 def _guests(cloud, servers):
-    expected = {one.uuid: one.host for one in servers if one.host is not None and one.vm_state not in _WITHOUT_GUEST}
+    # Of a host that is down nobody can tell.
+    alive = {cloud.hypervisor(name).name for name in cloud.hosts}
+    expected = {one.uuid: one.host for one in servers if one.host in alive and one.vm_state not in _WITHOUT_GUEST}
     for name in cloud.hosts:
         hypervisor = cloud.hypervisor(name)
         for uuid in hypervisor.guests:

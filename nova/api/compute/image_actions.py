@@ -35,7 +35,7 @@ from nova.api.framework.schema import (
     versioned,
 )
 from nova.api.framework.versions import IMAGE_ID_IN_BODY, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
-from nova.api.framework.view import Answer, single
+from nova.api.framework.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance
 
@@ -65,6 +65,9 @@ _REBUILD = obj(
 )
 
 
+_REBUILT_SHAPE = obj(required("server", obj(*server_view.REBUILT.shape().fields, optional("adminPass", STRING))))
+
+
 def _rebuilt(result: tuple[Instance, str | None], request: Request) -> dict[str, Any]:
     instance, password = result
     server = server_view.REBUILT.renderer(request)(instance)
@@ -77,7 +80,7 @@ def _rebuilt(result: tuple[Instance, str | None], request: Request) -> dict[str,
     "rebuild",
     policy="os_compute_api:servers:rebuild",
     body=_REBUILD,
-    answer=Answer(_rebuilt, single("server", server_view.REBUILT).shape),
+    answer=Answer(_rebuilt, _REBUILT_SHAPE),
     errors=(400, 403, 404, 409),
 )
 def rebuild(request: Request) -> Reply:

@@ -9,7 +9,7 @@ from typing import Any
 from nova import errors
 from nova.api.compute.operate import operate
 from nova.api.compute.servers import make_password
-from nova.api.framework.operation import action
+from nova.api.framework.operation import action, also_at
 from nova.api.framework.request import Request
 from nova.api.framework.schema import (
     ANY,
@@ -125,6 +125,7 @@ _EVACUATED = Answer(
         optional("force", BOOLISH, since="2.29", until="2.67"),
     ),
     answer=_EVACUATED,
+    until="2.13",
     status=200,
     errors=(400, 403, 404, 409),
 )
@@ -146,6 +147,9 @@ def evacuate(request: Request) -> str | None:
     if request.since(14) or not request.conf.api.enable_instance_password:
         return None
     return asked.get("adminPass") or make_password(request.conf.password_length)
+
+
+evacuate_silently = also_at(evacuate, since="2.14", until="2.104", answer=None)
 
 
 @action("shelve", policy="os_compute_api:os-shelve:shelve", body=ANY, errors=(400, 403, 404, 409))

@@ -59,7 +59,7 @@ MIGRATION = view(
     shows("disk_processed_bytes", nullable(INTEGER), _bytes("processed", "disk")),
     shows("disk_remaining_bytes", nullable(INTEGER), _bytes("remaining", "disk")),
     shows("created_at", TIME, lambda row, request: time(row[0].created_at)),
-    shows("updated_at", nullable(TIME), lambda row, request: time(row[0].updated_at)),
+    shows("updated_at", TIME, lambda row, request: time(row[0].updated_at or row[0].created_at)),
     shows("user_id", STRING, _of("user_id"), "2.80"),
     shows("project_id", STRING, _of("project_id"), "2.80"),
 )

@@ -4,12 +4,12 @@ Source: Compute API reference, "Servers with volume attachments".
 """
 
 import uuid as uuids
+from dataclasses import replace
 from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate
-from nova.api.framework.app import Reply
-from nova.api.framework.operation import SERVER, delete, get, post, put
+from nova.api.framework.operation import SERVER, also_at, delete, get, post, put
 from nova.api.framework.request import Request
 from nova.api.framework.schema import (
     BOOLEAN,
@@ -62,10 +62,17 @@ _SHARED = (
 ATTACHMENT = view(
     shows("id", UUID, "volume_id", until="2.88"),
     *_SHARED,
-    shows("attachment_id", nullable(STRING), "attachment_id", "2.89"),
+    # Empty while the volume is being reserved.
+    shows("attachment_id", STRING, lambda device, request: device.attachment_id or "", "2.89"),
     shows("bdm_uuid", UUID, "id", "2.89"),
 )
-ATTACHED = view(shows("id", UUID, "volume_id", until="2.100"), *_SHARED)
+_DEVICE_TOLD = 70
+# The answer to a request names the device for certain from 2.70 on.
+ATTACHED = view(
+    shows("id", UUID, "volume_id"),
+    *(replace(key, is_optional=False, since=_DEVICE_TOLD) if key.name == "device" else key for key in _SHARED),
+    shows("device", nullable(STRING), "device_name", until="2.69", is_optional=True),
+)
 
 
 @get(
@@ -86,6 +93,7 @@ def index(request: Request) -> list[BlockDevice]:
     _PATH + "/{volume_id}",
     policy=f"{_RULE}show",
     target=SERVER,
+    query=query(),
     answer=single("volumeAttachment", ATTACHMENT),
     errors=(404,),
 )
@@ -99,11 +107,11 @@ def show(request: Request, volume_id: str) -> BlockDevice:
     target=SERVER,
     body=ATTACH,
     answer=single("volumeAttachment", ATTACHED),
-    status={"2.1": 200, "2.101": 202},
+    until="2.100",
     errors=(400, 403, 404, 409),
 )
-def create(request: Request) -> BlockDevice | Reply:
-    """Answers when the request is accepted. Raises VolumeNotFound, Invalid for one that is in use."""
+def create(request: Request) -> BlockDevice | None:
+    """Answers when the request is accepted; from 2.101 on without a word. Raises VolumeNotFound, Invalid for one that is in use."""
     asked = request.body["volumeAttachment"]
     volume_id = asked["volumeId"]
     _check_shelved(request)
@@ -124,8 +132,11 @@ def create(request: Request) -> BlockDevice | Reply:
     )
     operate(request, "attach_volume", device=device)
     if request.since(ATTACHED_LATER):
-        return Reply(None)
+        return None
     return _of(request.conductor.server(request.context, request.server.uuid), volume_id)
+
+
+create_later = also_at(create, since="2.101", until="2.104", answer=None, status={ATTACHED_LATER: 202})
 
 
 @put(
