@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from oslo_config import cfg
 
-from nova import concurrency, errors
+from nova import concurrency, errors, log_context
 from nova.compute import inventory
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
@@ -227,6 +227,7 @@ class Agent:
 
     def _do(self, order: StepOrder) -> StepAnswer:
         """One step; whatever goes wrong becomes the answer."""
+        log_context.follow(order.request_id, server_id=order.instance_id)
         address = {"operation_id": order.operation_id, "number": order.number, "host": order.host}
         try:
             verb = VERBS[order.verb]

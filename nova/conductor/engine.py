@@ -18,7 +18,7 @@ import msgspec
 from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
-from nova import concurrency, errors, metrics
+from nova import concurrency, errors, log_context, metrics
 from nova.clock import utcnow
 from nova.compute.interface import ComputeCalls
 from nova.conductor import ending
@@ -200,6 +200,7 @@ class Engine:
     def _drive(self, held: Lease, answer: StepAnswer | None = None) -> None:
         self._driving.add(held.uuid)
         metrics.DRIVING.set(len(self._driving))
+        log_context.follow(held.request_id, held.user_id, held.project_id, held.instance_uuid)
         try:
             self._boundary(held.name, self._step_of(held).name, "leased")
             going: Lease | None = held
@@ -307,6 +308,7 @@ class Engine:
             operation_id=held.uuid,
             instance_id=held.instance_uuid,
             host=outcome.host,
+            request_id=held.request_id,
             number=held.attempt + 1,
             verb=outcome.verb,
             arguments=msgspec.Raw(msgspec.json.encode(outcome.arguments)),

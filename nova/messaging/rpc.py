@@ -22,7 +22,7 @@ from oslo_messaging import opts as messaging_options
 from oslo_messaging._metrics import client as messaging_metrics
 from oslo_messaging._tracing import client as messaging_tracing
 
-from nova import concurrency, errors, metrics
+from nova import concurrency, errors, log_context, metrics
 
 LOG = logging.getLogger(__name__)
 
@@ -134,11 +134,12 @@ def _stub(method: Method, sender: Any, topic: str) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         arguments = dict(zip(names, args, strict=False)) | kwargs
         text = encode(arguments).decode()
+        request = {"request_id": log_context.current()}
         try:
             if method.is_cast:
-                sender.cast({}, "handle", name=method.name, arguments=text)
+                sender.cast(request, "handle", name=method.name, arguments=text)
                 return None
-            answer = sender.call({}, "handle", name=method.name, arguments=text)
+            answer = sender.call(request, "handle", name=method.name, arguments=text)
         except oslo_messaging.MessagingException as error:
             raise BusFailure(topic=topic, reason=str(error) or type(error).__name__) from error
         if "error" in answer:
@@ -226,6 +227,7 @@ class _Endpoint:
     def handle(self, context: dict[str, Any], name: str, arguments: str) -> dict[str, Any] | None:
         if name == _PING:
             return {"result": "null"}
+        log_context.follow(context.get("request_id"))
         began = time.perf_counter()
         answer = self._handle(name, arguments)
         outcome = "error" if answer is not None and "error" in answer else "ok"

@@ -16,6 +16,7 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int
     verb: str
     arguments: msgspec.Raw
+    request_id: str | None = None
 
 
 class StepAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ import orjson
 import routes
 import webob
 
-from nova import auth, errors
+from nova import auth, errors, log_context
 from nova.api.framework import faults, versions
 from nova.api.framework.operation import LATER, PROJECT, SERVER, USER, Operation
 from nova.api.framework.request import Doors, Request
@@ -80,6 +80,7 @@ class Application:
         if template is None:
             return _plain(404, "The resource could not be found.")
         context = request.environ[auth.CONTEXT]
+        log_context.follow(context.request_id, context.user_id, context.project_id)
         project = arguments.pop("_project", None)
         if project is not None and context.project_id and project != context.project_id:
             raise errors.Invalid(
