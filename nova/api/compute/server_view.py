@@ -352,7 +352,7 @@ UPDATED: View = view(*_CHANGED_CORE, *_SHARED, *map(_in_changed, _STATE), rights
 # So does a rebuild, which has words of its own for the key pair and the user data.
 REBUILT: View = view(
     *_CHANGED_CORE,
-    *_SHARED,
+    *(replace(key, is_optional=key.name != "progress") for key in _SHARED),
     *(_in_rebuilt(key) for key in _STATE if key.name != "OS-EXT-SRV-ATTR:user_data"),
     shows("user_data", nullable(STRING), "user_data", "2.57"),
     rights=rights,

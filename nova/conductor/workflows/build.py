@@ -95,8 +95,9 @@ def open_volumes(op: Build, cloud: Cloud) -> Build:
 
 
 def close_volumes(op: Build, cloud: Cloud) -> Build:
-    volumes.release_all(cloud, cloud.instance(op.instance_id))
-    return msgspec.structs.replace(op, devices=None)
+    instance = cloud.instance(op.instance_id)
+    volumes.release_all(cloud, instance)
+    return op if op.devices is None else msgspec.structs.replace(op, devices=volumes.unattached(instance))
 
 
 def complete_volumes(op: Build, cloud: Cloud) -> Build:

@@ -68,6 +68,13 @@ def reconnect_source(op: Any, cloud: Cloud) -> Any:
     return disconnect_source(back, cloud)
 
 
+def unattached(instance: Instance) -> tuple[BlockDevice, ...]:
+    """The server's block devices as they are on no host."""
+    return tuple(
+        msgspec.structs.replace(one, attachment_id=None, connection_info=None) for one in instance.block_devices
+    )
+
+
 def release_all(cloud: Cloud, instance: Instance, and_delete: bool = False) -> None:
     """The server has its volumes no more; and_delete: those that go with it are deleted."""
     owned = of(instance)
