@@ -18,15 +18,16 @@ from nova.api.framework.operation import LATER, SERVER, USER, Operation
 from tests.functional.cloud import Cloud, make_templates
 
 # Name to (user, project, roles, further headers). The project is the server's own but for two of them.
+# Those who may least come first: what they ask for must still be there.
 PERSONAS: dict[str, tuple[str, str, tuple[str, ...] | None, dict[str, str]]] = {
-    "system admin": ("root", "project", ("admin", "member", "reader"), {"OpenStack-System-Scope": "all"}),
-    "project admin": ("boss", "elsewhere", ("admin", "manager", "member", "reader"), {}),
-    "manager": ("manager", "project", ("manager", "member", "reader"), {}),
-    "member": ("user", "project", ("member", "reader"), {}),
+    "nobody": ("", "", None, {}),
+    "other project": ("stranger", "strange", ("manager", "member", "reader"), {}),
     "reader": ("reader", "project", ("reader",), {}),
     "service": ("nova", "services", ("service",), {}),
-    "other project": ("stranger", "strange", ("manager", "member", "reader"), {}),
-    "nobody": ("", "", None, {}),
+    "system admin": ("root", "project", ("admin", "member", "reader"), {"OpenStack-System-Scope": "all"}),
+    "member": ("user", "project", ("member", "reader"), {}),
+    "manager": ("manager", "project", ("manager", "member", "reader"), {}),
+    "project admin": ("boss", "elsewhere", ("admin", "manager", "member", "reader"), {}),
 }
 
 # Rules a handler asks about a thing this test does not make; what it finds missing comes first.
