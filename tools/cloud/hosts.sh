@@ -104,36 +104,41 @@ libvirt_answers() {
     in_host "$1" virsh -q list >/dev/null 2>&1
 }
 
-# Management: hosts and control plane. Fabric: the guests' own traffic between hosts and nova-network.
+# Management joins hosts and control plane; the fabric carries the guests' own traffic between hosts and nova-network.
+# The fabric is a switch in a namespace of its own: the machine's connection tracking would take what passes it there
+# for what passes it again at the guests' gateway, and translate no address.
 make_management_network() {
     ip link show "$MANAGEMENT_BRIDGE" >/dev/null 2>&1 || ip link add "$MANAGEMENT_BRIDGE" type bridge
     ip addr replace "$MANAGEMENT.1/24" dev "$MANAGEMENT_BRIDGE"
     ip link set "$MANAGEMENT_BRIDGE" up
-    ip link show "$FABRIC_BRIDGE" >/dev/null 2>&1 || ip link add "$FABRIC_BRIDGE" type bridge
-    ip link set "$FABRIC_BRIDGE" up
-    if ! ip link show "$FABRIC_INTERFACE" >/dev/null 2>&1; then
-        ip link add "$FABRIC_INTERFACE" type veth peer name "${FABRIC_INTERFACE}p"
-    fi
-    ip link set "${FABRIC_INTERFACE}p" master "$FABRIC_BRIDGE" up
+    add_namespace "$FABRIC"
+    ip -n "$FABRIC" link show switch >/dev/null 2>&1 || ip -n "$FABRIC" link add switch type bridge
+    ip -n "$FABRIC" link set switch up
+    ip link show "$FABRIC_INTERFACE" >/dev/null 2>&1 ||
+        ip link add "$FABRIC_INTERFACE" type veth peer name machine netns "$FABRIC"
+    ip -n "$FABRIC" link set machine master switch up
     ip link set "$FABRIC_INTERFACE" up
 }
 
-connect_host() {
-    local namespace link
-    namespace=$(network_namespace "$1")
-    link=cloud${SUFFIX}h$2
-    [ -e "/run/netns/$namespace" ] || ip netns add "$namespace"
-    ip -n "$namespace" link set lo up
-    plug_host "$namespace" "${link}m" eth0 "$MANAGEMENT_BRIDGE"
-    plug_host "$namespace" "${link}f" eth1 "$FABRIC_BRIDGE"
-    ip -n "$namespace" addr replace "$(host_address "$2")/24" dev eth0
-    ip -n "$namespace" route replace default via "$MANAGEMENT.1"
+add_namespace() {
+    [ -e "/run/netns/$1" ] || ip netns add "$1"
+    ip -n "$1" link set lo up
 }
 
-plug_host() {
-    ip link show "$2" >/dev/null 2>&1 || ip link add "$2" type veth peer name "$3" netns "$1"
-    ip link set "$2" master "$4" up
-    ip -n "$1" link set "$3" up
+connect_host() {
+    local namespace management
+    namespace=$(network_namespace "$1")
+    management=cloud${SUFFIX}h$2
+    add_namespace "$namespace"
+    ip link show "$management" >/dev/null 2>&1 || ip link add "$management" type veth peer name eth0 netns "$namespace"
+    ip link set "$management" master "$MANAGEMENT_BRIDGE" up
+    ip -n "$FABRIC" link show "$1" >/dev/null 2>&1 ||
+        ip -n "$FABRIC" link add "$1" type veth peer name eth1 netns "$namespace"
+    ip -n "$FABRIC" link set "$1" master switch up
+    ip -n "$namespace" link set eth0 up
+    ip -n "$namespace" link set eth1 up
+    ip -n "$namespace" addr replace "$(host_address "$2")/24" dev eth0
+    ip -n "$namespace" route replace default via "$MANAGEMENT.1"
 }
 
 stop_hosts() {
@@ -146,14 +151,13 @@ stop_hosts() {
         stop_process "$name" 2
         if [ "$MODE" != embedded ]; then
             ip netns del "$(network_namespace "$name")" 2>/dev/null || true
-            # Their other ends went with the namespace, which the kernel takes down in its own time.
-            ip link del "cloud${SUFFIX}h$((index + 1))m" 2>/dev/null || true
-            ip link del "cloud${SUFFIX}h$((index + 1))f" 2>/dev/null || true
+            # It goes with its namespace, which the kernel takes down in its own time.
+            ip link del "cloud${SUFFIX}h$((index + 1))" 2>/dev/null || true
         fi
     done
     if [ "$MODE" != embedded ]; then
         ip link del "$FABRIC_INTERFACE" 2>/dev/null || true
-        ip link del "$FABRIC_BRIDGE" 2>/dev/null || true
+        ip netns del "$FABRIC" 2>/dev/null || true
         ip link del "$MANAGEMENT_BRIDGE" 2>/dev/null || true
     fi
 }

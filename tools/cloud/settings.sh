@@ -41,7 +41,7 @@ derive_settings() {
     MANAGEMENT=10.77.$number
     GUEST_SUBNET=10.78.$number.0/24
     MANAGEMENT_BRIDGE=cloud${SUFFIX}mgmt
-    FABRIC_BRIDGE=cloud${SUFFIX}fab
+    FABRIC=cloud$SUFFIX-fabric
     FABRIC_INTERFACE=cloud${SUFFIX}net
     GUEST_BRIDGE=br${SUFFIX}private
     VNI_RANGE=$((1001 + number * 1000)):$((2000 + number * 1000))
