@@ -160,6 +160,9 @@ class Volumes:
         except errors.NotFound as error:
             raise SnapshotNotFound(snapshot_id=snapshot_id) from error
 
+    def snapshots(self, context: Context) -> "list[Json]":
+        return self._call("GET", "/snapshots/detail", context)["snapshots"]
+
     def create_snapshot(
         self,
         volume_id: str,

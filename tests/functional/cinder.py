@@ -130,10 +130,16 @@ class FakeCinder:
     def _snapshots(self, request, snapshot_id=None, action=None):
         if snapshot_id is None:
             asked = request.json["snapshot"]
-            made = {"id": str(uuid.uuid4()), "status": "available", "size": 1, **asked}
+            facts = {"status": "available", "size": 1, "created_at": "2026-01-01T00:00:00.000000"}
+            made = {"id": str(uuid.uuid4()), **facts, **asked}
             self.snapshots[made["id"]] = made
             return 202, {"snapshot": made}
+        if snapshot_id == "detail":
+            return 200, {"snapshots": list(self.snapshots.values())}
         found = self.snapshots.get(snapshot_id)
         if found is None:
             return 404, {"itemNotFound": {"message": "no such snapshot"}}
+        if request.method == "DELETE":
+            del self.snapshots[snapshot_id]
+            return 202, None
         return 200, {"snapshot": found}

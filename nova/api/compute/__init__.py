@@ -47,6 +47,7 @@ from nova.api.compute import (
     services,
     tenant_usage,
     volume_attachments,
+    volumes,
     watching,
 )
 from nova.api.framework import faults
@@ -70,6 +71,7 @@ MODULES = (
     move_actions,
     network_actions,
     volume_attachments,
+    volumes,
     server_migrations,
     flavors,
     keypairs,
