@@ -355,7 +355,9 @@ class Networking:
             LOG.info("port %s went before it could be unbound", port["id"])
 
     def _ports_of(self, instance_uuid: str) -> list[Json]:
-        return self._http.find("ports", {"device_id": instance_uuid})
+        """A server's ports. Anybody may write a server's id on a port; its owner says who did."""
+        ports = self._http.find("ports", {"device_id": instance_uuid})
+        return [port for port in ports if port["device_owner"].startswith("compute:")]
 
     def _find_port(self, port_id: str) -> Json | None:
         try:

@@ -15,7 +15,8 @@ from nova.structs.networking import AnyRecord, Network
 _PROVIDER = "network:set_network:provider"
 # What a VXLAN header takes from the carrier's MTU. Source: RFC 7348 over IPv4.
 _VXLAN_OVERHEAD = 50
-_FLAT = "flat"
+_FLAT, _VXLAN, _LOCAL = "flat", "vxlan", "local"
+_UNDECIDED = ""
 
 
 class Networks(Resource):
@@ -40,7 +41,7 @@ class Networks(Resource):
         Field("availability_zone_hints", fields.list_of(fields.text()), default=(), put=False),
         Field(
             "provider:network_type",
-            fields.optional(fields.one_of("flat", "vxlan", "local")),
+            fields.optional(fields.one_of(_FLAT, _VXLAN, _LOCAL)),
             default=None,
             put=False,
             record_name="network_type",
@@ -68,19 +69,24 @@ class Networks(Resource):
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
         network_id = str(uuid.uuid4())
-        network_type = values.pop("network_type")
-        network = Network(id=network_id, bridge=f"nbr{network_id.replace('-', '')[:11]}", **values)
-        return [_attach_to_wire(network, network_type, call)]
+        wanted = values.pop("network_type") or (_FLAT if values["physical_network"] else _UNDECIDED)
+        bridge = f"nbr{network_id.replace('-', '')[:11]}"
+        return [Network(id=network_id, bridge=bridge, network_type=wanted, **values)]
 
     def store_new(self, call: Call, built: list[list[AnyRecord]]) -> list[AnyRecord]:
         for attempt in range(5):
+            taken = call.store.networking("network", {})
+            carried: list[list[AnyRecord]] = []
+            for [network] in built:
+                attached = _attach_to_wire(network, taken, call)
+                taken.append(attached)
+                carried.append([attached])
             try:
-                return super().store_new(call, built)
+                return super().store_new(call, carried)
             except NetworkingExists:
                 # Another creation took the same segment: take the next.
-                if attempt == 4 or any(network.physical_network for [network] in built):
+                if attempt == 4:
                     raise
-            built = [[_attach_to_wire(network, None, call)] for [network] in built]
         raise AssertionError("unreachable")
 
     def change(self, call: Call, record: Network, values: dict[str, Any]) -> AnyRecord:
@@ -106,16 +112,17 @@ class Networks(Resource):
         return [_view(record, subnets[record.id], provider) for record in records]
 
 
-def _attach_to_wire(network: Network, wanted: str | None, call: Call) -> Network:
-    """Choose what carries the network between hosts."""
-    conf = call.conf
-    taken = call.store.networking("network", {})
-    if wanted is None and network.physical_network:
-        wanted = _FLAT
-    types = [wanted] if wanted else conf.tenant_network_types
-    for network_type in types:
-        if network_type == "local":
-            return _carried(network, "local", None, None, network.mtu or conf.network_device_mtu)
+def _attach_to_wire(network: Network, taken: Sequence[Network], call: Call) -> Network:
+    """Choose what carries the network between hosts.
+
+    Floating addresses are the network host's business, so an external network needs no other host.
+    """
+    conf, wanted = call.conf, network.network_type
+    if wanted == _UNDECIDED and network.is_external:
+        wanted = _LOCAL
+    for network_type in [wanted] if wanted else conf.tenant_network_types:
+        if network_type == _LOCAL:
+            return _carried(network, _LOCAL, None, None, network.mtu or conf.network_device_mtu)
         if network_type == _FLAT:
             physical = network.physical_network or _FLAT
             if any(other.physical_network == physical for other in taken):
@@ -127,11 +134,14 @@ def _attach_to_wire(network: Network, wanted: str | None, call: Call) -> Network
             bridge = conf.flat_network_bridge if physical == _FLAT else None
             carried = _carried(network, _FLAT, physical, None, network.mtu or conf.network_device_mtu)
             return msgspec.structs.replace(carried, bridge=bridge or network.bridge)
-        if network_type == "vxlan":
-            vni = network.segmentation_id if wanted else None
-            vni = vni or _free_vni(conf.vni_range, {other.segmentation_id for other in taken})
-            mtu = network.mtu or conf.network_device_mtu - _VXLAN_OVERHEAD
-            return _carried(network, "vxlan", None, vni, mtu)
+        if network_type == _VXLAN:
+            held = {other.segmentation_id for other in taken}
+            if network.segmentation_id in held - {None}:
+                raise NetworkingInUse(
+                    f"VXLAN {network.segmentation_id} carries a network already.", noun="network", id=network.id
+                )
+            vni = network.segmentation_id or _free_vni(conf.vni_range, held)
+            return _carried(network, _VXLAN, None, vni, network.mtu or conf.network_device_mtu - _VXLAN_OVERHEAD)
     raise OverQuota("No network of a type in tenant_network_types is left.")
 
 

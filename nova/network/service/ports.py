@@ -107,11 +107,16 @@ class Ports(Resource):
     def change(self, call: Call, record: Port, values: dict[str, Any]) -> AnyRecord:
         network = call.store.networking("network", {"id": [record.network_id]})[0]
         values.pop("propagate_uplink_status", None)
+        if values.get("device_owner") == record.device_owner:
+            values.pop("device_owner")
         _check_owner(call, network, values)
         if "mac_address" in values and values["mac_address"] != record.mac_address and record.host:
             raise NetworkingInUse(
                 f"Port {record.id} is bound: its MAC address stays as it is.", noun="port", id=record.id
             )
+        moves = bool(values.get("device_id")) and values["device_id"] != record.device_id
+        if moves and record.device_owner.startswith("compute:") and not call.sees_everything:
+            raise PolicyDenied(action="network:update_port:device_id")
         if values.get("device_id") and record.device_owner in _SERVANTS:
             raise NetworkingInUse(
                 f"Port {record.id} belongs to {record.device_owner} {record.device_id}.", noun="port", id=record.id
@@ -155,7 +160,8 @@ def _network_for(call: Call, network_id: str) -> Network:
 
 def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:
     """What could harm others on a network is for whoever owns it."""
-    if str(values.get("device_owner", "")).startswith("network:") and not call.sees_everything:
+    # Whoever has a port of a server is taken for that server: by the metadata service, and in the server's own view.
+    if str(values.get("device_owner", "")).startswith(("network:", "compute:")) and not call.sees_everything:
         raise PolicyDenied(action="network:create_port:device_owner")
     if call.allows("network:create_network", {"project_id": network.project_id}):
         return

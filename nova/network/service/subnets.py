@@ -73,14 +73,27 @@ class Subnets(Resource):
         pools = values["allocation_pools"] or ipam.default_pools(values["cidr"], values["gateway_ip"])
         subnet = Subnet(id=str(uuid.uuid4()), **{**values, "allocation_pools": pools})
         _check(subnet)
-        _check_overlap(call, subnet)
+        _check_overlap(subnet, call.store.networking("subnet", {}))
         return [subnet]
 
     def store_new(self, call: Call, built: list[list[AnyRecord]]) -> list[AnyRecord]:
         subnets = super().store_new(call, built)
+        self._give_way(call, subnets)
         for subnet in subnets:
             keep_dhcp_port(call, subnet)
         return subnets
+
+    def _give_way(self, call: Call, subnets: Sequence[AnyRecord]) -> None:
+        """Two creations at once may each have found their range free: the later one gives way."""
+        everything = call.store.networking("subnet", {})
+        for index, subnet in enumerate(everything):
+            if any(subnet.id == own.id for own in subnets):
+                try:
+                    _check_overlap(subnet, everything[:index])
+                except Invalid:
+                    for own in subnets:
+                        call.store.delete_networking("subnet", own.id)
+                    raise
 
     def change(self, call: Call, record: Subnet, values: dict[str, Any]) -> AnyRecord:
         if values.pop("service_types", None) or values.pop("segment_id", None):
@@ -168,9 +181,9 @@ def _check_versions(cidr: str, addresses: Sequence[str | None]) -> None:
             raise Invalid(f"Invalid input: {address} is not an IPv{version} address.")
 
 
-def _check_overlap(call: Call, subnet: Subnet) -> None:
+def _check_overlap(subnet: Subnet, others: Sequence[Subnet]) -> None:
     net = ipaddress.ip_network(subnet.cidr)
-    for other in call.store.networking("subnet", {}):
+    for other in others:
         other_net = ipaddress.ip_network(other.cidr)
         if other_net.version == net.version and net.overlaps(other_net):
             raise Invalid(

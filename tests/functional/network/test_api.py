@@ -192,6 +192,39 @@ def test_what_would_end_up_in_rules_and_files_is_checked_first(demo, values):
     assert demo.create("ports", network_id=network["id"], **values) == "InvalidInput"
 
 
+def test_nobody_passes_for_somebody_elses_server(cloud, admin, demo):
+    network = demo.network()
+    server = str(uuid.uuid4())
+    own = demo.create("ports", network_id=network["id"])
+    admin.update("ports", own["id"], device_id=str(uuid.uuid4()), device_owner="compute:nova")
+
+    made = demo.create("ports", network_id=network["id"], device_id=server, device_owner="compute:nova")
+    moved = demo.update("ports", own["id"], device_id=server)
+    marked = demo.create("ports", network_id=network["id"], device_id=server)
+
+    assert (made, moved) == ("PolicyNotAuthorized", "PolicyNotAuthorized")
+    assert cloud.client.view(server) == ()
+    assert cloud.client.device_at(marked["fixed_ips"][0]["ip_address"]) is None
+
+
+def test_subnets_made_at_once_do_not_overlap(cloud, demo):
+    networks = [demo.create("networks", name=f"n{number}") for number in range(8)]
+    made = []
+
+    def work(network):
+        wanted = {"network_id": network["id"], "ip_version": 4, "cidr": "10.20.0.0/24"}
+        made.append(cloud.project("demo").create("subnets", **wanted))
+
+    threads = [threading.Thread(target=work, args=(network,)) for network in networks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(made) == 8
+    assert len(demo.get("subnets")["subnets"]) == len([one for one in made if one != "InvalidInput"]) <= 1
+
+
 def test_a_mac_belongs_to_one_port_of_a_network(demo):
     network = demo.network()
     wanted = {"network_id": network["id"], "mac_address": "FA-16-3E-00-00-01"}
@@ -457,6 +490,16 @@ def test_two_networks_with_nothing_between_them_take_different_wires(admin, demo
 
     assert kinds == [("flat", None, 1500), ("vxlan", 1001, 1450)]
     assert admin.create("networks", name="third", **{"provider:network_type": "flat"}) == "NetworkInUse"
+
+
+def test_networks_made_together_take_different_wires_too(admin):
+    made = admin.ask("POST", "networks", {"networks": [{"name": "n"}] * 4}).json()["networks"]
+    taken = admin.create("networks", **{"provider:network_type": "vxlan", "provider:segmentation_id": 1001})
+    public = admin.create("networks", **{"router:external": True})
+
+    assert [one["provider:segmentation_id"] for one in made] == [None, 1001, 1002, 1003]
+    assert taken == "NetworkInUse"
+    assert public["provider:network_type"] == "local"
 
 
 def test_an_update_of_a_revision_that_passed_is_refused(demo):

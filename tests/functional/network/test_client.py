@@ -3,8 +3,11 @@
 import uuid
 
 import pytest
+from keystoneauth1 import adapter, session, token_endpoint
 
 from nova import errors
+from nova.network.client import Networking
+from nova.network.http import NetworkingHttp
 from nova.structs.network import NetworkRequest
 
 
@@ -233,3 +236,20 @@ def test_a_floating_address_appears_in_the_view_of_its_server(cloud, admin, demo
 
     assert associated[0].fixed_ips[0].floating_ips == (address,)
     assert cloud.client.view(server_id)[0].fixed_ips[0].floating_ips == ()
+
+
+def test_a_networking_api_that_does_not_answer_is_unavailable(demo):
+    auth = token_endpoint.Token("http://127.0.0.1:1", "admin:admin")
+    nobody = Networking(adapter.Adapter(session.Session(auth=auth), service_type="network"))
+
+    with pytest.raises(errors.Unavailable):
+        nobody.networks_for(demo.context)
+
+
+def test_a_long_list_of_ids_is_asked_for_in_parts(cloud, demo):
+    made = demo.ask("POST", "networks", {"networks": [{"name": "n"}] * 100}).json()["networks"]
+    wanted = [network["id"] for network in made] + [str(uuid.uuid4()) for _ in range(150)]
+
+    found = NetworkingHttp(cloud.admin.adapter).find("networks", {"id": wanted})
+
+    assert len(found) == 100
