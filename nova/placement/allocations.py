@@ -149,9 +149,10 @@ def claim(tx: Transaction, claims: list[Claim], looks_first: bool = True) -> Non
         _check_room(tx.index, resources, difference, tx.pending_rooms)
     for request, consumer, resources in wanted:
         _write(tx, request, consumer, resources)
-    bumped = {provider_id for _, _, resources in wanted for provider_id in resources}
-    for provider_id in difference.keys() | bumped:
-        tx.touch_usage(provider_id, 1 if provider_id in bumped else 0, difference.get(provider_id, {}))
+    # A provider's generation moves with what is claimed of it, and with a consumer's last release.
+    bumped = {number for _, consumer, new in wanted for number in (new or (consumer.held if consumer else ()))}
+    for provider_id, amounts in difference.items():
+        tx.touch_usage(provider_id, 1 if provider_id in bumped else 0, amounts)
 
 
 def _resolve(index: Index, request: Claim) -> dict[int, dict[int, int]]:
@@ -222,7 +223,9 @@ def _check_room(
                 )
             if not room.min_unit <= amount <= room.max_unit or amount % room.step_size:
                 raise Conflict(f"{failed} The requested amount would violate inventory constraints.")
-            if room.used + difference[provider_id][class_id] > room.capacity:
+            more = difference[provider_id][class_id]
+            # Whoever takes no more than before may stay where an operator has since made less room.
+            if more > 0 and room.used + more > room.capacity:
                 raise Conflict(f"{failed} The requested amount would exceed the capacity.")
 
 

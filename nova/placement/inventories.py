@@ -57,7 +57,7 @@ def update_inventory(
     check_inventory(inventory, class_name, provider, may_reserve_all, "update")
     class_id = tx.index.classes.ids.get(class_name)
     if class_id is None:
-        raise BadRequest(f"No such resource class {class_name}.")
+        raise NotFound(f"No such resource class {class_name}.")
     if class_id not in tx.index.rooms[provider.id]:
         raise BadRequest(f"No inventory record with resource class for resource provider {uuid}: {class_name}")
     _update(tx, provider.id, class_id, inventory)
@@ -139,14 +139,16 @@ def delete_inventories(tx: Transaction, uuid: str) -> None:
     touch_rooms(tx, provider, {})
 
 
-def touch_rooms(tx: Transaction, provider: Provider, inventories: Mapping[int, Inventory]) -> dict[int, Room]:
+def touch_rooms(
+    tx: Transaction, provider: Provider, inventories: Mapping[int, Inventory], bump: int = 1
+) -> dict[int, Room]:
     """Note that a provider now has these inventories; the rooms they make with today's usage."""
     before = tx.index.rooms[provider.id]
     rooms = {
         class_id: make_room(inventory, before[class_id].used if class_id in before else 0)
         for class_id, inventory in inventories.items()
     }
-    tx.touch(provider.id)
+    tx.touch(provider.id, bump)
     tx.after_commit(lambda index: index.set_rooms(provider.id, rooms))
     return rooms
 

@@ -158,9 +158,7 @@ def set_traits(tx: Transaction, uuid: str, names: list[str], generation: int | N
         raise BadRequest(f"No such trait {', '.join(unknown)}")
     wanted = {tx.index.traits.ids[name] for name in names}
     if wanted == provider.traits:
-        # Traits that were there already move the generation all the same.
-        tx.touch(provider.id)
-        return provider.generation + 1
+        return provider.generation
     tx.execute(sa.delete(m.ProviderTrait).where(m.ProviderTrait.provider_id == provider.id))
     if wanted:
         rows = [{"provider_id": provider.id, "trait_id": trait} for trait in sorted(wanted)]

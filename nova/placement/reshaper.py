@@ -34,7 +34,11 @@ def reshape(
         resolved = resolve(tx.index, provider, wanted, may_reserve_all=True)
         gone.extend((provider.id, class_id) for class_id in tx.index.rooms[provider.id] if class_id not in resolved)
         replace_rows(tx, provider, resolved)
-        tx.pending_rooms[provider.id] = touch_rooms(tx, provider, resolved)
+        # Clients count on two steps: to what old and new inventory have together, and on to the new.
+        tx.pending_rooms[provider.id] = {
+            **tx.index.rooms[provider.id],
+            **touch_rooms(tx, provider, resolved, bump=2),
+        }
     if claims:
         claim(tx, claims)
     for provider_id, class_id in gone:

@@ -62,7 +62,9 @@ def parse_provider_filters(request: Request, index: Index) -> ProviderFilters:
         _find_tree(by_key["in_tree"][-1], index) if "in_tree" in by_key else None,
     )
     uuid = by_key["uuid"][-1] if "uuid" in by_key else None
-    return ProviderFilters(group, by_key["name"][-1] if "name" in by_key else None, uuid and str(uuids.UUID(uuid)))
+    # An empty name asks for nothing in particular.
+    name = by_key["name"][-1] if "name" in by_key else ""
+    return ProviderFilters(group, name or None, uuid and str(uuids.UUID(uuid)))
 
 
 def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ()) -> CandidatesQuery:
@@ -83,12 +85,11 @@ def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ())
     subtrees = _parse_subtrees([value for key, value in pairs if key == "same_subtree"], words.keys())
     _check_groups(groups, given, request.minor, subtrees)
     root_required, root_forbidden = _parse_root(pairs, index)
-    if len(given.get("limit", "")) > len(str(_MOST)):
-        raise BadQuery(f"Expected 'limit' to be {_MOST} at most. Got: {given['limit'][:100]}")
     return CandidatesQuery(
         groups,
         given.get("group_policy") == "isolate",
-        int(given["limit"]) if "limit" in given else None,
+        # More digits than a number of providers has ask for all of them.
+        int(given["limit"][:18]) if "limit" in given else None,
         root_required,
         root_forbidden,
         subtrees,
@@ -107,7 +108,7 @@ def _parse_group(suffix: str, asked: dict[str, list[str]], minor: int, index: In
     clash = {trait for any_of in required if any_of <= forbidden for trait in any_of}
     if clash:
         names = ", ".join(sorted(index.traits.names[trait] for trait in clash))
-        raise BadQuery(
+        raise BadRequest(
             f"Conflicting required and forbidden traits found in the following traits keys: required{suffix}: ({names})"
         )
     member_of, not_member_of = _parse_aggregates(asked.get("member_of", []), f"member_of{suffix}", minor)
@@ -123,22 +124,24 @@ def _parse_group(suffix: str, asked: dict[str, list[str]], minor: int, index: In
 def _check_groups(
     groups: tuple[Group, ...], given: dict[str, str], minor: int, subtrees: tuple[frozenset[str], ...]
 ) -> None:
-    if not any(group.resources for group in groups) and (minor >= RESOURCELESS_SINCE or not groups):
+    if minor >= RESOURCELESS_SINCE and not any(group.resources for group in groups):
         raise MissingQuery("There must be at least one resources or resources[$S] parameter.")
+    if not groups:
+        raise BadRequest("At least one request group (`resources` or `resources{$S}`) is required.")
     named = frozenset().union(*subtrees)
     for group in groups:
         if group.resources:
             continue
         if minor < RESOURCELESS_SINCE or not group.is_granular:
             keys = ", ".join(key for key in given if _WORD.match(key) and key.endswith(group.suffix))
-            raise BadQuery(f"All request groups must specify resources. Found without resources: {keys}")
+            raise BadRequest(f"All request groups must specify resources. Found without resources: {keys}")
         if group.suffix not in named:
             raise BadQuery(
                 "Resourceless suffixed group request should be specified in `same_subtree` query param: "
                 f"bad group(s) - {group.suffix}."
             )
     if sum(group.is_granular for group in groups) > 1 and "group_policy" not in given:
-        raise MissingQuery(
+        raise BadRequest(
             'The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.'
         )
 

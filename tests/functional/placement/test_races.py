@@ -123,3 +123,46 @@ def test_consumer_that_exists_is_not_taken_for_a_new_one(anywhere: Placement) ->
     assert [again.status, nothing.status] == [409, 409]
     assert "expected 1 but got None" in again.error["detail"]
     assert anywhere.usage(host) == {"VCPU": 2}
+
+
+def test_consumer_on_a_host_made_smaller_may_stay_or_shrink_but_not_grow(anywhere: Placement) -> None:
+    host, consumer = anywhere.add_host("one", DISK_GB=100), str(uuid.uuid4())
+    anywhere.claim(host, consumer, DISK_GB=50)
+    generation = anywhere.generation(host)
+    body = {"resource_provider_generation": generation, "inventories": {"DISK_GB": {"total": 10}}}
+    anywhere.put(f"/resource_providers/{host}/inventories", body)
+
+    assert anywhere.claim(host, consumer, 1, DISK_GB=50).status == 204
+    assert anywhere.claim(host, consumer, 2, DISK_GB=40).status == 204
+    assert anywhere.claim(host, consumer, 3, DISK_GB=41).status == 409
+    assert anywhere.claim(host, DISK_GB=1).status == 409
+    assert anywhere.usage(host) == {"DISK_GB": 40}
+
+
+def test_reshape_moves_inventory_and_what_is_held_of_it_in_one_step(anywhere: Placement) -> None:
+    host, consumer = anywhere.add_host("one", VCPU=8, DISK_GB=100), str(uuid.uuid4())
+    numa = anywhere.add_host("numa", parent=host)
+    anywhere.claim(host, consumer, VCPU=2, DISK_GB=10)
+    claim = {
+        "allocations": {host: {"resources": {"DISK_GB": 10}}, numa: {"resources": {"VCPU": 2}}},
+        "project_id": "project",
+        "user_id": "user",
+        "consumer_generation": 1,
+        "consumer_type": "INSTANCE",
+    }
+
+    def reshape(allocations: dict[str, Any]) -> int:
+        inventories = {
+            host: {"resource_provider_generation": 2, "inventories": {"DISK_GB": {"total": 100}}},
+            numa: {"resource_provider_generation": 0, "inventories": {"VCPU": {"total": 8}}},
+        }
+        body = {"inventories": inventories, "allocations": allocations}
+        return anywhere.call("POST", "/reshaper", body, headers={"X-Roles": "admin,service"}).status
+
+    # Without the claim VCPU would be taken away from under the consumer: all of it is refused.
+    assert reshape({}) == 409
+    assert anywhere.usage(host) == {"VCPU": 2, "DISK_GB": 10}
+    assert anywhere.usage(numa) == {}
+    assert reshape({consumer: claim}) == 204
+    assert anywhere.usage(host) == {"DISK_GB": 10}
+    assert anywhere.usage(numa) == {"VCPU": 2}

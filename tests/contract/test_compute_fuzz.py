@@ -1,0 +1,58 @@
+"""Requests made up from the served OpenAPI document: never a 500, never a status it does not declare.
+
+COMPUTE_FUZZ_EXAMPLES: how many requests per operation; the default is for every run, hundreds for a night.
+"""
+
+import os
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import status_code_conformance
+
+from nova.api.compute import MODULES
+from nova.api.framework import openapi
+from nova.api.framework.operation import collect
+from tests.functional.cloud import Cloud, make_templates
+
+_EXAMPLES = int(os.environ.get("COMPUTE_FUZZ_EXAMPLES", "3"))
+_VERSIONS = (1, 52, 104)
+# A stream that lasts as long as its reader is no request among others.
+_OPERATIONS = [one for one in collect(*MODULES) if one.path != "/servers/events"]
+_SETTINGS = settings(
+    max_examples=_EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"), make_templates(tmp_path_factory.mktemp("templates")))
+    cloud.start()
+    cloud.glance.add("tiny")
+    yield cloud
+    cloud.stop()
+
+
+def _fuzz(version: int) -> Any:
+    schema = schemathesis.openapi.from_dict(openapi.document(_OPERATIONS, version, "http://compute"))
+
+    @schema.parametrize()
+    @_SETTINGS
+    def test(case: Any, cloud: Cloud) -> None:
+        client = cloud.client("admin", "admin", f"2.{version}")
+        answer = case.call(base_url="http://compute/v2.1", headers=client.headers, session=cloud.transport)
+        case.validate_response(answer, checks=[not_a_server_error, status_code_conformance])
+
+    return test
+
+
+test_oldest_version = _fuzz(_VERSIONS[0])
+test_middle_version = _fuzz(_VERSIONS[1])
+test_newest_version = _fuzz(_VERSIONS[2])
