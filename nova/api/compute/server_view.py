@@ -82,11 +82,11 @@ def states_of(name: str) -> tuple[tuple[VmState, ...], tuple[str | None, ...] | 
 
 def time(value: datetime.datetime | None) -> str | None:
     """A time in ISO 8601, whole seconds."""
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if value is None else value.isoformat(timespec="seconds") + "Z"
 
 
 def _exact_time(value: datetime.datetime | None) -> str | None:
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return None if value is None else value.isoformat(timespec="microseconds")
 
 
 def host_id(instance: Instance) -> str:

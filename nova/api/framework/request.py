@@ -47,6 +47,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     server: Instance | None = None
     host_statuses: dict[str, str] | None = None
+    # Answers of allows() in the caller's own project: a list asks once, not once per item.
+    _allowed: dict[str, bool] = field(default_factory=dict)
 
     @property
     def conductor(self) -> ConductorCalls:
@@ -78,7 +80,12 @@ class Request:
 
     def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
         """Whether the caller may; without a target, in the caller's own project."""
-        return self.doors.policy.allows(self.context, rule, self._target(target))
+        if target is not None:
+            return self.doors.policy.allows(self.context, rule, target)
+        known = self._allowed.get(rule)
+        if known is None:
+            known = self._allowed[rule] = self.doors.policy.allows(self.context, rule, self._target(None))
+        return known
 
     def check(self, rule: str, target: Mapping[str, Any] | None = None) -> None:
         """Raises PolicyDenied."""

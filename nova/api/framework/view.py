@@ -18,14 +18,15 @@ ABSENT = object()
 
 @dataclass(frozen=True)
 class Shown:
-    """One key of an answer. read takes (thing, request); a result of ABSENT leaves the key out.
+    """One key of an answer. read is the name of an attribute, or takes (thing, request) and may give
+    ABSENT, which leaves the key out.
 
     right: the name of a right, worked out once per request, without which the key is left out.
     """
 
     name: str
     shape: Shape
-    read: Read
+    read: Read | str
     since: int = MINIMUM
     until: int = MAXIMUM
     right: str | None = None
@@ -45,15 +46,8 @@ def shows(
     is_optional: bool = False,
 ) -> Shown:
     """A key. read: a function of (thing, request), the name of an attribute, or None for the key's own name."""
-    if read is None or isinstance(read, str):
-        attribute = read or name
-
-        def reader(thing: Any, request: Any, attribute: str = attribute) -> Any:
-            return getattr(thing, attribute)
-    else:
-        reader = read
     return Shown(
-        name, shape, reader, parse(since, MINIMUM), parse(until, MAXIMUM), right, is_optional or right is not None
+        name, shape, read or name, parse(since, MINIMUM), parse(until, MAXIMUM), right, is_optional or right is not None
     )
 
 
@@ -69,9 +63,10 @@ class View:
         readers = _readers(self, request.version, self.rights(request))
 
         def render(thing: Any) -> dict[str, Any]:
+            # Answers are made of thousands of these: an attribute is read without a call of ours.
             result = {}
-            for name, read in readers:
-                value = read(thing, request)
+            for name, attribute, read in readers:
+                value = getattr(thing, attribute) if read is None else read(thing, request)
                 if value is not ABSENT:
                     result[name] = value
             return result
@@ -84,10 +79,10 @@ class View:
 
 
 @cache
-def _readers(view: View, version: int, rights: frozenset[str]) -> list[tuple[str, Read]]:
-    return [
-        (key.name, key.read) for key in view.keys if key.holds(version) and (key.right is None or key.right in rights)
-    ]
+def _readers(view: View, version: int, rights: frozenset[str]) -> list[tuple[str, str, Read | None]]:
+    """Of each key that is shown: its name, and the attribute behind it or the function that reads it."""
+    held = [key for key in view.keys if key.holds(version) and (key.right is None or key.right in rights)]
+    return [(key.name, key.read, None) if isinstance(key.read, str) else (key.name, "", key.read) for key in held]
 
 
 def view(*keys: Shown, rights: Callable[[Any], frozenset[str]] | None = None) -> View:
