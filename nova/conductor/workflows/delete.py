@@ -61,6 +61,9 @@ def release_allocations(op: Delete, cloud: Cloud) -> Delete:
 
 
 def _finish(connection: Connection, op: Delete, instance: Instance) -> dict[str, object]:
+    if instance.is_deleted:
+        # Asked for twice, once each way: it counts for nothing any more.
+        return {}
     quotas.give_back(connection, instance.project_id, server_quota(instance))
     server_groups.remove_member(connection, instance.uuid)
     if instance.properties.resized_from is not None:
