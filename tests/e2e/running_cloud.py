@@ -148,14 +148,14 @@ class Cloud:
     def server(self, name: str, **more: Any) -> Iterator[Any]:
         """A new server of the tiny image, requested but not waited for; deleted in the end."""
         client = self.sdk()
-        server = client.compute.create_server(
-            name=name,
-            image_id=client.image.find_image("tiny").id,
-            flavor_id=client.compute.find_flavor("m1.tiny").id,
-            networks=[{"uuid": client.network.find_network("private").id}],
-            key_name="k1",
-            **more,
-        )
+        wanted = {
+            "name": name,
+            "image_id": client.image.find_image("tiny").id,
+            "flavor_id": client.compute.find_flavor("m1.tiny").id,
+            "networks": [{"uuid": client.network.find_network("private").id}],
+            "key_name": "k1",
+        }
+        server = client.compute.create_server(**wanted | more)
         try:
             yield server
         finally:
