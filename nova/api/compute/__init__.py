@@ -131,7 +131,10 @@ class _Front:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = webob.Request(environ)
         base_url = (self._conf.api.compute_link_prefix or request.application_url).rstrip("/")
-        path = request.path_info.rstrip("/")
+        try:
+            path = request.path_info.rstrip("/")
+        except UnicodeDecodeError:
+            return _not_found(environ, start_response)
         if request.method in ("GET", "HEAD") and path in ("", "/v2", "/v2.1"):
             return _discovery(base_url, path)(environ, start_response)
         if path.split("/")[1:2] not in (["v2"], ["v2.1"]):

@@ -40,7 +40,7 @@ class Application:
         # Fixed paths first: /servers/detail is no server's.
         for path in sorted(self._by_path, key=lambda one: (one.count("{"), one)):
             self._mapper.connect(path, path, template=path)
-        self._checkers: dict[tuple[int, int], Checker] = {}
+        self._checkers: dict[tuple[int, int, bool], Checker] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = webob.Request(environ)
@@ -59,7 +59,7 @@ class Application:
         except errors.DomainError as error:
             return faults.response(error.status, error.message)
         try:
-            answer = self._answer(request, version)
+            answer = self._answer(request, version, is_legacy)
         except errors.DomainError as error:
             if error.status >= 500:
                 LOG.warning("%s %s: %s", request.method, request.path_info, error)
@@ -75,7 +75,7 @@ class Application:
             answer.headers.add("Vary", "X-OpenStack-Nova-API-Version")
         return answer
 
-    def _answer(self, request: webob.Request, version: int) -> webob.Response:
+    def _answer(self, request: webob.Request, version: int, is_legacy: bool) -> webob.Response:
         path, arguments, template = self._route(request)
         if template is None:
             return _plain(404, "The resource could not be found.")
@@ -100,8 +100,8 @@ class Application:
             doors=self._doors,
             base_url=self._base_url(request),
             path=path,
-            body=self._check_body(operation, content, version),
-            query=self._check_query(operation, request, version),
+            body=self._check_body(operation, content, version, is_legacy),
+            query=self._check_query(operation, request, version, is_legacy),
             headers=request.headers,
         )
         self._check_rule(operation, handled, arguments)
@@ -122,28 +122,28 @@ class Application:
         arguments = {name: value for name, value in match.items() if name not in ("template", "action", "controller")}
         return rest, arguments, match["template"]
 
-    def _check_body(self, operation: Operation, content: Any, version: int) -> Any:
+    def _check_body(self, operation: Operation, content: Any, version: int, is_legacy: bool) -> Any:
         if operation.action is not None:
             content = content[operation.action]
         if operation.body is None:
             return content
-        return self._check(operation.body, content, version)
+        return self._check(operation.body, content, version, is_legacy)
 
-    def _check_query(self, operation: Operation, request: webob.Request, version: int) -> Any:
+    def _check_query(self, operation: Operation, request: webob.Request, version: int, is_legacy: bool) -> Any:
         try:
             given = parse_qs(request.query_string, keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise errors.Invalid("Query string is not UTF-8 encoded") from error
         if "%00" in request.query_string:
             raise errors.Invalid("The query string holds a NUL character")
-        return self._check(operation.query, given, version)
+        return self._check(operation.query, given, version, is_legacy)
 
-    def _check(self, shape: Shape, value: Any, version: int) -> Any:
+    def _check(self, shape: Shape, value: Any, version: int, is_legacy: bool) -> Any:
         # Shapes are made once, when the modules are read, and live as long as this does.
-        key = (id(shape), version)
+        key = (id(shape), version, is_legacy)
         found = self._checkers.get(key)
         if found is None:
-            found = self._checkers[key] = checker(shape, version)
+            found = self._checkers[key] = checker(shape, version, is_legacy)
         return found(value)
 
     def _check_rule(self, operation: Operation, request: Request, arguments: dict[str, str]) -> None:

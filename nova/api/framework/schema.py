@@ -331,9 +331,22 @@ def _validator(schema: str) -> Any:
     return jsonschema_rs.validator_for(schema, formats=_FORMATS, validate_formats=True, pattern_options=_PATTERNS)
 
 
-def checker(shape: Shape, version: int) -> Checker:
-    """Schemas of versions that do not differ share one validator."""
-    return Checker(_validator(json.dumps(shape.json_schema(version))), shape.normaliser(version))
+def checker(shape: Shape, version: int, is_relaxed: bool = False) -> Checker:
+    """Schemas of versions that do not differ share one validator. is_relaxed: unknown keys are let through."""
+    schema = shape.json_schema(version)
+    return Checker(_validator(json.dumps(_relaxed(schema) if is_relaxed else schema)), shape.normaliser(version))
+
+
+def _relaxed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_relaxed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    loose = {name: _relaxed(value) for name, value in schema.items()}
+    # Where keys are the user's own (metadata), what is no key of that kind stays wrong.
+    if loose.get("additionalProperties") is False and "patternProperties" not in loose:
+        loose["additionalProperties"] = True
+    return loose
 
 
 def _complaint(error: Any) -> str:

@@ -39,7 +39,7 @@ def test_a_watcher_hears_of_its_own_servers_alone_and_can_resume(cloud):
     rest = _events(user.get("/servers/events?timeout=1", headers={"Last-Event-ID": heard[-1]["id"]}).text)
 
     assert {one["data"]["server_id"] for one in heard} == {server["id"]}
-    assert [one["event"] for one in heard][0] == "instance.create.start"
+    assert heard[0]["event"] == "instance.create.start"
     assert strangers == []
     assert rest == []
 

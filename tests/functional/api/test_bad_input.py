@@ -1,0 +1,96 @@
+"""What no client should send: each gets a clear refusal, and nothing changes."""
+
+import json
+
+import pytest
+
+BODIES = {
+    "no JSON": b"{",
+    "no object": b"[]",
+    "nothing": b"",
+    "null": b"null",
+    "deep nesting": b'{"server": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "a NUL": b'{"server": {"name": "a\\u0000b", "flavorRef": "1"}}',
+    "half a surrogate": b'{"server": {"name": "\\ud800", "flavorRef": "1"}}',
+    "a wrong type": b'{"server": {"name": 5, "flavorRef": "1", "networks": "none"}}',
+    "an unknown key": b'{"server": {"name": "a", "flavorRef": "1", "networks": "none", "color": "red"}}',
+    "a long name": json.dumps({"server": {"name": "a" * 256, "flavorRef": "1", "networks": "none"}}).encode(),
+    "a blank name": b'{"server": {"name": " ", "flavorRef": "1", "networks": "none"}}',
+    "a number of many digits": b'{"server": {"name": "a", "flavorRef": "1", "networks": "none", "min_count": "'
+    + b"9" * 5000
+    + b'"}}',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_bad_body_is_400_and_makes_nothing(cloud, body):
+    user = cloud.client()
+
+    answer = user.request("POST", "/servers", data=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"badRequest"}
+    assert len(answer.text) < 2000
+    assert user.get("/servers").json()["servers"] == []
+
+
+def test_a_huge_body_is_413_and_another_type_415(cloud):
+    user = cloud.client()
+
+    huge = user.request("POST", "/servers", data=b" " * (10 << 20))
+    other = user.request("POST", "/servers", data=b"<server/>", headers={"Content-Type": "application/xml"})
+
+    assert (huge.status_code, other.status_code) == (413, 415)
+
+
+def test_what_is_not_routed_is_404_without_json(cloud):
+    user = cloud.client()
+
+    for method, path in (("GET", "/nothing"), ("PATCH", "/servers"), ("DELETE", "/flavors"), ("GET", "/")):
+        answer = user.request(method, path, url="http://compute/v2.1" if path != "/" else "http://compute/v3")
+        assert answer.status_code == 404
+        assert not answer.headers["Content-Type"].startswith("application/json")
+
+
+def test_versions_are_checked_before_anything_else(cloud):
+    user = cloud.client()
+
+    def status(version):
+        return user.get("/servers", headers={"OpenStack-API-Version": f"compute {version}"}).status_code
+
+    assert [status(v) for v in ("2.1", "latest", "2.105", "3.1", "two", "2.01")] == [200, 200, 406, 406, 400, 400]
+
+
+def test_another_projects_server_is_not_there(cloud):
+    cloud.add_host()
+    server = cloud.client().create_server()
+    stranger = cloud.client("stranger", "elsewhere")
+
+    answers = [
+        stranger.get(f"/servers/{server['id']}"),
+        stranger.delete(f"/servers/{server['id']}"),
+        stranger.act(server["id"], "os-stop"),
+        stranger.get(f"/servers/{server['id']}/metadata"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+
+
+def test_strange_paths_and_queries_are_no_defects(cloud):
+    user = cloud.client()
+
+    for path in ("/servers/%00", "/servers/%ff%fe", "/servers/" + "a" * 5000, "/servers?name=%00", "/servers?name=(",
+                 "/servers?limit=-1", "/servers?limit=99999999999999999999", "/servers?marker=x", "/flavors?minRam=x",
+                 "/servers?changes-since=never", "/os-aggregates/" + "9" * 40):  # fmt: skip
+        assert user.get(path).status_code in (400, 403, 404), path
+
+
+def test_the_legacy_root_lets_unknown_keys_through(cloud):
+    admin = cloud.client("admin", "admin")
+    flavor = {"flavor": {"name": "old", "ram": 1, "vcpus": 1, "disk": 1, "color": "red"}}
+
+    strict = admin.post("/flavors", flavor)
+    relaxed = admin.post("/flavors", flavor, url="http://compute/v2")
+
+    assert (strict.status_code, relaxed.status_code) == (400, 200)
+    assert "OpenStack-API-Version" not in relaxed.headers
