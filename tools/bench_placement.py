@@ -51,6 +51,14 @@ class Client:
         if body is not None:
             raw = json.dumps(body).encode()
             headers = {**headers, "Content-Type": "application/json"}
+        try:
+            return self._exchange(method, path, raw, headers)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # A server that does not keep connections, and does not say so.
+            self._connection.close()
+            return self._exchange(method, path, raw, headers)
+
+    def _exchange(self, method: str, path: str, raw: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         self._connection.request(method, self._prefix + path, raw, headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read()
