@@ -4,7 +4,6 @@ Handlers register themselves with @operation; the table is complete once their m
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -88,7 +87,3 @@ def all_operations() -> list[tuple[str, str, Operation]]:
         for method, operations in methods.items()
         for declared in operations
     ]
-
-
-def describe(declared: Any) -> str:
-    return f"{declared.rule} since 1.{declared.since}"
