@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import status_code_conformance
 
 from nova.api.compute import MODULES
 from nova.api.framework import openapi
@@ -41,14 +39,20 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def _fuzz(version: int) -> Any:
-    schema = schemathesis.openapi.from_dict(openapi.document(_OPERATIONS, version, "http://compute"))
+    document = openapi.document(_OPERATIONS, version, "http://compute")
+    schema = schemathesis.openapi.from_dict(document)
 
     @schema.parametrize()
     @_SETTINGS
     def test(case: Any, cloud: Cloud) -> None:
         client = cloud.client("admin", "admin", f"2.{version}")
-        answer = case.call(base_url="http://compute/v2.1", headers=client.headers, session=cloud.transport)
-        case.validate_response(answer, checks=[not_a_server_error, status_code_conformance])
+        wanted = case.as_transport_kwargs(base_url="http://compute/v2.1", headers=client.headers)
+
+        answer = cloud.transport.request(**wanted)
+
+        declared = document["paths"][case.operation.path][case.operation.method.lower()]["responses"]
+        assert answer.status_code != 500
+        assert str(answer.status_code) in declared, f"{answer.status_code} {answer.text[:200]}"
 
     return test
 
