@@ -133,7 +133,8 @@ class Cloud:
         return answer
 
     def wait_for_console(self, server: str, text: str, timeout_s: float = 120) -> str:
-        """The server's console log, once text is in it."""
+        """The server's console log, once text is in it. A server that is still being built has none."""
+        self.wait_for(lambda: self.sdk().compute.get_server(server).status != "BUILD", timeout_s)
         log = ""
 
         def has_text() -> bool:
