@@ -20,10 +20,10 @@ def processes(cloud) -> list[str]:
 
 
 def links(cloud) -> list[str]:
-    """Interfaces with the cloud's marks, or those of guests."""
+    """Interfaces with the cloud's marks; those of guests go with their bridges."""
     shown = json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout)
     suffix = str(cloud.port_offset)
-    return [link["ifname"] for link in shown if link["ifname"].startswith((f"br{suffix}", f"cloud{suffix}", "tap"))]
+    return [link["ifname"] for link in shown if link["ifname"].startswith((f"br{suffix}", f"cloud{suffix}"))]
 
 
 def namespaces(cloud) -> list[str]:
