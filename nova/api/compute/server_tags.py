@@ -55,7 +55,17 @@ def show(request: Request, tag: str) -> None:
         raise errors.NotFound(f"Server {request.server.uuid} has no tag '{tag}'")
 
 
-@put(_ONE, policy=f"{_RULES}update", target=SERVER, since=_SINCE, body=NULL, is_bodyless=True, status=201, other_codes=(204,), errors=(400, 404, 409))
+@put(
+    _ONE,
+    policy=f"{_RULES}update",
+    target=SERVER,
+    since=_SINCE,
+    body=NULL,
+    is_bodyless=True,
+    status=201,
+    other_codes=(204,),
+    errors=(400, 404, 409),
+)
 def add(request: Request, tag: str) -> Reply:
     """201 for a new tag, 204 for one that is there."""
     checker(TAG, request.version)(tag)
