@@ -295,6 +295,9 @@ class DiskFull(HostRefused):
 
 def by_name(name: str) -> type[DomainError]:
     """The error class called name; DomainError itself for one this release does not know."""
+    if name not in _BY_NAME:
+        # Modules that came later have errors of their own.
+        _BY_NAME.update(_tree(DomainError))
     return _BY_NAME.get(name, DomainError)
 
 

@@ -250,8 +250,8 @@ class HostCalls:
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
         """Power states that changed, by server uuid: a guest that went off by itself is stopped."""
 
-    def unwanted_guests(self, host: str, uuids: list[str]) -> list[str]:
-        """Which of these guests, found on host, belong to servers that were deleted or have moved."""
+    def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
+        """Which of these guests, found on host, belong to servers that were deleted or (True) have moved."""
 
 
 class AggregateCalls:

@@ -51,15 +51,16 @@ class GuestWatch:
         guests = {guest.uuid: guest for guest in self._host.driver.guests() if guest.uuid not in busy}
         if action == "noop" or not guests:
             return
-        for uuid in self._conductor.unwanted_guests(self._host.name, sorted(guests)):
+        for uuid, has_moved in self._conductor.unwanted_guests(self._host.name, sorted(guests)).items():
             LOG.warning("guest %s on host %s belongs to no server here: %s", uuid, self._host.name, action)
             try:
-                self._act(action, guests[uuid])
+                self._act(action, guests[uuid], has_moved)
             except errors.DomainError as error:
                 LOG.warning("guest %s stays for now: %s", uuid, error)
 
-    def _act(self, action: str, guest: GuestState) -> None:
+    def _act(self, action: str, guest: GuestState, has_moved: bool) -> None:
         if action == "shutdown":
             self._host.driver.set_power(guest.uuid, PowerState.SHUTDOWN, timedelta())
         elif action == "reap":
-            self._host.driver.destroy(guest.uuid)
+            # On shared storage the disks of a server that moved are the ones it runs on now.
+            self._host.driver.destroy(guest.uuid, keep_disks=has_moved)

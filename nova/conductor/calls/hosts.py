@@ -172,13 +172,14 @@ class HostCalls:
         with contextlib.suppress(errors.Conflict, errors.NotFound):
             self._servers.operate(asker, instance.uuid, "stop", {})
 
-    def unwanted_guests(self, host: str, uuids: list[str]) -> list[str]:
+    def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         known = {
             one.uuid: one
             for one in self._db.read(lambda c: instances.find(c, ServerQuery(uuids=tuple(uuids), is_deleted=None)))
         }
         # A guest there is no record of stays: a conductor with the wrong database must not empty a host.
-        return [uuid for uuid in uuids if uuid in known and (known[uuid].is_deleted or _has_left(known[uuid], host))]
+        found = [known[uuid] for uuid in uuids if uuid in known]
+        return {one.uuid: not one.is_deleted for one in found if one.is_deleted or _has_left(one, host)}
 
     def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
         services = {one.host: one for one in hosts.services(connection, binary="nova-compute")}

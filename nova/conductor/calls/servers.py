@@ -154,7 +154,11 @@ class ServerCalls:
         instance = self.server(context, server_id)
         if instance.host is None:
             raise errors.ServerNotReady(server_id=server_id)
-        return self._core.compute(instance.host).console_output(server_id, limit_bytes)
+        try:
+            return self._core.compute(instance.host).console_output(server_id, limit_bytes)
+        except errors.GuestNotFound as error:
+            # It has a host already, and will have a guest.
+            raise errors.ServerNotReady(server_id=server_id) from error
 
     def diagnostics(self, context: Context, server_id: str) -> dict[str, Any]:
         instance = self.server(context, server_id)
