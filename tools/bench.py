@@ -17,7 +17,8 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -242,16 +243,31 @@ def measure(arguments: argparse.Namespace) -> None:
     compute = cloud.session.get_endpoint(service_type="compute", interface="public")
     image = next(image.id for image in cloud.image.images() if arguments.image in ("", image.name))
     flavor = next(flavor.id for flavor in cloud.compute.flavors() if flavor.name == arguments.flavor)
-    network = "none"
-    if arguments.network != "none":
-        network = next(one.id for one in cloud.network.networks() if arguments.network in ("", one.name))
     cloud.compute.put(
         f"/os-quota-sets/{cloud.current_project_id}", json={"quota_set": {"instances": -1, "cores": -1, "ram": -1}}
     )
-    bench = Bench(compute, cloud.auth_token, image, flavor, network, arguments.count, arguments.listed)
-    for name in arguments.only.split(","):
-        for row in getattr(bench, name)():
-            print(f"{row.name:<44} {row.figure:>10.1f} {row.unit:<11} {row.target}", flush=True)
+    with _network(cloud, arguments.network) as network:
+        bench = Bench(compute, cloud.auth_token, image, flavor, network, arguments.count, arguments.listed)
+        for name in arguments.only.split(","):
+            for row in getattr(bench, name)():
+                print(f"{row.name:<44} {row.figure:>10.1f} {row.unit:<11} {row.target}", flush=True)
+
+
+@contextmanager
+def _network(cloud: Any, name: str) -> Iterator[str]:
+    """The id of a network: the one named, "none", or one made for this run with room for many servers."""
+    if name == "none":
+        yield name
+        return
+    if name:
+        yield next(one.id for one in cloud.network.networks(name=name))
+        return
+    made = cloud.network.create_network(name="bench")
+    try:
+        cloud.network.create_subnet(network_id=made.id, name="bench", cidr="10.240.0.0/16", ip_version=4)
+        yield made.id
+    finally:
+        cloud.network.delete_network(made.id)
 
 
 def main() -> int:
@@ -265,7 +281,7 @@ def main() -> int:
     parser.add_argument("--listed", type=int, default=1000, help="servers in the long list")
     parser.add_argument("--image", default="", help="an image's name; the first one there is")
     parser.add_argument("--flavor", default="m1.tiny")
-    parser.add_argument("--network", default="", help="a network's name, or none; the first one there is")
+    parser.add_argument("--network", default="", help="a network's name, or none; one made for the run")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
     measure(arguments)
