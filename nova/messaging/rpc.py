@@ -28,6 +28,10 @@ LOG = logging.getLogger(__name__)
 
 VERSION = "1.0"
 
+# How long a call waits for somebody to listen, and between two tries.
+_PATIENCE_S = 10.0
+_PAUSE_S = 0.25
+
 _PING = "ping itself"
 _PING_INTERVAL_S = 30.0
 
@@ -117,8 +121,10 @@ def client(
 ) -> Any:
     """An object with interface's methods; each is a message to topic (to one server of it, if named)."""
     target = oslo_messaging.Target(topic=topic, server=server, version=VERSION)
-    sender = oslo_messaging.get_rpc_client(bus, target, timeout=timeout_s)
-    fanout_sender = sender.prepare(fanout=True)
+    # A broker drops what no queue wants, and the caller would wait in vain: let it say so instead.
+    routed = oslo_messaging.TransportOptions(at_least_once=True)
+    sender = oslo_messaging.get_rpc_client(bus, target, timeout=timeout_s, transport_options=routed)
+    fanout_sender = oslo_messaging.get_rpc_client(bus, target).prepare(fanout=True)
     namespace = {
         name: _stub(method, fanout_sender if method.is_fanout else sender, topic)
         for name, method in methods(interface).items()
@@ -139,8 +145,8 @@ def _stub(method: Method, sender: Any, topic: str) -> Callable[..., Any]:
             if method.is_cast:
                 sender.cast(request, "handle", name=method.name, arguments=text)
                 return None
-            answer = sender.call(request, "handle", name=method.name, arguments=text)
-        except oslo_messaging.MessagingException as error:
+            answer = _call(sender, request, name=method.name, arguments=text)
+        except (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable) as error:
             raise BusFailure(topic=topic, reason=str(error) or type(error).__name__) from error
         if "error" in answer:
             failure = answer["error"]
@@ -149,6 +155,18 @@ def _stub(method: Method, sender: Any, topic: str) -> Callable[..., Any]:
 
     call.__name__ = method.name
     return call
+
+
+def _call(sender: Any, request: dict[str, Any], **message: Any) -> Any:
+    """Send a call; one that nobody listens for yet is sent again for a while: daemons start in any order."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return sender.call(request, "handle", **message)
+        except oslo_messaging.MessageUndeliverable:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 class Server:
