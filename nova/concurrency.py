@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -90,6 +92,23 @@ def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any
     from eventlet import tpool  # noqa: PLC0415
 
     return tpool.execute(function, *args, **kwargs)
+
+
+def call_within(timeout_s: float, function: Callable[..., T], *args: Any) -> T:
+    """function(*args), for a caller that will not wait longer than timeout_s. Raises TimeoutError.
+
+    The call itself cannot be broken off: it goes on in a thread of its own, and nobody gets what it gives.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function(*args))
+        except Exception as error:
+            outcome.set_exception(error)
+
+    spawn(run, name="call-within")
+    return outcome.result(timeout_s)
 
 
 class Periodic:

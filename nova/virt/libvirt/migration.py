@@ -9,7 +9,7 @@ import logging
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import libvirt
 import msgspec
@@ -24,8 +24,13 @@ from nova.virt.libvirt.domain_xml.facts import Drive, Host
 LOG = logging.getLogger(__name__)
 
 _POLL_S = 0.2
+# What libvirtd is asked while it prepares a migration it answers when the migration is over; what it is asked later,
+# at once. Each question left unanswered takes one of the five requests a client may have open.
+_ANSWER_S = 1.0
+_LONGEST_PAUSE_S = 10.0
 _LEAST_TIMEOUT_GIB = 2
 Progress = Callable[[int], bool]
+T = TypeVar("T")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,7 +103,10 @@ def force(domain: Proxy) -> None:
     """Pause a guest that is on its way, so that nothing new is left to copy; it runs again where it arrives."""
     if not _is_moving(domain):
         raise errors.GuestFailed(reason="The guest is not being moved")
-    domain.suspend()
+    try:
+        _ask(domain.suspend)
+    except TimeoutError as error:
+        raise errors.GuestFailed(reason="The migration is just beginning; try again") from error
 
 
 def has_arrived(uuid: str, uri: str) -> bool:
@@ -188,23 +196,33 @@ def _watch(
     """Report progress until is_over(). False: the move was told to end."""
     deadline = time.monotonic() + timeout_s if timeout_s else None
     is_wanted, is_downtime_set, is_forced = True, False, False
-    while not concurrency.wait_for(is_over, _POLL_S, interval_s=0.02):
+    pause_s = _POLL_S
+    while not concurrency.wait_for(is_over, pause_s, interval_s=0.02):
         try:
-            stats = domain.jobStats(0)
+            stats = _ask(domain.jobStats, 0)
             if not is_downtime_set:
-                domain.migrateSetMaxDowntime(conf.libvirt.live_migration_downtime, 0)
+                _ask(domain.migrateSetMaxDowntime, conf.libvirt.live_migration_downtime, 0)
                 is_downtime_set = True
             is_late = deadline is not None and time.monotonic() > deadline
             if is_late and conf.libvirt.live_migration_timeout_action == "force_complete" and not is_forced:
-                domain.suspend()
+                _ask(domain.suspend)
                 is_forced = True
-            elif is_wanted and (not progress(_percent(stats)) or (is_late and not is_forced)):
-                is_wanted = False
-                domain.abortJob()
+            elif is_wanted:
+                is_wanted = progress(_percent(stats)) and (is_forced or not is_late)
+            if not is_wanted:
+                _ask(domain.abortJob)
+            pause_s = _POLL_S
         except errors.StepFailed as error:
             # It has not begun yet, or is over just now.
             LOG.debug("watching a migration: %s", error)
+        except TimeoutError:
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     return is_wanted
+
+
+def _ask(call: Callable[..., T], *args: Any) -> T:
+    """Raises TimeoutError while libvirtd prepares the migration."""
+    return concurrency.call_within(_ANSWER_S, call, *args)
 
 
 def _resume_after_failure(domain: Proxy, was_paused: bool) -> None:
@@ -218,7 +236,9 @@ def _resume_after_failure(domain: Proxy, was_paused: bool) -> None:
 
 def _is_moving(domain: Proxy) -> bool:
     try:
-        stats = domain.jobStats(0)
+        stats = _ask(domain.jobStats, 0)
+    except TimeoutError:
+        return True
     except errors.StepFailed:
         return False
     return stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT and stats.get("type") in (
