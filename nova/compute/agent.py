@@ -102,6 +102,9 @@ class Agent:
             return
         self._pool.submit(self._work_off, order.instance_id)
 
+    def power_state(self, instance_id: str) -> int:
+        return int(self._host_of(instance_id).driver.guest(instance_id).power_state)
+
     def console_output(self, instance_id: str, limit_bytes: int) -> str:
         driver = self._host_of(instance_id).driver
         return driver.console_output(instance_id, limit_bytes).decode(errors="replace")

@@ -18,6 +18,9 @@ class ComputeCalls:
     def run_step(self, order: StepOrder) -> None:
         """Do a step; the answer goes to the conductor. Doing one twice equals doing it once."""
 
+    def power_state(self, instance_id: str) -> int:
+        """What the guest is now, a PowerState. Raises GuestNotFound."""
+
     def console_output(self, instance_id: str, limit_bytes: int) -> str:
         """Raises GuestNotFound."""
 

@@ -18,6 +18,19 @@ def test_a_guest_that_shuts_itself_down_becomes_a_stopped_server(cloud):
     assert [one["action"] for one in actions] == ["stop", "create"]
 
 
+def test_a_report_older_than_the_guests_last_start_does_not_stop_its_server(cloud):
+    host = cloud.add_host()
+    user = cloud.client()
+    server = user.create_server()
+
+    cloud.conductor_calls.report_power_states(host.name, {server["id"]: int(PowerState.SHUTDOWN)})
+
+    settle(cloud)
+    assert user.server(server["id"])["status"] == "ACTIVE"
+    assert user.server(server["id"])["OS-EXT-STS:power_state"] == 1
+    assert ("power_off", server["id"]) not in host.calls
+
+
 def test_a_guest_that_is_paused_behind_our_back_shows_it(cloud):
     host = cloud.add_host()
     user = cloud.client()

@@ -9,7 +9,7 @@ CLOUD_PACKAGES=(
     python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev
     # guests
     libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients
-    qemu-system-x86 qemu-utils seabios ipxe-qemu genisoimage
+    qemu-system-x86 qemu-utils seabios ovmf ipxe-qemu genisoimage
     # their networks
     iproute2 nftables dnsmasq-base
     # their screens

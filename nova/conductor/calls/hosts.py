@@ -161,16 +161,19 @@ class HostCalls:
             # While an operation is under way its end will tell; between operations the guest does.
             if found is None or instance.task_state is not None or instance.power_state == found:
                 continue
-            self._db.write(lambda c, one=instance, state=found: _write_power_state(c, one, PowerState(state)))
             if instance.vm_state is VmState.ACTIVE and found in _OFF:
-                self._settle_as_stopped(instance)
+                self._settle_as_stopped(host, instance)
+            else:
+                self._db.write(lambda c, one=instance, state=found: _write_power_state(c, one, PowerState(state)))
 
-    def _settle_as_stopped(self, instance: Instance) -> None:
+    def _settle_as_stopped(self, host: str, instance: Instance) -> None:
         """A guest went off by itself: stop its server, as its user would have."""
         asker = Context(is_admin=True, project_id=instance.project_id, user_id=instance.user_id)
         # Another request under way comes first; its end tells the state, too.
-        with contextlib.suppress(errors.Conflict, errors.NotFound):
-            self._servers.operate(asker, instance.uuid, "stop", {})
+        with contextlib.suppress(errors.Conflict, errors.NotFound, errors.GuestNotFound, errors.Unavailable):
+            # A report may be older than what was done since: a server just started must not be stopped for it.
+            if self._core.compute(host).power_state(instance.uuid) in _OFF:
+                self._servers.operate(asker, instance.uuid, "stop", {})
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         known = {

@@ -5,6 +5,8 @@ import pytest
 from nova.db.models import Base
 from nova.structs.instance import PowerState
 from tests.functional.actions.history import history
+from tests.functional.cloud import wait
+from tests.functional.invariants import settle
 
 pytestmark = pytest.mark.usefixtures("in_order")
 
@@ -82,9 +84,10 @@ def test_a_crash_dump_is_asked_of_the_guest(cloud, user):
     server_id = user.create_server()["id"]
 
     assert user.act(server_id, "trigger_crash_dump").status_code == 202
-    user.wait(server_id, "ACTIVE")
 
-    assert ("crash_dump", server_id) in host.calls
+    wait(lambda: ("crash_dump", server_id) in host.calls, "the guest was interrupted")
+    settle(cloud)
+    assert user.server(server_id)["status"] == "ACTIVE"
 
 
 def test_a_locked_server_is_left_alone_until_it_is_unlocked(cloud, user):

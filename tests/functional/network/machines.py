@@ -17,7 +17,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 # Answers any request over HTTP with the address it came from.
 WHO_ASKS = """
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -25,7 +26,9 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(self.client_address[0].encode())
     def log_message(self, *ignored):
         pass
-ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Answer).serve_forever()
+# http.server's own server looks its name up, which takes long where nobody knows names.
+ThreadingTCPServer.allow_reuse_address = True
+ThreadingTCPServer((sys.argv[1], int(sys.argv[2])), Answer).serve_forever()
 """
 
 UDHCPC = """#!/bin/sh
@@ -81,7 +84,7 @@ class Machine:
         """An HTTP server that answers with the address of whoever asks."""
         self.start(sys.executable, "-c", WHO_ASKS, address, str(port))
         here = "127.0.0.1" if address == "0.0.0.0" else address
-        assert wait_for(lambda: self.ask(f"http://{here}:{port}/"), timeout_s=10)
+        assert wait_for(lambda: self.ask(f"http://{here}:{port}/"), timeout_s=60)
 
     def ask(self, url):
         """The answer of an HTTP server; None when there is none."""
