@@ -35,7 +35,9 @@ class ServerCalls:
         Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, Invalid, MultipleNetworks.
         """
 
-    def server(self, context: Context, server_id: str, with_user_data: bool = False) -> Instance:
+    def server(
+        self, context: Context, server_id: str, with_user_data: bool = False, with_host_status: bool = False
+    ) -> Instance:
         """One server, of any project: the API decides who may see it. Raises ServerNotFound."""
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:

@@ -57,6 +57,8 @@ _DOCUMENTS = {
 }
 _PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name not in ("flavor_id", "user_data"))
 _COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
+# The database gives the first, the conductor tells the second.
+_NOT_STORED = ("id", "host_status")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -73,7 +75,7 @@ def from_row(row: Row[Any]) -> Instance:
 
 def add(connection: Connection, instance: Instance) -> Instance:
     """Store a new record; its id comes from the database."""
-    values = _to_columns({f: getattr(instance, f) for f in instance.__struct_fields__ if f != "id"})
+    values = _to_columns({f: getattr(instance, f) for f in instance.__struct_fields__ if f not in _NOT_STORED})
     result = connection.execute(insert(_table).values(**values))
     return msgspec.structs.replace(instance, id=result.inserted_primary_key[0])
 

@@ -154,6 +154,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fault: Fault | None = None
     properties: Properties = Properties()
     user_data: str | None = None
+    # Told with the record, not part of it.
+    host_status: str | None = None
 
     @property
     def is_deleted(self) -> bool:

@@ -90,6 +90,7 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     limit: int | None = None
     marker: str | None = None
     with_user_data: bool = False
+    with_host_status: bool = False
 
 
 class ServerUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

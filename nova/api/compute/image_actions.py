@@ -105,7 +105,9 @@ def rebuild(request: Request) -> Reply:
         personality={one["path"]: one["contents"] for one in asked.get("personality", ()) if len(one) == 2},
     )
     password = asked.get("adminPass") or make_password(request.conf.password_length)
-    now = request.conductor.server(request.context, server.uuid, with_user_data=True)
+    now = request.conductor.server(
+        request.context, server.uuid, **{**server_view.details(request), "with_user_data": True}
+    )
     headers = {"Location": request.link(f"/servers/{server.uuid}")}
     return Reply((now, password if request.conf.api.enable_instance_password else None), headers)
 

@@ -185,30 +185,23 @@ def _image_property(name: str) -> Any:
     return lambda instance, request: (instance.image.properties.get(name) or "") if instance.image else ""
 
 
-def _host_status(instance: Instance, request: Any) -> str:
-    """The state of the server's host; worked out once per request for all hosts."""
-    if instance.host is None:
-        return ""
-    return host_statuses(request).get(instance.host, "UNKNOWN")
-
-
-def host_statuses(request: Any) -> dict[str, str]:
-    """UP, DOWN or MAINTENANCE by host, asked once per request."""
-    if request.host_statuses is None:
-        request.host_statuses = {
-            one.host: "MAINTENANCE" if one.is_disabled else "UP" if one.is_up else "DOWN"
-            for one in request.conductor.services(request.context, binary="nova-compute")
-        }
-    return request.host_statuses
+_RULES = {
+    "attributes": "os_compute_api:os-extended-server-attributes",
+    "host_status": "os_compute_api:servers:show:host_status",
+}
 
 
 def rights(request: Any) -> frozenset[str]:
     """What this caller may see of servers beyond the ordinary."""
-    rules = {
-        "attributes": "os_compute_api:os-extended-server-attributes",
-        "host_status": "os_compute_api:servers:show:host_status",
+    return frozenset(name for name, rule in _RULES.items() if request.allows(rule))
+
+
+def details(request: Any) -> dict[str, bool]:
+    """What the conductor is asked to tell with a server: what costs, and only where this caller sees it."""
+    return {
+        "with_user_data": request.version >= 3 and request.allows(_RULES["attributes"]),
+        "with_host_status": request.version >= 16 and request.allows(_RULES["host_status"]),
     }
-    return frozenset(name for name, rule in rules.items() if request.allows(rule))
 
 
 _ADDRESS = one_of(Plain({"type": "string", "format": "ipv4"}), Plain({"type": "string", "const": ""}))
@@ -304,7 +297,7 @@ _STATE = (
     shows("OS-EXT-STS:power_state", INTEGER, lambda instance, request: int(instance.power_state)),
     shows("os-extended-volumes:volumes_attached", arr(_VOLUME), _volumes),
     shows("locked", BOOLEAN, "is_locked", "2.9"),
-    shows("host_status", STRING, _host_status, "2.16", right="host_status"),
+    shows("host_status", STRING, "host_status", "2.16", right="host_status"),
     shows("description", nullable(STRING), _property("description"), "2.19"),
     shows("tags", arr(STRING), lambda instance, request: list(instance.tags), "2.26"),
     shows("trusted_image_certificates", arr(STRING, is_nullable=True), _property("trusted_certs"), "2.63"),

@@ -40,7 +40,7 @@ from nova.api.framework.schema import (
     string,
     versioned,
 )
-from nova.api.framework.versions import NETWORKS_REQUIRED
+from nova.api.framework.versions import NETWORKS_REQUIRED, WHOLE_SERVER_AFTER_CHANGE
 from nova.api.framework.view import Answer, Page, listing, single
 from nova.structs.image import Image
 from nova.structs.instance import Instance, VmState
@@ -199,7 +199,7 @@ _CREATED = Answer(
     errors=(400,),
 )
 def index(request: Request) -> Page:
-    return _page(request)
+    return _page(request, {})
 
 
 @get(
@@ -210,20 +210,19 @@ def index(request: Request) -> Page:
     errors=(400,),
 )
 def detail(request: Request) -> Page:
-    return _page(request)
+    return _page(request, server_view.details(request))
 
 
 @get(
     "/servers/{server_id}",
     policy="os_compute_api:servers:show",
     target=SERVER,
+    details=server_view.details,
     query=query(strict_since="2.102"),
     answer=single("server", server_view.DETAIL),
     errors=(404,),
 )
 def show(request: Request) -> Instance:
-    if request.since(3) and request.allows("os_compute_api:os-extended-server-attributes"):
-        return request.conductor.server(request.context, request.server.uuid, with_user_data=True)
     return request.server
 
 
@@ -263,7 +262,11 @@ def update(request: Request) -> Instance:
         "pinned_availability_zone": "requested_zone",
     }
     changes = {field: asked[key] for key, field in names.items() if key in asked}
-    return request.conductor.update_server(request.context, request.server.uuid, msgspec.convert(changes, ServerUpdate))
+    update = msgspec.convert(changes, ServerUpdate)
+    updated = request.conductor.update_server(request.context, request.server.uuid, update)
+    if not request.since(WHOLE_SERVER_AFTER_CHANGE):
+        return updated
+    return request.conductor.server(request.context, updated.uuid, **server_view.details(request))
 
 
 # Deleted servers that were in one of these states can be restored for a while, where the operator wants that.
@@ -276,10 +279,11 @@ def remove(request: Request) -> None:
     request.conductor.operate(request.context, request.server.uuid, "softDelete" if kept else "delete", {})
 
 
-def _page(request: Request) -> Page:
+def _page(request: Request, details: dict[str, bool]) -> Page:
     wanted, limit = query_of(request)
     # One more than asked for tells whether there is a next page.
-    found = request.conductor.servers(request.context, msgspec.structs.replace(wanted, limit=limit + 1))
+    wanted = msgspec.structs.replace(wanted, limit=limit + 1, **details)
+    found = request.conductor.servers(request.context, wanted)
     if len(found) <= limit:
         # A page that is full may still be the last: upstream links on only while pages are full.
         return Page(found, found[-1].uuid if found and len(found) == limit and request.first("limit") else None)

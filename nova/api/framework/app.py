@@ -21,6 +21,7 @@ from nova.api.framework import faults, versions
 from nova.api.framework.operation import LATER, PROJECT, SERVER, USER, Operation
 from nova.api.framework.request import Doors, Request
 from nova.api.framework.schema import Checker, Shape, checker
+from nova.structs.instance import Instance
 
 LOG = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ class Application:
 
     def _check_rule(self, operation: Operation, request: Request, arguments: dict[str, str]) -> None:
         if operation.target == SERVER:
-            request.server = visible_server(request, arguments.pop("server_id"))
+            request.server = visible_server(request, arguments.pop("server_id"), details=operation.details)
             target = {"project_id": request.server.project_id, "user_id": request.server.user_id}
         elif operation.target == USER:
             user = request.first("user_id") or _user_in(request.body) or request.context.user_id
@@ -198,9 +199,14 @@ class Stream:
         self.content_type = content_type
 
 
-def visible_server(request: Request, server_id: str, with_deleted: bool = False) -> Any:
+def visible_server(
+    request: Request,
+    server_id: str,
+    with_deleted: bool = False,
+    details: Callable[[Request], dict[str, bool]] | None = None,
+) -> Instance:
     """A server the caller may know of. Raises ServerNotFound for another project's, too."""
-    server = request.conductor.server(request.context, server_id)
+    server = request.conductor.server(request.context, server_id, **(details(request) if details else {}))
     context = request.context
     if (server.is_deleted and not with_deleted) or (server.project_id != context.project_id and not context.is_admin):
         raise errors.ServerNotFound(server_id=server_id)

@@ -35,6 +35,8 @@ class Operation:
     until: int = MAXIMUM
     errors: tuple[int, ...] = ()
     is_gone: bool = False
+    # What more the conductor is asked to tell of the server in the path, where that costs.
+    details: Callable[[Any], dict[str, bool]] | None = None
     # Ours, not upstream's: told apart in the OpenAPI document.
     is_ours: bool = False
     # Success codes beside the declared one: 207 of external events, 204 of a tag that is there.

@@ -46,7 +46,6 @@ class Request:
     query: Mapping[str, list[Any]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     server: Instance | None = None
-    host_statuses: dict[str, str] | None = None
     # Answers of allows() in the caller's own project: a list asks once, not once per item.
     _allowed: dict[str, bool] = field(default_factory=dict)
 

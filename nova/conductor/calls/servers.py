@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor import ending
+from nova.conductor import ending, host_status
 from nova.conductor.boot_volumes import Made
 from nova.conductor.calls import accept
 from nova.conductor.core import Core
@@ -51,11 +51,21 @@ class ServerCalls:
             self._core.engine.run(lease)
         return made
 
-    def server(self, context: Context, server_id: str, with_user_data: bool = False) -> Instance:
-        return self._core.db.read(lambda c: instances.get(c, server_id, with_user_data=with_user_data))
+    def server(
+        self, context: Context, server_id: str, with_user_data: bool = False, with_host_status: bool = False
+    ) -> Instance:
+        def work(connection: Connection) -> Instance:
+            found = instances.get(connection, server_id, with_user_data=with_user_data)
+            return host_status.told(connection, self._core.liveness, [found])[0] if with_host_status else found
+
+        return self._core.db.read(work)
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
-        return self._core.db.read(lambda c: instances.find(c, query))
+        def work(connection: Connection) -> list[Instance]:
+            found = instances.find(connection, query)
+            return host_status.told(connection, self._core.liveness, found) if query.with_host_status else found
+
+        return self._core.db.read(work)
 
     def update_server(self, context: Context, server_id: str, update: ServerUpdate) -> Instance:
         def work(connection: Connection) -> Instance:
