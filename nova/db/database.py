@@ -32,11 +32,16 @@ class Database:
 
     def __init__(self, url: str, pool_size: int = 5, max_overflow: int = 50, recycle_s: int = 3600) -> None:
         self.is_sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite, "pool_recycle": recycle_s}
+        # A connection is not tried before its use: one that broke is replaced, and the transaction run again.
+        options: dict[str, Any] = {"pool_recycle": recycle_s}
         if not self.is_sqlite:
             options |= {"pool_size": pool_size, "max_overflow": max_overflow}
-            options["isolation_level"] = "READ COMMITTED"
-        self.engine = sqlalchemy.create_engine(url, **options)
+        isolation = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        self.engine = sqlalchemy.create_engine(url, **options, **isolation)
+        # At READ COMMITTED each query sees the newest commit anyhow, so reads need no transaction around them: a
+        # query is one round trip, not four.
+        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+        self._reader = self.engine if self.is_sqlite else sqlalchemy.create_engine(url, **options, **alone)
         # SQLite has one writer; waiting for it inside SQLite would hold up a green process.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:
@@ -58,6 +63,7 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        self._reader.dispose()
 
     def _run(self, work: Callable[[Connection], T], writes: bool) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -73,6 +79,10 @@ class Database:
 
     @contextmanager
     def _begin(self, writes: bool) -> Iterator[Connection]:
+        if not writes and not self.is_sqlite:
+            with self._reader.connect() as connection:
+                yield connection
+            return
         with self._writer if writes else nullcontext(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(writes=writes)
