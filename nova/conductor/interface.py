@@ -360,6 +360,9 @@ class NetworkingCalls:
     def networking(self, noun: str, where: dict[str, list[str | bool]]) -> list[AnyRecord]:
         """Records, oldest first. where: column to values of which one must match; see nova.db.networks.find."""
 
+    def networking_of(self, questions: list[tuple[str, dict[str, list[str | bool]]]]) -> list[list[AnyRecord]]:
+        """The answers of networking() to several questions, each (noun, where), in one call."""
+
     def add_networking(self, records: list[AnyRecord], limits: dict[str, int]) -> list[AnyRecord]:
         """Add all or none. A record whose id is there already is given back as it is.
 

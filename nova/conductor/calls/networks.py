@@ -32,6 +32,9 @@ class NetworkingCalls:
     def networking(self, noun: str, where: Mapping[str, list[Any]]) -> list[AnyRecord]:
         return self._database.read(lambda connection: db.find(connection, noun, where))
 
+    def networking_of(self, questions: list[tuple[str, dict[str, list[Any]]]]) -> list[list[AnyRecord]]:
+        return self._database.read(lambda connection: [db.find(connection, noun, where) for noun, where in questions])
+
     def add_networking(self, records: list[AnyRecord], limits: dict[str, int]) -> list[AnyRecord]:
         def add(connection: Connection) -> list[AnyRecord]:
             _check_quota(connection, records, limits)

@@ -15,7 +15,7 @@ from nova.errors import Conflict, Invalid, NetworkingExists, NetworkingInUse, Ne
 from nova.network.service import fields, security_groups
 from nova.network.service.fields import Field
 from nova.network.service.resource import Call, Resource, common_view
-from nova.structs.networking import AnyRecord, FixedIp, Network, Port
+from nova.structs.networking import AnyRecord, FixedIp, Network, Port, SecurityGroup
 
 _UNSET: Any = object()
 _VNIC_TYPES = ("normal", "direct", "macvtap", "direct-physical", "baremetal", "virtio-forwarder", "smart-nic")
@@ -80,15 +80,16 @@ class Ports(Resource):
     }
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
-        network = _network_for(call, values["network_id"])
+        network, default = _network_and_default_group(call, values)
         values.pop("propagate_uplink_status")
         _check_owner(call, network, values)
         if values["port_security_enabled"] is None:
             values["port_security_enabled"] = network.port_security_enabled
         groups = values["security_groups"]
         if groups in (_UNSET, None):
-            protected = values["port_security_enabled"] and not values["device_owner"].startswith("network:")
-            groups = (security_groups.default_group(call, values["project_id"]).id,) if protected else ()
+            groups = ()
+            if values["port_security_enabled"] and not values["device_owner"].startswith("network:"):
+                groups = ((default or security_groups.default_group(call, values["project_id"])).id,)
         else:
             _check_groups(call, groups)
         values["security_groups"] = groups
@@ -105,7 +106,7 @@ class Ports(Resource):
         return ports
 
     def change(self, call: Call, record: Port, values: dict[str, Any]) -> AnyRecord:
-        network = call.store.networking("network", {"id": [record.network_id]})[0]
+        network = call.networks_of([record.network_id])[record.network_id]
         values.pop("propagate_uplink_status", None)
         if values.get("device_owner") == record.device_owner:
             values.pop("device_owner")
@@ -144,18 +145,27 @@ class Ports(Resource):
         networks: dict[str, Network] = {}
         shows_binding = call.permits("network:set_port:binding:host_id")
         if shows_binding and records:
-            wanted = {record.network_id for record in records}
-            networks = {network.id: network for network in call.store.networking("network", {"id": sorted(wanted)})}
+            networks = call.networks_of(record.network_id for record in records)
         return [_view(record, networks.get(record.network_id)) for record in records]
 
 
-def _network_for(call: Call, network_id: str) -> Network:
-    network = call.get("network", network_id)
+def _network_and_default_group(call: Call, values: dict[str, Any]) -> tuple[Network, SecurityGroup | None]:
+    """The port's network, and its project's default group where there is one already."""
+    network_id = values["network_id"]
+    found, groups = call.store.networking_of(
+        [
+            ("network", call.visible({"id": [network_id]})),
+            ("security_group", {"default_of": [values["project_id"]]}),
+        ]
+    )
+    if not found:
+        raise NetworkingNotFound(noun="network", id=network_id)
+    network = call.networks[network_id] = found[0]
     is_own = call.allows("network:create_network", {"project_id": network.project_id})
     if not is_own and not network.shared:
         # An external network is there to take floating addresses from, not for ports.
         raise NetworkingNotFound(noun="network", id=network_id)
-    return network
+    return network, groups[0] if groups else None
 
 
 def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ A noun is a subclass of Resource: it says which records a creation adds, how an 
 and how records look from outside. The rest (filters, pages, bulk, tags, errors) is the same for all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -14,7 +14,7 @@ from nova.conductor.interface import NetworkingCalls
 from nova.errors import GenerationConflict, NetworkingNotFound, PolicyDenied
 from nova.network.service.fields import Field
 from nova.structs.context import Context
-from nova.structs.networking import AnyRecord, Record
+from nova.structs.networking import AnyRecord, Network, Record
 
 
 class Dataplane(Protocol):
@@ -32,6 +32,8 @@ class Call(msgspec.Struct, frozen=True):
     store: NetworkingCalls
     dataplane: Dataplane
     allows: Callable[[str, Mapping[str, Any]], bool]
+    # What this request has read already, by id.
+    networks: dict[str, Network] = msgspec.field(default_factory=dict)
 
     def permits(self, rule: str) -> bool:
         return self.allows(rule, {"project_id": self.context.project_id})
@@ -46,9 +48,19 @@ class Call(msgspec.Struct, frozen=True):
 
     def find(self, noun: str, **where: Sequence[Any]) -> list[Any]:
         """Records whoever asks may see."""
-        if not self.sees_everything:
-            where["visible_to"] = [self.context.project_id]
-        return self.store.networking(noun, {key: list(values) for key, values in where.items()})
+        return self.store.networking(noun, self.visible(where))
+
+    def visible(self, where: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """A question narrowed to what whoever asks may see."""
+        narrowed = {key: list(values) for key, values in where.items()}
+        return narrowed if self.sees_everything else {**narrowed, "visible_to": [self.context.project_id]}
+
+    def networks_of(self, ids: Iterable[str]) -> dict[str, Network]:
+        """Networks by id, whoever may see them; what is missing here is read."""
+        missing = sorted(set(ids) - self.networks.keys())
+        if missing:
+            self.networks.update((one.id, one) for one in self.store.networking("network", {"id": missing}))
+        return self.networks
 
     def get(self, noun: str, record_id: str) -> Any:
         """One of them. Raises NetworkingNotFound."""

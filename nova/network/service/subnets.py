@@ -130,7 +130,7 @@ def call_may_add(call: Call, network: Any) -> None:
 
 def keep_dhcp_port(call: Call, subnet: Subnet) -> None:
     """Where the gateway is not ours to answer from, DHCP needs an address of its own."""
-    network = call.store.networking("network", {"id": [subnet.network_id]})[0]
+    network = call.networks_of([subnet.network_id])[subnet.network_id]
     where = {"subnet_id": [subnet.id], "device_owner": ["network:dhcp"]}
     existing = call.store.networking("port", where)
     wanted = subnet.enable_dhcp and subnet.ip_version == 4 and (network.is_external or not subnet.gateway_ip)
