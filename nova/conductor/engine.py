@@ -35,6 +35,9 @@ LOG = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.2, 1.0, 5.0, 15.0)
 
+# What a turn gives after which a host has the operation in hand.
+_LET_GO = object()
+
 
 class StepDefect(errors.StepFailed):
     """A step raised what it never should: a defect, told to users without its text."""
@@ -235,21 +238,11 @@ class Engine:
         if held.order is not None and held.wake_at is not None:
             started = held.wake_at - timedelta(seconds=step.timeout_s)
         try:
-            if held.order is None:
-                outcome = step.do(document, self._cloud)
-                self._boundary(held.name, step.name, "done")
-                if isinstance(outcome, OnHost):
-                    if self._liveness.is_up(outcome.host):
-                        return self._send_order(workflow, held, document, outcome, step, step.name)
-                    if not outcome.skip_if_down:
-                        raise errors.HostUnreachable(host=outcome.host)
-                    outcome = document
-            elif answer is not None:
-                outcome = step.absorb(document, _result(answer, step))
-            elif held.wake_at is not None and held.wake_at <= utcnow():
-                raise errors.StepTimedOut(host=held.order.host, step=step.name, timeout_s=step.timeout_s)
-            else:
-                return self._wait_on(held)
+            outcome = self._act(workflow, held, document, answer, step.do, "done")
+            if outcome is _LET_GO:
+                return None
+            if answer is not None:
+                outcome = step.absorb(document, _result(answer, step.result))
             return self._advance(workflow, held, document, outcome, started)
         except (LeaseLost, msgspec.MsgspecError):
             raise
@@ -260,10 +253,44 @@ class Engine:
             defect = StepDefect(step=step.name)
             return self._failed(workflow, held, document, defect, started, traceback.format_exc())
 
+    def _act(
+        self,
+        workflow: Operation,
+        held: Lease,
+        document: Any,
+        answer: StepAnswer | None,
+        function: Callable[[Any, Any], Any],
+        moment: str,
+    ) -> Any:
+        """Do a step, or undo it, or see what became of the order to do so; the document it leaves.
+
+        _LET_GO when a host has it in hand. Raises what do or undo raises, HostUnreachable, StepTimedOut.
+        """
+        step = workflow.steps[held.step]
+        name = function.__name__
+        if held.order is not None:
+            if answer is not None:
+                return document
+            if held.wake_at is not None and held.wake_at <= utcnow():
+                raise errors.StepTimedOut(host=held.order.host, step=name, timeout_s=step.timeout_s)
+            # It has nothing to do yet.
+            self._db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=held.wake_at))
+            return _LET_GO
+        outcome = function(document, self._cloud)
+        self._boundary(held.name, name, moment)
+        if not isinstance(outcome, OnHost):
+            return outcome
+        if self._liveness.is_up(outcome.host):
+            self._send_order(workflow, held, document, outcome, step, name)
+            return _LET_GO
+        if outcome.skip_if_down:
+            return document
+        raise errors.HostUnreachable(host=outcome.host)
+
     def _advance(self, workflow: Operation, held: Lease, old: Any, document: Any, started: datetime) -> Lease | None:
         """Commit a step that is done: its result, the server's new state, and the next step."""
         step = workflow.steps[held.step]
-        is_last = held.step + 1 == len(workflow.steps)
+        following = workflow.after(held.step, document)
         text = msgspec.json.encode(document).decode()
         follow: list[str] = []
 
@@ -272,20 +299,20 @@ class Engine:
             if step.commit:
                 step.commit(connection, document)
             self._record_success(connection, held, step.name, started)
-            if is_last:
+            if following is None:
                 follow.extend(ending.succeed(connection, workflow, held, document, text))
                 return False
             operations.advance(
                 connection,
                 held,
-                step=held.step + 1,
+                step=following,
                 document=text,
                 order=None,
                 waiting_host=None,
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
             )
-            self._show(connection, workflow, held, old, document, workflow.steps[held.step + 1].shows(document))
+            self._show(connection, workflow, held, old, document, workflow.steps[following].shows(document))
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
@@ -293,10 +320,10 @@ class Engine:
         self._boundary(held.name, step.name, "committed")
         for uuid in follow:
             self.wake(uuid)
-        if is_last:
+        if following is None:
             return None
         return msgspec.structs.replace(
-            held, step=held.step + 1, document=text, order=None, is_cancelled=is_cancelled, wake_at=None
+            held, step=following, document=text, order=None, is_cancelled=is_cancelled, wake_at=None
         )
 
     def _send_order(
@@ -336,10 +363,6 @@ class Engine:
             LOG.warning("order %s to %s is not on the bus (%s); the host will ask", held.uuid, outcome.host, error)
         if is_cancelled and held.state == RUNNING:
             self.wake(held.uuid)
-
-    def _wait_on(self, held: Lease) -> None:
-        """Let go of an operation that has nothing to do yet."""
-        self._db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=held.wake_at))
 
     def _failed(
         self,
@@ -413,22 +436,12 @@ class Engine:
         started = utcnow()
         after = document
         try:
-            if held.order is None:
-                outcome = step.undo(document, self._cloud)
-                self._boundary(held.name, name, "undone")
-                if isinstance(outcome, OnHost):
-                    if self._liveness.is_up(outcome.host):
-                        return self._send_order(workflow, held, document, outcome, step, name)
-                    if not outcome.skip_if_down:
-                        raise errors.HostUnreachable(host=outcome.host)
-                    outcome = document
-                after = outcome
-            elif answer is not None:
+            outcome = self._act(workflow, held, document, answer, step.undo, "undone")
+            if outcome is _LET_GO:
+                return None
+            if answer is not None:
                 _result(answer, None)
-            elif held.wake_at is not None and held.wake_at <= utcnow():
-                raise errors.StepTimedOut(host=held.order.host, step=name, timeout_s=step.timeout_s)
-            else:
-                return self._wait_on(held)
+            after = outcome
         except LeaseLost:
             raise
         except Exception as error:
@@ -446,8 +459,10 @@ class Engine:
         failure = held.failure
         assert failure is not None
         step = workflow.steps[held.step]
-        floor = failure.resume_at or 0
-        is_over = held.step <= floor
+        earlier = workflow.before(held.step, failure.resume_at or 0, document)
+        is_over = earlier is None and failure.resume_at is None
+        next_step = (failure.resume_at or 0) if earlier is None else earlier
+        state = RUNNING if earlier is None else UNWINDING
         text = msgspec.json.encode(document).decode()
         follow: list[str] = []
 
@@ -455,34 +470,33 @@ class Engine:
             follow.clear()
             if held.order is not None or step.undo.__name__ != "nothing_to_undo":
                 self._record_success(connection, held, step.undo.__name__, started)
-            if is_over and failure.resume_at is None:
+            if is_over:
                 follow.extend(ending.fail(connection, workflow, held, document, text))
                 return False
             operations.advance(
                 connection,
                 held,
-                state=RUNNING if is_over else UNWINDING,
-                step=held.step if is_over else held.step - 1,
+                state=state,
+                step=next_step,
                 document=text,
                 order=None,
                 waiting_host=None,
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
             )
-            next_state = workflow.steps[held.step if is_over else held.step - 1].shows(document)
-            self._show(connection, workflow, held, old, document, next_state)
+            self._show(connection, workflow, held, old, document, workflow.steps[next_step].shows(document))
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
         self._boundary(held.name, step.undo.__name__, "committed")
         for uuid in follow:
             self.wake(uuid)
-        if is_over and failure.resume_at is None:
+        if is_over:
             return None
         return msgspec.structs.replace(
             held,
-            state=RUNNING if is_over else UNWINDING,
-            step=held.step if is_over else held.step - 1,
+            state=state,
+            step=next_step,
             document=text,
             order=None,
             is_cancelled=is_cancelled,
@@ -538,13 +552,11 @@ class Engine:
         return self._workflows[held.name].steps[held.step]
 
 
-def _result(answer: StepAnswer, step: Step | None) -> Any:
-    """What the host gave back, or the error it raised."""
+def _result(answer: StepAnswer, kind: Any) -> Any:
+    """What the host gave back, as kind, or the error it raised."""
     if answer.error is not None:
         raise errors.by_name(answer.error)(answer.message, **answer.details)
-    if step is None or step.result is None:
-        return None
-    return msgspec.json.decode(answer.result, type=step.result)
+    return None if kind is None else msgspec.json.decode(answer.result, type=kind)
 
 
 def _as_domain_error(error: Exception) -> errors.DomainError:

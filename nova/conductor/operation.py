@@ -71,8 +71,9 @@ class Step:
 
     do and undo take (document, cloud) and give the new document, or an OnHost. absorb takes
     (document, result) when the host has answered. commit runs in the transaction that records the
-    step's success. Errors in retry_on are tried again here, up to retries times; an error in
-    again_on, here or in a later step, unwinds to this step and does it again.
+    step's success. A service that is unavailable is tried again here, up to retries times; an error
+    in again_on, here or in a later step, unwinds to this step and does it again. A step that does not
+    apply to the document is passed over, both ways, without a trace.
     """
 
     do: Callable[[Document, Any], Any]
@@ -84,6 +85,7 @@ class Step:
     again_on: tuple[type[DomainError], ...] = ()
     retries: int = 3
     timeout_s: float = 600.0
+    applies: Callable[[Document], bool] = lambda document: True
 
     @property
     def name(self) -> str:
@@ -120,6 +122,16 @@ class Operation:
     overtakes: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
+
+    def after(self, index: int, document: Document) -> int | None:
+        """The step that comes next when that of index is done; None: it was the last."""
+        later = range(index + 1, len(self.steps))
+        return next((one for one in later if self.steps[one].applies(document)), None)
+
+    def before(self, index: int, floor: int, document: Document) -> int | None:
+        """The step to undo when that of index is undone, not beyond floor; None: there is none."""
+        earlier = range(index - 1, floor - 1, -1)
+        return next((one for one in earlier if self.steps[one].applies(document)), None)
 
     def may_start_in(self, state: VmState, document: Document) -> bool:
         states = self.from_states if isinstance(self.from_states, frozenset) else self.from_states(document)

@@ -75,7 +75,14 @@ def acts(name, argument=None):
 
 
 def builds(user, nothing):
-    answer = user.post("/servers", {"server": user.wanted(networks="auto")})
+    """A server with a volume beside its disk, so that every step has something to do."""
+    image = next(iter(user.cloud.glance.images))
+    devices = [
+        {"source_type": "image", "destination_type": "local", "uuid": image, "boot_index": 0},
+        {"source_type": "volume", "destination_type": "volume", "uuid": user.cloud.cinder.add()},
+    ]
+    wanted = user.wanted(networks="auto", image=image, block_device_mapping_v2=devices)
+    answer = user.post("/servers", {"server": wanted})
     assert answer.status_code == 202
     return answer
 

@@ -17,6 +17,8 @@ from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import SETUPS
 
 SETTINGS = """
+[DEFAULT]
+rpc_response_timeout = 3
 [conductor]
 lease_s = 0.6
 poll_interval_s = 0.1

@@ -19,7 +19,7 @@ from nova.clock import utcnow
 from nova.conductor import image_fit, limits
 from nova.conductor.core import Core
 from nova.conductor.operation import Acceptance, Operation
-from nova.conductor.workflows import attach_volume
+from nova.conductor.workflows import attach_volume, volumes
 from nova.conductor.workflows.build import BUILD, Build
 from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
@@ -261,6 +261,7 @@ def _document(core: Core, request: BuildRequest, instance: Instance, group: str 
         group=group,
         hints=request.scheduler_hints,
         personality=request.personality,
+        has_volumes=bool(volumes.of(instance)),
     )
 
 

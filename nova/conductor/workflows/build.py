@@ -38,6 +38,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     node: str | None = None
     host_zone: str | None = None
     vifs: tuple[Vif, ...] = ()
+    has_volumes: bool = True
     devices: tuple[BlockDevice, ...] | None = None
     power_state: int = 0
 
@@ -89,8 +90,6 @@ def remove_ports(op: Build, cloud: Cloud) -> Build:
 def open_volumes(op: Build, cloud: Cloud) -> Build:
     """Reserve the server's volumes and open them to its host. Raises VolumeNotReady while one is being made."""
     instance = cloud.instance(op.instance_id)
-    if not volumes.of(instance):
-        return op
     return msgspec.structs.replace(op, devices=volumes.connected(cloud, instance, str(op.host)))
 
 
@@ -121,6 +120,10 @@ def destroy(op: Build, cloud: Cloud) -> OnHost | Build:
         return op
     # A dead host cleans up by itself when it is back: its server is not there any more.
     return OnHost(op.host, "destroy", DestroyArguments(instance=cloud.instance(op.instance_id)), skip_if_down=True)
+
+
+def has_volumes(op: Build) -> bool:
+    return op.has_volumes
 
 
 def placement_request(cloud: Cloud, instance: Instance, op: Build) -> PlacementRequest:
@@ -175,9 +178,9 @@ BUILD = Operation(
     steps=(
         Step(claim_host, release_host, task_state="scheduling", commit=keep_group_rule, again_on=_ELSEWHERE),
         Step(make_ports, remove_ports, task_state="networking"),
-        Step(open_volumes, close_volumes, task_state="block_device_mapping", retries=60),
+        Step(open_volumes, close_volumes, task_state="block_device_mapping", retries=60, applies=has_volumes),
         Step(spawn, destroy, task_state="spawning", result=PowerResult, absorb=keep_power_state, timeout_s=1800),
-        Step(complete_volumes, task_state="spawning", retries=20),
+        Step(complete_volumes, task_state="spawning", retries=20, applies=has_volumes),
     ),
     from_states=frozenset({VmState.BUILDING}),
     succeeds_as=always(VmState.ACTIVE),
