@@ -215,11 +215,11 @@ class Bench:
                 return
             if server["status"] == "ERROR":
                 raise SystemExit(f"server {server_id} failed: {server.get('fault')}")
-            time.sleep(0.002)
+            time.sleep(0.01)
 
     def _wait_gone(self, server_id: str) -> None:
         while self.connection.send("GET", f"/servers/{server_id}")[0] != 404:
-            time.sleep(0.002)
+            time.sleep(0.01)
 
 
 def _latency(name: str, seconds: list[float], target_ms: str = "") -> list[Row]:
