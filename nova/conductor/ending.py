@@ -3,6 +3,7 @@
 The one place that assigns vm_state. Each function returns the operations to wake after the commit.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.conductor.operation import Operation
 from nova.db import events, instances, operations
-from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Lease
+from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Failure, Lease
+from nova.structs.circumstances import Circumstances, Mishap
 from nova.structs.instance import Fault, Instance, VmState
 
 _QUEUED_DEADLINE_S = 3600.0
@@ -28,7 +30,7 @@ def succeed(connection: Connection, workflow: Operation, held: Lease, document: 
         "task_state": None,
         **workflow.finish(connection, document, instance),
     }
-    return _end(connection, workflow, held, text, SUCCEEDED, changes)
+    return _end(connection, workflow, held, document, text, SUCCEEDED, instance, changes)
 
 
 def fail(connection: Connection, workflow: Operation, held: Lease, document: Any, text: str) -> list[str]:
@@ -45,28 +47,60 @@ def fail(connection: Connection, workflow: Operation, held: Lease, document: Any
         if workflow.fails_as is not None:
             changes["vm_state"] = workflow.fails_as
     changes |= workflow.fail(connection, document, instance)
-    return _end(connection, workflow, held, text, CANCELLED if is_cancelled else FAILED, changes, failure.message)
+    state = CANCELLED if is_cancelled else FAILED
+    return _end(connection, workflow, held, document, text, state, instance, changes, failure.message)
 
 
-def reset(connection: Connection, instance: Instance, state: VmState) -> list[str]:
-    """An administrator says what the server is; an operation under way makes way."""
+def reset(connection: Connection, instance: Instance, state: VmState) -> tuple[dict[str, Any], list[str]]:
+    """An administrator says what the server is; an operation under way makes way. Gives what changed, too."""
     changes: dict[str, Any] = {"vm_state": state, "task_state": None}
     if state is VmState.ACTIVE:
         changes["fault"] = None
     instances.change(connection, instance.uuid, **changes)
     active = operations.active(connection, instance.uuid, for_update=True)
     if active is None:
-        return []
+        return changes, []
     operations.cancel(connection, active.uuid)
-    return [active.uuid]
+    return changes, [active.uuid]
+
+
+def circumstances(
+    workflow: Operation,
+    held: Lease,
+    document: Any,
+    moments: tuple[str, ...],
+    changes: Mapping[str, Any],
+    failure: Failure | None = None,
+    server: Instance | None = None,
+) -> Circumstances:
+    """What the event log keeps of a moment in an operation. server: as it was before, where that is at hand."""
+    mishap = failure and Mishap(
+        error=failure.error,
+        message=failure.message,
+        function=failure.function,
+        module=failure.module,
+        traceback=failure.details or "",
+    )
+    return Circumstances(
+        user_id=held.user_id,
+        project_id=held.project_id,
+        operation=held.name,
+        moments=moments,
+        about=dict(workflow.tells(document)),
+        server=server,
+        changes=dict(changes),
+        mishap=mishap,
+    )
 
 
 def _end(
     connection: Connection,
     workflow: Operation,
     held: Lease,
+    document: Any,
     text: str,
     state: str,
+    instance: Instance,
     changes: dict[str, Any],
     message: str | None = None,
 ) -> list[str]:
@@ -90,12 +124,19 @@ def _end(
         changes["task_state"] = "deleting"
     instances.change(connection, held.instance_uuid, **changes)
     vm_state: VmState | None = changes.get("vm_state")
+    if state == SUCCEEDED:
+        moment, failure = "end", None
+        last = f"done {workflow.steps[held.step].name}"
+    else:
+        moment, failure = "error", held.failure
+        last = f"undone {workflow.steps[held.step].undo.__name__}"
     events.append(
         connection,
-        f"instance.{workflow.name}.{'end' if state == SUCCEEDED else 'error'}",
-        held.project_id,
+        f"instance.{workflow.name}.{moment}",
+        held.owner_project_id,
         {"operation": workflow.name, "vm_state": vm_state, "task_state": changes["task_state"], "message": message},
         held.instance_uuid,
         held.request_id,
+        circumstances(workflow, held, document, (last, moment), changes, failure, instance),
     )
     return [successor] if successor is not None else []

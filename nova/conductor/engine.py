@@ -22,6 +22,7 @@ from nova import concurrency, errors, log_context, metrics
 from nova.clock import utcnow
 from nova.compute.interface import ComputeCalls
 from nova.conductor import ending
+from nova.conductor.ending import circumstances
 from nova.conductor.liveness import Liveness
 from nova.conductor.operation import OnHost, Operation, Step
 from nova.db import events, instances, operations
@@ -117,6 +118,7 @@ class Engine:
             instance_uuid=instance.uuid,
             project_id=context.project_id or instance.project_id,
             user_id=context.user_id or instance.user_id,
+            owner_project_id=instance.project_id,
             request_id=request_id,
             document=text,
             deadline_at=deadline,
@@ -130,8 +132,9 @@ class Engine:
             uuid=uuid,
             name=workflow.name,
             instance_uuid=instance.uuid,
-            project_id=instance.project_id,
-            user_id=instance.user_id,
+            project_id=context.project_id or instance.project_id,
+            user_id=context.user_id or instance.user_id,
+            owner_project_id=instance.project_id,
             request_id=request_id,
             state=RUNNING,
             step=0,
@@ -296,8 +299,7 @@ class Engine:
 
         def work(connection: Connection) -> bool:
             follow.clear()
-            if step.commit:
-                step.commit(connection, document)
+            written = (step.commit(connection, document) if step.commit else None) or {}
             self._record_success(connection, held, step.name, started)
             if following is None:
                 follow.extend(ending.succeed(connection, workflow, held, document, text))
@@ -312,7 +314,9 @@ class Engine:
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
             )
-            self._show(connection, workflow, held, old, document, workflow.steps[following].shows(document))
+            coming = workflow.steps[following]
+            moments = (f"done {step.name}", f"begins {coming.name}")
+            self._show(connection, workflow, held, old, document, coming.shows(document), moments, written)
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
@@ -410,6 +414,8 @@ class Engine:
             details=trace,
             resume_at=resume_at,
             status=error.status,
+            function=step.name,
+            module=step.do.__module__,
         )
 
         def work(connection: Connection) -> None:
@@ -423,6 +429,15 @@ class Engine:
                 waiting_host=None,
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
+            )
+            events.append(
+                connection,
+                f"instance.{held.name}.unwinding",
+                held.owner_project_id,
+                {"operation": held.name},
+                held.instance_uuid,
+                held.request_id,
+                circumstances(workflow, held, document, ("unwinds",), {}, failure),
             )
 
         self._db.write(work)
@@ -484,7 +499,8 @@ class Engine:
                 wake_at=utcnow() + timedelta(seconds=self._lease_s),
                 lease_owner=self._owner,
             )
-            self._show(connection, workflow, held, old, document, workflow.steps[next_step].shows(document))
+            moments = (f"undone {step.undo.__name__}",)
+            self._show(connection, workflow, held, old, document, workflow.steps[next_step].shows(document), moments)
             return operations.is_cancelled(connection, held.uuid)
 
         is_cancelled = self._db.write(work)
@@ -506,21 +522,31 @@ class Engine:
     # What the user sees, written in the transaction that makes it true.
 
     def _show(
-        self, connection: Connection, workflow: Operation, held: Lease, old: Any, document: Any, task_state: str | None
+        self,
+        connection: Connection,
+        workflow: Operation,
+        held: Lease,
+        old: Any,
+        document: Any,
+        task_state: str | None,
+        moments: tuple[str, ...] = (),
+        written: Mapping[str, Any] | None = None,
     ) -> None:
-        """Bring the server's row up to the document, and log that it changed."""
+        """Bring the server's row up to the document, and log that it changed; written: what did so already."""
         changes = dict(workflow.server(document))
         if old is not None:
             before = workflow.server(old)
             changes = {name: value for name, value in changes.items() if before.get(name, ...) != value}
-        instances.change(connection, held.instance_uuid, task_state=task_state, **changes)
+        changes["task_state"] = task_state
+        instances.change(connection, held.instance_uuid, **changes)
         events.append(
             connection,
             "instance.update",
-            held.project_id,
+            held.owner_project_id,
             {"operation": held.name, "task_state": task_state},
             held.instance_uuid,
             held.request_id,
+            circumstances(workflow, held, document, moments, {**(written or {}), **changes}),
         )
 
     def _record_success(self, connection: Connection, held: Lease, name: str, started: datetime) -> None:

@@ -171,10 +171,10 @@ class CatalogCalls:
     def keypair(self, user_id: str, name: str) -> Keypair:
         """Raises KeypairNotFound."""
 
-    def add_keypair(self, keypair: Keypair) -> Keypair:
-        """Raises KeypairExists, QuotaExceeded."""
+    def add_keypair(self, context: Context, keypair: Keypair, is_imported: bool) -> Keypair:
+        """is_imported: the user brought the public key. Raises KeypairExists, QuotaExceeded."""
 
-    def delete_keypair(self, user_id: str, name: str) -> None:
+    def delete_keypair(self, context: Context, user_id: str, name: str) -> None:
         """Raises KeypairNotFound."""
 
 

@@ -71,9 +71,10 @@ class Step:
 
     do and undo take (document, cloud) and give the new document, or an OnHost. absorb takes
     (document, result) when the host has answered. commit runs in the transaction that records the
-    step's success. A service that is unavailable is tried again here, up to retries times; an error
-    in again_on, here or in a later step, unwinds to this step and does it again. A step that does not
-    apply to the document is passed over, both ways, without a trace.
+    step's success, and gives the fields of the server it wrote, if any. A service that is unavailable is
+    tried again here, up to retries times; an error in again_on, here or in a later step, unwinds to this
+    step and does it again. A step that does not apply to the document is passed over, both ways, without
+    a trace.
     """
 
     do: Callable[[Document, Any], Any]
@@ -81,7 +82,7 @@ class Step:
     task_state: str | Callable[[Document], str | None] | None = None
     result: Any = None
     absorb: Callable[[Document, Any], Document] = lambda document, _: document
-    commit: Callable[[Connection, Document], None] | None = None
+    commit: Callable[[Connection, Document], Mapping[str, Any] | None] | None = None
     again_on: tuple[type[DomainError], ...] = ()
     retries: int = 3
     timeout_s: float = 600.0
@@ -104,7 +105,8 @@ class Operation:
     transaction of acceptance: it completes the document, and raises what the request is refused for.
     On success the server becomes succeeds_as, or stays what it is where that gives None; on failure
     fails_as, or what it was where that is None. server says which columns of the server follow from
-    the document; it is applied with every commit. finish and fail run in the last transaction.
+    the document; it is applied with every commit. finish and fail run in the last transaction. tells is
+    what the event log says of this operation: the ids and states that notifications carry.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Operation:
     server: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     finish: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     fail: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
+    tells: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     deadline_s: float = 3600.0
     # Delete may overtake: the operation under way is told to unwind first.
     overtakes: bool = False

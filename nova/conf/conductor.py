@@ -26,6 +26,9 @@ OPTIONS = [
         help="Seconds between two searches for operations that wait for a conductor.",
     ),
     cfg.IntOpt(
-        "purge_after_days", default=90, min=0, help="Days after which a deleted server's records are purged; 0 never."
+        "purge_after_days",
+        default=90,
+        min=0,
+        help="Days after which a deleted server's records, and entries of the event log, are purged; 0 never.",
     ),
 ]

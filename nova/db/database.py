@@ -26,14 +26,26 @@ _ATTEMPTS = 8
 class Database:
     """One database. write() and read() run a function in a transaction and give its result.
 
+    keeps_circumstances: whether events are stored with what they were about (nova.db.events).
+
     A transaction that the database broke off (deadlock, lost connection before commit) is run
     again from the start, so the function must do nothing but use its connection.
     """
 
-    def __init__(self, url: str, pool_size: int = 5, max_overflow: int = 50, recycle_s: int = 3600) -> None:
+    def __init__(
+        self,
+        url: str,
+        pool_size: int = 5,
+        max_overflow: int = 50,
+        recycle_s: int = 3600,
+        keeps_circumstances: bool = False,
+    ) -> None:
         self.is_sqlite = url.startswith("sqlite")
         # A connection is not tried before its use: one that broke is replaced, and the transaction run again.
-        options: dict[str, Any] = {"pool_recycle": recycle_s}
+        options: dict[str, Any] = {
+            "pool_recycle": recycle_s,
+            "execution_options": {"keeps_circumstances": keeps_circumstances},
+        }
         if not self.is_sqlite:
             options |= {"pool_size": pool_size, "max_overflow": max_overflow}
         isolation = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}

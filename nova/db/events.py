@@ -1,29 +1,51 @@
-"""The event log: what happened, in the order it was committed."""
+"""The event log: what happened, in the order it was committed.
 
-from typing import Any
+An entry has a payload, which users may read, and circumstances, which say what it was about as it was
+then. These are stored while somebody tells of events outside this cloud, and cost nothing otherwise.
+"""
+
+import datetime
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
 from nova.db.models.operations import Decision as DecisionTable
 from nova.db.models.operations import Event as Table
+from nova.structs.circumstances import Circumstances
+from nova.structs.instance import BlockDevice, Instance
 from nova.structs.operation import Event
 from nova.structs.schedule import Decision
 
 _table = Table.__table__
 _decisions = DecisionTable.__table__
+_SHOWN = [column for column in _table.c if column.name != "circumstances"]
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Circumstances).decode
+
+
+class Entry(NamedTuple):
+    """An event with its circumstances; None: it was appended while nobody told of events."""
+
+    event: Event
+    circumstances: Circumstances | None
 
 
 def append(
     connection: Connection,
     kind: str,
-    project_id: str,
+    project_id: str | None,
     payload: dict[str, Any],
     instance_uuid: str | None = None,
     request_id: str | None = None,
+    circumstances: Circumstances | None = None,
 ) -> None:
+    kept = None
+    if circumstances is not None and connection.get_execution_options().get("keeps_circumstances"):
+        kept = _encode(_fit_to_keep(circumstances)).decode()
     connection.execute(
         insert(_table).values(
             created_at=utcnow(),
@@ -31,21 +53,106 @@ def append(
             project_id=project_id,
             instance_uuid=instance_uuid,
             request_id=request_id,
-            payload=msgspec.json.encode(payload).decode(),
+            payload=_encode(payload).decode(),
+            circumstances=kept,
         )
     )
 
 
 def after(connection: Connection, event_id: int, project_id: str | None = None, limit: int = 500) -> list[Event]:
-    """The entries behind event_id, oldest first."""
-    query = select(_table).where(_table.c.id > event_id).order_by(_table.c.id).limit(limit)
+    """The entries about servers behind event_id, oldest first; of all projects without project_id."""
+    query = select(*_SHOWN).where(_table.c.id > event_id, _table.c.instance_uuid.is_not(None))
     if project_id is not None:
         query = query.where(_table.c.project_id == project_id)
-    return [Event(**{**row._mapping, "payload": msgspec.json.decode(row.payload)}) for row in connection.execute(query)]
+    return [_event(row) for row in connection.execute(query.order_by(_table.c.id).limit(limit))]
+
+
+def unread(connection: Connection, position: int, missing: Iterable[int], limit: int) -> list[Entry]:
+    """The entries behind position, and those of the missing ones that are there by now; these come first."""
+    late = sorted(missing)
+    rows: list[Any] = []
+    # No database takes any number of values in one IN.
+    for start in range(0, len(late), 500):
+        query = select(_table).where(_table.c.id.in_(late[start : start + 500])).order_by(_table.c.id)
+        rows.extend(connection.execute(query))
+    rows.extend(connection.execute(select(_table).where(_table.c.id > position).order_by(_table.c.id).limit(limit)))
+    return [Entry(_event(row), _decode(row.circumstances) if row.circumstances else None) for row in rows]
+
+
+def server_then(connection: Connection, entry: Entry) -> tuple[Instance, Instance] | None:
+    """A server before an event and after it; None for an event of which that is not known.
+
+    An entry that says only what it changed goes on from those before it.
+    """
+    circumstances = entry.circumstances
+    if circumstances is None or entry.event.instance_uuid is None:
+        return None
+    before = circumstances.server or _server_before(connection, entry.event)
+    if before is None:
+        return None
+    return before, _changed(before, {"updated_at": entry.event.created_at, **circumstances.changes})
+
+
+def _server_before(connection: Connection, event: Event) -> Instance | None:
+    query = (
+        select(_table.c.circumstances, _table.c.created_at)
+        .where(_table.c.instance_uuid == event.instance_uuid, _table.c.id < event.id)
+        .where(_table.c.circumstances.is_not(None))
+        .order_by(_table.c.id.desc())
+    )
+    changes: dict[str, Any] = {}
+    for row in connection.execute(query):
+        found = _decode(row.circumstances)
+        changes = {"updated_at": row.created_at, **found.changes, **changes}
+        if found.server is not None:
+            return _changed(found.server, changes)
+    return None
+
+
+def _changed(server: Instance, changes: dict[str, Any]) -> Instance:
+    return msgspec.convert({**msgspec.to_builtins(server), **changes}, Instance)
+
+
+def _fit_to_keep(circumstances: Circumstances) -> Circumstances:
+    """Without what is large, secret, or no business of anybody outside."""
+    changes = {name: value for name, value in circumstances.changes.items() if name != "system_metadata"}
+    if "block_devices" in changes:
+        changes["block_devices"] = _without_connections(changes["block_devices"])
+    server = circumstances.server
+    if server is not None:
+        devices = _without_connections(server.block_devices)
+        server = msgspec.structs.replace(server, user_data=None, system_metadata={}, block_devices=devices)
+    return msgspec.structs.replace(circumstances, changes=changes, server=server)
+
+
+def _without_connections(devices: Iterable[BlockDevice]) -> tuple[BlockDevice, ...]:
+    return tuple(msgspec.structs.replace(one, connection_info=None) for one in devices)
 
 
 def last_id(connection: Connection) -> int:
     return connection.scalar(select(_table.c.id).order_by(_table.c.id.desc()).limit(1)) or 0
+
+
+def purge(connection: Connection, before: datetime.datetime, limit: int) -> int:
+    """Remove the oldest entries written before a time; how many. The newest stays, so that numbers only grow."""
+    newest = last_id(connection)
+    oldest = select(_table.c.id).where(_table.c.created_at < before, _table.c.id < newest)
+    numbers = list(connection.scalars(oldest.order_by(_table.c.created_at).limit(limit)))
+    if numbers:
+        connection.execute(delete(_table).where(_table.c.id.in_(numbers)))
+    return len(numbers)
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        id=row.id,
+        created_at=row.created_at,
+        kind=row.kind,
+        project_id=row.project_id,
+        payload=msgspec.json.decode(row.payload),
+        instance_uuid=row.instance_uuid,
+        request_id=row.request_id,
+    )
 
 
 def add_decision(connection: Connection, instance_uuid: str, operation_uuid: str, decision: Decision) -> None:

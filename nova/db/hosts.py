@@ -64,12 +64,17 @@ def service(connection: Connection, service_id: str) -> Service:
 
 def ensure_service(
     connection: Connection, host: str, binary: str, version: int, is_enabled: bool = True, listener: str = ""
-) -> Service:
-    """The record of a daemon, made on its first sign of life. listener: the queue that is read for host."""
+) -> tuple[Service, str | None]:
+    """The record of a daemon, made on its first sign of life. listener: the queue that is read for host.
+
+    Gives with it "create" when it was made now, "update" when the daemon is of another version, else None.
+    """
     listener = listener or host
     query = select(_services).where(_services.c.host == host, _services.c.binary == binary)
     row = connection.execute(query).one_or_none()
+    change = None
     if row is None:
+        change = "create"
         values = {
             "uuid": str(uuids.uuid4()),
             "host": host,
@@ -86,12 +91,13 @@ def ensure_service(
             with connection.begin_nested():
                 connection.execute(insert(_services).values(**values))
         except IntegrityError:
-            pass  # Another conductor heard of it first.
+            change = None  # Another conductor heard of it first.
         row = connection.execute(query).one()
     elif row.version != version or row.listener != listener or not row.is_up:
+        change = "update" if row.version != version else None
         change_service(connection, row.uuid, version=version, listener=listener, is_up=True)
         row = connection.execute(query).one()
-    return _service(row)
+    return _service(row), change
 
 
 def listeners(connection: Connection) -> dict[str, str]:

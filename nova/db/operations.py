@@ -31,23 +31,32 @@ _UNDER_WAY = (RUNNING, UNWINDING)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an operation is unwinding. resume_at: the step to go forward from again, None to give up."""
+    """Why an operation is unwinding. resume_at: the step to go forward from again, None to give up.
+
+    function, module: of the step that failed.
+    """
 
     error: str
     message: str
     details: str | None = None
     resume_at: int | None = None
     status: int = 500
+    function: str = ""
+    module: str = ""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation's row, held by this conductor as of its generation."""
+    """An operation's row, held by this conductor as of its generation.
+
+    project_id and user_id asked for it; owner_project_id is the server's.
+    """
 
     uuid: str
     name: str
     instance_uuid: str
     project_id: str
     user_id: str
+    owner_project_id: str
     request_id: str
     state: str
     step: int
@@ -75,6 +84,7 @@ def add(
     instance_uuid: str,
     project_id: str,
     user_id: str,
+    owner_project_id: str,
     request_id: str,
     document: str,
     deadline_at: datetime.datetime,
@@ -91,6 +101,7 @@ def add(
         "active_key": None if state == QUEUED else instance_uuid,
         "project_id": project_id,
         "user_id": user_id,
+        "owner_project_id": owner_project_id,
         "request_id": request_id,
         "state": state,
         "step": 0,
@@ -113,7 +124,14 @@ def add(
 
 
 def add_done(
-    connection: Connection, *, name: str, instance_uuid: str, project_id: str, user_id: str, request_id: str
+    connection: Connection,
+    *,
+    name: str,
+    instance_uuid: str,
+    project_id: str,
+    user_id: str,
+    owner_project_id: str,
+    request_id: str,
 ) -> None:
     """Record an action that was over as soon as it was accepted: it changed the record alone."""
     now = utcnow()
@@ -124,6 +142,7 @@ def add_done(
             instance_uuid=instance_uuid,
             project_id=project_id,
             user_id=user_id,
+            owner_project_id=owner_project_id,
             request_id=request_id,
             state=SUCCEEDED,
             step=0,
@@ -192,8 +211,8 @@ def lease(connection: Connection, uuid: str, owner: str, seconds: float) -> Leas
 
 
 _LEASED = (
-    "uuid", "name", "instance_uuid", "project_id", "user_id", "request_id", "state", "step", "attempt", "document",
-    "generation", "is_cancelled", "deadline_at", "order", "wake_at", "failure", "lease_owner",
+    "uuid", "name", "instance_uuid", "project_id", "user_id", "owner_project_id", "request_id", "state", "step",
+    "attempt", "document", "generation", "is_cancelled", "deadline_at", "order", "wake_at", "failure", "lease_owner",
 )  # fmt: skip
 
 

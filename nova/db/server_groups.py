@@ -130,9 +130,10 @@ def remove_member(connection: Connection, instance_uuid: str) -> None:
     connection.execute(delete(_members).where(_members.c.instance_uuid == instance_uuid))
 
 
-def project_of(connection: Connection, group_uuid: str) -> str | None:
-    """The project a group belongs to; None without such a group."""
-    return connection.scalar(select(_table.c.project_id).where(_table.c.uuid == group_uuid))
+def without_members(connection: Connection, group_uuid: str) -> ServerGroup | None:
+    """A group of which nobody asks who is in it; None without such a group."""
+    row = connection.execute(select(*_table.c).where(_table.c.uuid == group_uuid)).one_or_none()
+    return None if row is None else _group(row, ())
 
 
 def size(connection: Connection, group_uuid: str) -> int:

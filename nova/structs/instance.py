@@ -80,6 +80,7 @@ class KeypairRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     type: str
     public_key: str
+    fingerprint: str | None = None
 
 
 class ResizedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

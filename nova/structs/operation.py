@@ -67,12 +67,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An entry of the event log."""
+    """An entry of the event log. project_id: whose server it is about; None for what no project owns."""
 
     id: int
     created_at: datetime.datetime
     kind: str
-    project_id: str
+    project_id: str | None
     payload: dict[str, Any]
     instance_uuid: str | None = None
     request_id: str | None = None

@@ -129,7 +129,9 @@ def create(request: Request) -> Keypair:
     public = asked.get("public_key")
     pair = keys.describe(kind, public) if public is not None else keys.generate(kind, user)
     stored = request.conductor.add_keypair(
-        Keypair(user_id=user, name=asked["name"], type=kind, public_key=pair.public, fingerprint=pair.fingerprint)
+        request.context,
+        Keypair(user_id=user, name=asked["name"], type=kind, public_key=pair.public, fingerprint=pair.fingerprint),
+        is_imported=public is not None,
     )
     return keys.with_private(stored, pair)
 
@@ -143,7 +145,7 @@ def create(request: Request) -> Keypair:
     errors=(404,),
 )
 def remove(request: Request, name: str) -> None:
-    request.conductor.delete_keypair(_user(request), name)
+    request.conductor.delete_keypair(request.context, _user(request), name)
 
 
 def _user(request: Request) -> str:

@@ -17,16 +17,19 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clock import utcnow
 from nova.conductor import image_fit, limits
+from nova.conductor.calls import groups
 from nova.conductor.core import Core
 from nova.conductor.operation import Acceptance, Operation
 from nova.conductor.workflows import attach_volume, volumes
 from nova.conductor.workflows.build import BUILD, Build
 from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
 from nova.structs.instance import BlockDevice, Instance, KeypairRef, Properties, VmState
 from nova.structs.requests import BuildRequest
+from nova.structs.server_group import ServerGroup
 
 _NOT_IN_HOSTNAMES = re.compile(r"[^a-z0-9-]+")
 
@@ -62,7 +65,7 @@ def operation(
     document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
     task_state = workflow.steps[0].shows(document)
     instances.change(connection, server_id, task_state=task_state)
-    _log(connection, context, instance, workflow, task_state)
+    _log(connection, context, instance, workflow, document, task_state)
     lease = core.engine.accept(connection, context, workflow, instance, document, queue=False)
     if lease is None:
         raise errors.ServerNotReady(server_id=server_id)
@@ -88,7 +91,7 @@ def _overtake(
     core.engine.accept(connection, context, workflow, instance, document, queue=True)
     operations.cancel(connection, active.uuid)
     instances.change(connection, instance.uuid, task_state="deleting")
-    _log(connection, context, instance, workflow, "deleting")
+    _log(connection, context, instance, workflow, document, "deleting")
     return Accepted(msgspec.structs.replace(instance, task_state="deleting"), overtaken=active.uuid)
 
 
@@ -121,11 +124,13 @@ def servers(
         )
         instance = instances.add(connection, instance)
         if group is not None:
-            server_groups.add_member(connection, group, instance.uuid)
+            server_groups.add_member(connection, group.uuid, instance.uuid)
+            joined = msgspec.structs.replace(group, members=(instance.uuid,))
+            groups.log(connection, context, "add_member", joined)
         document = _document(core, request, instance, group)
         lease = core.engine.accept(connection, context, BUILD, instance, document, queue=False)
         assert lease is not None
-        _log(connection, context, instance, BUILD, "scheduling")
+        _log(connection, context, instance, BUILD, document, "scheduling")
         made.append((instance, lease))
     return made
 
@@ -148,21 +153,22 @@ def _keypair(connection: Connection, context: Context, request: BuildRequest) ->
         found = keypairs.get(connection, context.user_id, request.key_name)
     except errors.KeypairNotFound as error:
         raise errors.Invalid("Invalid key_name provided.") from error
-    return KeypairRef(name=found.name, type=found.type, public_key=found.public_key)
+    return KeypairRef(name=found.name, type=found.type, public_key=found.public_key, fingerprint=found.fingerprint)
 
 
-def _group(connection: Connection, core: Core, context: Context, request: BuildRequest) -> str | None:
+def _group(connection: Connection, core: Core, context: Context, request: BuildRequest) -> ServerGroup | None:
     group = request.scheduler_hints.get("group")
     if isinstance(group, list):
         group = group[0] if group else None
     if not group:
         return None
-    if server_groups.project_of(connection, str(group)) not in (context.project_id,):
+    found = server_groups.without_members(connection, str(group))
+    if found is None or found.project_id != context.project_id:
         raise errors.Invalid(f"Instance group {group} could not be found.")
     limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
     if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
         raise errors.QuotaExceeded("Quota exceeded, too many servers in group")
-    return str(group)
+    return found
 
 
 def _take_quota(connection: Connection, core: Core, context: Context, request: BuildRequest, flavor: Flavor) -> int:
@@ -187,7 +193,7 @@ def _record(
     request: BuildRequest,
     flavor: Flavor,
     keypair: KeypairRef | None,
-    group: str | None,
+    group: ServerGroup | None,
     reservation: str,
     index: int,
     count: int,
@@ -228,7 +234,7 @@ def _record(
             trusted_certs=request.trusted_certs,
             security_groups=request.security_groups,
             scheduler_hints=request.scheduler_hints,
-            server_group=group,
+            server_group=group.uuid if group else None,
             requested_zone=request.availability_zone,
             requested_host=request.host,
         ),
@@ -248,7 +254,7 @@ def _named(instance: Instance, devices: tuple[BlockDevice, ...]) -> tuple[BlockD
     return tuple(named)
 
 
-def _document(core: Core, request: BuildRequest, instance: Instance, group: str | None) -> Build:
+def _document(core: Core, request: BuildRequest, instance: Instance, group: ServerGroup | None) -> Build:
     wanted = 1 if request.networks is None else len(request.networks)
     return Build(
         instance_id=instance.uuid,
@@ -258,7 +264,7 @@ def _document(core: Core, request: BuildRequest, instance: Instance, group: str 
         zone=instance.availability_zone,
         only_host=request.host,
         only_node=request.node,
-        group=group,
+        group=group.uuid if group else None,
         hints=request.scheduler_hints,
         personality=request.personality,
         has_volumes=bool(volumes.of(instance)),
@@ -275,7 +281,12 @@ def hostname(name: str, uuid: str) -> str:
 
 
 def _log(
-    connection: Connection, context: Context, instance: Instance, workflow: Operation, task_state: str | None
+    connection: Connection,
+    context: Context,
+    instance: Instance,
+    workflow: Operation,
+    document: Any,
+    task_state: str | None,
 ) -> None:
     events.append(
         connection,
@@ -284,4 +295,13 @@ def _log(
         {"operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
         instance.uuid,
         context.request_id,
+        Circumstances(
+            user_id=context.user_id,
+            project_id=context.project_id,
+            operation=workflow.name,
+            moments=("start", f"begins {workflow.steps[0].name}"),
+            about=dict(workflow.tells(document)),
+            server=instance,
+            changes={"task_state": task_state},
+        ),
     )

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor import announce
 from nova.conductor.core import Core
-from nova.db import aggregates, hosts, instances
+from nova.db import aggregates, events, hosts, instances
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.host import Aggregate, Node
 
@@ -30,7 +31,12 @@ class AggregateCalls:
         return self._db.read(lambda c: aggregates.get(c, aggregate_id))
 
     def add_aggregate(self, context: Context, name: str, zone: str | None = None) -> Aggregate:
-        return self._db.write(lambda c: aggregates.add(c, name, {_ZONE: zone} if zone else {}))
+        def work(connection: Connection) -> Aggregate:
+            made = aggregates.add(connection, name, {_ZONE: zone} if zone else {})
+            _log(connection, context, "create", made)
+            return made
+
+        return self._db.write(work)
 
     def update_aggregate(
         self,
@@ -48,7 +54,8 @@ class AggregateCalls:
                     self._check_zone(connection, found, found.hosts, wanted.get(_ZONE), errors.Invalid)
             aggregates.change(connection, found, name=name, metadata=wanted)
 
-        return self._change(aggregate_id, change)
+        asked = [("update_prop", name), ("update_metadata", metadata)]
+        return self._change(context, aggregate_id, change, [what for what, value in asked if value is not None])
 
     def delete_aggregate(self, context: Context, aggregate_id: int) -> None:
         def work(connection: Connection) -> None:
@@ -56,6 +63,7 @@ class AggregateCalls:
             if found.hosts:
                 raise errors.Invalid(f"Cannot remove aggregate {aggregate_id}: it has hosts.")
             aggregates.remove(connection, found)
+            _log(connection, context, "delete", found)
 
         self._db.write(work)
 
@@ -70,7 +78,7 @@ class AggregateCalls:
                 self._check_zone(connection, found, (host,), zone, errors.Conflict)
             aggregates.change(connection, found, members=[*found.hosts, host])
 
-        return self._change(aggregate_id, change, (host,))
+        return self._change(context, aggregate_id, change, ["add_host"], (host,))
 
     def remove_from_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
         def change(connection: Connection, found: Aggregate) -> None:
@@ -80,20 +88,32 @@ class AggregateCalls:
                 self._check_zone(connection, found, (host,), None, errors.Conflict)
             aggregates.change(connection, found, members=[one for one in found.hosts if one != host])
 
-        return self._change(aggregate_id, change, (host,))
+        return self._change(context, aggregate_id, change, ["remove_host"], (host,))
 
     def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
         found = self.aggregate(context, aggregate_id)
         wanted = [self._core.cloud.images.get(image, context) for image in images]
         for host in found.hosts:
             self._core.compute(host).cache_images(wanted)
+        self._db.write(lambda c: _log(c, context, "cache_images", found))
 
     def _change(
-        self, aggregate_id: int, change: Callable[[Connection, Aggregate], None], moved: Iterable[str] = ()
+        self,
+        context: Context,
+        aggregate_id: int,
+        change: Callable[[Connection, Aggregate], None],
+        names: Iterable[str],
+        moved: Iterable[str] = (),
     ) -> Aggregate:
+        """names: of the events that tell of the change. moved: hosts that came or went."""
+
         def work(connection: Connection) -> Aggregate:
-            change(connection, aggregates.get(connection, aggregate_id, for_update=True))
-            return aggregates.get(connection, aggregate_id)
+            before = aggregates.get(connection, aggregate_id, for_update=True)
+            change(connection, before)
+            changed = aggregates.get(connection, aggregate_id)
+            for name in names:
+                _log(connection, context, name, changed, before)
+            return changed
 
         changed = self._db.write(work)
         for host in moved:
@@ -134,3 +154,21 @@ class AggregateCalls:
                 self._core.cloud.placement.set_aggregates(node.uuid, uuids)
             except errors.DomainError as error:
                 LOG.warning("Placement does not know the aggregates of %s yet: %s", host, error)
+
+
+def _log(
+    connection: Connection, context: Context, what: str, aggregate: Aggregate, before: Aggregate | None = None
+) -> None:
+    events.append(
+        connection,
+        f"aggregate.{what}",
+        None,
+        {"aggregate_id": aggregate.id},
+        request_id=context.request_id,
+        circumstances=Circumstances(
+            user_id=context.user_id,
+            project_id=context.project_id,
+            aggregate=aggregate,
+            aggregate_before=before or aggregate,
+        ),
+    )

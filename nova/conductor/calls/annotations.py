@@ -1,7 +1,7 @@
 """What users write on their servers: metadata, tags; and the password a guest wrote."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -9,10 +9,9 @@ from nova import errors
 from nova.conductor import limits
 from nova.conductor.core import Core
 from nova.db import events, instances
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
-
-T = TypeVar("T")
 
 MAX_TAGS = 50
 
@@ -28,51 +27,44 @@ class AnnotationCalls:
     def set_metadata(
         self, context: Context, server_id: str, metadata: dict[str, str], replace: bool = False
     ) -> dict[str, str]:
-        def work(connection: Connection, instance: Instance) -> dict[str, str]:
+        def change(connection: Connection, instance: Instance) -> dict[str, Any]:
             wanted = metadata if replace else {**instance.metadata, **metadata}
             limit = limits.in_force(connection, self._core.conf, instance.project_id)["metadata_items"]
             if 0 <= limit < len(wanted):
                 raise errors.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
-            instances.change(connection, server_id, metadata=wanted)
-            return wanted
+            return {"metadata": wanted}
 
-        return self._write(context, server_id, "update metadata", work)
+        return self._write(context, server_id, "update metadata", change)["metadata"]
 
     def delete_metadata(self, context: Context, server_id: str, key: str) -> None:
-        def work(connection: Connection, instance: Instance) -> None:
+        def change(connection: Connection, instance: Instance) -> dict[str, Any]:
             if key not in instance.metadata:
                 raise errors.NotFound("Metadata item was not found")
-            rest = {name: value for name, value in instance.metadata.items() if name != key}
-            instances.change(connection, server_id, metadata=rest)
+            return {"metadata": {name: value for name, value in instance.metadata.items() if name != key}}
 
-        self._write(context, server_id, "delete metadata", work)
+        self._write(context, server_id, "delete metadata", change)
 
     def set_tags(self, context: Context, server_id: str, tags: list[str]) -> tuple[str, ...]:
-        def work(connection: Connection, instance: Instance) -> tuple[str, ...]:
-            wanted = tuple(sorted(set(tags)))
-            instances.change(connection, server_id, tags=wanted)
-            return wanted
-
-        return self._write(context, server_id, "update tags", work)
+        wanted = tuple(sorted(set(tags)))
+        return self._write(context, server_id, "update tags", lambda *_: {"tags": wanted})["tags"]
 
     def add_tag(self, context: Context, server_id: str, tag: str) -> bool:
-        def work(connection: Connection, instance: Instance) -> bool:
+        def change(connection: Connection, instance: Instance) -> dict[str, Any]:
             if tag in instance.tags:
-                return False
+                return {}
             if len(instance.tags) >= MAX_TAGS:
                 raise errors.Invalid(f"The number of tags exceeded the per-server limit {MAX_TAGS}")
-            instances.change(connection, server_id, tags=(*instance.tags, tag))
-            return True
+            return {"tags": (*instance.tags, tag)}
 
-        return self._write(context, server_id, "update tag", work)
+        return bool(self._write(context, server_id, "update tag", change))
 
     def remove_tag(self, context: Context, server_id: str, tag: str) -> None:
-        def work(connection: Connection, instance: Instance) -> None:
+        def change(connection: Connection, instance: Instance) -> dict[str, Any]:
             if tag not in instance.tags:
                 raise errors.NotFound(f"Server {server_id} has no tag '{tag}'")
-            instances.change(connection, server_id, tags=tuple(one for one in instance.tags if one != tag))
+            return {"tags": tuple(one for one in instance.tags if one != tag)}
 
-        self._write(context, server_id, "delete tag", work)
+        self._write(context, server_id, "delete tag", change)
 
     def clear_password(self, context: Context, server_id: str) -> None:
         def work(connection: Connection) -> None:
@@ -82,17 +74,29 @@ class AnnotationCalls:
 
         self._db.write(work)
 
-    def _write(self, context: Context, server_id: str, what: str, change: Callable[[Connection, Instance], T]) -> T:
-        """Change a server that is at rest. Raises ServerNotFound, ServerIsLocked, WrongServerState."""
+    def _write(
+        self, context: Context, server_id: str, what: str, change: Callable[[Connection, Instance], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Change a server that is at rest; what changed. Raises ServerNotFound, ServerIsLocked, WrongServerState."""
 
-        def work(connection: Connection) -> T:
+        def work(connection: Connection) -> dict[str, Any]:
             instance = instances.get(connection, server_id, for_update=True)
             _check_at_rest(context, instance, what)
-            result = change(connection, instance)
-            events.append(
-                connection, "instance.update", instance.project_id, {"changed": [what]}, server_id, context.request_id
-            )
-            return result
+            changes = change(connection, instance)
+            if changes:
+                instances.change(connection, server_id, **changes)
+                events.append(
+                    connection,
+                    "instance.update",
+                    instance.project_id,
+                    {"changed": [what]},
+                    server_id,
+                    context.request_id,
+                    Circumstances(
+                        user_id=context.user_id, project_id=context.project_id, server=instance, changes=changes
+                    ),
+                )
+            return changes
 
         return self._db.write(work)
 

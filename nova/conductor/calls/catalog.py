@@ -7,7 +7,8 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor import limits
 from nova.conductor.core import Core
-from nova.db import flavors, keypairs
+from nova.db import events, flavors, keypairs
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
 from nova.structs.keypair import Keypair
@@ -31,18 +32,27 @@ class CatalogCalls:
             flavors.add(connection, flavor)
             if not flavor.is_public and context.project_id:
                 flavors.allow(connection, flavor.id, context.project_id)
-            return flavors.get(connection, flavor.id)
+            made = flavors.get(connection, flavor.id)
+            _log_flavor(connection, context, "create", made, flavors.projects(connection, flavor.id))
+            return made
 
         return self._db.write(work)
 
     def update_flavor(self, context: Context, flavor_id: str, description: str | None) -> Flavor:
-        return self._change(flavor_id, lambda c, f: flavors.change(c, flavor_id, description=description))
+        return self._change(context, flavor_id, lambda c, f: flavors.change(c, flavor_id, description=description))
 
     def delete_flavor(self, context: Context, flavor_id: str) -> None:
-        self._db.write(lambda c: flavors.remove(c, flavor_id))
+        def work(connection: Connection) -> None:
+            found = flavors.get(connection, flavor_id)
+            flavors.remove(connection, flavor_id)
+            _log_flavor(connection, context, "delete", found)
+
+        self._db.write(work)
 
     def set_extra_specs(self, context: Context, flavor_id: str, specs: dict[str, str]) -> Flavor:
-        return self._change(flavor_id, lambda c, f: flavors.change(c, flavor_id, extra_specs=f.extra_specs | specs))
+        return self._change(
+            context, flavor_id, lambda c, f: flavors.change(c, flavor_id, extra_specs=f.extra_specs | specs)
+        )
 
     def delete_extra_spec(self, context: Context, flavor_id: str, key: str) -> Flavor:
         def remove(connection: Connection, flavor: Flavor) -> None:
@@ -51,7 +61,7 @@ class CatalogCalls:
             rest = {name: value for name, value in flavor.extra_specs.items() if name != key}
             flavors.change(connection, flavor_id, extra_specs=rest)
 
-        return self._change(flavor_id, remove)
+        return self._change(context, flavor_id, remove)
 
     def flavor_projects(self, context: Context, flavor_id: str) -> list[str]:
         def work(connection: Connection) -> list[str]:
@@ -62,9 +72,11 @@ class CatalogCalls:
 
     def set_flavor_access(self, context: Context, flavor_id: str, project_id: str, is_allowed: bool) -> list[str]:
         def work(connection: Connection) -> list[str]:
-            flavors.get(connection, flavor_id)
+            found = flavors.get(connection, flavor_id)
             (flavors.allow if is_allowed else flavors.forbid)(connection, flavor_id, project_id)
-            return flavors.projects(connection, flavor_id)
+            projects = flavors.projects(connection, flavor_id)
+            _log_flavor(connection, context, "update", found, projects)
+            return projects
 
         return self._db.write(work)
 
@@ -74,21 +86,59 @@ class CatalogCalls:
     def keypair(self, user_id: str, name: str) -> Keypair:
         return self._db.read(lambda c: keypairs.get(c, user_id, name))
 
-    def add_keypair(self, keypair: Keypair) -> Keypair:
+    def add_keypair(self, context: Context, keypair: Keypair, is_imported: bool) -> Keypair:
         def work(connection: Connection) -> Keypair:
             limit = limits.default(connection, self._core.conf)["key_pairs"]
             if 0 <= limit <= keypairs.count(connection, keypair.user_id):
                 raise errors.QuotaExceeded("Quota exceeded, too many key pairs.")
-            return keypairs.add(connection, keypair)
+            made = keypairs.add(connection, keypair)
+            _log_keypair(connection, context, "import" if is_imported else "create", made)
+            return made
 
         return self._db.write(work)
 
-    def delete_keypair(self, user_id: str, name: str) -> None:
-        self._db.write(lambda c: keypairs.remove(c, user_id, name))
+    def delete_keypair(self, context: Context, user_id: str, name: str) -> None:
+        def work(connection: Connection) -> None:
+            found = keypairs.get(connection, user_id, name)
+            keypairs.remove(connection, user_id, name)
+            _log_keypair(connection, context, "delete", found)
 
-    def _change(self, flavor_id: str, change: Callable[[Connection, Flavor], None]) -> Flavor:
+        self._db.write(work)
+
+    def _change(self, context: Context, flavor_id: str, change: Callable[[Connection, Flavor], None]) -> Flavor:
         def work(connection: Connection) -> Flavor:
             change(connection, flavors.get(connection, flavor_id))
-            return flavors.get(connection, flavor_id)
+            changed = flavors.get(connection, flavor_id)
+            _log_flavor(connection, context, "update", changed, flavors.projects(connection, flavor_id))
+            return changed
 
         return self._db.write(work)
+
+
+def _log_flavor(
+    connection: Connection, context: Context, what: str, flavor: Flavor, projects: list[str] | None = None
+) -> None:
+    events.append(
+        connection,
+        f"flavor.{what}",
+        None,
+        {"flavor_id": flavor.id},
+        request_id=context.request_id,
+        circumstances=Circumstances(
+            user_id=context.user_id,
+            project_id=context.project_id,
+            flavor=flavor,
+            projects=None if projects is None else tuple(projects),
+        ),
+    )
+
+
+def _log_keypair(connection: Connection, context: Context, what: str, keypair: Keypair) -> None:
+    events.append(
+        connection,
+        f"keypair.{what}",
+        None,
+        {"user_id": keypair.user_id, "name": keypair.name},
+        request_id=context.request_id,
+        circumstances=Circumstances(user_id=context.user_id, project_id=context.project_id, keypair=keypair),
+    )

@@ -5,7 +5,8 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor import limits
 from nova.conductor.core import Core
-from nova.db import quotas, server_groups
+from nova.db import events, quotas, server_groups
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.server_group import ServerGroup
 
@@ -32,7 +33,9 @@ class GroupCalls:
                 quotas.take(connection, context.project_id, _QUOTA, limit)
             except errors.QuotaExceeded as error:
                 raise errors.QuotaExceeded("Quota exceeded, too many server groups.") from error
-            return server_groups.add(connection, context, name, policy, rules)
+            made = server_groups.add(connection, context, name, policy, rules)
+            log(connection, context, "create", made)
+            return made
 
         return self._db.write(work)
 
@@ -41,5 +44,18 @@ class GroupCalls:
             found = server_groups.get(connection, group_id)
             if server_groups.remove(connection, group_id):
                 quotas.give_back(connection, found.project_id, _QUOTA)
+                log(connection, context, "delete", found)
 
         self._db.write(work)
+
+
+def log(connection: Connection, context: Context, what: str, group: ServerGroup) -> None:
+    """Append that a group was made, deleted, or has new members (those of the group given)."""
+    events.append(
+        connection,
+        f"server_group.{what}",
+        group.project_id,
+        {"server_group_id": group.uuid},
+        request_id=context.request_id,
+        circumstances=Circumstances(user_id=context.user_id, project_id=context.project_id, group=group),
+    )

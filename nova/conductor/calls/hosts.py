@@ -12,6 +12,7 @@ from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
 from nova.db import events, hosts, instances
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.host import (
     Aggregate,
@@ -42,7 +43,11 @@ class HostCalls:
         def work(connection: Connection) -> tuple[bool, list[Node]]:
             before = hosts.view_version(connection)
             enabled = self._core.conf.enable_new_services
-            hosts.ensure_service(connection, report.host, "nova-compute", report.version, enabled, report.listener)
+            service, change = hosts.ensure_service(
+                connection, report.host, "nova-compute", report.version, enabled, report.listener
+            )
+            if change is not None:
+                self._log_service(connection, Context(), change, service)
             nodes = [hosts.ensure_node(connection, report.host, node.state) for node in report.nodes]
             return hosts.view_version(connection) != before, nodes
 
@@ -84,6 +89,7 @@ class HostCalls:
             if is_forced_down is not None:
                 changes["is_forced_down"] = is_forced_down
             hosts.change_service(connection, found.uuid, **changes)
+            self._log_service(connection, context, "update", hosts.service(connection, found.uuid))
             return found
 
         found = self._db.write(work)
@@ -102,6 +108,7 @@ class HostCalls:
                     )
                 nodes = hosts.nodes(connection, found.host)
             hosts.remove_service(connection, found)
+            self._log_service(connection, context, "delete", found)
             return found, nodes
 
         found, nodes = self._db.write(work)
@@ -109,6 +116,21 @@ class HostCalls:
         for node in nodes:
             self._core.cloud.placement.delete_provider(node.uuid)
         announce.hosts_changed(self._core.cloud)
+
+    def _log_service(self, connection: Connection, context: Context, what: str, service: Service) -> None:
+        heard = self._core.liveness.last_heard(service.host, service.binary)
+        events.append(
+            connection,
+            f"service.{what}",
+            None,
+            {"service_id": service.uuid, "host": service.host, "binary": service.binary},
+            request_id=context.request_id or None,
+            circumstances=Circumstances(
+                user_id=context.user_id,
+                project_id=context.project_id,
+                service=msgspec.structs.replace(service, last_seen_at=heard),
+            ),
+        )
 
     def nodes(self, context: Context, hostname_pattern: str | None = None) -> list[Node]:
         found = self._db.read(hosts.nodes)
@@ -237,7 +259,14 @@ def _zones(aggregates: list[Aggregate]) -> dict[str, str]:
 
 def _write_power_state(connection: Connection, instance: Instance, state: PowerState) -> None:
     instances.change(connection, instance.uuid, power_state=state)
-    events.append(connection, "instance.power_state", instance.project_id, {"power_state": int(state)}, instance.uuid)
+    events.append(
+        connection,
+        "instance.power_state",
+        instance.project_id,
+        {"power_state": int(state)},
+        instance.uuid,
+        circumstances=Circumstances(server=instance, changes={"power_state": state}),
+    )
 
 
 def _has_left(instance: Instance, host: str) -> bool:

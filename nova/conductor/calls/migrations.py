@@ -5,7 +5,8 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.core import Core
 from nova.conductor.workflows.live_migrate import ABORTING
-from nova.db import instances, operations, server_migrations
+from nova.db import events, instances, operations, server_migrations
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.migration import LIVE, Migration, MigrationProgress, MigrationQuery
 
@@ -37,6 +38,7 @@ class MigrationCalls:
 
         def mark(connection: Connection) -> str | None:
             server_migrations.change(connection, migration.uuid, status=ABORTING)
+            _log(connection, context, server_id, "live_migration_abort")
             active = operations.active(connection, server_id, for_update=True)
             if migration.status not in _WAITING or active is None:
                 return None
@@ -52,6 +54,7 @@ class MigrationCalls:
     def force_migration(self, context: Context, server_id: str, migration_id: str) -> None:
         migration = self._under_way(server_id, migration_id, "force_complete", ("running",))
         self._core.compute(str(migration.source_host)).force_migration(server_id)
+        self._core.db.write(lambda c: _log(c, context, server_id, "live_migration_force_complete"))
 
     def _under_way(self, server_id: str, migration_id: str, method: str, states: tuple[str, ...]) -> Migration:
         migration = self._core.db.read(lambda c: server_migrations.get(c, server_id, migration_id))
@@ -60,3 +63,17 @@ class MigrationCalls:
                 migration_id=migration_id, server_id=server_id, state=migration.status, method=method
             )
         return migration
+
+
+def _log(connection: Connection, context: Context, server_id: str, what: str) -> None:
+    """Append that somebody meddled with the live migration of a server."""
+    instance = instances.get(connection, server_id, for_update=True)
+    events.append(
+        connection,
+        f"instance.{what}",
+        instance.project_id,
+        {},
+        server_id,
+        context.request_id,
+        Circumstances(user_id=context.user_id, project_id=context.project_id, server=instance),
+    )

@@ -18,6 +18,7 @@ from nova.conductor.workflows import WORKFLOWS, attach_volume
 from nova.db import events, instances, operations
 from nova.db.operations import Lease
 from nova.messaging.rpc import BusFailure
+from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
 from nova.structs.operation import OperationRecord, Outcome
@@ -90,6 +91,9 @@ class ServerCalls:
                     {"changed": sorted(columns)},
                     server_id,
                     context.request_id,
+                    Circumstances(
+                        user_id=context.user_id, project_id=context.project_id, server=instance, changes=columns
+                    ),
                 )
             return instances.get(connection, server_id)
 
@@ -135,13 +139,15 @@ class ServerCalls:
         def work(connection: Connection) -> Instance:
             instance = _live(connection, server_id)
             is_owner = instance.project_id == context.project_id
+            changes: dict[str, Any] = {}
             if not (is_locked and instance.is_locked and is_owner):
                 locked_by = ("owner" if is_owner else "admin") if is_locked else None
                 properties = msgspec.structs.replace(
                     instance.properties, locked_by=locked_by, locked_reason=reason if is_locked else None
                 )
-                instances.change(connection, server_id, is_locked=is_locked, properties=properties)
-            _record(connection, context, instance, "lock" if is_locked else "unlock")
+                changes = {"is_locked": is_locked, "properties": properties}
+                instances.change(connection, server_id, **changes)
+            _record(connection, context, instance, "lock" if is_locked else "unlock", changes)
             return instances.get(connection, server_id)
 
         return self._core.db.write(work)
@@ -151,8 +157,8 @@ class ServerCalls:
 
         def work(connection: Connection) -> Instance:
             instance = _live(connection, server_id)
-            woken[:] = ending.reset(connection, instance, VmState(state))
-            _record(connection, context, instance, "resetState")
+            changes, woken[:] = ending.reset(connection, instance, VmState(state))
+            _record(connection, context, instance, "resetState", changes)
             return instances.get(connection, server_id)
 
         found = self._core.db.write(work)
@@ -214,7 +220,7 @@ def _live(connection: Connection, server_id: str) -> Instance:
     return instance
 
 
-def _record(connection: Connection, context: Context, instance: Instance, name: str) -> None:
+def _record(connection: Connection, context: Context, instance: Instance, name: str, changes: dict[str, Any]) -> None:
     """An action that changed the record alone: it is in the log, and among the instance actions."""
     request_id = context.request_id or f"req-{uuids.uuid4()}"
     operations.add_done(
@@ -223,9 +229,18 @@ def _record(connection: Connection, context: Context, instance: Instance, name: 
         instance_uuid=instance.uuid,
         project_id=instance.project_id,
         user_id=context.user_id or instance.user_id,
+        owner_project_id=instance.project_id,
         request_id=request_id,
     )
-    events.append(connection, f"instance.{name}", instance.project_id, {}, instance.uuid, request_id)
+    events.append(
+        connection,
+        f"instance.{name}",
+        instance.project_id,
+        {},
+        instance.uuid,
+        request_id,
+        Circumstances(user_id=context.user_id, project_id=context.project_id, server=instance, changes=changes),
+    )
 
 
 def _check_pin(instance: Instance, zone: str | None) -> None:

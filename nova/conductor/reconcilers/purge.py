@@ -1,4 +1,4 @@
-"""Removes the records of servers deleted long ago."""
+"""Removes the records of servers deleted long ago, and old entries of the event log."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
 from nova.conductor.core import Core
-from nova.db import instances, operations, server_migrations
+from nova.db import events, instances, operations, server_migrations
 
 _BATCH = 100
 
@@ -26,4 +26,6 @@ def reconcile(core: Core) -> None:
         return len(uuids)
 
     while core.db.write(work) == _BATCH:
+        pass
+    while core.db.write(lambda c: events.purge(c, before, _BATCH)) == _BATCH:
         pass

@@ -109,6 +109,10 @@ def _replaced(instance: Instance, device_id: str, *by: BlockDevice) -> tuple[Blo
     return (*kept, *by)
 
 
+def _tells(op: AttachVolume) -> dict[str, object]:
+    return {"volume_id": op.device.volume_id}
+
+
 class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
     device: BlockDevice = BlockDevice(id="", source="volume", destination="volume")
     volume_id: str = ""
@@ -242,6 +246,7 @@ ATTACH_VOLUME = Operation(
     succeeds_as=unchanged,
     finish=_attached,
     fail=_not_attached,
+    tells=_tells,
 )
 
 DETACH_VOLUME = Operation(
@@ -253,6 +258,7 @@ DETACH_VOLUME = Operation(
     begin=_begin_detach,
     succeeds_as=unchanged,
     finish=_not_attached,
+    tells=_tells,
 )
 
 SWAP_VOLUME = Operation(
@@ -267,5 +273,6 @@ SWAP_VOLUME = Operation(
     begin=_begin_swap,
     succeeds_as=unchanged,
     finish=_swapped,
+    tells=lambda op: {"volume_id": op.volume_id, "new_volume_id": op.new_volume_id},
     deadline_s=25 * 3600.0,
 )

@@ -187,4 +187,5 @@ BUILD = Operation(
     fails_as=VmState.ERROR,
     server=_columns,
     finish=_finish,
+    tells=lambda op: {"refused": op.refused},
 )

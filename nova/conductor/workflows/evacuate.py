@@ -108,4 +108,5 @@ EVACUATE = Operation(
     succeeds_as=_end,
     finish=_finish,
     fail=_fail,
+    tells=moving.tells,
 )

@@ -68,6 +68,7 @@ CREATE_IMAGE = Operation(
     from_states=_FROM,
     begin=on_its_host,
     succeeds_as=unchanged,
+    tells=lambda op: {"image_id": op.image_id},
     deadline_s=13 * 3600.0,
 )
 
@@ -79,5 +80,6 @@ CREATE_BACKUP = Operation(
     from_states=_FROM,
     begin=on_its_host,
     succeeds_as=unchanged,
+    tells=lambda op: {"image_id": op.image_id},
     deadline_s=13 * 3600.0,
 )

@@ -119,5 +119,6 @@ LIVE_MIGRATE = Operation(
     server=_columns,
     finish=_finish,
     fail=_fail,
+    tells=moving.tells,
     deadline_s=25 * 3600.0,
 )

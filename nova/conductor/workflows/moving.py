@@ -204,6 +204,11 @@ def at_destination(op: Move, instance: Instance) -> Instance:
     )
 
 
+def tells(op: Move) -> dict[str, object]:
+    """Where from and where to, and what the server is to become."""
+    return {"source_host": op.source_host, "host": op.host, "refused": op.refused, "flavor": op.flavor}
+
+
 def place(op: Move) -> dict[str, object]:
     """The columns of a server that has moved."""
     columns: dict[str, object] = {"host": op.host, "node": op.node, "availability_zone": op.host_zone}

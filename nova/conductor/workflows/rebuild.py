@@ -62,7 +62,7 @@ def check_host(op: Rebuild, cloud: Cloud) -> Rebuild:
     return msgspec.structs.replace(op, is_begun=True)
 
 
-def write_changes(connection: Connection, op: Rebuild) -> None:
+def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
     """The record is what was asked for from here on."""
     instance = instances.get(connection, op.instance_id, for_update=True)
     columns = dict(op.columns)
@@ -74,6 +74,7 @@ def write_changes(connection: Connection, op: Rebuild) -> None:
         columns |= {"image": op.image, "image_id": op.image.id}
     columns["properties"] = msgspec.structs.replace(instance.properties, **properties)
     instances.change(connection, op.instance_id, **columns)
+    return columns
 
 
 def destroy_guest(op: Rebuild, cloud: Cloud) -> OnHost:
@@ -116,7 +117,9 @@ def _begin(acceptance: Acceptance, op: Rebuild) -> Rebuild:
             found = keypairs.get(acceptance.connection, acceptance.context.user_id, op.key_name)
         except errors.KeypairNotFound as error:
             raise errors.Invalid("Invalid key_name provided.") from error
-        keypair = KeypairRef(name=found.name, type=found.type, public_key=found.public_key)
+        keypair = KeypairRef(
+            name=found.name, type=found.type, public_key=found.public_key, fingerprint=found.fingerprint
+        )
     return msgspec.structs.replace(op, keypair=keypair, was_stopped=instance.vm_state is VmState.STOPPED)
 
 

@@ -70,6 +70,7 @@ RESCUE = Operation(
     begin=_begin,
     succeeds_as=always(VmState.RESCUED),
     finish=_finish,
+    tells=lambda op: {"image_id": op.image.id if op.image else None},
 )
 
 UNRESCUE = Operation(

@@ -181,6 +181,7 @@ RESIZE_SERVER = Operation(
     succeeds_as=always(VmState.RESIZED),
     finish=_finish,
     fail=_fail,
+    tells=moving.tells,
     deadline_s=24 * 3600.0,
 )
 
@@ -193,5 +194,6 @@ MIGRATE = Operation(
     succeeds_as=always(VmState.RESIZED),
     finish=_finish,
     fail=_fail,
+    tells=moving.tells,
     deadline_s=24 * 3600.0,
 )

@@ -222,6 +222,7 @@ SHELVE = Operation(
     succeeds_as=_end,
     finish=_finish,
     fail=_fail,
+    tells=lambda op: {"offloads": op.offloads},
     deadline_s=13 * 3600.0,
 )
 
@@ -235,4 +236,5 @@ SHELVE_OFFLOAD = Operation(
     succeeds_as=always(VmState.SHELVED_OFFLOADED),
     finish=_finish,
     fail=_fail,
+    tells=lambda op: {"offloads": op.offloads},
 )

@@ -153,4 +153,5 @@ UNSHELVE = Operation(
     begin=_begin,
     succeeds_as=always(VmState.ACTIVE),
     finish=_finish,
+    tells=lambda op: {**moving.tells(op), "lies_here": op.lies_here},
 )

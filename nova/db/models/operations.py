@@ -3,7 +3,7 @@
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova.db.models.base import TABLE, Base, Document, Name, Serial, Time, Uuid, Word
+from nova.db.models.base import TABLE, Base, Big, Document, Name, Serial, Time, Uuid, Word
 
 
 class Operation(Base):
@@ -11,7 +11,8 @@ class Operation(Base):
 
     active_key is the server's uuid while the operation is under way and NULL before and after:
     its uniqueness is what allows one operation at a time. wake_at is when somebody should look at
-    it next: the end of a lease, a step's deadline, the time of a retry.
+    it next: the end of a lease, a step's deadline, the time of a retry. project_id and user_id are those of
+    who asked, owner_project_id is the server's.
     """
 
     __tablename__ = "operations"
@@ -23,6 +24,7 @@ class Operation(Base):
     active_key: Mapped[Uuid | None] = mapped_column(unique=True)
     project_id: Mapped[Name]
     user_id: Mapped[Name]
+    owner_project_id: Mapped[Name]
     request_id: Mapped[Word]
     state: Mapped[Word]
     step: Mapped[int]
@@ -67,19 +69,45 @@ class StepEvent(Base):
 
 
 class Event(Base):
-    """The event log: every change of state, appended in the transaction that makes it."""
+    """The event log: every change of state, appended in the transaction that makes it.
+
+    circumstances: what the event was about, kept while somebody tells of it outside this cloud.
+    """
 
     __tablename__ = "events"
 
     id: Mapped[Serial]
     created_at: Mapped[Time] = mapped_column(index=True)
     kind: Mapped[Word]
-    project_id: Mapped[Name]
+    project_id: Mapped[Name | None]
     instance_uuid: Mapped[Uuid | None]
     request_id: Mapped[Word | None]
     payload: Mapped[Document]
+    circumstances: Mapped[Document | None]
 
-    __table_args__ = (Index("ix_events_project", "project_id", "id"), TABLE)
+    __table_args__ = (
+        Index("ix_events_project", "project_id", "id"),
+        Index("ix_events_instance", "instance_uuid", "id"),
+        TABLE,
+    )
+
+
+class LogReader(Base):
+    """How far somebody has read the event log, and which conductor reads it for them now.
+
+    position is the last entry read; missing holds the numbers before it that were not there yet, because
+    numbers are given before transactions commit.
+    """
+
+    __tablename__ = "log_readers"
+
+    name: Mapped[Word] = mapped_column(primary_key=True)
+    position: Mapped[Big]
+    missing: Mapped[Document]
+    owner: Mapped[Word | None]
+    lease_until: Mapped[Time | None]
+
+    __table_args__ = (TABLE,)
 
 
 class Decision(Base):

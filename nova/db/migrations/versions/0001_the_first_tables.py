@@ -110,13 +110,18 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("kind", sa.String(length=64), nullable=False),
-        sa.Column("project_id", sa.String(length=255), nullable=False),
+        sa.Column("project_id", sa.String(length=255), nullable=True),
         sa.Column("instance_uuid", sa.String(length=36), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=True),
         sa.Column(
             "payload",
             sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
             nullable=False,
+        ),
+        sa.Column(
+            "circumstances",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
+            nullable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         mysql_charset="utf8mb4",
@@ -125,6 +130,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_events_created_at"), ["created_at"], unique=False)
+        batch_op.create_index("ix_events_instance", ["instance_uuid", "id"], unique=False)
         batch_op.create_index("ix_events_project", ["project_id", "id"], unique=False)
 
     op.create_table(
@@ -299,6 +305,26 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     op.create_table(
+        "log_readers",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "missing",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("owner", sa.String(length=64), nullable=True),
+        sa.Column(
+            "lease_until",
+            sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mariadb").with_variant(mysql.DATETIME(fsp=6), "mysql"),
+            nullable=True,
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_log_readers")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
         "migrations",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
@@ -416,6 +442,7 @@ def upgrade() -> None:
         sa.Column("active_key", sa.String(length=36), nullable=True),
         sa.Column("project_id", sa.String(length=255), nullable=False),
         sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("owner_project_id", sa.String(length=255), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=64), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
