@@ -30,8 +30,10 @@ from nova.conductor.core import Core
 from nova.conductor.engine import Engine, no_boundary
 from nova.conductor.interface import ConductorCalls
 from nova.conductor.liveness import Liveness
+from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import WORKFLOWS
+from nova.conf.notifications import are_wanted
 from nova.console import interface as console_interface
 from nova.db import hosts
 from nova.db.database import Database
@@ -70,7 +72,7 @@ class Conductor:
         transport: requests.Session | None = None,
         boundary: Any = no_boundary,
     ) -> None:
-        self.db = open_database(conf)
+        self.db = open_database(conf, keeps_circumstances=are_wanted(conf))
         self._computes = _Computes(bus, self.db)
         cloud = Cloud(
             conf=conf,
@@ -90,17 +92,20 @@ class Conductor:
         self.calls = _answering(parts)
         self._server = rpc.Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
         self._reconcilers = Reconcilers(self.core)
+        self._notifying = Notifying(conf, self.db, boundary)
 
     def start(self) -> None:
         self.engine.start()
         self._server.start()
         self._reconcilers.start()
+        self._notifying.start()
 
     def checks(self) -> dict[str, bool]:
         """Whether the database answers, the bus is heard, and no operation waits for a conductor in vain."""
         return {"database": self.db.answers(), **self._server.checks(), **self.engine.checks()}
 
     def stop(self) -> None:
+        self._notifying.stop()
         self._reconcilers.stop()
         self._server.stop()
         self.engine.stop()
@@ -121,10 +126,16 @@ class _Computes:
         return self._client(self._listeners.get(host, host))
 
 
-def open_database(conf: cfg.ConfigOpts) -> Database:
+def open_database(conf: cfg.ConfigOpts, keeps_circumstances: bool = False) -> Database:
     """The database of [database] connection."""
     options = conf.database
-    return Database(options.connection, options.max_pool_size, options.max_overflow, options.connection_recycle_time)
+    return Database(
+        options.connection,
+        options.max_pool_size,
+        options.max_overflow,
+        options.connection_recycle_time,
+        keeps_circumstances,
+    )
 
 
 def _answering(parts: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""[notifications]: which readers of the event log are told over the bus."""
+"""[notifications]: what is told of servers and other things over the message bus."""
 
 from oslo_config import cfg
 
@@ -8,10 +8,44 @@ OPTIONS = [
     cfg.StrOpt(
         "notification_format",
         default="unversioned",
-        choices=["both", "versioned", "unversioned"],
-        help="Format of notifications; this release sends the versioned one.",
+        choices=[
+            ("both", "versioned notifications; unversioned ones are not sent by this release"),
+            ("versioned", "versioned notifications"),
+            ("unversioned", "no notifications: this release does not have unversioned ones"),
+        ],
+        deprecated_group="DEFAULT",
+        help="Format of notifications. Nothing is sent without [oslo_messaging_notifications] driver. All conductors "
+        "of a cloud need the same value.",
     ),
     cfg.ListOpt(
         "versioned_notifications_topics", default=["versioned_notifications"], help="Topics of versioned notifications."
     ),
+    cfg.StrOpt(
+        "notify_on_state_change",
+        choices=[
+            (None, "instance.update tells of changed names, metadata and tags alone"),
+            ("vm_state", "and of every change of vm_state"),
+            ("vm_and_task_state", "and of every change of vm_state or task_state"),
+        ],
+        deprecated_group="DEFAULT",
+        help="Of which changes of state instance.update tells.",
+    ),
+    cfg.StrOpt(
+        "default_level",
+        default="INFO",
+        choices=["DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"],
+        deprecated_group="DEFAULT",
+        deprecated_name="default_notification_level",
+        help="Level of notifications that do not tell of an error.",
+    ),
+    cfg.BoolOpt("bdms_in_notifications", default=False, help="Whether notifications about servers list their volumes."),
 ]
+
+
+def are_wanted(conf: cfg.ConfigOpts) -> bool:
+    """Whether anything is told: a format this release has, and a driver that sends it.
+
+    The driver's option is oslo.messaging's: the bus must have been opened before.
+    """
+    drivers = {name for name in conf.oslo_messaging_notifications.driver if name not in ("", "noop")}
+    return conf.notifications.notification_format != "unversioned" and bool(drivers)

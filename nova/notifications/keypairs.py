@@ -1,0 +1,39 @@
+"""Key pairs. Before one is made there is neither a fingerprint nor, unless the user brings it, a key."""
+
+from typing import Any
+
+from nova.notifications.envelope import versioned
+from nova.notifications.occasion import Occasion
+from nova.structs.instance import Instance
+
+
+def keypair(occasion: Occasion) -> dict[str, Any]:
+    found = occasion.circumstances.keypair
+    assert found is not None
+    return _of(found.user_id, found.name, found.type, found.fingerprint, found.public_key)
+
+
+def to_be_made(occasion: Occasion) -> dict[str, Any]:
+    found = occasion.circumstances.keypair
+    assert found is not None
+    return _of(found.user_id, found.name, found.type, None, None)
+
+
+def to_be_imported(occasion: Occasion) -> dict[str, Any]:
+    found = occasion.circumstances.keypair
+    assert found is not None
+    return _of(found.user_id, found.name, found.type, None, found.public_key)
+
+
+def of_server(server: Instance) -> list[dict[str, Any]]:
+    """The key pair a server was booted with."""
+    pair = server.properties.keypair
+    return [] if pair is None else [_of(server.user_id, pair.name, pair.type, pair.fingerprint, pair.public_key)]
+
+
+def _of(user_id: str, name: str, kind: str, fingerprint: str | None, public_key: str | None) -> dict[str, Any]:
+    return versioned(
+        "KeypairPayload",
+        "1.0",
+        {"user_id": user_id, "name": name, "type": kind, "fingerprint": fingerprint, "public_key": public_key},
+    )

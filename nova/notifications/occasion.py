@@ -1,0 +1,103 @@
+"""What a notification is made from, and what it is when it is made."""
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from nova.structs.circumstances import Circumstances
+from nova.structs.flavor import Flavor
+from nova.structs.instance import Instance
+
+
+@dataclass(frozen=True)
+class Settings:
+    """host: of the conductor that tells. notify_on_state_change: None, vm_state or vm_and_task_state."""
+
+    host: str
+    level: str = "INFO"
+    with_block_devices: bool = False
+    notify_on_state_change: str | None = None
+    instance_name_template: str = "instance-%08x"
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """An event of the log. was, now: the server before and after it; None for an event about none."""
+
+    kind: str
+    at: datetime.datetime
+    circumstances: Circumstances
+    settings: Settings
+    request_id: str | None = None
+    was: Instance | None = None
+    now: Instance | None = None
+
+    @property
+    def server(self) -> Instance:
+        assert self.now is not None
+        return self.now
+
+    @property
+    def flavor(self) -> Flavor:
+        """What the server is to become; what it is when it stays that."""
+        chosen = self.about.get("flavor")
+        return msgspec.convert(chosen, Flavor) if chosen else self.server.flavor
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return self.circumstances.about
+
+
+@dataclass(frozen=True)
+class Notification:
+    """priority is upstream's word: INFO, ERROR. topic and envelope are oslo.messaging's business."""
+
+    event_type: str
+    publisher_id: str
+    priority: str
+    payload: dict[str, Any] = field(hash=False)
+
+
+def by_api(occasion: Occasion) -> str:
+    """Told in nova-api's name. Which API took the request is not known: the conductor's host stands for it."""
+    return f"nova-api:{occasion.settings.host}"
+
+
+def by_conductor(occasion: Occasion) -> str:
+    return f"nova-conductor:{occasion.settings.host}"
+
+
+def by_scheduler(occasion: Occasion) -> str:
+    return f"nova-scheduler:{occasion.settings.host}"
+
+
+def by_host(occasion: Occasion) -> str:
+    """Told in the name of the host the server is on, or goes to, or was on."""
+    was = occasion.was.host if occasion.was else None
+    host = occasion.server.host or occasion.about.get("host") or was or occasion.settings.host
+    return f"nova-compute:{host}"
+
+
+def by_source(occasion: Occasion) -> str:
+    """Told in the name of the host a moving server comes from."""
+    source = occasion.about.get("source_host")
+    return f"nova-compute:{source}" if source else by_host(occasion)
+
+
+def by_destination(occasion: Occasion) -> str:
+    """Told in the name of the host a moving server goes to."""
+    destination = occasion.about.get("host")
+    return f"nova-compute:{destination}" if destination else by_host(occasion)
+
+
+def by_host_if_any(occasion: Occasion) -> str:
+    """Told in its host's name; in nova-api's for a server that never had one."""
+    return by_host(occasion) if occasion.server.host else by_api(occasion)
+
+
+def by_service(occasion: Occasion) -> str:
+    service = occasion.circumstances.service
+    assert service is not None
+    return f"nova-compute:{service.host}"

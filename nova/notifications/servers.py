@@ -1,0 +1,220 @@
+"""Servers, as they were at an event, with what the event is about."""
+
+import datetime
+from typing import Any
+
+import msgspec
+
+from nova.notifications import faults, flavors, keypairs
+from nova.notifications.envelope import time_text, versioned
+from nova.notifications.occasion import Occasion
+from nova.structs.instance import Instance, PowerState
+from nova.structs.network import FixedIp, Vif
+
+# Source: the Compute API reference's power states, in the words of the versioned objects.
+_POWER_STATES = {
+    PowerState.NOSTATE: "pending",
+    PowerState.RUNNING: "running",
+    PowerState.PAUSED: "paused",
+    PowerState.SHUTDOWN: "shutdown",
+    PowerState.CRASHED: "crashed",
+    PowerState.SUSPENDED: "suspended",
+}
+
+
+def action(occasion: Occasion) -> dict[str, Any]:
+    return _action("InstanceActionPayload", "1.9", occasion)
+
+
+def arriving(occasion: Occasion) -> dict[str, Any]:
+    """A server of its new size that a host begins to make: the record says so when it is there."""
+    server = msgspec.structs.replace(occasion.server, flavor=occasion.flavor)
+    return _action("InstanceActionPayload", "1.9", occasion, server)
+
+
+def create(occasion: Occasion) -> dict[str, Any]:
+    server = occasion.server
+    return _action(
+        "InstanceCreatePayload",
+        "1.13",
+        occasion,
+        keypairs=keypairs.of_server(server),
+        tags=list(server.tags),
+        trusted_image_certificates=_certificates(server),
+        instance_name=_instance_name(occasion),
+    )
+
+
+def rebuild(occasion: Occasion) -> dict[str, Any]:
+    certificates = _certificates(occasion.server)
+    return _action("InstanceActionRebuildPayload", "1.10", occasion, trusted_image_certificates=certificates)
+
+
+def rescue(occasion: Occasion) -> dict[str, Any]:
+    image = occasion.about.get("image_id")
+    return _action("InstanceActionRescuePayload", "1.4", occasion, rescue_image_ref=image)
+
+
+def resize_prep(occasion: Occasion) -> dict[str, Any]:
+    """new_flavor: the flavor there is, when the server only moves."""
+    new_flavor = flavors.of(occasion.flavor)
+    return _action("InstanceActionResizePrepPayload", "1.4", occasion, new_flavor=new_flavor)
+
+
+def snapshot(occasion: Occasion) -> dict[str, Any]:
+    image = occasion.about["image_id"]
+    return _action("InstanceActionSnapshotPayload", "1.10", occasion, snapshot_image_id=image)
+
+
+def volume(occasion: Occasion) -> dict[str, Any]:
+    return _action("InstanceActionVolumePayload", "1.7", occasion, volume_id=occasion.about["volume_id"])
+
+
+def volume_swap(occasion: Occasion) -> dict[str, Any]:
+    return _action(
+        "InstanceActionVolumeSwapPayload",
+        "1.9",
+        occasion,
+        old_volume_id=occasion.about["volume_id"],
+        new_volume_id=occasion.about["new_volume_id"],
+    )
+
+
+def exists(occasion: Occasion) -> dict[str, Any]:
+    """What a project has had of a server in this period until now: the server is about to become another."""
+    return versioned(
+        "InstanceExistsPayload", "2.1", {**_facts(occasion, occasion.server), "audit_period": _audit_period(occasion)}
+    )
+
+
+def update(occasion: Occasion) -> dict[str, Any]:
+    was, now = occasion.was, occasion.server
+    assert was is not None
+    states = {
+        "old_state": str(was.vm_state),
+        "state": str(now.vm_state),
+        "old_task_state": was.task_state,
+        "new_task_state": now.task_state,
+    }
+    return versioned(
+        "InstanceUpdatePayload",
+        "2.1",
+        {
+            **_facts(occasion, now),
+            "audit_period": _audit_period(occasion),
+            "state_update": versioned("InstanceStateUpdatePayload", "1.0", states),
+            "old_display_name": was.name if was.name != now.name else None,
+            "tags": list(now.tags),
+        },
+    )
+
+
+def has_changed_state(occasion: Occasion) -> bool:
+    """Whether [notifications] notify_on_state_change asks to be told of this."""
+    was, now, wanted = occasion.was, occasion.server, occasion.settings.notify_on_state_change
+    if was is None or wanted is None:
+        return False
+    return was.vm_state != now.vm_state or (wanted == "vm_and_task_state" and was.task_state != now.task_state)
+
+
+def _action(name: str, version: str, occasion: Occasion, server: Instance | None = None, **more: Any) -> dict[str, Any]:
+    facts = _facts(occasion, server or occasion.server)
+    return versioned(name, version, {**facts, "fault": faults.exception(occasion), **more})
+
+
+def _facts(occasion: Occasion, server: Instance) -> dict[str, Any]:
+    properties, image = server.properties, server.image.properties if server.image else {}
+    asker = occasion.circumstances
+    return {
+        "uuid": server.uuid,
+        "user_id": server.user_id,
+        "tenant_id": server.project_id,
+        "reservation_id": server.reservation_id,
+        "display_name": server.name,
+        "display_description": properties.description,
+        "host_name": server.hostname,
+        "host": server.host,
+        "node": server.node,
+        "availability_zone": server.availability_zone,
+        "flavor": flavors.of(server.flavor),
+        "image_uuid": server.image_id,
+        "architecture": image.get("hw_architecture") or image.get("architecture"),
+        "os_type": image.get("os_type"),
+        "kernel_id": image.get("kernel_id", ""),
+        "ramdisk_id": image.get("ramdisk_id", ""),
+        "key_name": server.key_name,
+        "created_at": time_text(server.created_at),
+        "launched_at": time_text(server.launched_at),
+        "updated_at": time_text(server.updated_at),
+        "terminated_at": time_text(server.terminated_at),
+        "deleted_at": time_text(server.deleted_at),
+        "state": str(server.vm_state),
+        "task_state": server.task_state,
+        "power_state": _POWER_STATES[server.power_state],
+        "progress": properties.progress,
+        "ip_addresses": [_address(vif, address) for vif in server.vifs for address in vif.fixed_ips],
+        "block_devices": _block_devices(server) if occasion.settings.with_block_devices else [],
+        "metadata": server.metadata,
+        "locked": server.is_locked,
+        "locked_reason": properties.locked_reason,
+        "auto_disk_config": properties.disk_config,
+        "shares": [],
+        "request_id": occasion.request_id,
+        "action_initiator_user": asker.user_id or None,
+        "action_initiator_project": asker.project_id or None,
+    }
+
+
+def _address(vif: Vif, address: FixedIp) -> dict[str, Any]:
+    return versioned(
+        "IpPayload",
+        "1.0",
+        {
+            "label": vif.network_label,
+            "mac": vif.mac,
+            "meta": {},
+            "port_uuid": vif.port_id,
+            "version": address.version,
+            "address": address.address,
+            "device_name": f"tap{vif.port_id[:11]}",
+        },
+    )
+
+
+def _block_devices(server: Instance) -> list[dict[str, Any]]:
+    """The server's volumes: disks that lie on the host are the flavor's business."""
+    return [
+        versioned(
+            "BlockDevicePayload",
+            "1.0",
+            {
+                "volume_id": one.volume_id,
+                "device_name": one.device_name,
+                "tag": one.tag,
+                "delete_on_termination": one.delete_on_termination,
+                "boot_index": one.boot_index,
+            },
+        )
+        for one in server.block_devices
+        if one.volume_id is not None
+    ]
+
+
+def _certificates(server: Instance) -> list[str] | None:
+    certificates = server.properties.trusted_certs
+    return None if certificates is None else list(certificates)
+
+
+def _instance_name(occasion: Occasion) -> str:
+    template, server = occasion.settings.instance_name_template, occasion.server
+    return template % server.id if "%(" not in template else template % {"id": server.id, "uuid": server.uuid}
+
+
+def _audit_period(occasion: Occasion) -> dict[str, Any]:
+    """From the beginning of the month until now: upstream's default period, as far as it has come."""
+    beginning = datetime.datetime(occasion.at.year, occasion.at.month, 1)
+    return versioned(
+        "AuditPeriodPayload",
+        "1.0",
+        {"audit_period_beginning": time_text(beginning), "audit_period_ending": time_text(occasion.at)},
+    )

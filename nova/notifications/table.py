@@ -1,0 +1,293 @@
+"""Which events of the log give which notifications.
+
+What is done in one transaction has one entry in the log: its .start and .end are told together, when it has
+happened. An operation's moments are told as they come; a workflow's step names stand here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nova.notifications import aggregates, faults, flavors, keypairs, scheduling, server_groups, servers, services
+from nova.notifications.occasion import (
+    Notification,
+    Occasion,
+    Settings,
+    by_api,
+    by_conductor,
+    by_destination,
+    by_host,
+    by_host_if_any,
+    by_scheduler,
+    by_service,
+    by_source,
+)
+from nova.structs.circumstances import Circumstances
+
+
+@dataclass(frozen=True)
+class Told:
+    """One notification: its type, what it carries, in whose name it is told, and when it is."""
+
+    event_type: str
+    payload: Callable[[Occasion], dict[str, Any] | None] = servers.action
+    publisher: Callable[[Occasion], str] = by_host
+    when: Callable[[Occasion], bool] = lambda occasion: True
+    is_error: bool = False
+
+
+def _pair(name: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action) -> dict[str, tuple[Told, ...]]:
+    """An operation of which its beginning and its good end are told."""
+    return {"start": (Told(f"instance.{name}.start", payload),), "end": (Told(f"instance.{name}.end", payload),)}
+
+
+def _error(event_type: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action) -> Told:
+    return Told(event_type, payload, is_error=True)
+
+
+def _with_error(
+    name: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action
+) -> dict[str, tuple[Told, ...]]:
+    return {**_pair(name, payload), "error": (_error(f"instance.{name}.error", payload),)}
+
+
+def _task_error(name: str) -> Told:
+    """The scheduler found no host for what a task was to do."""
+    return Told(
+        f"compute_task.{name}.error", scheduling.compute_task, by_conductor, faults.found_no_host, is_error=True
+    )
+
+
+def _has_host(occasion: Occasion) -> bool:
+    return occasion.server.host is not None
+
+
+def _had_host(occasion: Occasion) -> bool:
+    return occasion.was is not None and occasion.was.host is not None
+
+
+def _goes_somewhere(occasion: Occasion) -> bool:
+    return not occasion.about.get("lies_here")
+
+
+def _offloads(occasion: Occasion) -> bool:
+    return bool(occasion.about["offloads"])
+
+
+def _stays_on_its_host(occasion: Occasion) -> bool:
+    return not occasion.about["offloads"]
+
+
+_SELECTED = (
+    Told("scheduler.select_destinations.start", scheduling.request_spec, by_scheduler, _goes_somewhere),
+    Told("scheduler.select_destinations.end", scheduling.request_spec, by_scheduler, _goes_somewhere),
+)
+_EXISTS = Told("instance.exists", servers.exists)
+
+_RESIZE = {
+    "done claim_destination": (
+        *_SELECTED,
+        _EXISTS,
+        Told("instance.resize_prep.start", servers.resize_prep, by_destination),
+        Told("instance.resize_prep.end", servers.resize_prep, by_destination),
+    ),
+    "begins stop_guest": (Told("instance.resize.start", publisher=by_source),),
+    "done set_aside": (Told("instance.resize.end", publisher=by_source),),
+    "begins take_over": (Told("instance.resize_finish.start", servers.arriving, by_destination),),
+    "end": (Told("instance.resize_finish.end", publisher=by_destination),),
+    "error": (_error("instance.resize.error"), _task_error("migrate_server")),
+}
+_DELETE = {
+    "start": (
+        Told("instance.delete.start", publisher=by_host_if_any),
+        Told("instance.exists", servers.exists, when=_has_host),
+        Told("instance.shutdown.start", when=_has_host),
+    ),
+    "done destroy_guest": (Told("instance.shutdown.end", when=_had_host),),
+    "end": (Told("instance.delete.end", publisher=by_host_if_any),),
+}
+
+# By operation, and by moment in its course.
+OPERATIONS: dict[str, dict[str, tuple[Told, ...]]] = {
+    "create": {
+        # Upstream's create begins on the host, once it is chosen.
+        "done claim_host": (*_SELECTED, Told("instance.create.start", servers.create)),
+        "end": (Told("instance.create.end", servers.create),),
+        # Every host that could not, and then perhaps that there is no other.
+        "unwinds": (Told("instance.create.error", servers.create, when=_has_host, is_error=True),),
+        "error": (_task_error("build_instances"),),
+    },
+    "delete": _DELETE,
+    "forceDelete": _DELETE,
+    "softDelete": _pair("soft_delete"),
+    "restore": _pair("restore"),
+    "start": _pair("power_on"),
+    "stop": _pair("power_off"),
+    "reboot": _with_error("reboot"),
+    "pause": _pair("pause"),
+    "unpause": _pair("unpause"),
+    "suspend": _pair("suspend"),
+    "resume": _pair("resume"),
+    "changePassword": {},
+    "trigger_crash_dump": _pair("trigger_crash_dump"),
+    "rebuild": {
+        "done check_host": (
+            Told("instance.rebuild_scheduled", servers.rebuild, by_conductor),
+            _EXISTS,
+            Told("instance.rebuild.start", servers.rebuild),
+        ),
+        "end": (Told("instance.rebuild.end", servers.rebuild),),
+        "error": (_error("instance.rebuild.error", servers.rebuild), _task_error("rebuild_server")),
+    },
+    "rescue": _pair("rescue", servers.rescue),
+    "unrescue": _pair("unrescue"),
+    "createImage": _pair("snapshot", servers.snapshot),
+    "createBackup": _pair("snapshot", servers.snapshot),
+    "resize": _RESIZE,
+    "migrate": _RESIZE,
+    "confirmResize": _pair("resize_confirm"),
+    "revertResize": {
+        "start": (_EXISTS, Told("instance.resize_revert.start")),
+        "end": (Told("instance.resize_revert.end"),),
+    },
+    "live-migration": {
+        "done claim_destination": _SELECTED,
+        "begins prepare_destination": (Told("instance.live_migration_pre.start", publisher=by_destination),),
+        "done prepare_destination": (Told("instance.live_migration_pre.end", publisher=by_destination),),
+        "done migrate_guest": (
+            Told("instance.live_migration_post.start", publisher=by_source),
+            Told("instance.live_migration_post_dest.start", publisher=by_destination),
+        ),
+        "done bind_ports": (Told("instance.live_migration_post_dest.end", publisher=by_destination),),
+        "end": (Told("instance.live_migration_post.end", publisher=by_source),),
+        "unwinds": (Told("instance.live_migration_rollback.start", publisher=by_source),),
+        "undone abort_destination": (
+            Told("instance.live_migration_rollback_dest.start", publisher=by_destination),
+            Told("instance.live_migration_rollback_dest.end", publisher=by_destination),
+        ),
+        "error": (
+            Told("instance.live_migration_rollback.end", publisher=by_source),
+            _task_error("migrate_server"),
+        ),
+    },
+    "evacuate": {
+        "start": (Told("instance.evacuate", publisher=by_api),),
+        "done claim_destination": (
+            *_SELECTED,
+            Told("instance.rebuild_scheduled", servers.rebuild, by_conductor),
+            Told("instance.rebuild.start", servers.rebuild, by_destination),
+        ),
+        "end": (Told("instance.rebuild.end", servers.rebuild, by_destination),),
+        "error": (_error("instance.rebuild.error", servers.rebuild), _task_error("rebuild_server")),
+    },
+    "shelve": {
+        "start": (Told("instance.shelve.start"),),
+        "begins destroy_guest": (
+            Told("instance.shelve.end", when=_offloads),
+            Told("instance.shelve_offload.start", when=_offloads),
+        ),
+        "end": (
+            Told("instance.shelve.end", when=_stays_on_its_host),
+            Told("instance.shelve_offload.end", when=_offloads),
+        ),
+    },
+    "shelveOffload": _pair("shelve_offload"),
+    "unshelve": {
+        "done claim_host": (*_SELECTED, Told("instance.unshelve.start")),
+        "end": (Told("instance.unshelve.end"),),
+    },
+    "attach_interface": _with_error("interface_attach"),
+    "detach_interface": _pair("interface_detach"),
+    "attach_volume": _with_error("volume_attach", servers.volume),
+    "detach_volume": _pair("volume_detach", servers.volume),
+    "swap_volume": _with_error("volume_swap", servers.volume_swap),
+    "addFixedIp": {},
+    "removeFixedIp": {},
+}
+
+# Of every operation that turns back because a step failed.
+_EXCEPTION = Told("compute.exception", faults.exception, by_api, faults.failed, is_error=True)
+
+_STATE = Told("instance.update", servers.update, when=servers.has_changed_state)
+
+
+def _started_and_ended(
+    name: str,
+    end: Callable[[Occasion], dict[str, Any]],
+    start: Callable[[Occasion], dict[str, Any]] | None = None,
+    publisher: Callable[[Occasion], str] = by_api,
+) -> tuple[Told, ...]:
+    return (Told(f"{name}.start", start or end, publisher), Told(f"{name}.end", end, publisher))
+
+
+# What belongs to no operation, by the kind of its entry in the log.
+OTHERS: dict[str, tuple[Told, ...]] = {
+    "instance.update": (Told("instance.update", servers.update, by_api),),
+    "instance.lock": (Told("instance.lock", publisher=by_api),),
+    "instance.unlock": (Told("instance.unlock", publisher=by_api),),
+    "instance.live_migration_abort": _started_and_ended(
+        "instance.live_migration_abort", servers.action, publisher=by_host
+    ),
+    "instance.live_migration_force_complete": _started_and_ended(
+        "instance.live_migration_force_complete", servers.action, publisher=by_host
+    ),
+    "flavor.create": (Told("flavor.create", flavors.flavor, by_api),),
+    "flavor.update": (Told("flavor.update", flavors.flavor, by_api),),
+    "flavor.delete": (Told("flavor.delete", flavors.flavor, by_api),),
+    "keypair.create": _started_and_ended("keypair.create", keypairs.keypair, keypairs.to_be_made),
+    "keypair.import": _started_and_ended("keypair.import", keypairs.keypair, keypairs.to_be_imported),
+    "keypair.delete": _started_and_ended("keypair.delete", keypairs.keypair),
+    "server_group.create": (Told("server_group.create", server_groups.server_group, by_api),),
+    "server_group.delete": (Told("server_group.delete", server_groups.server_group, by_api),),
+    "server_group.add_member": (Told("server_group.add_member", server_groups.server_group, by_api),),
+    "service.create": (Told("service.create", services.service, by_service),),
+    "service.update": (Told("service.update", services.service, by_service),),
+    "service.delete": (Told("service.delete", services.service, by_service),),
+    "aggregate.create": _started_and_ended("aggregate.create", aggregates.aggregate, aggregates.to_be_made),
+    "aggregate.delete": _started_and_ended("aggregate.delete", aggregates.aggregate),
+    "aggregate.add_host": _started_and_ended("aggregate.add_host", aggregates.aggregate, aggregates.before),
+    "aggregate.remove_host": _started_and_ended("aggregate.remove_host", aggregates.aggregate, aggregates.before),
+    "aggregate.update_prop": _started_and_ended("aggregate.update_prop", aggregates.aggregate, aggregates.before),
+    "aggregate.update_metadata": _started_and_ended(
+        "aggregate.update_metadata", aggregates.aggregate, aggregates.before
+    ),
+    "aggregate.cache_images": _started_and_ended("aggregate.cache_images", aggregates.aggregate),
+}
+
+
+def event_types() -> set[str]:
+    """Every type of notification this release may send."""
+    rows = [_EXCEPTION, _STATE, *(one for told in OTHERS.values() for one in told)]
+    rows += [one for moments in OPERATIONS.values() for told in moments.values() for one in told]
+    return {one.event_type for one in rows}
+
+
+def may_tell(kind: str, circumstances: Circumstances, settings: Settings) -> bool:
+    """Whether an event may give a notification: asked before the server is looked up."""
+    return any(True for _ in _candidates(kind, circumstances, settings))
+
+
+def notifications(occasion: Occasion) -> list[Notification]:
+    """What is told of an event, in order."""
+    found = []
+    for told in _candidates(occasion.kind, occasion.circumstances, occasion.settings):
+        if not told.when(occasion):
+            continue
+        payload = told.payload(occasion)
+        assert payload is not None
+        priority = "ERROR" if told.is_error else occasion.settings.level
+        found.append(Notification(told.event_type, told.publisher(occasion), priority, payload))
+    return found
+
+
+def _candidates(kind: str, circumstances: Circumstances, settings: Settings) -> Iterator[Told]:
+    if settings.notify_on_state_change and circumstances.changes.keys() & {"vm_state", "task_state"}:
+        yield _STATE
+    if circumstances.operation is None:
+        yield from OTHERS.get(kind, ())
+        return
+    if "unwinds" in circumstances.moments:
+        yield _EXCEPTION
+    moments = OPERATIONS.get(circumstances.operation, {})
+    for moment in circumstances.moments:
+        yield from moments.get(moment, ())
