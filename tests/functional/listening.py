@@ -55,6 +55,6 @@ class Listener:
         return next(one for one in reversed(self.heard()) if one["event_type"] == event_type)
 
 
-def data(notification):
-    """The fields of a notification's payload."""
-    return notification["payload"]["nova_object.data"]
+def data(told):
+    """The fields of a notification's payload, or of an object in one."""
+    return told.get("payload", told)["nova_object.data"]

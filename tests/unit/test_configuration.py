@@ -105,6 +105,8 @@ def test_an_unknown_group_is_an_error_that_names_file_and_group(tmp_path):
         ("scheduler", "max_attempts", "0"),
         ("conductor", "workers", "-1"),
         ("vnc", "enabled", "perhaps"),
+        ("notifications", "notification_format", "xml"),
+        ("notifications", "notify_on_state_change", "power_state"),
     ],
 )
 def test_a_bad_value_is_an_error_that_names_file_group_and_option(tmp_path, group, option, value):

@@ -1,0 +1,108 @@
+"""Reading the event log on each database: one reads, nothing is passed over, old entries go."""
+
+import datetime
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from nova.clock import utcnow
+from nova.db import events, log_readers, migrations
+from nova.db.database import Database
+from nova.db.models.operations import Event
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent.parent / "tools"))
+
+from throwaway_databases import database as throwaway
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgresql"])
+def url(request):
+    with throwaway(request.param) as url:
+        migrations.sync(url)
+        yield url
+
+
+@pytest.fixture
+def database(url):
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def append(connection, kind):
+    events.append(connection, kind, None, {})
+
+
+def read(database, name, owner):
+    """What the reader has not read yet; it has then."""
+    cursor = database.write(lambda c: log_readers.take(c, name, owner, 60))
+    found = database.read(lambda c: events.unread(c, cursor.position, cursor.missing, 100))
+    behind = log_readers.behind(cursor, [entry.event.id for entry in found])
+    assert database.write(lambda c: log_readers.advance(c, name, owner, behind, 60))
+    return [entry.event.kind for entry in found]
+
+
+def test_a_reader_reads_what_is_written_after_it_began_and_reads_it_once(database):
+    database.write(lambda c: append(c, "before"))
+    database.write(lambda c: log_readers.begin(c, "once"))
+    database.write(lambda c: append(c, "first"))
+
+    assert read(database, "once", "a") == ["first"]
+    database.write(lambda c: append(c, "second"))
+    assert read(database, "once", "a") == ["second"]
+    assert read(database, "once", "a") == []
+
+
+# On SQLite one transaction writes at a time: numbers are given in the order of the commits.
+@pytest.mark.parametrize("url", ["mariadb", "postgresql"], indirect=True)
+def test_an_entry_that_is_committed_late_is_read_late(database):
+    database.write(lambda c: log_readers.begin(c, "late"))
+    with database.engine.begin() as slow:
+        append(slow, "slow")
+        database.write(lambda c: append(c, "quick"))
+
+        assert read(database, "late", "a") == ["quick"]
+
+    assert read(database, "late", "a") == ["slow"]
+    assert read(database, "late", "a") == []
+
+
+def test_a_number_that_was_given_back_is_not_waited_for_for_ever(database):
+    now = utcnow()
+    cursor = log_readers.behind(log_readers.Cursor(3, {}), [5])
+
+    assert set(cursor.missing) == {4}
+    long_ago = log_readers.Cursor(5, {4: now - datetime.timedelta(minutes=5)})
+    assert log_readers.behind(long_ago, []).missing == {}
+
+
+def test_one_reads_until_it_lets_go_or_falls_silent(database):
+    database.write(lambda c: log_readers.begin(c, "lease"))
+
+    def take(owner, seconds=60.0):
+        return database.write(lambda c: log_readers.take(c, "lease", owner, seconds)) is not None
+
+    assert take("a")
+    assert not take("b")
+    assert take("a", seconds=-1)
+    assert take("b")
+    assert not database.write(lambda c: log_readers.advance(c, "lease", "a", log_readers.Cursor(0, {}), 60))
+    database.write(lambda c: log_readers.release(c, "lease", "b"))
+    assert take("a")
+
+
+def test_old_entries_are_purged_and_numbers_only_grow(database):
+    for kind in ("old", "older", "newest"):
+        database.write(lambda c, kind=kind: append(c, kind))
+    newest = database.read(events.last_id)
+    long_ago = utcnow() - datetime.timedelta(days=100)
+    database.write(lambda c: c.execute(update(Event.__table__).values(created_at=long_ago)))
+
+    while database.write(lambda c: events.purge(c, utcnow() - datetime.timedelta(days=90), 2)):
+        pass
+    database.write(lambda c: append(c, "next"))
+
+    assert database.read(events.last_id) > newest
+    assert len(database.read(lambda c: events.unread(c, 0, (), 100))) == 2
