@@ -27,6 +27,8 @@ LOG = logging.getLogger(__name__)
 
 _READER = "notifications"
 _POLL_S = 0.2
+# While another conductor tells there is no hurry to find out that it has died.
+_STANDBY_S = 1.0
 _BATCH = 100
 # oslo.messaging's methods for upstream's levels.
 _METHODS = {"DEBUG": "debug", "INFO": "info", "WARN": "warn", "ERROR": "error", "CRITICAL": "critical"}
@@ -43,6 +45,7 @@ class Notifying:
         self._owner = str(uuids.uuid4())
         self._cursor: Cursor | None = None
         self._renewed = 0.0
+        self._stands_by_until = 0.0
         self._transport: oslo_messaging.Transport | None = None
         self._periodic: concurrency.Periodic | None = None
         self._settings = Settings(
@@ -79,7 +82,7 @@ class Notifying:
                 self._tell(entry)
             if found:
                 self._boundary(_READER, "read", "told")
-            behind = log_readers.behind(cursor, [entry.event.id for entry in found])
+            behind = log_readers.behind(cursor, [entry.event for entry in found])
             if behind != cursor and not self._advance(behind):
                 return
             if len(found) < _BATCH:
@@ -89,9 +92,12 @@ class Notifying:
         """Where to go on; None while another conductor tells. The lease is renewed before it is half over."""
         now = time.monotonic()
         if self._cursor is None:
+            if now < self._stands_by_until:
+                return None
             standing = self._db.read(lambda c: log_readers.standing(c, _READER))
             # Not worth a transaction that writes while somebody else is at it.
             if standing.is_held():
+                self._stands_by_until = now + min(_STANDBY_S, self._lease_s / 3)
                 return None
         elif now - self._renewed < self._lease_s / 2:
             return self._cursor

@@ -113,9 +113,12 @@ def _changed(server: Instance, changes: dict[str, Any]) -> Instance:
     return msgspec.convert({**msgspec.to_builtins(server), **changes}, Instance)
 
 
+_NOT_KEPT = ("user_data", "system_metadata")
+
+
 def _fit_to_keep(circumstances: Circumstances) -> Circumstances:
     """Without what is large, secret, or no business of anybody outside."""
-    changes = {name: value for name, value in circumstances.changes.items() if name != "system_metadata"}
+    changes = {name: value for name, value in circumstances.changes.items() if name not in _NOT_KEPT}
     if "block_devices" in changes:
         changes["block_devices"] = _without_connections(changes["block_devices"])
     server = circumstances.server

@@ -6,6 +6,7 @@ cannot overtake each other: each is written under a lock of the server's row.
 """
 
 import datetime
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from nova.clock import utcnow
 from nova.db import events
 from nova.db.models.operations import LogReader as Table
+from nova.structs.operation import Event
 
 _table = Table.__table__
 
@@ -24,7 +26,7 @@ _LONGEST_TRANSACTION = datetime.timedelta(seconds=60)
 
 
 class Cursor(NamedTuple):
-    """The last entry read, and the numbers below it that were not there, with the time they were missed first."""
+    """The last entry read, and the numbers below it that were not there, each with the time of the entry behind it."""
 
     position: int
     missing: dict[int, datetime.datetime]
@@ -92,13 +94,15 @@ def release(connection: Connection, name: str, owner: str) -> None:
     )
 
 
-def behind(cursor: Cursor, read: list[int]) -> Cursor:
+def behind(cursor: Cursor, read: Iterable[Event]) -> Cursor:
     """Where a reader stands after it has read some entries, in their order."""
-    now = utcnow()
-    missing = {number: since for number, since in cursor.missing.items() if now - since < _LONGEST_TRANSACTION}
+    oldest = utcnow() - _LONGEST_TRANSACTION
+    missing = dict(cursor.missing)
     position = cursor.position
-    for number in read:
-        missing.pop(number, None)
-        missing |= dict.fromkeys(range(position + 1, number), now)
-        position = max(position, number)
-    return Cursor(position, missing)
+    for event in read:
+        missing.pop(event.id, None)
+        # What is missing before an old entry was purged, or its transaction broken off.
+        if event.created_at > oldest:
+            missing |= dict.fromkeys(range(position + 1, event.id), event.created_at)
+        position = max(position, event.id)
+    return Cursor(position, {number: since for number, since in missing.items() if since > oldest})

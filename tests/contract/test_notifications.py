@@ -20,7 +20,7 @@ _NO_SHARES = "servers have no shares in this release"
 # Event types this control plane has no occasion for, and why. doc/notifications.md says so to operators.
 KNOWN = {
     "aggregate.cache_images.progress": "hosts fetch images by themselves and tell nobody when they have them",
-    "libvirt.connect.error": "a nova-compute that lost its libvirt is one that does not answer: nova_up and its health",
+    "libvirt.connect.error": "a host that lost its libvirt fails the steps it is asked for, and that is told",
     "metrics.update": "there are no monitors: hosts are measured by what measures machines",
     "volume.usage": "volumes are measured by the Block Storage service",
     "instance.share_attach.start": _NO_SHARES,

@@ -3,7 +3,9 @@
 import pytest
 
 from nova import errors
+from nova.conductor.workflows import WORKFLOWS
 from nova.conf import BadConfiguration
+from nova.notifications import table
 from tests.functional.invariants import settle
 from tests.functional.listening import TELLS, Listener, data
 
@@ -33,6 +35,16 @@ def telling(make_cloud):
         return cloud
 
     return make
+
+
+@pytest.mark.parametrize("operation", WORKFLOWS)
+def test_what_is_told_of_an_operation_are_moments_it_has(operation):
+    steps = WORKFLOWS[operation].steps
+    has = {"start", "end", "error", "unwinds"}
+    has |= {f"{what} {step.name}" for what in ("begins", "done") for step in steps}
+    has |= {f"undone {step.undo.__name__}" for step in steps}
+
+    assert set(table.OPERATIONS[operation]) <= has
 
 
 def test_a_servers_life_is_told_in_order(telling, listen):
@@ -257,6 +269,8 @@ def test_the_log_keeps_no_secrets_for_those_who_are_told(telling):
     cloud = telling()
     user = cloud.client()
     server_id = user.create_server(user_data="c2VjcmV0")["id"]
+    user.act(server_id, "rebuild", {"imageRef": next(iter(cloud.glance.images)), "user_data": "c2VjcmV0"})
+    settle(cloud)
     user.post(f"/servers/{server_id}/os-volume_attachments", {"volumeAttachment": {"volumeId": cloud.cinder.add()}})
     settle(cloud)
 
