@@ -22,7 +22,6 @@ from nova import concurrency, errors, log_context, metrics
 from nova.clock import utcnow
 from nova.compute.interface import ComputeCalls
 from nova.conductor import ending
-from nova.conductor.ending import circumstances
 from nova.conductor.liveness import Liveness
 from nova.conductor.operation import OnHost, Operation, Step
 from nova.db import events, instances, operations
@@ -437,7 +436,7 @@ class Engine:
                 {"operation": held.name},
                 held.instance_uuid,
                 held.request_id,
-                circumstances(workflow, held, document, ("unwinds",), {}, failure),
+                ending.circumstances(workflow, held, document, ("unwinds",), {}, failure),
             )
 
         self._db.write(work)
@@ -546,7 +545,7 @@ class Engine:
             {"operation": held.name, "task_state": task_state},
             held.instance_uuid,
             held.request_id,
-            circumstances(workflow, held, document, moments, {**(written or {}), **changes}),
+            ending.circumstances(workflow, held, document, moments, {**(written or {}), **changes}),
         )
 
     def _record_success(self, connection: Connection, held: Lease, name: str, started: datetime) -> None:

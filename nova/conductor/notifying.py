@@ -8,9 +8,9 @@ import logging
 import time
 import uuid as uuids
 from collections.abc import Callable
+from importlib.metadata import entry_points
 
 import oslo_messaging
-import stevedore
 from oslo_config import cfg
 
 from nova import concurrency
@@ -21,7 +21,7 @@ from nova.db.database import Database
 from nova.db.events import Entry
 from nova.db.log_readers import Cursor
 from nova.notifications import table
-from nova.notifications.occasion import Notification, Occasion, Settings
+from nova.notifications.occasion import Occasion, Settings
 
 LOG = logging.getLogger(__name__)
 
@@ -113,42 +113,44 @@ class Notifying:
         return is_ours
 
     def _tell(self, entry: Entry) -> None:
+        occasion = self._occasion(entry)
+        if occasion is None:
+            return
         try:
-            told = self._notifications(entry)
+            told = table.notifications(occasion)
         except Exception:
-            # One that cannot be told must not keep back the others.
+            # A defect: one that cannot be told must not keep back the others.
             LOG.exception("event %s (%s) is not told", entry.event.id, entry.event.kind)
             return
         for notification in told:
             sender = self._notifier.prepare(publisher_id=notification.publisher_id)
             getattr(sender, _METHODS[notification.priority])({}, notification.event_type, notification.payload)
 
-    def _notifications(self, entry: Entry) -> list[Notification]:
+    def _occasion(self, entry: Entry) -> Occasion | None:
+        """What there may be to tell; None where there is nothing."""
         event, circumstances = entry
         if circumstances is None or not table.may_tell(event.kind, circumstances, self._settings):
-            return []
+            return None
         was = now = None
         if event.instance_uuid is not None:
             server = self._db.read(lambda c: events.server_then(c, entry))
             if server is None:
                 # Its operation began before anybody told of events.
-                return []
+                return None
             was, now = server
-        return table.notifications(
-            Occasion(
-                kind=event.kind,
-                at=event.created_at,
-                circumstances=circumstances,
-                settings=self._settings,
-                request_id=event.request_id,
-                was=was,
-                now=now,
-            )
+        return Occasion(
+            kind=event.kind,
+            at=event.created_at,
+            circumstances=circumstances,
+            settings=self._settings,
+            request_id=event.request_id,
+            was=was,
+            now=now,
         )
 
 
 def _check_drivers(conf: cfg.ConfigOpts) -> None:
-    known = stevedore.ExtensionManager("oslo.messaging.notify.drivers").names()
+    known = entry_points(group="oslo.messaging.notify.drivers").names
     for name in conf.oslo_messaging_notifications.driver:
         if name and name not in known:
             raise BadConfiguration(

@@ -1,8 +1,8 @@
 """How far each reader of the event log is. One conductor reads for all, by a lease.
 
 Nothing is passed over: numbers are given before transactions commit, so an entry may appear behind one
-with a higher number. What is missing is remembered and read when it appears. Entries of one server
-cannot overtake each other: each is written under a lock of the server's row.
+with a higher number. What is missing is remembered and read when it appears. Entries that change one server
+cannot overtake each other: they are written under a lock of the server's row.
 """
 
 import datetime

@@ -178,7 +178,8 @@ def test_two_conductors_tell_of_everything_once(telling, listen):
 def test_a_conductor_that_dies_while_it_tells_loses_nothing(telling, listen):
     cloud = telling(SHORT_LEASE)
     listener, user = listen(cloud), cloud.client()
-    listener.wait_for("service.create", count=2)
+    cloud.client("admin", "admin").post("/os-aggregates", {"aggregate": {"name": "told before"}})
+    listener.wait_for("aggregate.create.end")
     cloud.boundary.kill("notifications", "read", "told")
     cloud.add_conductor()
 
