@@ -12,7 +12,8 @@ from nova.structs.network import NetworkRequest
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request for servers. networks None: whatever the project has, "none" is an empty tuple.
 
-    image is what the Image service said of it in the caller's name; None when booting from a volume.
+    image is what the Image service said of it in the caller's name. When booting from a volume it is None,
+    or the image that maps the server's disks to snapshots.
     """
 
     name: str
@@ -42,6 +43,10 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    @property
+    def boots_from_volume(self) -> bool:
+        return any(one.boot_index == 0 and one.destination == "volume" for one in self.block_devices)
+
     """What another service tells of a server: name and tag in the words of os-server-external-events."""
 
     name: str

@@ -36,6 +36,16 @@ class VolumeNotReady(errors.Unavailable):
     text = "Volume {volume_id} is {status}, not available yet."
 
 
+class SnapshotNotReady(errors.Unavailable):
+    """It may be soon: worth another try."""
+
+    text = "Snapshot {snapshot_id} is {status}, not available yet."
+
+
+class SnapshotFailed(errors.StepFailed):
+    text = "Snapshot {snapshot_id} is {status}."
+
+
 class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What of a volume counts here. image: what the image it was made from said of itself."""
 
@@ -174,7 +184,16 @@ class Volumes:
         body = {"volume_id": volume_id, "name": name, "description": description, "force": force}
         return self._call("POST", "/snapshots", context, json={"snapshot": body}, volume_id=volume_id)["snapshot"]
 
+    def check_snapshot(self, snapshot_id: str) -> None:
+        """Raises SnapshotNotFound, SnapshotNotReady while it is being made, SnapshotFailed."""
+        status = self.snapshot(snapshot_id)["status"]
+        if status in ("error", "deleting", "error_deleting"):
+            raise SnapshotFailed(snapshot_id=snapshot_id, status=status)
+        if status != "available":
+            raise SnapshotNotReady(snapshot_id=snapshot_id, status=status)
+
     def delete_snapshot(self, snapshot_id: str, context: Context | None = None) -> None:
+        """One that is not there is done."""
         try:
             self._call("DELETE", f"/snapshots/{snapshot_id}", context)
         except errors.NotFound:

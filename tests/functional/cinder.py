@@ -14,6 +14,8 @@ class FakeCinder:
         self.volumes = {}
         self.attachments = {}
         self.snapshots = {}
+        # The status a snapshot has when it was asked for.
+        self.snapshots_are = "available"
 
     def add(self, size=1, **facts):
         volume_id = str(uuid.uuid4())
@@ -50,7 +52,7 @@ class FakeCinder:
     def _volumes(self, request, volume_id=None, action=None):
         if volume_id is None:
             asked = request.json["volume"]
-            made = self.add(asked["size"], bootable=str("imageRef" in asked).lower())
+            made = self.add(asked["size"], bootable=str("imageRef" in asked or "snapshot_id" in asked).lower())
             self.volumes[made] |= {"metadata": asked.get("metadata", {}), "snapshot_id": asked.get("snapshot_id")}
             return 202, {"volume": self.volumes[made]}
         if volume_id == "detail":
@@ -130,7 +132,8 @@ class FakeCinder:
     def _snapshots(self, request, snapshot_id=None, action=None):
         if snapshot_id is None:
             asked = request.json["snapshot"]
-            facts = {"status": "available", "size": 1, "created_at": "2026-01-01T00:00:00.000000"}
+            size = self.volumes[asked["volume_id"]]["size"]
+            facts = {"status": self.snapshots_are, "size": size, "created_at": "2026-01-01T00:00:00.000000"}
             made = {"id": str(uuid.uuid4()), **facts, **asked}
             self.snapshots[made["id"]] = made
             return 202, {"snapshot": made}

@@ -27,6 +27,7 @@ def leftovers(cloud):
         *_guests(cloud, servers),
         *_ports(cloud, servers),
         *_attachments(cloud, servers),
+        *_snapshots(cloud),
     ]
 
 
@@ -96,3 +97,11 @@ def _attachments(cloud, servers):
     held = {one["id"]: one["instance"] for one in cloud.cinder.attachments.values()}
     yield from (f"attachment {uuid} belongs to {held[uuid]}, which does not know it" for uuid in held.keys() - known)
     yield from (f"attachment {uuid} is not there" for uuid in known - held.keys())
+
+
+def _snapshots(cloud):
+    mapped = " ".join(image.get("block_device_mapping", "") for image in cloud.glance.images.values())
+    yield from (f"snapshot {uuid} belongs to no image" for uuid in cloud.cinder.snapshots if uuid not in mapped)
+    for image in cloud.glance.images.values():
+        if image["status"] == "queued":
+            yield f"image {image['id']} waits for its data"

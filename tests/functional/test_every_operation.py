@@ -14,7 +14,7 @@ from nova.conductor.workflows import WORKFLOWS
 from nova.messaging.local import bus_of
 from nova.virt.fake import ANY
 from tests.functional.invariants import leftovers, settle
-from tests.functional.operation_set_ups import SETUPS
+from tests.functional.operation_set_ups import SETUPS, workflow_of
 
 SETTINGS = """
 [DEFAULT]
@@ -32,10 +32,10 @@ ALWAYS = ("create", "delete", "start", "stop", "reboot")
 
 def every_step(names=None):
     """(operation, step), by their declarations."""
-    chosen = WORKFLOWS if names is None or os.environ.get("EVERY_OPERATION") else names
+    chosen = SETUPS if names is None or os.environ.get("EVERY_OPERATION") else names
     for name in chosen:
-        for step in WORKFLOWS[name].steps:
-            yield pytest.param(name, step, id=f"{name}-{step.name}")
+        for step in WORKFLOWS[workflow_of(name)].steps:
+            yield pytest.param(name, step, id=f"{name}-{step.name}".replace(" ", "_"))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def user(cloud):
 
 
 def test_every_operation_has_a_set_up():
-    assert set(SETUPS) == set(WORKFLOWS)
+    assert set(map(workflow_of, SETUPS)) == set(WORKFLOWS)
 
 
 @pytest.mark.parametrize("operation, step", every_step())
@@ -66,7 +66,7 @@ def test_a_step_that_fails_leaves_nothing_half_done(cloud, user, operation, step
         # On its host, if it is done there; else after it did what it does, which is the worst moment.
         for name in cloud.hosts:
             cloud.hypervisor(name).fail(ANY)
-        cloud.boundary.raise_at(operation, step.name, "done", errors.StepFailed(reason="it broke"))
+        cloud.boundary.raise_at(workflow_of(operation), step.name, "done", errors.StepFailed(reason="it broke"))
 
     outcome = run(cloud, user, operation, fault)
 
@@ -77,7 +77,7 @@ def test_a_step_that_fails_leaves_nothing_half_done(cloud, user, operation, step
 @pytest.mark.parametrize("moment", ["leased", "done", "committed", "ordered"])
 @pytest.mark.parametrize("operation, step", every_step(ALWAYS))
 def test_a_conductor_that_dies_loses_nothing(cloud, user, operation, step, moment):
-    outcome = run(cloud, user, operation, lambda: cloud.boundary.kill(operation, step.name, moment))
+    outcome = run(cloud, user, operation, lambda: cloud.boundary.kill(workflow_of(operation), step.name, moment))
 
     assert outcome in SETUPS[operation].ends_in
     assert outcome != "ERROR"
@@ -99,9 +99,8 @@ def test_a_lost_order_is_asked_for_again(cloud, user, operation, step):
 @pytest.mark.parametrize("operation, step", every_step(ALWAYS))
 def test_a_lost_answer_is_given_again(cloud, user, operation, step):
     def fault():
-        cloud.boundary.call_at(
-            operation, step.name, "ordered", lambda: bus_of(f"local:///{cloud.name}").lose("conductor")
-        )
+        lose = bus_of(f"local:///{cloud.name}").lose
+        cloud.boundary.call_at(workflow_of(operation), step.name, "ordered", lambda: lose("conductor"))
 
     outcome = run(cloud, user, operation, fault)
 
@@ -119,7 +118,8 @@ def test_a_host_that_restarts_goes_on_where_it_was(cloud, user, operation, step)
                 cloud.stop_host(name)
                 cloud.start_host(name)
 
-    outcome = run(cloud, user, operation, lambda: cloud.boundary.call_at(operation, step.name, "ordered", restart))
+    workflow = workflow_of(operation)
+    outcome = run(cloud, user, operation, lambda: cloud.boundary.call_at(workflow, step.name, "ordered", restart))
 
     with restarting:
         assert outcome != "ERROR"
@@ -134,7 +134,8 @@ def test_a_delete_overtakes_whatever_is_under_way(cloud, user, operation, step):
         server_id = server_of(cloud)
         asked.append(user.delete(f"/servers/{server_id}").status_code)
 
-    run(cloud, user, operation, lambda: cloud.boundary.call_at(operation, step.name, "done", delete))
+    workflow = workflow_of(operation)
+    run(cloud, user, operation, lambda: cloud.boundary.call_at(workflow, step.name, "done", delete))
     if not asked:
         # The step is done on a host: the conductor has nothing in hand at that moment.
         assert user.delete(f"/servers/{server_of(cloud)}").status_code in (204, 404) if server_of(cloud) else True

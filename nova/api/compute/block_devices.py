@@ -8,6 +8,7 @@ import uuid as uuids
 from typing import Any
 
 from nova import errors
+from nova.api.compute import mapped_images
 from nova.api.framework.request import Request
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
@@ -22,17 +23,35 @@ class BadMapping(errors.Invalid):
 def read(request: Request, asked: dict[str, Any], image: Image | None) -> tuple[BlockDevice, ...]:
     """The devices beyond the root disk made of imageRef; a volume to boot from has boot_index 0.
 
-    Raises Invalid.
+    An image may bring a mapping of its own; what the request says of a device counts more. Raises Invalid.
     """
     first, second = asked.get("block_device_mapping"), asked.get("block_device_mapping_v2")
     if first and second:
         raise errors.Invalid("Using different block_device_mapping syntaxes is not allowed in the same request.")
-    if not first and not second:
+    own, is_second = mapped_images.entries(image)
+    if not is_second:
+        own = [_from_first(one, index, None) for index, one in enumerate(own)]
+    if not first and not second and not own:
         return ()
+    if _has_root(own):
+        # The image is a mapping, no disk to boot from.
+        image = None
     entries = [_from_first(one, index, image) for index, one in enumerate(first or ())] or list(second or ())
+    entries = [*(one for one in own if not any(_is_same(one, other) for other in entries)), *entries]
     devices = [_device(request, one) for one in entries if not _no_device(one)]
     _check_boot_order(devices, image)
     return tuple(one for one in devices if not _is_image_ref(one, image))
+
+
+def _has_root(entries: list[dict[str, Any]]) -> bool:
+    return any(one.get("boot_index") == 0 for one in entries)
+
+
+def _is_same(own: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether an entry of the request takes the place of one of the image: the same name, or both the root."""
+    name = own.get("device_name")
+    is_root = own.get("boot_index") == 0 and asked.get("boot_index") in (0, "0")
+    return is_root or (name is not None and name == asked.get("device_name"))
 
 
 def _from_first(entry: dict[str, Any], index: int, image: Image | None) -> dict[str, Any]:

@@ -4,10 +4,11 @@ Source: Compute API reference, "Servers - run an action".
 """
 
 import uuid as uuids
+from contextlib import ExitStack
 from typing import Any
 
 from nova import errors
-from nova.api.compute import server_view
+from nova.api.compute import mapped_images, server_view
 from nova.api.compute.operate import operate
 from nova.api.compute.servers import check_metadata, make_password
 from nova.api.framework.app import Reply
@@ -176,10 +177,15 @@ def create_image(request: Request) -> Reply:
     """The image is there, without data, when this answers. Raises QuotaExceeded for too many properties."""
     asked = request.body
     check_metadata(request, asked.get("metadata") or {})
-    image = _image_of(
-        request.server, request, asked["name"], {"image_type": "snapshot", **(asked.get("metadata") or {})}
-    )
-    _make(request, image, "createImage")
+    facts = {"image_type": "snapshot", **(asked.get("metadata") or {})}
+    with ExitStack() as undo:
+        snapshots: tuple[str, ...] = ()
+        if request.server.image_id is None:
+            snapshots, mapping = mapped_images.snapshot_volumes(request, asked["name"], undo)
+            facts |= mapping
+        image = _image_of(request.server, request, asked["name"], facts)
+        _make(request, image, "createImage", snapshots=snapshots)
+        undo.pop_all()
     return _made(request, image)
 
 
@@ -224,19 +230,27 @@ def _made(request: Request, image: Image) -> Reply:
 
 
 def _image_of(server: Instance, request: Request, name: str, facts: dict[str, str]) -> Image:
+_FORMATS = ("raw", "qcow2", "vmdk", "vdi")
+
+
     """What an image made of a server is to be; it inherits from the server's own image."""
     source = server.image or Image(id="")
     kept_back = request.conf.non_inheritable_image_properties
-    inherited = {key: value for key, value in source.properties.items() if key not in kept_back}
+    inherited = {
+        key: value for key, value in source.properties.items() if key not in kept_back and key not in mapped_images.OWN
+    }
     own_format = request.conf.libvirt.snapshot_image_format or source.disk_format
     return Image(
+    is_mapping = server.image_id is None
         id=str(uuids.uuid4()),
         name=name,
         status="queued",
         visibility="private",
-        disk_format=own_format if own_format in ("raw", "qcow2", "vmdk", "vdi") else "qcow2",
+        # Nothing at all is a raw disk, and no disk of any other format.
+        disk_format="raw" if is_mapping else own_format if own_format in _FORMATS else "qcow2",
         container_format="bare",
-        min_disk=max(source.min_disk, server.flavor.root_gb),
+        # Its volumes have sizes of their own.
+        min_disk=0 if is_mapping else max(source.min_disk, server.flavor.root_gb),
         min_ram=source.min_ram,
         properties={
             **inherited,

@@ -110,7 +110,7 @@ def servers(
     flavor = flavors.get(connection, request.flavor_id, project)
     if flavor.is_disabled:
         raise errors.FlavorNotFound(flavor_id=flavor.id)
-    image_fit.check(request.image, flavor)
+    image_fit.check(None if request.boots_from_volume else request.image, flavor)
     keypair = _keypair(connection, context, request)
     group = _group(connection, core, context, request)
     count = _take_quota(connection, core, context, request, flavor)
@@ -140,7 +140,7 @@ def imagined(connection: Connection, core: Core, context: Context, request: Buil
     flavor = flavors.get(connection, request.flavor_id, None if context.is_admin else context.project_id)
     if flavor.is_disabled:
         raise errors.FlavorNotFound(flavor_id=flavor.id)
-    image_fit.check(request.image, flavor)
+    image_fit.check(None if request.boots_from_volume else request.image, flavor)
     group = _group(connection, core, context, request)
     instance = _record(core, context, request, flavor, None, group, "", 0, 1)
     return instance, _document(core, request, instance, group)
@@ -214,7 +214,7 @@ def _record(
         created_at=utcnow(),
         updated_at=utcnow(),
         availability_zone=request.availability_zone or core.conf.default_schedule_zone,
-        image_id=request.image.id if request.image else None,
+        image_id=request.image.id if request.image and not request.boots_from_volume else None,
         image=request.image,
         key_name=request.key_name,
         reservation_id=reservation,

@@ -1,8 +1,11 @@
 """Make an image, or one of a series of backups, of a server's root disk while it stays what it is.
 
 The image's record is there before the operation is accepted: its id is in the answer. A failure
-takes the record away again.
+takes the record away again. The image of a server that boots from a volume has no data: it names
+snapshots of the server's volumes, which were asked for with the record.
 """
+
+import io
 
 import msgspec
 
@@ -13,9 +16,12 @@ from nova.structs.steps import SnapshotArguments
 
 
 class CreateImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """snapshots: of the volumes of a server that boots from one; empty for any other."""
+
     instance_id: str
     image_id: str
     disk_format: str
+    snapshots: tuple[str, ...] = ()
 
 
 class CreateBackup(CreateImage, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,18 +31,31 @@ class CreateBackup(CreateImage, frozen=True, kw_only=True, omit_defaults=True):
     rotation: int
 
 
-def copy_disk(op: CreateImage, cloud: Cloud) -> OnHost:
-    return _on_host(op, cloud, "snapshot")
+def copy_disk(op: CreateImage, cloud: Cloud) -> OnHost | CreateImage:
+    """Copy the disk on its host, or wait until the snapshots are there. Raises SnapshotFailed."""
+    if not op.snapshots:
+        return _on_host(op, cloud, "snapshot")
+    for snapshot_id in op.snapshots:
+        cloud.volumes.check_snapshot(snapshot_id)
+    return op
 
 
-def remove_copy(op: CreateImage, cloud: Cloud) -> OnHost:
+def remove_copy(op: CreateImage, cloud: Cloud) -> OnHost | CreateImage:
     cloud.images.delete(op.image_id)
+    for snapshot_id in op.snapshots:
+        cloud.volumes.delete_snapshot(snapshot_id)
+    if op.snapshots:
+        return op
     # A dead host's copy is removed with the next snapshot of this image, which there is not: it is a file without a name.
     return _on_host(op, cloud, "forget_snapshot", skip_if_down=True)
 
 
-def upload_image(op: CreateImage, cloud: Cloud) -> OnHost:
-    return _on_host(op, cloud, "upload_snapshot")
+def upload_image(op: CreateImage, cloud: Cloud) -> OnHost | CreateImage:
+    if not op.snapshots:
+        return _on_host(op, cloud, "upload_snapshot")
+    # An image without data is not usable before that was said.
+    cloud.images.upload(op.image_id, io.BytesIO())
+    return op
 
 
 def _on_host(op: CreateImage, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost:
@@ -55,7 +74,7 @@ def rotate(op: CreateBackup, cloud: Cloud) -> CreateBackup:
 
 
 _COPY = (
-    Step(copy_disk, remove_copy, task_state="image_snapshot", timeout_s=6 * 3600),
+    Step(copy_disk, remove_copy, task_state="image_snapshot", timeout_s=6 * 3600, retries=60),
     # What was uploaded in part is removed with the image's record, by the undo of the step before.
     Step(upload_image, task_state="image_uploading", timeout_s=6 * 3600),
 )

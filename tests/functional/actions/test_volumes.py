@@ -1,5 +1,7 @@
 """Volumes: attached, detached, swapped, booted from, carried along, and left as their owner wants them."""
 
+import json
+
 import pytest
 
 from tests.functional.actions.history import history
@@ -162,6 +164,97 @@ def test_a_build_no_host_could_do_leaves_the_volume_free(cloud, user, host):
     user.wait(server_id, "ERROR")
 
     assert (status(cloud, volume_id), cloud.cinder.attachments) == ("available", {})
+
+
+def test_an_image_of_a_server_that_boots_from_a_volume_maps_snapshots_of_all_its_volumes(cloud, user, host):
+    server_id = booted(user, boot_from(cloud.cinder.add(bootable="true", size=5)))["id"]
+    attach(user, server_id, cloud.cinder.add(size=2))
+    settle(cloud)
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+    settle(cloud)
+
+    image = cloud.glance.images[image_id]
+    mapping = json.loads(image["block_device_mapping"])
+    assert (image["status"], image["size"], image["min_disk"], image["bdm_v2"]) == ("active", 0, 0, "True")
+    assert [(one["source_type"], one["volume_size"], one.get("boot_index")) for one in mapping] == [
+        ("snapshot", 5, 0),
+        ("snapshot", 2, None),
+    ]
+    assert {one["snapshot_id"] for one in mapping} == set(cloud.cinder.snapshots)
+    assert user.server(server_id)["status"] == "ACTIVE"
+
+
+def test_a_server_boots_from_an_image_that_maps_snapshots(cloud, user, host):
+    first = booted(user, boot_from(cloud.cinder.add(bootable="true", size=5)))["id"]
+    image_id = user.act(first, "createImage", {"name": "copy"}).json()["image_id"]
+    settle(cloud)
+
+    server = user.create_server(image=image_id)
+
+    [disk] = host.guests[server["id"]].spec.disks
+    assert server["image"] == ""
+    assert (disk.kind, disk.device_name) == ("volume", "vda")
+    assert cloud.cinder.volumes[disk.volume.volume_id]["snapshot_id"] in cloud.cinder.snapshots
+    assert cloud.cinder.volumes[disk.volume.volume_id]["size"] == 5
+
+
+def test_what_a_request_says_of_a_disk_counts_more_than_the_image(cloud, user, host):
+    first = booted(user, boot_from(cloud.cinder.add(bootable="true", size=5)))["id"]
+    image_id = user.act(first, "createImage", {"name": "copy"}).json()["image_id"]
+    settle(cloud)
+    [snapshot_id] = cloud.cinder.snapshots
+    larger = {"source_type": "snapshot", "destination_type": "volume", "uuid": snapshot_id, "boot_index": 0}
+
+    server = user.create_server(image=image_id, block_device_mapping_v2=[{**larger, "volume_size": 9}])
+
+    [disk] = host.guests[server["id"]].spec.disks
+    assert cloud.cinder.volumes[disk.volume.volume_id]["size"] == 9
+
+
+def test_a_snapshot_that_fails_leaves_no_image_and_no_snapshot(cloud, user, host):
+    server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
+    cloud.cinder.snapshots_are = "error"
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+    settle(cloud)
+
+    assert image_id not in cloud.glance.images
+    assert cloud.cinder.snapshots == {}
+    assert history(cloud, server_id)[0] == ("createImage", "failed")
+
+
+def test_an_image_is_usable_only_when_its_snapshots_are(cloud, user, host):
+    server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
+    cloud.cinder.snapshots_are = "creating"
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+    wait(lambda: user.server(server_id)["OS-EXT-STS:task_state"] == "image_snapshot", "the snapshot is being made")
+    assert cloud.glance.images[image_id]["status"] == "queued"
+    for snapshot in cloud.cinder.snapshots.values():
+        snapshot["status"] = "available"
+    settle(cloud)
+
+    assert cloud.glance.images[image_id]["status"] == "active"
+
+
+def test_a_backup_of_a_server_that_boots_from_a_volume_is_refused(cloud, user, host):
+    server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
+
+    refused = user.act(server_id, "createBackup", {"name": "b", "backup_type": "daily", "rotation": 1})
+
+    assert refused.status_code == 400
+    assert cloud.cinder.snapshots == {}
+
+
+@pytest.mark.parametrize(
+    "mapping", ["no JSON", '{"boot_index": 0}', '[{"boot_index": "first"}]', '[{"boot_index": 0}]']
+)
+def test_an_image_with_a_mapping_nobody_can_read_makes_no_server(cloud, user, host, mapping):
+    image_id = cloud.glance.add("broken", block_device_mapping=mapping, bdm_v2="True")
+
+    assert user.post("/servers", {"server": user.wanted(image=image_id)}).status_code == 400
+    assert user.get("/servers").json()["servers"] == []
 
 
 @pytest.mark.parametrize(
