@@ -13,8 +13,12 @@ from nova.structs.instance import BlockDevice, Instance
 _BUS_DEVICE = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 
 
-def guest_spec(host: Host, instance: Instance, personality: dict[str, str] | None = None) -> GuestSpec:
+def guest_spec(
+    host: Host, instance: Instance, personality: dict[str, str] | None = None, password: str | None = None
+) -> GuestSpec:
     """What the driver needs to make this server's guest; fetches its image if the driver reads images.
+
+    personality and password are known while a guest is made, and are nowhere kept for later.
 
     The host's side of its networks is ready when this returns.
     """
@@ -30,7 +34,8 @@ def guest_spec(host: Host, instance: Instance, personality: dict[str, str] | Non
         image=instance.image,
         disks=tuple(_disks(host, instance)),
         vifs=instance.vifs,
-        config_drive=_config_drive(host, instance, personality or {}),
+        config_drive=_config_drive(host, instance, personality or {}, password),
+        password=password,
         metadata=instance.metadata,
     )
 
@@ -90,8 +95,10 @@ def rescue_disk(host: Host, instance: Instance, image: Image) -> Disk:
     return msgspec.structs.replace(disk, size_mb=0, device_type=image.properties.get("hw_rescue_device", "disk"))
 
 
-def _config_drive(host: Host, instance: Instance, personality: dict[str, str]) -> dict[str, bytes] | None:
+def _config_drive(
+    host: Host, instance: Instance, personality: dict[str, str], password: str | None
+) -> dict[str, bytes] | None:
     if not (instance.properties.config_drive or host.conf.force_config_drive):
         return None
     files = {path: base64.b64decode(content) for path, content in personality.items()}
-    return documents.config_drive_files(instance, host.conf, files)
+    return documents.config_drive_files(instance, host.conf, files, password)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
@@ -93,6 +94,13 @@ def circumstances(
     )
 
 
+def _without_secrets(workflow: Operation, text: str) -> str:
+    if not workflow.secrets:
+        return text
+    fields: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({name: v for name, v in fields.items() if name not in workflow.secrets}).decode()
+
+
 def _end(
     connection: Connection,
     workflow: Operation,
@@ -108,7 +116,7 @@ def _end(
         connection,
         held,
         state=state,
-        document=text,
+        document=_without_secrets(workflow, text),
         active_key=None,
         order=None,
         waiting_host=None,

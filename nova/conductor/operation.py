@@ -125,6 +125,8 @@ class Operation:
     overtakes: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
+    # Fields of the document that are blanked when the operation ends, however it ends.
+    secrets: tuple[str, ...] = ()
 
     def after(self, index: int, document: Document) -> int | None:
         """The step that comes next when that of index is done; None: it was the last."""

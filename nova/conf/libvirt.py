@@ -61,6 +61,17 @@ OPTIONS = [
     cfg.StrOpt(
         "snapshots_directory", default="$instances_path/snapshots", help="Where a snapshot lies until it is uploaded."
     ),
+    cfg.BoolOpt(
+        "inject_password",
+        default=False,
+        help="Whether the administrator's password is written into the root disk of a new or rebuilt guest, with libguestfs.",
+    ),
+    cfg.IntOpt(
+        "inject_partition",
+        default=-2,
+        min=-2,
+        help="-2 keeps anything from being written into disks; any other value lets libguestfs find the root file system.",
+    ),
     cfg.IntOpt("images_address_space_limit", default=2, min=1, help="GiB of memory qemu-img may use on an image."),
     cfg.IntOpt("images_cpu_time_limit", default=30, min=1, help="CPU seconds qemu-img may use to inspect an image."),
     cfg.StrOpt("rbd_user", help="Ceph user of RBD volumes, when their connection names none."),

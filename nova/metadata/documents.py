@@ -59,16 +59,24 @@ class Documents:
                 yield f"ec2/{version}/user-data", tree["user-data"]
 
 
-def build(instance: Instance, conf: cfg.ConfigOpts, files: Mapping[str, bytes] | None = None) -> Documents:
+def build(
+    instance: Instance,
+    conf: cfg.ConfigOpts,
+    files: Mapping[str, bytes] | None = None,
+    admin_password: str | None = None,
+) -> Documents:
     """The documents of a server; its record is to have user_data. files: put into the guest, by path."""
-    return Documents(instance, openstack.tree(instance, conf, files or {}), ec2.tree(instance, conf))
+    return Documents(instance, openstack.tree(instance, conf, files or {}, admin_password), ec2.tree(instance, conf))
 
 
 def config_drive_files(
-    instance: Instance, conf: cfg.ConfigOpts, files: Mapping[str, bytes] | None = None
+    instance: Instance,
+    conf: cfg.ConfigOpts,
+    files: Mapping[str, bytes] | None = None,
+    admin_password: str | None = None,
 ) -> dict[str, bytes]:
-    """The files of a server's config drive, by path."""
-    return dict(build(instance, conf, files).files(conf.api.config_drive_skip_versions.split()))
+    """The files of a server's config drive, by path; the one place where a guest reads admin_pass."""
+    return dict(build(instance, conf, files, admin_password).files(conf.api.config_drive_skip_versions.split()))
 
 
 def _listing(node: Mapping[str, Any], is_list_of_versions: bool) -> Iterator[str]:

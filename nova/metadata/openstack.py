@@ -34,7 +34,9 @@ _SEED_BYTES = 512
 Tree = dict[str, Any]
 
 
-def tree(instance: Instance, conf: cfg.ConfigOpts, files: Mapping[str, bytes]) -> Tree:
+def tree(
+    instance: Instance, conf: cfg.ConfigOpts, files: Mapping[str, bytes], admin_password: str | None = None
+) -> Tree:
     """version -> document -> bytes, and content -> number -> bytes of the files put into the guest."""
     seed = base64.b64encode(secrets.token_bytes(_SEED_BYTES)).decode()
     shared = {
@@ -45,22 +47,18 @@ def tree(instance: Instance, conf: cfg.ConfigOpts, files: Mapping[str, bytes]) -
     }
     versions: Tree = {}
     for version in VERSIONS:
-        versions[version] = _documents(instance, conf, version, seed, files, shared)
+        meta_data = _meta_data(instance, conf, version, seed, files)
+        if admin_password:
+            meta_data["admin_pass"] = admin_password
+        versions[version] = _documents(instance, version, meta_data, shared)
     versions[LATEST] = versions[VERSIONS[-1]]
     if files:
         versions[CONTENT] = {f"{number:04d}": content for number, content in enumerate(files.values())}
     return versions
 
 
-def _documents(
-    instance: Instance,
-    conf: cfg.ConfigOpts,
-    version: str,
-    seed: str,
-    files: Mapping[str, bytes],
-    shared: Mapping[str, bytes | None],
-) -> Tree:
-    documents: Tree = {"meta_data.json": _json(_meta_data(instance, conf, version, seed, files))}
+def _documents(instance: Instance, version: str, meta_data: dict[str, Any], shared: Mapping[str, bytes | None]) -> Tree:
+    documents: Tree = {"meta_data.json": _json(meta_data)}
     if shared["user_data"] is not None:
         documents["user_data"] = shared["user_data"]
     if version >= GRIZZLY:

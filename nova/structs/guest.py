@@ -34,7 +34,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a driver needs to make a guest.
 
     name is the domain's name on the host (instance_name_template). config_drive holds the files
-    of the config drive by path, None for no drive. kernel_path and ramdisk_path are files of this
+    of the config drive by path, None for no drive. password is the administrator's, where the guest is
+    made or rescued with one. kernel_path and ramdisk_path are files of this
     host to boot from, for an image that has its kernel beside it.
     """
 
@@ -48,6 +49,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     disks: tuple[Disk, ...] = ()
     vifs: tuple[Vif, ...] = ()
     config_drive: dict[str, bytes] | None = None
+    password: str | None = None
     metadata: dict[str, str] = {}
     kernel_path: str | None = None
     ramdisk_path: str | None = None

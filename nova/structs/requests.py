@@ -35,18 +35,20 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     config_drive: bool = False
     user_data: str | None = None
     personality: dict[str, str] = {}
+    # The administrator's, for the guests.
+    password: str | None = None
     access_ip_v4: str | None = None
     access_ip_v6: str | None = None
     disk_config: str = "MANUAL"
     scheduler_hints: dict[str, object] = {}
     trusted_certs: tuple[str, ...] | None = None
 
-
-class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def boots_from_volume(self) -> bool:
         return any(one.boot_index == 0 and one.destination == "volume" for one in self.block_devices)
 
+
+class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What another service tells of a server: name and tag in the words of os-server-external-events."""
 
     name: str

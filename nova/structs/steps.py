@@ -17,10 +17,11 @@ class GuestArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class SpawnArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """personality: files by path, base64, for the config drive."""
+    """personality: files by path, base64, for the config drive. password: the administrator's."""
 
     instance: Instance
     personality: dict[str, str] = {}
+    password: str | None = None
 
 
 class DestroyArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -45,8 +45,8 @@ class Driver(Protocol):
     def create(self, spec: GuestSpec) -> None:
         """Make the guest's disks, plug its VIFs, define and start it.
 
-        A guest that is complete is kept and started; a half-made one is made anew. Leaves nothing
-        behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
+        A guest that is complete is kept and started; a half-made one is made anew. spec.password is given
+        to the guest as the operator wants it. Leaves nothing behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
         """
 
     def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
@@ -107,8 +107,8 @@ class Snapshots(Protocol):
 
 @runtime_checkable
 class Rescue(Protocol):
-    def rescue(self, spec: GuestSpec, rescue_disk: Disk, password: str) -> None:
-        """Start the guest from rescue_disk, its own disks behind it."""
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
+        """Start the guest from rescue_disk, its own disks and spec's config drive behind it."""
 
     def unrescue(self, spec: GuestSpec) -> None:
         """Start the guest from its own disks again."""

@@ -157,6 +157,7 @@ class FakeDriver:
         with self._hypervisor.lock:
             guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
             guest.power_state = PowerState.RUNNING
+            guest.password = spec.password
 
     def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
         self._called("destroy", uuid)
@@ -217,9 +218,10 @@ class FakeDriver:
         self._guest(uuid)
         target.write_bytes(b"fake image of " + uuid.encode())
 
-    def rescue(self, spec: GuestSpec, rescue_disk: Disk, password: str) -> None:
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         self._called("rescue", spec.uuid)
         guest = self._guest(spec.uuid)
+        guest.password = spec.password
         guest.is_rescued, guest.power_state = True, PowerState.RUNNING
 
     def unrescue(self, spec: GuestSpec) -> None:

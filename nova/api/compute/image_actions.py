@@ -95,6 +95,7 @@ def rebuild(request: Request) -> Reply:
     is_volume_backed = server.image_id is None
     if is_volume_backed and not request.since(VOLUMES_REIMAGED):
         raise errors.Invalid("Unable to rebuild with a different image for a volume-backed server.")
+    password = asked.get("adminPass") or make_password(request.conf.password_length)
     operate(
         request,
         "rebuild",
@@ -104,8 +105,8 @@ def rebuild(request: Request) -> Reply:
         properties=_properties(asked),
         key_name=(asked["key_name"] or "") if "key_name" in asked else None,
         personality={one["path"]: one["contents"] for one in asked.get("personality", ()) if len(one) == 2},
+        password=password,
     )
-    password = asked.get("adminPass") or make_password(request.conf.password_length)
     now = request.conductor.server(
         request.context, server.uuid, **{**server_view.details(request), "with_user_data": True}
     )
@@ -229,10 +230,10 @@ def _made(request: Request, image: Image) -> Reply:
     return Reply(None, {"Location": request.link(f"/images/{image.id}")})
 
 
-def _image_of(server: Instance, request: Request, name: str, facts: dict[str, str]) -> Image:
 _FORMATS = ("raw", "qcow2", "vmdk", "vdi")
 
 
+def _image_of(server: Instance, request: Request, name: str, facts: dict[str, str]) -> Image:
     """What an image made of a server is to be; it inherits from the server's own image."""
     source = server.image or Image(id="")
     kept_back = request.conf.non_inheritable_image_properties
@@ -240,8 +241,8 @@ _FORMATS = ("raw", "qcow2", "vmdk", "vdi")
         key: value for key, value in source.properties.items() if key not in kept_back and key not in mapped_images.OWN
     }
     own_format = request.conf.libvirt.snapshot_image_format or source.disk_format
-    return Image(
     is_mapping = server.image_id is None
+    return Image(
         id=str(uuids.uuid4()),
         name=name,
         status="queued",

@@ -237,8 +237,7 @@ def create(request: Request) -> Reply:
     first = made_servers[0]
     if asked.get("return_reservation_id"):
         return Reply(first.reservation_id)
-    password = asked.get("adminPass") or make_password(request.conf.password_length)
-    shown = password if request.conf.api.enable_instance_password else None
+    shown = wanted.password if request.conf.api.enable_instance_password else None
     return Reply((first, shown), {"Location": request.link(f"/servers/{first.uuid}")})
 
 
@@ -321,6 +320,7 @@ def build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
         config_drive=asked["config_drive"],
         user_data=asked.get("user_data"),
         personality=_personality(request, asked),
+        password=asked.get("adminPass") or make_password(request.conf.password_length),
         access_ip_v4=asked.get("accessIPv4"),
         access_ip_v6=asked.get("accessIPv6"),
         disk_config=asked["OS-DCF:diskConfig"],

@@ -8,7 +8,7 @@ from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
 def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
     """Make the guest and start it. Raises HostRefused and its kin, GuestFailed."""
     instance = arguments.instance
-    host.driver.create(guest_spec(host, instance, arguments.personality))
+    host.driver.create(guest_spec(host, instance, arguments.personality, arguments.password))
     return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)
 
 

@@ -14,8 +14,8 @@ def rescue(host: Host, arguments: RescueArguments) -> PowerResult:
     driver = able(host.driver, Rescue, "be rescued")
     if arguments.image is None:
         raise errors.GuestFailed(reason="A server without an image of its own needs a rescue image.")
-    spec = guest_spec(host, instance)
-    driver.rescue(spec, rescue_disk(host, instance, arguments.image), arguments.password)
+    spec = guest_spec(host, instance, password=arguments.password)
+    driver.rescue(spec, rescue_disk(host, instance, arguments.image))
     return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)
 
 

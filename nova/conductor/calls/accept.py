@@ -268,6 +268,7 @@ def _document(core: Core, request: BuildRequest, instance: Instance, group: Serv
         hints=request.scheduler_hints,
         personality=request.personality,
         has_volumes=bool(volumes.of(instance)),
+        password=request.password,
     )
 
 

@@ -21,7 +21,7 @@ from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """refused: hosts that could not, in order. ports: ids chosen before anything is made."""
+    """refused: hosts that could not, in order. ports: ids chosen before anything is made. password: the administrator's."""
 
     instance_id: str
     networks: tuple[NetworkRequest, ...] | None = None
@@ -33,6 +33,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group: str | None = None
     hints: dict[str, object] = {}
     personality: dict[str, str] = {}
+    password: str | None = None
     refused: tuple[str, ...] = ()
     host: str | None = None
     node: str | None = None
@@ -108,11 +109,11 @@ def complete_volumes(op: Build, cloud: Cloud) -> Build:
 
 def spawn(op: Build, cloud: Cloud) -> OnHost:
     instance = cloud.instance(op.instance_id, with_user_data=True)
-    return OnHost(op.host, "spawn", SpawnArguments(instance=instance, personality=op.personality))
+    return OnHost(op.host, "spawn", SpawnArguments(instance=instance, personality=op.personality, password=op.password))
 
 
 def keep_power_state(op: Build, result: PowerResult) -> Build:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return msgspec.structs.replace(op, power_state=result.power_state, password=None)
 
 
 def destroy(op: Build, cloud: Cloud) -> OnHost | Build:
@@ -188,4 +189,5 @@ BUILD = Operation(
     server=_columns,
     finish=_finish,
     tells=lambda op: {"refused": op.refused},
+    secrets=("password",),
 )

@@ -14,18 +14,12 @@ from nova.structs.steps import PasswordArguments
 
 class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance_id: str
-    password: str | None = None
+    password: str = ""
 
 
-def set_password(op: ChangePassword, cloud: Cloud) -> OnHost | ChangePassword:
-    if op.password is None:
-        return op
+def set_password(op: ChangePassword, cloud: Cloud) -> OnHost:
     instance = cloud.instance(op.instance_id)
     return OnHost(instance.host, "set_password", PasswordArguments(instance=instance, password=op.password))
-
-
-def forget_password(op: ChangePassword, *_: object) -> ChangePassword:
-    return msgspec.structs.replace(op, password=None)
 
 
 def _begin(acceptance: Acceptance, op: ChangePassword) -> ChangePassword:
@@ -36,8 +30,10 @@ def _begin(acceptance: Acceptance, op: ChangePassword) -> ChangePassword:
 CHANGE_PASSWORD = Operation(
     "changePassword",
     ChangePassword,
-    steps=(Step(set_password, forget_password, task_state="updating_password", absorb=forget_password),),
+    # What the guest was told cannot be taken back: the old password is not known.
+    steps=(Step(set_password, task_state="updating_password"),),
     from_states=frozenset({VmState.ACTIVE}),
     begin=_begin,
     succeeds_as=unchanged,
+    secrets=("password",),
 )

@@ -23,7 +23,7 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """columns and properties: what of the server's record the request changes, by field.
 
     key_name: a key pair of the caller's, "" for none, None for the one there is. reimages: the
-    content of the root volume is replaced.
+    content of the root volume is replaced. password: the administrator's, for the new guest.
     """
 
     instance_id: str
@@ -33,6 +33,7 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_name: str | None = None
     keypair: KeypairRef | None = None
     personality: dict[str, str] = {}
+    password: str | None = None
     reimages: bool = False
     was_stopped: bool = False
     is_begun: bool = False
@@ -93,7 +94,9 @@ def reimage_root(op: Rebuild, cloud: Cloud) -> Rebuild:
 
 def spawn(op: Rebuild, cloud: Cloud) -> OnHost:
     instance = cloud.instance(op.instance_id, with_user_data=True)
-    return OnHost(instance.host, "spawn", SpawnArguments(instance=instance, personality=op.personality))
+    return OnHost(
+        instance.host, "spawn", SpawnArguments(instance=instance, personality=op.personality, password=op.password)
+    )
 
 
 def stop_again(op: Rebuild, cloud: Cloud) -> OnHost | Rebuild:
@@ -101,6 +104,10 @@ def stop_again(op: Rebuild, cloud: Cloud) -> OnHost | Rebuild:
         return op
     instance = cloud.instance(op.instance_id)
     return OnHost(instance.host, "power_off", StopArguments(instance=instance))
+
+
+def is_spawned(op: Rebuild, result: PowerResult) -> Rebuild:
+    return msgspec.structs.replace(op, power_state=result.power_state, password=None)
 
 
 def keep_power_state(op: Rebuild, result: PowerResult) -> Rebuild:
@@ -148,7 +155,7 @@ REBUILD = Operation(
             destroy_guest,
             task_state="rebuild_spawning",
             result=PowerResult,
-            absorb=keep_power_state,
+            absorb=is_spawned,
             timeout_s=1800,
         ),
         Step(stop_again, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state),
@@ -158,4 +165,5 @@ REBUILD = Operation(
     succeeds_as=_end,
     finish=_finish,
     fail=_fail,
+    secrets=("password",),
 )

@@ -39,10 +39,6 @@ def keep_power_state(op: Rescue, result: PowerResult) -> Rescue:
     return msgspec.structs.replace(op, power_state=result.power_state, password=None)
 
 
-def forget_password(op: Rescue, cloud: Cloud) -> Rescue:
-    return msgspec.structs.replace(op, password=None)
-
-
 def _begin(acceptance: Acceptance, op: Rescue) -> Rescue:
     need(acceptance, "Rescue", "be rescued")
     on_its_host(acceptance, op)
@@ -54,23 +50,16 @@ def _finish(connection: Connection, op: Rescue, instance: Instance) -> dict[str,
     return {"power_state": PowerState(op.power_state)}
 
 
-def accept_rescue(op: Rescue, cloud: Cloud) -> Rescue:
-    return op
-
-
 RESCUE = Operation(
     "rescue",
     Rescue,
-    steps=(
-        # Undone last, so that no end of the operation keeps the password.
-        Step(accept_rescue, forget_password, task_state="rescuing"),
-        Step(rescue_guest, unrescue_guest, task_state="rescuing", result=PowerResult, absorb=keep_power_state),
-    ),
+    steps=(Step(rescue_guest, unrescue_guest, task_state="rescuing", result=PowerResult, absorb=keep_power_state),),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,
     succeeds_as=always(VmState.RESCUED),
     finish=_finish,
     tells=lambda op: {"image_id": op.image.id if op.image else None},
+    secrets=("password",),
 )
 
 UNRESCUE = Operation(

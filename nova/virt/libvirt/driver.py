@@ -24,6 +24,7 @@ from nova.virt.libvirt import (
     files,
     migration,
     moving,
+    password,
     power,
     rescue,
     snapshot,
@@ -100,6 +101,8 @@ class LibvirtDriver:
                 if domain is not None:
                     self._remove_domain(domain)
                 self._storage.create(spec, undo)
+                directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+                password.inject(spec, directory, self._options, self._conf)
                 vif.plug(spec.vifs)
                 domain = self._define(spec, undo)
                 undo.callback(self._remove_domain, domain)
@@ -203,10 +206,10 @@ class LibvirtDriver:
 
     # Rescue
 
-    def rescue(self, spec: GuestSpec, rescue_disk: Disk, password: str) -> None:
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         directory = files.guest_directory(self._conf.instances_path, spec.uuid)
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            rescue.make_disks(spec, rescue_disk, password, directory, self._storage, undo)
+            rescue.make_disks(spec, rescue_disk, directory, self._storage, undo)
             self._switch_off(spec.uuid)
             undo.callback(lambda: self._define(spec, contextlib.ExitStack()))
             drives = rescue.plan(self._plan(spec, undo), spec, directory, self._host_facts.xml)
@@ -323,8 +326,8 @@ class LibvirtDriver:
 
     # GuestAgent
 
-    def set_password(self, uuid: str, user: str, password: str) -> None:
-        self._connection.domain(uuid).setUserPassword(user, password, 0)
+    def set_password(self, uuid: str, user: str, new: str) -> None:
+        self._connection.domain(uuid).setUserPassword(user, new, 0)
 
     def crash_dump(self, uuid: str) -> None:
         self._connection.domain(uuid).injectNMI(0)

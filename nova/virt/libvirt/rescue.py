@@ -4,7 +4,6 @@ While the rescue disk's file is there the guest is being rescued; that outlives 
 """
 
 import contextlib
-import json
 from pathlib import Path
 
 import msgspec
@@ -16,23 +15,17 @@ from nova.virt.libvirt.storage import Storage
 
 _RESCUE_DISK = "disk.rescue"
 _RESCUE_CONFIG_DRIVE = "disk.config.rescue"
-_META_DATA = "openstack/latest/meta_data.json"
 
 
 def is_rescued(directory: Path) -> bool:
     return (directory / _RESCUE_DISK).exists()
 
 
-def make_disks(
-    spec: GuestSpec, disk: Disk, password: str, directory: Path, storage: Storage, undo: contextlib.ExitStack
-) -> None:
+def make_disks(spec: GuestSpec, disk: Disk, directory: Path, storage: Storage, undo: contextlib.ExitStack) -> None:
     storage.create_overlay(disk, directory / _RESCUE_DISK, undo)
     if spec.config_drive is not None:
-        files = dict(spec.config_drive)
         # cloud-init in the rescue image takes the password from here.
-        meta_data = json.loads(files.get(_META_DATA, b"{}")) | {"admin_pass": password}
-        files[_META_DATA] = json.dumps(meta_data).encode()
-        storage.write_config_drive(files, directory / _RESCUE_CONFIG_DRIVE, undo)
+        storage.write_config_drive(spec.config_drive, directory / _RESCUE_CONFIG_DRIVE, undo)
 
 
 def remove_disks(directory: Path) -> None:

@@ -67,11 +67,12 @@ def test_failed_snapshot_leaves_no_file(driver, host, make_spec, tmp_path):
 
 def test_guest_is_rescued_with_its_own_disk_behind_and_goes_back(driver, host, make_spec, image_file, wait_for_output):
     own = Disk(kind="root", device_name="/dev/vda", size_mb=3)
-    spec = make_spec(disks=(own,), config_drive={"openstack/latest/meta_data.json": b"{}"})
+    spec = make_spec(disks=(own,), config_drive={"openstack/latest/meta_data.json": b"first"})
     driver.create(spec)
     rescue_disk = Disk(kind="root", device_name="/dev/vda", image_path=str(image_file), image_format="raw")
 
-    driver.rescue(spec, rescue_disk, "secret")
+    rescue_spec = msgspec.structs.replace(spec, config_drive={"openstack/latest/meta_data.json": b"secret"})
+    driver.rescue(rescue_spec, rescue_disk)
 
     wait_for_output(spec.uuid, "guest is up")
     shown = [line.split() for line in host.virsh("domblklist", spec.uuid).splitlines()]

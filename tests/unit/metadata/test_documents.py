@@ -341,6 +341,14 @@ def test_a_config_drive_holds_no_password_and_no_old_versions_of_ec2(tmp_path):
     assert {path.split("/")[1] for path in drive if path.startswith("openstack/")} == {*OPENSTACK_VERSIONS, "latest"}
 
 
+def test_the_administrators_password_is_on_the_config_drive_alone(tmp_path):
+    drive = documents.config_drive_files(server(), conf(tmp_path), admin_password="word")
+    served = documents.build(server(), conf(tmp_path))
+
+    assert json.loads(drive["openstack/latest/meta_data.json"])["admin_pass"] == "word"
+    assert "admin_pass" not in json.loads(served.read("/openstack/latest/meta_data.json"))
+
+
 def test_an_operator_may_want_old_versions_of_ec2_on_the_drive(tmp_path):
     drive = documents.config_drive_files(server(), conf(tmp_path, "[api]\nconfig_drive_skip_versions =\n"))
 
