@@ -236,9 +236,7 @@ class Engine:
 
     def _forward(self, workflow: Operation, held: Lease, document: Any, answer: StepAnswer | None) -> Lease | None:
         step = workflow.steps[held.step]
-        started = utcnow()
-        if held.order is not None and held.wake_at is not None:
-            started = held.wake_at - timedelta(seconds=step.timeout_s)
+        started = utcnow() if held.order is None else held.order.sent_at
         try:
             outcome = self._act(workflow, held, document, answer, step.do, "done")
             if outcome is _LET_GO:
@@ -273,10 +271,11 @@ class Engine:
         if held.order is not None:
             if answer is not None:
                 return document
-            if held.wake_at is not None and held.wake_at <= utcnow():
+            deadline = held.order.answer_by
+            if deadline <= utcnow():
                 raise errors.StepTimedOut(host=held.order.host, step=name, timeout_s=step.timeout_s)
             # It has nothing to do yet.
-            self._db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=held.wake_at))
+            self._db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=deadline))
             return _LET_GO
         outcome = function(document, self._cloud)
         self._boundary(held.name, name, moment)
@@ -333,7 +332,7 @@ class Engine:
         self, workflow: Operation, held: Lease, document: Any, outcome: OnHost, step: Step, event: str
     ) -> None:
         """Commit that a host is to do this step, let go of the operation, and tell the host."""
-        timeout_s = outcome.timeout_s or step.timeout_s
+        now = utcnow()
         order = StepOrder(
             operation_id=held.uuid,
             instance_id=held.instance_uuid,
@@ -342,6 +341,8 @@ class Engine:
             number=held.attempt + 1,
             verb=outcome.verb,
             arguments=msgspec.Raw(msgspec.json.encode(outcome.arguments)),
+            sent_at=now,
+            answer_by=now + timedelta(seconds=outcome.timeout_s or step.timeout_s),
         )
 
         def work(connection: Connection) -> bool:
@@ -352,7 +353,7 @@ class Engine:
                 order=order,
                 attempt=order.number,
                 waiting_host=outcome.host,
-                wake_at=utcnow() + timedelta(seconds=timeout_s),
+                wake_at=order.answer_by,
                 lease_owner=None,
             )
             self._show(connection, workflow, held, None, document, step.shows(document))

@@ -8,7 +8,8 @@ import msgspec
 
 class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step that a host is to do. number grows with every order of the operation: an answer
-    to an older order is out of date. arguments is JSON in the verb's own shape."""
+    to an older order is out of date. answer_by is the step's deadline. Times are UTC, by the
+    conductor's clock. arguments is JSON in the verb's own shape."""
 
     operation_id: str
     instance_id: str
@@ -16,6 +17,8 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int
     verb: str
     arguments: msgspec.Raw
+    sent_at: datetime.datetime
+    answer_by: datetime.datetime
     request_id: str | None = None
 
 
