@@ -9,12 +9,14 @@ import logging
 import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from oslo_config import cfg
 
 from nova import concurrency, errors, log_context
+from nova.clock import utcnow
 from nova.compute import inventory
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
@@ -32,6 +34,8 @@ from nova.virt.driver import Diagnostics, ForcedMigration, Volumes, abilities, a
 LOG = logging.getLogger(__name__)
 
 _REMEMBERED_ANSWERS = 1000
+# Orders that are older, or from before this daemon or not long after its start, may have been done already.
+_FRESH = timedelta(seconds=60)
 
 
 class Agent:
@@ -52,6 +56,7 @@ class Agent:
         self._placement = placement
         self._pool = concurrency.Pool(max(conf.max_concurrent_builds, 1) * 4 + len(hosts).bit_length(), "step")
         self._lock = threading.Lock()
+        self._started_at = utcnow()
         self._queues: dict[str, deque[StepOrder]] = defaultdict(deque)
         self._known: set[tuple[str, int]] = set()
         self._answers: OrderedDict[tuple[str, int], StepAnswer] = OrderedDict()
@@ -86,6 +91,23 @@ class Agent:
     # What the conductor calls.
 
     def run_step(self, order: StepOrder) -> None:
+        if self._is_fresh(order) or self._is_unfinished(order):
+            self._take(order)
+
+    def _is_fresh(self, order: StepOrder) -> bool:
+        return order.sent_at > self._started_at + _FRESH and utcnow() < order.sent_at + _FRESH
+
+    def _is_unfinished(self, order: StepOrder) -> bool:
+        """Whether an order still waits for its answer: one that was long on its way may have been done by the
+        daemon that was here before, and would undo what has been done since."""
+        try:
+            waiting = self._conductor.unfinished_steps([order.host])
+        except errors.Unavailable:
+            # It is asked for with the next sign of life.
+            return False
+        return any((one.operation_id, one.number) == (order.operation_id, order.number) for one in waiting)
+
+    def _take(self, order: StepOrder) -> None:
         key = (order.operation_id, order.number)
         with self._lock:
             known = self._answers.get(key)
@@ -111,6 +133,9 @@ class Agent:
 
     def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
         return self._host_of(instance_id).driver.console_address(instance_id, kind)
+
+    def power_state(self, instance_id: str) -> int:
+        return int(self._host_of(instance_id).driver.guest(instance_id).power_state)
 
     def connector(self, host: str) -> dict[str, Any]:
         return able(self._hosts[host].driver, Volumes, "have volumes").connector()
@@ -160,7 +185,7 @@ class Agent:
         if ready:
             self._conductor.alive(SignOfLife(binary="nova-compute", hosts=ready))
             for order in self._conductor.unfinished_steps(list(ready)):
-                self.run_step(order)
+                self._take(order)
             for name in ready:
                 self._watches[name].look()
 
