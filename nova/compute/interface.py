@@ -50,10 +50,14 @@ class ComputeCalls:
         """The host's name."""
 
 
+# A question that was lost on its way is worth asking again sooner than a message is given up.
+_PATIENCE_S = 15.0
+
+
 def topic(host: str) -> str:
     return f"compute.{host}"
 
 
-def on_host(bus: oslo_messaging.Transport, host: str, timeout_s: float | None = None) -> ComputeCalls:
+def on_host(bus: oslo_messaging.Transport, host: str, timeout_s: float = _PATIENCE_S) -> ComputeCalls:
     """The nova-compute of one host."""
     return cast(ComputeCalls, rpc.client(bus, topic(host), ComputeCalls, timeout_s=timeout_s))
