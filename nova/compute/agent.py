@@ -134,9 +134,6 @@ class Agent:
     def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
         return self._host_of(instance_id).driver.console_address(instance_id, kind)
 
-    def power_state(self, instance_id: str) -> int:
-        return int(self._host_of(instance_id).driver.guest(instance_id).power_state)
-
     def connector(self, host: str) -> dict[str, Any]:
         return able(self._hosts[host].driver, Volumes, "have volumes").connector()
 

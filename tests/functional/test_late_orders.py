@@ -51,15 +51,3 @@ def test_a_conductor_that_dies_with_an_answer_in_hand_does_not_make_the_host_lat
     calls = [name for name, uuid in cloud.hypervisor().calls if uuid == server_id]
     assert calls.count("create") == 2
     assert leftovers(cloud) == []
-
-
-def test_a_power_state_seen_before_the_server_was_started_stops_nothing(cloud, user):
-    cloud.add_host()
-    server_id = user.create_server()["id"]
-    host = user.cloud.hypervisor().name
-
-    cloud.conductor_calls.report_power_states(host, {server_id: 4})
-    settle(cloud)
-
-    assert user.server(server_id)["status"] == "ACTIVE"
-    assert user.server(server_id)["OS-EXT-STS:power_state"] == 1
