@@ -107,6 +107,10 @@ class VolumeNotAttached(NotFound):
     text = "Volume {volume_id} is not attached to this server."
 
 
+class ShareNotAttached(NotFound):
+    text = "Share {share_id} is not attached to instance {server_id}."
+
+
 class HostInUse(Invalid):
     text = "Compute service of {host} is still in use."
 
@@ -167,6 +171,10 @@ class ServerIsLocked(Conflict):
 
 class ServerNotReady(Conflict):
     text = "Instance {server_id} is not ready"
+
+
+class SharesAttached(Conflict):
+    text = "Cannot '{action}' instance {server_id} while it has shares attached."
 
 
 class FlavorExists(Conflict):

@@ -34,6 +34,7 @@ def guest_spec(
         image=instance.image,
         disks=tuple(_disks(host, instance)),
         vifs=instance.vifs,
+        shares=tuple(one for one in instance.shares if one.is_for_guest),
         config_drive=_config_drive(host, instance, personality or {}, password),
         password=password,
         metadata=instance.metadata,

@@ -26,6 +26,7 @@ class Cloud:
     network: Any
     images: Any
     volumes: Any = None
+    shares: Any = None
     # Reaches a host's daemon, for questions it answers at once.
     compute: Callable[[str], ComputeCalls] | None = None
 
@@ -39,6 +40,9 @@ class Cloud:
 
     def nodes_of(self, host: str) -> list[Node]:
         return self.db.read(lambda c: hosts.nodes(c, host))
+
+    def servers_on(self, host: str) -> list[Instance]:
+        return self.db.read(lambda c: instances.on_host(c, host))
 
     def hosts_of(self, uuids: tuple[str, ...]) -> tuple[str, ...]:
         return self.db.read(lambda c: instances.hosts_of(c, uuids))

@@ -125,6 +125,8 @@ class Operation:
     overtakes: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
+    # Not on a server that has shares. Source: admin guide, "Manage shares", limitations.
+    bars_shares: bool = False
     # Fields of the document that are blanked when the operation ends, however it ends.
     secrets: tuple[str, ...] = ()
 

@@ -42,6 +42,7 @@ from nova.messaging import rpc
 from nova.network.client import Networking
 from nova.placement_client import PlacementClient
 from nova.scheduler import interface as scheduler_interface
+from nova.share.client import Shares
 from nova.volume.client import Volumes
 
 # Every call of ConductorCalls is answered by the method of that name in one of these.
@@ -82,6 +83,7 @@ class Conductor:
             network=Networking(identity.adapter(conf, "neutron", transport)),
             images=Images(identity.adapter(conf, "glance", transport)),
             volumes=Volumes(identity.adapter(conf, "cinder", transport)),
+            shares=Shares(identity.adapter(conf, "manila", transport)),
             compute=self._computes.of,
         )
         liveness = Liveness(conf.service_down_time)

@@ -28,6 +28,7 @@ from nova.conf import (
     image_cache,
     keystone,
     libvirt,
+    manila,
     network,
     neutron,
     notifications,
@@ -51,6 +52,7 @@ MODULES = (
     image_cache,
     keystone,
     libvirt,
+    manila,
     network,
     neutron,
     notifications,
@@ -60,7 +62,7 @@ MODULES = (
 )
 
 # Groups in which this cloud logs in somewhere: they carry keystoneauth's auth and session options.
-CLIENT_GROUPS = ("cinder", "glance", "keystone", "neutron", "placement")
+CLIENT_GROUPS = ("cinder", "glance", "keystone", "manila", "neutron", "placement")
 
 
 class BadConfiguration(Exception):

@@ -8,6 +8,11 @@ OPTIONS = [
     cfg.BoolOpt(
         "use_cow_images", default=True, help="Whether a guest's disk is a qcow2 overlay over the cached image."
     ),
+    cfg.StrOpt(
+        "my_shared_fs_storage_ip",
+        default="$my_ip",
+        help="Address of this host on the network of shared file systems, to which they grant access.",
+    ),
     cfg.BoolOpt("force_config_drive", default=False, help="Whether every guest gets a config drive."),
     cfg.StrOpt(
         "config_drive_format", default="iso9660", choices=["iso9660", "vfat"], help="File system of the config drive."

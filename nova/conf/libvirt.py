@@ -61,6 +61,16 @@ OPTIONS = [
     cfg.StrOpt(
         "snapshots_directory", default="$instances_path/snapshots", help="Where a snapshot lies until it is uploaded."
     ),
+    cfg.IntOpt(
+        "file_backed_memory",
+        default=0,
+        min=0,
+        help="MiB this host has for guests' memory in files, which shares need; it is all the memory Placement is told of. 0: none.",
+    ),
+    cfg.StrOpt(
+        "nfs_mount_point_base", default="$state_path/mnt", help="Directory below which shares of NFS are mounted."
+    ),
+    cfg.StrOpt("nfs_mount_options", help="Options of mount.nfs."),
     cfg.BoolOpt(
         "inject_password",
         default=False,

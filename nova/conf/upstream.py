@@ -19,7 +19,6 @@ GROUPS = frozenset(
         "hyperv",
         "ironic",
         "key_manager",
-        "manila",
         "metrics",
         "mks",
         "os_vif_linux_bridge",

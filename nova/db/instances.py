@@ -17,6 +17,7 @@ from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Fault, Instance, PowerState, Properties, VmState
 from nova.structs.network import Vif
 from nova.structs.requests import ServerQuery
+from nova.structs.share import Share
 
 _table = Table.__table__
 
@@ -52,6 +53,7 @@ _DOCUMENTS = {
     "tags": msgspec.json.Decoder(tuple[str, ...]),
     "vifs": msgspec.json.Decoder(tuple[Vif, ...]),
     "block_devices": msgspec.json.Decoder(tuple[BlockDevice, ...]),
+    "shares": msgspec.json.Decoder(tuple[Share, ...]),
     "fault": msgspec.json.Decoder(Fault),
     "properties": msgspec.json.Decoder(Properties),
 }

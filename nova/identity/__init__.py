@@ -9,6 +9,7 @@ _SERVICE_TYPES = {
     "cinder": "block-storage",
     "glance": "image",
     "keystone": "identity",
+    "manila": "shared-file-system",
     "neutron": "network",
     "placement": "placement",
 }

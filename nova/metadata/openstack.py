@@ -104,7 +104,10 @@ def _meta_data(
 
 
 def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
-    """The devices that the user gave a tag; a card of a trusted virtual function is told without one too."""
+    """The devices that the user gave a tag, and the server's shares.
+
+    A card of a trusted virtual function is told without a tag too. Source for shares: admin guide, "Manage shares".
+    """
     devices: list[dict[str, Any]] = []
     for vif in instance.vifs:
         is_trusted = vif.details.get("trusted") is True
@@ -121,6 +124,10 @@ def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
             known = {"bus": device.disk_bus, "serial": device.volume_id, "path": device.device_name}
             disk = {"type": "disk", "tags": [device.tag]}
             devices.append(disk | {name: value for name, value in known.items() if value is not None})
+    for share in instance.shares:
+        if share.is_for_guest:
+            place = {"bus": "none", "address": "none"}
+            devices.append({"type": "share", "share_id": share.share_id, "tag": share.tag, **place})
     return devices
 
 

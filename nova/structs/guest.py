@@ -8,6 +8,7 @@ from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, PowerState
 from nova.structs.network import Vif
+from nova.structs.share import Share
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,6 +49,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     image: Image | None = None
     disks: tuple[Disk, ...] = ()
     vifs: tuple[Vif, ...] = ()
+    shares: tuple[Share, ...] = ()
     config_drive: dict[str, bytes] | None = None
     password: str | None = None
     metadata: dict[str, str] = {}
@@ -108,6 +110,8 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cpu_info: dict[str, object] = {}
     supported_instances: tuple[tuple[str, str, str], ...] = ()
     traits: tuple[str, ...] = ()
+    # The address to which shared file systems grant access; host_ip where it is empty.
+    share_ip: str = ""
     # The optional Protocols of nova.virt.driver that this driver has.
     abilities: tuple[str, ...] = ()
     uptime: str = ""

@@ -8,6 +8,7 @@ import msgspec
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 from nova.structs.network import Vif
+from nova.structs.share import Share
 
 
 class VmState(enum.StrEnum):
@@ -152,6 +153,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     vifs: tuple[Vif, ...] = ()
     block_devices: tuple[BlockDevice, ...] = ()
+    shares: tuple[Share, ...] = ()
     fault: Fault | None = None
     properties: Properties = Properties()
     user_data: str | None = None

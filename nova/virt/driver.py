@@ -22,6 +22,7 @@ from nova.structs.guest import (
 )
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
+from nova.structs.share import Share
 
 
 class Driver(Protocol):
@@ -97,6 +98,21 @@ class Volumes(Protocol):
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         """Copy old onto new while the guest runs, and let the guest go on with new."""
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """File systems of the network that a guest sees as its own, by virtiofs."""
+
+    def define_shares(self, spec: GuestSpec) -> None:
+        """Define the guest anew with the shares of spec and no others; it has them at its next start.
+        Raises errors.GuestNotFound."""
+
+    def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
+        """Mount on this host what the guest is about to start with. Raises errors.GuestFailed."""
+
+    def unmount_shares(self, uuid: str) -> None:
+        """The guest is off: unmount what no other guest has; destroy() does so, too."""
 
 
 @runtime_checkable
@@ -178,7 +194,18 @@ class GuestAgent(Protocol):
         """Make the guest dump its memory (an NMI)."""
 
 
-ABILITIES = (Volumes, Snapshots, Rescue, Resizing, Moving, LiveMigration, ForcedMigration, Diagnostics, GuestAgent)
+ABILITIES = (
+    Volumes,
+    Shares,
+    Snapshots,
+    Rescue,
+    Resizing,
+    Moving,
+    LiveMigration,
+    ForcedMigration,
+    Diagnostics,
+    GuestAgent,
+)
 
 T = TypeVar("T")
 

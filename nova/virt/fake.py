@@ -7,6 +7,7 @@ nova-compute, in a Hypervisor that a test or nova-compute keeps.
 import random
 import threading
 import time
+import zlib
 from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from nova.structs.guest import (
 )
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
+from nova.structs.share import Share
 
 
 class Guest:
@@ -36,6 +38,8 @@ class Guest:
         self.power_state = PowerState.RUNNING
         self.vifs = {vif.port_id: vif for vif in spec.vifs}
         self.volumes: dict[str, Disk] = {}
+        # By the tag under which the guest mounts each.
+        self.shares = {share.tag: share for share in spec.shares}
         self.password: str | None = None
         self.is_rescued = False
         self.reboots: list[RebootKind] = []
@@ -60,9 +64,11 @@ class Hypervisor:
         self.guests: dict[str, Guest] = {}
         # What guests were before they moved or grew, until that is confirmed.
         self.aside: dict[str, Guest] = {}
+        # What is mounted on the host, by share, and for which guests.
+        self.mounts: dict[str, set[str]] = {}
         self.lock = threading.RLock()
         self.calls: list[tuple[str, str]] = []
-        self.traits: tuple[str, ...] = ("COMPUTE_NODE",)
+        self.traits: tuple[str, ...] = ("COMPUTE_NODE", "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
         self._failures: dict[str, list[Exception]] = defaultdict(list)
         self._held: dict[str, threading.Event] = {}
         self._forced: set[tuple[str, str]] = set()
@@ -125,6 +131,7 @@ class FakeDriver:
                 hypervisor_type="fake",
                 hypervisor_version=1000,
                 host_ip=self._address,
+                share_ip=_address_of(hypervisor.name),
                 vcpus=hypervisor.vcpus,
                 memory_mb=hypervisor.memory_mb,
                 disk_gb=hypervisor.disk_gb,
@@ -162,6 +169,7 @@ class FakeDriver:
     def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
         self._called("destroy", uuid)
         self._hypervisor.guests.pop(uuid, None)
+        self._unmount(uuid)
 
     def set_power(self, uuid: str, target: PowerState, grace: timedelta = timedelta()) -> None:
         self._called("set_power", uuid)
@@ -212,6 +220,25 @@ class FakeDriver:
         volumes = self._guest(uuid).volumes
         volumes.pop(_volume_id(old), None)
         volumes[_volume_id(new)] = new
+
+    def define_shares(self, spec: GuestSpec) -> None:
+        self._called("define_shares", spec.uuid)
+        self._guest(spec.uuid).shares = {share.tag: share for share in spec.shares}
+
+    def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
+        self._called("mount_shares", uuid)
+        with self._hypervisor.lock:
+            for share in shares:
+                self._hypervisor.mounts.setdefault(share.share_id, set()).add(uuid)
+
+    def unmount_shares(self, uuid: str) -> None:
+        self._called("unmount_shares", uuid)
+        self._unmount(uuid)
+
+    def _unmount(self, uuid: str) -> None:
+        with self._hypervisor.lock:
+            mounts = {share_id: users - {uuid} for share_id, users in self._hypervisor.mounts.items()}
+            self._hypervisor.mounts = {share_id: users for share_id, users in mounts.items() if users}
 
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         self._called("snapshot", uuid)
@@ -327,6 +354,11 @@ class FakeDriver:
 
 def _state(guest: Guest) -> GuestState:
     return GuestState(uuid=guest.spec.uuid, name=guest.spec.name, power_state=guest.power_state)
+
+
+def _address_of(name: str) -> str:
+    """An address that each fake host has for itself, of the network that is kept for measurements."""
+    return f"198.18.{zlib.crc32(name.encode()) >> 8 & 255}.{zlib.crc32(name.encode()) & 255}"
 
 
 def _volume_id(disk: Disk) -> str:

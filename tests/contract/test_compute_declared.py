@@ -40,8 +40,6 @@ KNOWN = {
 
 # Operations this release does not have; doc/api.md says so to users.
 NOT_BUILT = (
-    "/servers/{}/shares",
-    "/servers/{}/shares/{}",
     "/os-assisted-volume-snapshots",
     "/os-assisted-volume-snapshots/{}",
 )

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from nova.db import instances, operations, quotas
+from nova.db import hosts, instances, operations, quotas
 from nova.db.models.operations import Operation
 from nova.structs.instance import Instance, VmState
 from nova.structs.requests import ServerQuery
@@ -28,6 +28,7 @@ def leftovers(cloud):
         *_ports(cloud, servers),
         *_attachments(cloud, servers),
         *_snapshots(cloud),
+        *_shares(cloud, servers),
     ]
 
 
@@ -105,3 +106,36 @@ def _snapshots(cloud):
     for image in cloud.glance.images.values():
         if image["status"] == "queued":
             yield f"image {image['id']} waits for its data"
+
+
+def _shares(cloud, servers):
+    address = {node.host: node.state.share_ip for node in cloud.db.read(hosts.nodes)}
+    given = [(one, share) for one in servers for share in one.shares if share.status == "inactive"]
+    # A delete that failed may have taken some of it away, and may be asked for again.
+    broken = {share.share_id for one, share in given if one.vm_state is VmState.ERROR}
+    given = [(one, share) for one, share in given if share.share_id not in broken]
+    for one in servers:
+        yield from (
+            f"share {share.share_id} of {one.uuid} is {share.status}"
+            for share in one.shares
+            if share.status in ("attaching", "detaching")
+        )
+    wanted = {(share.share_id, address[one.host]) for one, share in given}
+    rules = [rule for rule in cloud.manila.rules.values() if rule["share_id"] not in broken]
+    there = {(rule["share_id"], rule["access_to"]) for rule in rules}
+    yield from (f"nobody needs access of {to} to share {share_id}" for share_id, to in there - wanted)
+    yield from (f"{to} has no access to share {share_id}" for share_id, to in wanted - there)
+    locked = sorted(lock["resource_id"] for lock in cloud.manila.locks.values() if lock["resource_id"] not in broken)
+    if locked != sorted(share.share_id for _, share in given):
+        yield f"locked are {locked}"
+    for name in cloud.hosts:
+        hypervisor = cloud.hypervisor(name)
+        running = {
+            (share.share_id, one.uuid)
+            for one, share in given
+            if one.host == hypervisor.name and one.vm_state is not VmState.STOPPED
+        }
+        mounts = {share_id: users for share_id, users in hypervisor.mounts.items() if share_id not in broken}
+        mounted = {(share_id, uuid) for share_id, users in mounts.items() for uuid in users}
+        if running != mounted:
+            yield f"{hypervisor.name} has mounted {mounted}, its guests need {running}"

@@ -54,6 +54,16 @@ def a_server_with_a_volume(user):
     return server_id
 
 
+def a_stopped_server_with_a_share(user):
+    server_id = a_stopped_server(user)
+    assert attaches_a_share(user, server_id).status_code == 201
+    settle(user.cloud)
+    return server_id
+
+
+a_server_with_a_share = after(a_stopped_server_with_a_share, "os-start", "ACTIVE")
+
+
 def a_server_that_boots_from_a_volume(user):
     volume_id = user.cloud.cinder.add(bootable="true")
     root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume", "uuid": volume_id}
@@ -119,6 +129,15 @@ def detaches_an_interface(user, server_id):
 def attaches_a_volume(user, server_id):
     body = {"volumeAttachment": {"volumeId": user.cloud.cinder.add()}}
     return user.post(f"/servers/{server_id}/os-volume_attachments", body)
+
+
+def attaches_a_share(user, server_id):
+    return user.post(f"/servers/{server_id}/shares", {"share": {"share_id": user.cloud.manila.add()}})
+
+
+def detaches_a_share(user, server_id):
+    [share] = user.get(f"/servers/{server_id}/shares").json()["shares"]
+    return user.delete(f"/servers/{server_id}/shares/{share['share_id']}")
 
 
 def detaches_a_volume(user, server_id):
@@ -201,6 +220,11 @@ SETUPS = {
     "attach_volume": SetUp(an_active_server, attaches_a_volume, ("ACTIVE",)),
     "detach_volume": SetUp(a_server_with_a_volume, detaches_a_volume, ("ACTIVE",)),
     "swap_volume": SetUp(a_server_with_a_volume, swaps_a_volume, ("ACTIVE",)),
+    "attach_share": SetUp(a_stopped_server, attaches_a_share, ("SHUTOFF",)),
+    "detach_share": SetUp(a_stopped_server_with_a_share, detaches_a_share, ("SHUTOFF",)),
+    "start with shares": SetUp(a_stopped_server_with_a_share, acts("os-start"), ("ACTIVE", "SHUTOFF")),
+    "stop with shares": SetUp(a_server_with_a_share, acts("os-stop"), ("ACTIVE", "SHUTOFF")),
+    "delete with shares": SetUp(a_server_with_a_share, deletes, (None, "ERROR")),
     "addFixedIp": SetUp(an_active_server, adds_an_address, ("ACTIVE",)),
     "removeFixedIp": SetUp(a_server_with_two_addresses, removes_an_address, ("ACTIVE",)),
 }

@@ -45,6 +45,7 @@ from nova.api.compute import (
     server_tags,
     servers,
     services,
+    shares,
     tenant_usage,
     volume_attachments,
     volumes,
@@ -59,6 +60,7 @@ from nova.conductor.interface import ConductorCalls
 from nova.image.client import Images
 from nova.network.client import Networking
 from nova.policies import compute as policies
+from nova.share.client import Shares
 from nova.volume.client import Volumes
 
 # In the order in which the OpenAPI document lists them.
@@ -72,6 +74,7 @@ MODULES = (
     network_actions,
     volume_attachments,
     volumes,
+    shares,
     server_migrations,
     flavors,
     keypairs,
@@ -117,6 +120,7 @@ def application(
         images=Images(identity.adapter(conf, "glance", transport)),
         network=Networking(identity.adapter(conf, "neutron", transport)),
         volumes=Volumes(identity.adapter(conf, "cinder", transport)),
+        shares=Shares(identity.adapter(conf, "manila", transport)),
     )
     return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized))
 

@@ -26,6 +26,7 @@ class Doors:
     images: Any = None
     network: Any = None
     volumes: Any = None
+    shares: Any = None
     identity: Any = None
     operations: tuple[Operation, ...] = ()
 

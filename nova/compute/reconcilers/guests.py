@@ -10,9 +10,11 @@ from datetime import timedelta
 
 from nova import errors
 from nova.compute.host import Host
+from nova.compute.steps import power
 from nova.conductor.interface import ConductorCalls
 from nova.structs.guest import GuestState
 from nova.structs.instance import PowerState
+from nova.structs.steps import GuestArguments
 
 LOG = logging.getLogger(__name__)
 
@@ -39,11 +41,11 @@ class GuestWatch:
 
     def resume(self) -> None:
         """Start the guests that were running when the host went down."""
-        wanted = {one.uuid for one in self._conductor.instances_on(self._host.name) if one.vm_state == "active"}
+        wanted = {one.uuid: one for one in self._conductor.instances_on(self._host.name) if one.vm_state == "active"}
         for guest in self._host.driver.guests():
             if guest.uuid in wanted and guest.power_state is PowerState.SHUTDOWN:
                 LOG.info("starting guest %s, which ran when the host went down", guest.uuid)
-                self._host.driver.set_power(guest.uuid, PowerState.RUNNING)
+                power.power_on(self._host, GuestArguments(instance=wanted[guest.uuid]))
 
     def reap(self, busy: Collection[str]) -> None:
         """Do with guests nobody owns what [DEFAULT] running_deleted_instance_action says; not with busy ones."""

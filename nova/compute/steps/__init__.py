@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nova.compute.host import Host
-from nova.compute.steps import inside, lifecycle, live, move, power, rescue, snapshot, vif, volume
+from nova.compute.steps import inside, lifecycle, live, move, power, rescue, share, snapshot, vif, volume
 from nova.structs import steps
 
 
@@ -27,6 +27,7 @@ VERBS: dict[str, Verb] = {
     "attach_volume": Verb(steps.VolumeArguments, volume.attach_volume),
     "detach_volume": Verb(steps.VolumeArguments, volume.detach_volume),
     "swap_volume": Verb(steps.SwapArguments, volume.swap_volume),
+    "define_shares": Verb(steps.GuestArguments, share.define_shares),
     "bring_to": Verb(steps.BringToArguments, power.bring_to),
     "set_aside": Verb(steps.GuestArguments, move.set_aside),
     "take_over": Verb(steps.TakeOverArguments, move.take_over),

@@ -5,6 +5,7 @@ from datetime import timedelta
 from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
+from nova.compute.steps import share
 from nova.structs.guest import RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.steps import (
@@ -20,6 +21,7 @@ from nova.structs.steps import (
 def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
     """Start the guest; one whose definition was lost is made anew over its disks."""
     uuid = arguments.instance.uuid
+    share.mount(host, arguments.instance)
     try:
         host.driver.set_power(uuid, PowerState.RUNNING)
     except errors.GuestNotFound:
@@ -35,12 +37,14 @@ def power_off(host: Host, arguments: StopArguments) -> PowerResult:
     if asked is not None and asked.isdigit():
         grace_s = int(asked)
     host.driver.set_power(uuid, PowerState.SHUTDOWN, timedelta(seconds=grace_s))
+    share.unmount(host, arguments.instance)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 
 
 def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
     uuid = arguments.instance.uuid
     spec = guest_spec(host, arguments.instance)
+    share.mount(host, arguments.instance)
     host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 

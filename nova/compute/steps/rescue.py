@@ -3,6 +3,7 @@
 from nova import errors
 from nova.compute.guest_spec import guest_spec, rescue_disk
 from nova.compute.host import Host
+from nova.compute.steps import share
 from nova.structs.instance import PowerState
 from nova.structs.steps import PowerResult, RescueArguments, UnrescueArguments
 from nova.virt.driver import Rescue, able
@@ -15,12 +16,14 @@ def rescue(host: Host, arguments: RescueArguments) -> PowerResult:
     if arguments.image is None:
         raise errors.GuestFailed(reason="A server without an image of its own needs a rescue image.")
     spec = guest_spec(host, instance, password=arguments.password)
+    share.mount(host, instance)
     driver.rescue(spec, rescue_disk(host, instance, arguments.image))
     return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)
 
 
 def unrescue(host: Host, arguments: UnrescueArguments) -> PowerResult:
     instance = arguments.instance
+    share.mount(host, instance)
     able(host.driver, Rescue, "be rescued").unrescue(guest_spec(host, instance))
     if not arguments.is_running:
         host.driver.set_power(instance.uuid, PowerState.SHUTDOWN)

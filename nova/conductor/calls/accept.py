@@ -59,6 +59,8 @@ def operation(
         raise errors.WrongServerState(
             action=workflow.name, server_id=server_id, attribute="vm_state", state=str(instance.vm_state)
         )
+    if instance.shares and workflow.bars_shares:
+        raise errors.SharesAttached(action=workflow.name, server_id=server_id)
     active = operations.active(connection, server_id, for_update=True)
     if active is not None:
         return _overtake(connection, core, context, instance, workflow, document, active)

@@ -20,6 +20,7 @@ from nova.conductor.workflows import (
     rescue,
     resize,
     revert_resize,
+    shares,
     shelve,
     soft_delete,
     suspend,
@@ -62,6 +63,8 @@ WORKFLOWS: dict[str, Operation] = {
         attach_volume.ATTACH_VOLUME,
         attach_volume.DETACH_VOLUME,
         attach_volume.SWAP_VOLUME,
+        shares.ATTACH_SHARE,
+        shares.DETACH_SHARE,
         fixed_ips.ADD_FIXED_IP,
         fixed_ips.REMOVE_FIXED_IP,
     )

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.conductor.cloud import Cloud
 from nova.conductor.operation import OnHost, Operation, Step, always
-from nova.conductor.workflows import volumes
+from nova.conductor.workflows import shares, volumes
 from nova.conductor.workflows.resize_quota import server_quota
 from nova.db import quotas, server_groups, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
@@ -46,9 +46,11 @@ def remove_ports(op: Delete, cloud: Cloud) -> Delete:
     return op
 
 
-def remove_volumes(op: Delete, cloud: Cloud) -> Delete:
-    """Its volumes are free again; those that were to go with it are deleted."""
-    volumes.release_all(cloud, cloud.instance(op.instance_id), and_delete=True)
+def remove_storage(op: Delete, cloud: Cloud) -> Delete:
+    """Its volumes are free again, those that were to go with it are deleted, and its host has no more to do with its shares."""
+    instance = cloud.instance(op.instance_id)
+    volumes.release_all(cloud, instance, and_delete=True)
+    shares.release_all(cloud, instance)
     return op
 
 
@@ -79,7 +81,7 @@ DELETE = Operation(
         Step(destroy_guest, task_state="deleting"),
         Step(forget_old_guest, task_state="deleting"),
         Step(remove_ports, task_state="deleting"),
-        Step(remove_volumes, task_state="deleting"),
+        Step(remove_storage, task_state="deleting"),
         Step(release_allocations, task_state="deleting"),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},

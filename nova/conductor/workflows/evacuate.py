@@ -109,4 +109,5 @@ EVACUATE = Operation(
     finish=_finish,
     fail=_fail,
     tells=moving.tells,
+    bars_shares=True,
 )

@@ -121,4 +121,5 @@ LIVE_MIGRATE = Operation(
     fail=_fail,
     tells=moving.tells,
     deadline_s=25 * 3600.0,
+    bars_shares=True,
 )

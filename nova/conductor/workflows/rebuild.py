@@ -166,4 +166,5 @@ REBUILD = Operation(
     finish=_finish,
     fail=_fail,
     secrets=("password",),
+    bars_shares=True,
 )

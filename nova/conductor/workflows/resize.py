@@ -183,6 +183,7 @@ RESIZE_SERVER = Operation(
     fail=_fail,
     tells=moving.tells,
     deadline_s=24 * 3600.0,
+    bars_shares=True,
 )
 
 MIGRATE = Operation(
@@ -196,4 +197,5 @@ MIGRATE = Operation(
     fail=_fail,
     tells=moving.tells,
     deadline_s=24 * 3600.0,
+    bars_shares=True,
 )

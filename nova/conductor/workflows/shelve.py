@@ -224,6 +224,7 @@ SHELVE = Operation(
     fail=_fail,
     tells=lambda op: {"offloads": op.offloads},
     deadline_s=13 * 3600.0,
+    bars_shares=True,
 )
 
 SHELVE_OFFLOAD = Operation(
@@ -237,4 +238,5 @@ SHELVE_OFFLOAD = Operation(
     finish=_finish,
     fail=_fail,
     tells=lambda op: {"offloads": op.offloads},
+    bars_shares=True,
 )

@@ -43,6 +43,7 @@ SUSPEND = Operation(
     begin=on_its_host,
     succeeds_as=always(VmState.SUSPENDED),
     finish=_finish,
+    bars_shares=True,
 )
 
 RESUME = Operation(
@@ -54,4 +55,5 @@ RESUME = Operation(
     begin=on_its_host,
     succeeds_as=always(VmState.ACTIVE),
     finish=_finish,
+    bars_shares=True,
 )

@@ -38,6 +38,7 @@ class Instance(Base):
     tags: Mapped[Document]
     vifs: Mapped[Document]
     block_devices: Mapped[Document]
+    shares: Mapped[Document]
     fault: Mapped[Document | None]
     properties: Mapped[Document]
     user_data: Mapped[Document | None]

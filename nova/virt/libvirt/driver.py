@@ -17,6 +17,7 @@ from nova import errors
 from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
+from nova.structs.share import Share
 from nova.virt.libvirt import (
     console,
     devices,
@@ -36,6 +37,7 @@ from nova.virt.libvirt.domain_xml import build, interface
 from nova.virt.libvirt.domain_xml.disk import disk as disk_element
 from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
 from nova.virt.libvirt.host import HostFacts
+from nova.virt.libvirt.share_mounts import ShareMounts
 from nova.virt.libvirt.storage import Storage
 from nova.virt.libvirt.volumes import VolumeConnections
 
@@ -66,6 +68,7 @@ class LibvirtDriver:
         )
         self._storage = Storage(conf.instances_path, self._options, host or conf.host, conf.mkisofs_cmd)
         self._volumes = VolumeConnections(conf)
+        self._mounts = ShareMounts(conf)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._facts: HostFacts | None = None
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
@@ -119,6 +122,7 @@ class LibvirtDriver:
                 self._remove_domain(domain)
             vif.remove_taps(vifs)
             self._volumes.disconnect_all(uuid)
+            self._mounts.unmount(uuid)
             if not keep_disks:
                 self._storage.remove(uuid)
 
@@ -195,6 +199,25 @@ class LibvirtDriver:
             volume_swap.swap(domain, files.volume_key(old), drive)
             undo.pop_all()
             self._volumes.disconnect(uuid, files.volume_key(old))
+
+    # Shares
+
+    def define_shares(self, spec: GuestSpec) -> None:
+        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+            domain = self._connection.domain(spec.uuid)
+            self._define(spec, undo)
+            undo.pop_all()
+            if not power.is_active(domain):
+                self._mounts.unmount(spec.uuid)
+
+    def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
+        with self._only_one(uuid):
+            for share in shares:
+                self._mounts.mount(uuid, share)
+
+    def unmount_shares(self, uuid: str) -> None:
+        with self._only_one(uuid):
+            self._mounts.unmount(uuid)
 
     # Snapshots
 

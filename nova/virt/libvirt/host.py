@@ -72,6 +72,7 @@ class HostFacts:
     def __init__(self, connection: Connection, conf: cfg.ConfigOpts) -> None:
         self._connection = connection
         self._conf = conf
+        _check_memory(conf)
         capabilities = ET.fromstring(connection.read("getCapabilities"))
         self.arch = capabilities.findtext("host/cpu/arch", "x86_64")
         self._guests = _supported_guests(capabilities)
@@ -95,8 +96,9 @@ class HostFacts:
             hypervisor_type=self._connection.read("getType"),
             hypervisor_version=self._connection.read("getVersion"),
             host_ip=self._conf.my_ip,
+            share_ip=self._conf.my_shared_fs_storage_ip,
             vcpus=len(os.sched_getaffinity(0)),
-            memory_mb=memory_mb,
+            memory_mb=self._conf.libvirt.file_backed_memory or memory_mb,
             memory_mb_used=memory_mb - free_mb,
             disk_gb=total // _GIB,
             disk_gb_used=(total - free) // _GIB,
@@ -130,6 +132,8 @@ class HostFacts:
             memory_statistics_s=conf.libvirt.mem_stats_period_seconds,
             max_queues=conf.libvirt.max_queues or 256,
             smbios_serial=_smbios_serial(conf.libvirt.sysinfo_serial),
+            has_memory_in_files=conf.libvirt.file_backed_memory > 0,
+            share_base=conf.libvirt.nfs_mount_point_base,
         )
 
     def _choose_cpu(self, virt_type: str) -> tuple[str, str | None]:
@@ -160,6 +164,11 @@ class HostFacts:
         for prefix, path in devices.items():
             found |= {f"{prefix}_{(value.text or '').upper()}" for value in self._domain.findall(path)}
         found.add("COMPUTE_FIRMWARE_BIOS")
+        if self._conf.libvirt.file_backed_memory:
+            found.add("COMPUTE_MEM_BACKING_FILE")
+        drivers = "devices/filesystem[@supported='yes']/enum[@name='driverType']/value"
+        if any(value.text == "virtiofs" for value in self._domain.findall(drivers)):
+            found.add("COMPUTE_STORAGE_VIRTIO_FS")
         found.add(f"COMPUTE_ARCH_{self.arch.upper()}")
         if self._domain.findtext("os/enum[@name='firmware']/value") == "efi":
             found.add("COMPUTE_FIRMWARE_UEFI")
@@ -190,6 +199,14 @@ class HostFacts:
                 capacity = stats.get(f"block.{number}.capacity", 0)
                 promised += max(0, capacity - stats.get(f"block.{number}.allocation", capacity))
         return promised
+
+
+def _check_memory(conf: cfg.ConfigOpts) -> None:
+    """Source: admin guide, "File-backed memory". Raises errors.Unavailable."""
+    ratio = conf.ram_allocation_ratio or conf.initial_ram_allocation_ratio
+    if conf.libvirt.file_backed_memory and (ratio != 1.0 or conf.reserved_host_memory_mb):
+        reason = "[libvirt] file_backed_memory needs ram_allocation_ratio = 1.0 and reserved_host_memory_mb = 0"
+        raise errors.Unavailable(service="nova-compute", reason=reason)
 
 
 def _machine_types(conf: cfg.ConfigOpts) -> dict[str, str]:

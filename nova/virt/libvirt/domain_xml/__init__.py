@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt.domain_xml import console, cpu, disk, extras, interface, memory, metadata, system, tuning
+from nova.virt.libvirt.domain_xml import console, cpu, disk, extras, interface, memory, metadata, share, system, tuning
 from nova.virt.libvirt.domain_xml.facts import Drive, Host, child
 
 
@@ -21,7 +21,7 @@ def build(spec: GuestSpec, drives: Sequence[Drive], host: Host, log_path: str, s
         domain,
         metadata.metadata(spec),
         memory.memory(spec),
-        memory.backing(spec),
+        memory.backing(spec, host),
         cpu.vcpu(spec),
         tuning.cpu_tune(spec),
         tuning.memory_tune(spec),
@@ -38,6 +38,7 @@ def build(spec: GuestSpec, drives: Sequence[Drive], host: Host, log_path: str, s
         child(domain, "devices"),
         *disk.controllers(spec, drives, host),
         *(disk.disk(drive, spec) for drive in drives),
+        *(share.share(one, host) for one in spec.shares),
         *(interface.interface(vif, spec, host) for vif in spec.vifs),
         console.serial(host, log_path, serial_port),
         *console.channels(spec, host),

@@ -30,6 +30,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     memory_statistics_s: int = 10
     max_queues: int = 256
     smbios_serial: str | None = None
+    has_memory_in_files: bool = False
+    share_base: str = "/var/lib/nova/mnt"
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,15 +14,26 @@ def memory(spec: GuestSpec) -> ET.Element:
     return element
 
 
-def backing(spec: GuestSpec) -> ET.Element | None:
-    """Huge pages, where flavor or image ask for them; None leaves memory to the host."""
+def backing(spec: GuestSpec, host: Host) -> ET.Element | None:
+    """Huge pages, where flavor or image ask for them; files, where the operator wants that; None leaves memory to the host.
+
+    Source: admin guide, "File-backed memory" and "Manage shares": the server of a share reads the guest's memory.
+    """
     wish = spec.flavor.extra_specs.get("hw:mem_page_size") or image_property(spec, "hw_mem_page_size")
-    if wish in (None, "small", "any"):
+    is_small = wish in (None, "small", "any")
+    if is_small and not host.has_memory_in_files:
         return None
     element = ET.Element("memoryBacking")
+    if is_small:
+        child(element, "source", type="file")
+        child(element, "access", mode="shared")
+        child(element, "discard")
+        return element
     pages = child(element, "hugepages")
     if wish != "large":
-        child(pages, "page", size=_size_kb(wish), unit="KiB")
+        child(pages, "page", size=_size_kb(str(wish)), unit="KiB")
+    if spec.shares:
+        child(element, "access", mode="shared")
     return element
 
 

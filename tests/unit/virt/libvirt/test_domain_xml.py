@@ -15,8 +15,9 @@ from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
 from nova.structs.network import Vif
+from nova.structs.share import Share
 from nova.virt.libvirt import domain_xml, files
-from nova.virt.libvirt.domain_xml import console, cpu, disk, extras, interface, memory, metadata, system, tuning
+from nova.virt.libvirt.domain_xml import console, cpu, disk, extras, interface, memory, metadata, share, system, tuning
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -30,6 +31,7 @@ VIF = Vif(
     mtu=1450,
     details={"bridge_name": "br100"},
 )
+SHARE = Share(uuid="u", share_id="s", tag="data", export_location="192.0.2.9:/export/s")
 ROOT = Drive(target="vda", bus="virtio", path="/i/disk", format="qcow2", boot_order=1)
 
 
@@ -84,8 +86,13 @@ ELEMENTS = {
     ),
     "cpu_topology": lambda: cpu.cpu(spec(extra_specs={"hw:cpu_cores": "2"}), HOST),
     "memory": lambda: memory.memory(spec()),
-    "memory_pages": lambda: memory.backing(spec(extra_specs={"hw:mem_page_size": "1GB"})),
-    "memory_large_pages": lambda: memory.backing(spec(properties={"hw_mem_page_size": "large"})),
+    "memory_pages": lambda: memory.backing(spec(extra_specs={"hw:mem_page_size": "1GB"}), HOST),
+    "memory_large_pages": lambda: memory.backing(spec(properties={"hw_mem_page_size": "large"}), HOST),
+    "memory_files": lambda: memory.backing(spec(), Host(has_memory_in_files=True)),
+    "memory_pages_shared": lambda: memory.backing(
+        spec(extra_specs={"hw:mem_page_size": "2MB"}, shares=(SHARE,)), Host(has_memory_in_files=True)
+    ),
+    "share": lambda: share.share(SHARE, HOST),
     "balloon": lambda: memory.balloon(HOST),
     "cpu_tune": lambda: tuning.cpu_tune(spec(extra_specs={"quota:cpu_quota": "50000", "quota:cpu_period": "100000"})),
     "memory_tune": lambda: tuning.memory_tune(spec(extra_specs={"quota:memory_limit": "1024"})),
@@ -158,7 +165,7 @@ def test_whole_guest_is_as_expected():
     [
         extras.watchdog(spec()),
         extras.rng(spec(extra_specs={"hw_rng:allowed": "False"}), HOST),
-        memory.backing(spec(extra_specs={"hw:mem_page_size": "small"})),
+        memory.backing(spec(extra_specs={"hw:mem_page_size": "small"}), HOST),
         tuning.cpu_tune(spec()),
         console.video(spec(), Host(vnc_listen=None)),
         console.pointer(spec(), Host(vnc_listen=None)),

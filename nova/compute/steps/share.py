@@ -1,0 +1,33 @@
+"""Shares are defined for guests that are off, mounted before they start and unmounted when they are off again."""
+
+from nova import errors
+from nova.compute.guest_spec import guest_spec
+from nova.compute.host import Host
+from nova.structs.instance import Instance
+from nova.structs.steps import GuestArguments
+from nova.virt.driver import Shares, able
+
+_ACTION = "have shares"
+
+
+def define_shares(host: Host, arguments: GuestArguments) -> None:
+    """Let the guest have the shares of its record, and no others, from its next start on; one that is not there is done."""
+    driver = able(host.driver, Shares, _ACTION)
+    try:
+        host.driver.guest(arguments.instance.uuid)
+    except errors.GuestNotFound:
+        return
+    driver.define_shares(guest_spec(host, arguments.instance))
+
+
+def mount(host: Host, instance: Instance) -> None:
+    """Make the server's shares ready for its guest's start. Raises GuestFailed."""
+    wanted = tuple(one for one in instance.shares if one.is_for_guest)
+    if wanted:
+        able(host.driver, Shares, _ACTION).mount_shares(instance.uuid, wanted)
+
+
+def unmount(host: Host, instance: Instance) -> None:
+    """The guest is off: its shares are not kept open for it."""
+    if instance.shares:
+        able(host.driver, Shares, _ACTION).unmount_shares(instance.uuid)

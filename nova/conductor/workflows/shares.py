@@ -1,0 +1,220 @@
+"""Attach a share to a stopped server, and detach one.
+
+A share is reached in two steps of which each has its own owner: the Shared File Systems service lets
+the server's host in, and the guest's definition has the share from its next start on. Access is granted
+to a host, once for all its servers that have the share; a lock keeps the share from being deleted, one
+for each server. A share that is neither attached nor gone stays in the record, in error, until its user
+detaches it.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.db import hosts, instances
+from nova.share.client import ShareAccessFailed, ShareAccessNotReady
+from nova.structs.instance import Instance, VmState
+from nova.structs.share import Share, ShareStatus
+from nova.structs.steps import GuestArguments
+
+
+class ShareInUse(errors.Conflict):
+    text = "Share {share_id} or tag '{tag}' is already attached to this server."
+
+
+class SharesNotConfigured(errors.Conflict):
+    text = (
+        "The host of instance {server_id} cannot give it shares: that takes virtiofs, and memory in files "
+        "or hw:mem_page_size in the flavor."
+    )
+
+
+class AttachShare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """asked_at: since when the service has had time to let the host in. is_taken: the guest has the share no more."""
+
+    instance_id: str
+    share: Share
+    asked_at: datetime | None = None
+    is_taken: bool = False
+
+
+def grant_access(op: AttachShare, cloud: Cloud) -> AttachShare:
+    """Let the host in and lock the share. Raises ShareNotFound, ShareAccessFailed."""
+    instance = cloud.instance(op.instance_id)
+    address = _address(cloud, str(instance.host))
+    cloud.shares.lock(op.share.share_id, _reason(op.instance_id))
+    patience_s = cloud.conf.manila.share_apply_policy_timeout
+    try:
+        cloud.shares.grant(op.share.share_id, address)
+    except ShareAccessNotReady:
+        assert op.asked_at is not None
+        if not patience_s:
+            return op
+        if utcnow() < op.asked_at + timedelta(seconds=patience_s):
+            raise
+        reason = f"the rule was not applied within {patience_s} s"
+        raise ShareAccessFailed(share_id=op.share.share_id, address=address, reason=reason) from None
+    return op
+
+
+def withdraw_access(op: AttachShare, cloud: Cloud) -> AttachShare:
+    _withdraw(cloud, cloud.instance(op.instance_id), op.share.share_id)
+    return op
+
+
+def define_with_share(op: AttachShare, cloud: Cloud) -> OnHost:
+    return _define(op, cloud, (op.share,))
+
+
+def define_without_share(op: AttachShare, cloud: Cloud) -> OnHost:
+    return _define(op, cloud, (), skip_if_down=True)
+
+
+def take_from_guest(op: AttachShare, cloud: Cloud) -> OnHost | AttachShare:
+    if cloud.instance(op.instance_id).host is None:
+        return op
+    # A server whose host is lost can go elsewhere once it has no shares.
+    return _define(op, cloud, (), skip_if_down=True)
+
+
+def is_taken(op: AttachShare, result: None) -> AttachShare:
+    return msgspec.structs.replace(op, is_taken=True)
+
+
+def give_back_to_guest(op: AttachShare, cloud: Cloud) -> OnHost | AttachShare:
+    if op.is_taken or cloud.instance(op.instance_id).host is None or not op.share.is_for_guest:
+        return op
+    return _define(op, cloud, (op.share,), skip_if_down=True)
+
+
+def _define(op: AttachShare, cloud: Cloud, shares: tuple[Share, ...], skip_if_down: bool = False) -> OnHost:
+    """Have the guest defined with these in the place of this operation's share."""
+    instance = cloud.instance(op.instance_id, with_user_data=True)
+    others = tuple(one for one in instance.shares if one.share_id != op.share.share_id)
+    wanted = msgspec.structs.replace(instance, shares=(*others, *shares))
+    return OnHost(str(instance.host), "define_shares", GuestArguments(instance=wanted), skip_if_down=skip_if_down)
+
+
+def release_all(cloud: Cloud, instance: Instance) -> None:
+    """The server goes: what was granted and locked for it is not any more."""
+    for share in instance.shares:
+        _withdraw(cloud, instance, share.share_id)
+
+
+def find(instance: Instance, share_id: str) -> Share:
+    """Raises ShareNotAttached."""
+    for one in instance.shares:
+        if one.share_id == share_id:
+            return one
+    raise errors.ShareNotAttached(share_id=share_id, server_id=instance.uuid)
+
+
+def _withdraw(cloud: Cloud, instance: Instance, share_id: str) -> None:
+    if instance.host is not None:
+        address = _address(cloud, instance.host)
+        if not _is_needed(cloud, instance, share_id):
+            cloud.shares.deny(share_id, address)
+            # Another server of the host may have been given the share since it was looked for.
+            if _is_needed(cloud, instance, share_id):
+                cloud.shares.grant(share_id, address)
+    cloud.shares.unlock(share_id, _reason(instance.uuid))
+
+
+def _is_needed(cloud: Cloud, instance: Instance, share_id: str) -> bool:
+    others = (one for one in cloud.servers_on(str(instance.host)) if one.uuid != instance.uuid)
+    return any(share.share_id == share_id and share.is_for_guest for one in others for share in one.shares)
+
+
+def _address(cloud: Cloud, host: str) -> str:
+    state = cloud.nodes_of(host)[0].state
+    return state.share_ip or state.host_ip
+
+
+def _reason(instance_id: str) -> str:
+    return f"Server {instance_id} has the share."
+
+
+def _begin_attach(acceptance: Acceptance, op: AttachShare) -> AttachShare:
+    """Raises ShareInUse, SharesNotConfigured."""
+    instance, connection = acceptance.instance, acceptance.connection
+    on_its_host(acceptance, op)
+    if any(one.share_id == op.share.share_id or one.tag == op.share.tag for one in instance.shares):
+        raise ShareInUse(share_id=op.share.share_id, tag=op.share.tag)
+    if not _can_have_shares(connection, instance):
+        raise SharesNotConfigured(server_id=instance.uuid)
+    instances.change(connection, instance.uuid, shares=(*instance.shares, op.share))
+    return msgspec.structs.replace(op, asked_at=utcnow())
+
+
+def _can_have_shares(connection: Connection, instance: Instance) -> bool:
+    """Source: admin guide, "Manage shares", prerequisites."""
+    nodes = hosts.nodes(connection, str(instance.host))
+    traits = {trait for node in nodes for trait in node.state.traits}
+    shares_memory = "COMPUTE_MEM_BACKING_FILE" in traits or "hw:mem_page_size" in instance.flavor.extra_specs
+    return "COMPUTE_STORAGE_VIRTIO_FS" in traits and shares_memory and hosts.offers(connection, nodes[0].host, "Shares")
+
+
+def _begin_detach(acceptance: Acceptance, op: AttachShare) -> AttachShare:
+    share = find(acceptance.instance, op.share.share_id)
+    _write(acceptance.connection, acceptance.instance, share, ShareStatus.DETACHING)
+    return msgspec.structs.replace(op, share=share)
+
+
+def _write(connection: Connection, instance: Instance, share: Share, status: ShareStatus) -> None:
+    instances.change(connection, instance.uuid, shares=_with(instance, share, status))
+
+
+def _with(instance: Instance, share: Share, status: ShareStatus) -> tuple[Share, ...]:
+    changed = msgspec.structs.replace(share, status=status)
+    return tuple(changed if one.share_id == share.share_id else one for one in instance.shares)
+
+
+def _attached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
+    return {"shares": _with(instance, op.share, ShareStatus.INACTIVE)}
+
+
+def _in_error(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
+    return {"shares": _with(instance, op.share, ShareStatus.ERROR)}
+
+
+def _detached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
+    return {"shares": tuple(one for one in instance.shares if one.share_id != op.share.share_id)}
+
+
+def _not_detached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
+    return {"shares": _with(instance, op.share, ShareStatus.ERROR if op.is_taken else op.share.status)}
+
+
+ATTACH_SHARE = Operation(
+    "attach_share",
+    AttachShare,
+    steps=(
+        Step(grant_access, withdraw_access, retries=60),
+        Step(define_with_share, define_without_share),
+    ),
+    from_states=frozenset({VmState.STOPPED}),
+    begin=_begin_attach,
+    succeeds_as=unchanged,
+    finish=_attached,
+    fail=_in_error,
+)
+
+DETACH_SHARE = Operation(
+    "detach_share",
+    AttachShare,
+    steps=(
+        Step(take_from_guest, give_back_to_guest, absorb=is_taken),
+        # Not undone, nor is what is before it then: the share is to go, and detaching it may be asked for again.
+        Step(withdraw_access, retries=20),
+    ),
+    from_states=frozenset({VmState.STOPPED, VmState.ERROR}),
+    begin=_begin_detach,
+    succeeds_as=unchanged,
+    finish=_detached,
+    fail=_not_detached,
+)

@@ -1,0 +1,1 @@
+"""The Shared File Systems service (Manila), as far as servers need it."""
