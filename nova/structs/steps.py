@@ -122,6 +122,29 @@ class VolumeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     device: BlockDevice
 
 
+class VolumeSnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """new_file: the name of a file beside the volume's."""
+
+    instance: Instance
+    device: BlockDevice
+    new_file: str
+
+
+class MergeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """merge_target None: what is below is merged into the file the guest writes to."""
+
+    instance: Instance
+    device: BlockDevice
+    file_to_merge: str
+    merge_target: str | None = None
+
+
+class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The name of the file of a volume that its guest writes to after the verb."""
+
+    name: str
+
+
 class SwapArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: Instance
     old: BlockDevice

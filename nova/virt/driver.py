@@ -122,6 +122,19 @@ class Snapshots(Protocol):
 
 
 @runtime_checkable
+class VolumeSnapshots(Protocol):
+    """Moves a running guest between the files of a volume, which lie in one directory. Each method gives the name
+    of the file the guest writes to afterwards, and raises errors.GuestFailed."""
+
+    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> str:
+        """Go on with new_file, which stands on the file written to so far; a guest that is there is done."""
+
+    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> str:
+        """Merge a file into one below it, or (None) what is below into the file written to, so that nothing needs
+        file_to_merge any more; one that nothing stands on is done."""
+
+
+@runtime_checkable
 class Rescue(Protocol):
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         """Start the guest from rescue_disk, its own disks and spec's config drive behind it."""
@@ -198,6 +211,7 @@ ABILITIES = (
     Volumes,
     Shares,
     Snapshots,
+    VolumeSnapshots,
     Rescue,
     Resizing,
     Moving,

@@ -38,6 +38,8 @@ class Guest:
         self.power_state = PowerState.RUNNING
         self.vifs = {vif.port_id: vif for vif in spec.vifs}
         self.volumes: dict[str, Disk] = {}
+        # The files of each volume that was snapshotted, the one written to last.
+        self.files: dict[str, list[str]] = {}
         # By the tag under which the guest mounts each.
         self.shares = {share.tag: share for share in spec.shares}
         self.password: str | None = None
@@ -244,6 +246,24 @@ class FakeDriver:
         self._called("snapshot", uuid)
         self._guest(uuid)
         target.write_bytes(b"fake image of " + uuid.encode())
+
+    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> str:
+        self._called("snapshot_volume", uuid)
+        files = self._files(uuid, disk)
+        if files[-1] != new_file:
+            files.append(new_file)
+        return files[-1]
+
+    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> str:
+        self._called("merge_volume_snapshot", uuid)
+        files = self._files(uuid, disk)
+        if file_to_merge in files:
+            files.remove(file_to_merge)
+        return files[-1]
+
+    def _files(self, uuid: str, disk: Disk) -> list[str]:
+        info: Any = (disk.volume.connection_info if disk.volume else None) or {}
+        return self._guest(uuid).files.setdefault(_volume_id(disk), [info["data"]["name"]])
 
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         self._called("rescue", spec.uuid)

@@ -120,6 +120,12 @@ class Volumes:
             query["volume_id"] = volume_id
         return self._call("GET", "/attachments/detail", params=query)["attachments"]
 
+    def servers_of(self, volume_id: str) -> list[str]:
+        """The servers that have a volume."""
+        query = {"all_tenants": 1, "volume_id": volume_id}
+        found = self._call("GET", "/attachments/detail", params=query)["attachments"]
+        return list(dict.fromkeys(str(one["instance"]) for one in found if one.get("instance")))
+
     def reserve(self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset()) -> str:
         """The attachment that keeps the volume for the server; one that is there already is taken.
 

@@ -37,6 +37,12 @@ class FakeCinder:
         }
         return volume_id
 
+    def add_snapshot(self, volume_id):
+        """A snapshot that the service makes with the help of the volume's host."""
+        snapshot_id = str(uuid.uuid4())
+        self.snapshots[snapshot_id] = {"id": snapshot_id, "volume_id": volume_id, "status": "creating", "size": 1}
+        return snapshot_id
+
     def of(self, server_id):
         """The volumes a server has attachments to."""
         return sorted(one["volume_id"] for one in self.attachments.values() if one["instance"] == server_id)
@@ -104,7 +110,10 @@ class FakeCinder:
             return 204, None
         host = request.json["attachment"]["connector"]["host"]
         attachment |= {"host": host, "status": "attaching"}
-        attachment["connection_info"] = {"driver_volume_type": "fake", "data": {"volume": volume["id"], "host": host}}
+        attachment["connection_info"] = {
+            "driver_volume_type": "fake",
+            "data": {"volume": volume["id"], "host": host, "name": f"volume-{volume['id']}"},
+        }
         return 200, {"attachment": attachment}
 
     def _reserve(self, asked):
@@ -140,6 +149,9 @@ class FakeCinder:
         if snapshot_id == "detail":
             return 200, {"snapshots": list(self.snapshots.values())}
         found = self.snapshots.get(snapshot_id)
+        if found is not None and action is not None:
+            found |= request.json["os-update_snapshot_status"]
+            return 202, None
         if found is None:
             return 404, {"itemNotFound": {"message": "no such snapshot"}}
         if request.method == "DELETE":

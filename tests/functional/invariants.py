@@ -28,6 +28,7 @@ def leftovers(cloud):
         *_ports(cloud, servers),
         *_attachments(cloud, servers),
         *_snapshots(cloud),
+        *_volume_files(cloud, servers),
         *_shares(cloud, servers),
     ]
 
@@ -102,7 +103,10 @@ def _attachments(cloud, servers):
 
 def _snapshots(cloud):
     mapped = " ".join(image.get("block_device_mapping", "") for image in cloud.glance.images.values())
-    yield from (f"snapshot {uuid} belongs to no image" for uuid in cloud.cinder.snapshots if uuid not in mapped)
+    for uuid, snapshot in cloud.cinder.snapshots.items():
+        # A host's part in a snapshot of the Block Storage service is told by its progress.
+        if uuid not in mapped and "progress" not in snapshot:
+            yield f"snapshot {uuid} belongs to no image, and no host has told of it"
     for image in cloud.glance.images.values():
         if image["status"] == "queued":
             yield f"image {image['id']} waits for its data"
@@ -139,3 +143,13 @@ def _shares(cloud, servers):
         mounted = {(share_id, uuid) for share_id, users in mounts.items() for uuid in users}
         if running != mounted:
             yield f"{hypervisor.name} has mounted {mounted}, its guests need {running}"
+
+
+def _volume_files(cloud, servers):
+    """A guest that starts again must find the file it wrote to."""
+    guests = cloud.guests()
+    for one in servers:
+        for device in one.block_devices:
+            files = guests[one.uuid].files.get(device.volume_id) if one.uuid in guests else None
+            if files and device.connection_info["data"]["name"] != files[-1]:
+                yield f"{one.uuid} writes to {files[-1]}, its record says {device.connection_info['data']['name']}"

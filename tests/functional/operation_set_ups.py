@@ -5,6 +5,7 @@ has a set-up for each: "createImage of volumes" is a way of createImage.
 """
 
 import dataclasses
+import json
 from collections.abc import Callable
 
 from tests.functional.invariants import settle
@@ -140,6 +141,27 @@ def detaches_a_share(user, server_id):
     return user.delete(f"/servers/{server_id}/shares/{share['share_id']}")
 
 
+def snapshots_a_volume(user, server_id):
+    snapshot_id = user.cloud.cinder.add_snapshot(volume_id := _volume(user, server_id))
+    info = {"snapshot_id": snapshot_id, "type": "qcow2", "new_file": f"volume.{snapshot_id}"}
+    return user.post("/os-assisted-volume-snapshots", {"snapshot": {"volume_id": volume_id, "create_info": info}})
+
+
+def a_server_with_a_snapshot(user):
+    server_id = a_server_with_a_volume(user)
+    assert snapshots_a_volume(user, server_id).status_code == 200
+    settle(user.cloud)
+    return server_id
+
+
+def merges_a_snapshot(user, server_id):
+    [snapshot_id] = user.cloud.cinder.snapshots
+    volume_id = _volume(user, server_id)
+    files = {"file_to_merge": f"volume.{snapshot_id}", "merge_target_file": f"volume-{volume_id}"}
+    info = json.dumps({"volume_id": volume_id, "type": "qcow2", **files})
+    return user.delete(f"/os-assisted-volume-snapshots/{snapshot_id}", params={"delete_info": info})
+
+
 def detaches_a_volume(user, server_id):
     return user.delete(f"/servers/{server_id}/os-volume_attachments/{_volume(user, server_id)}")
 
@@ -220,6 +242,8 @@ SETUPS = {
     "attach_volume": SetUp(an_active_server, attaches_a_volume, ("ACTIVE",)),
     "detach_volume": SetUp(a_server_with_a_volume, detaches_a_volume, ("ACTIVE",)),
     "swap_volume": SetUp(a_server_with_a_volume, swaps_a_volume, ("ACTIVE",)),
+    "volume_snapshot_create": SetUp(a_server_with_a_volume, snapshots_a_volume, ("ACTIVE",)),
+    "volume_snapshot_delete": SetUp(a_server_with_a_snapshot, merges_a_snapshot, ("ACTIVE",)),
     "attach_share": SetUp(a_stopped_server, attaches_a_share, ("SHUTOFF",)),
     "detach_share": SetUp(a_stopped_server_with_a_share, detaches_a_share, ("SHUTOFF",)),
     "start with shares": SetUp(a_stopped_server_with_a_share, acts("os-start"), ("ACTIVE", "SHUTOFF")),

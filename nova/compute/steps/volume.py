@@ -2,8 +2,8 @@
 
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host
-from nova.structs.steps import SwapArguments, VolumeArguments
-from nova.virt.driver import Volumes, able
+from nova.structs.steps import MergeArguments, SwapArguments, VolumeArguments, VolumeFile, VolumeSnapshotArguments
+from nova.virt.driver import Volumes, VolumeSnapshots, able
 
 _ACTION = "have volumes"
 
@@ -22,3 +22,19 @@ def swap_volume(host: Host, arguments: SwapArguments) -> None:
     instance = arguments.instance
     old, new = volume_disk(instance, arguments.old), volume_disk(instance, arguments.new)
     able(host.driver, Volumes, _ACTION).swap_volume(instance.uuid, old, new)
+
+
+def snapshot_volume(host: Host, arguments: VolumeSnapshotArguments) -> VolumeFile:
+    """Let the guest write to a new file over its volume's. Raises GuestFailed, NotImplementedHere."""
+    instance = arguments.instance
+    driver = able(host.driver, VolumeSnapshots, "have its volumes snapshotted")
+    disk = volume_disk(instance, arguments.device)
+    return VolumeFile(name=driver.snapshot_volume(instance.uuid, disk, arguments.new_file))
+
+
+def merge_volume_snapshot(host: Host, arguments: MergeArguments) -> VolumeFile:
+    instance = arguments.instance
+    driver = able(host.driver, VolumeSnapshots, "have its volumes snapshotted")
+    disk = volume_disk(instance, arguments.device)
+    name = driver.merge_volume_snapshot(instance.uuid, disk, arguments.file_to_merge, arguments.merge_target)
+    return VolumeFile(name=name)

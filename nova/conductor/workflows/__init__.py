@@ -25,6 +25,7 @@ from nova.conductor.workflows import (
     soft_delete,
     suspend,
     unshelve,
+    volume_snapshots,
 )
 
 WORKFLOWS: dict[str, Operation] = {
@@ -63,6 +64,8 @@ WORKFLOWS: dict[str, Operation] = {
         attach_volume.ATTACH_VOLUME,
         attach_volume.DETACH_VOLUME,
         attach_volume.SWAP_VOLUME,
+        volume_snapshots.SNAPSHOT_VOLUME,
+        volume_snapshots.MERGE_SNAPSHOT,
         shares.ATTACH_SHARE,
         shares.DETACH_SHARE,
         fixed_ips.ADD_FIXED_IP,

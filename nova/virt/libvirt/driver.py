@@ -30,6 +30,7 @@ from nova.virt.libvirt import (
     rescue,
     snapshot,
     vif,
+    volume_snapshot,
     volume_swap,
 )
 from nova.virt.libvirt.connection import Connection, Proxy
@@ -226,6 +227,17 @@ class LibvirtDriver:
             root = files.guest_directory(self._conf.instances_path, uuid) / "disk"
             target.parent.mkdir(parents=True, exist_ok=True)
             snapshot.copy_root(self._connection.domain(uuid), root, target, image_format, self._storage)
+
+    # VolumeSnapshots
+
+    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> str:
+        with self._only_one(uuid):
+            return volume_snapshot.take(self._connection.domain(uuid), files.volume_key(disk), new_file)
+
+    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> str:
+        with self._only_one(uuid):
+            key = files.volume_key(disk)
+            return volume_snapshot.merge(self._connection.domain(uuid), key, file_to_merge, merge_target)
 
     # Rescue
 

@@ -35,3 +35,10 @@ def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:
 
     if not concurrency.wait_for(is_level, timeout_s, _INTERVAL_S):
         raise errors.GuestFailed(reason=f"The copy of the volume was not complete within {timeout_s:.0f} s")
+
+
+def wait_for_block_job(domain: Proxy, target: str, timeout_s: float) -> None:
+    """Until nothing is done to a disk in the background any more. Raises errors.GuestFailed when it takes too long."""
+    if not concurrency.wait_for(lambda: not domain.blockJobInfo(target, 0), timeout_s, _INTERVAL_S):
+        domain.blockJobAbort(target, 0)
+        raise errors.GuestFailed(reason=f"The disk's files were not merged within {timeout_s:.0f} s")

@@ -50,13 +50,13 @@ def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: s
     child(chosen, "target", file=str(target))
     child(chosen, "driver", type=image_format)
     target.unlink(missing_ok=True)
-    with _file_systems_frozen(domain):
+    with file_systems_frozen(domain):
         domain.backupBegin(to_text(backup), None, 0)
     jobs.wait_for_backup(domain, _COPY_TIMEOUT_S)
 
 
 @contextlib.contextmanager
-def _file_systems_frozen(domain: Proxy) -> Iterator[None]:
+def file_systems_frozen(domain: Proxy) -> Iterator[None]:
     """Have the guest's agent bring its file systems into order, if there is one that answers."""
     if devices.read_devices(domain).find("channel/target[@name='org.qemu.guest_agent.0'][@state='connected']") is None:
         yield

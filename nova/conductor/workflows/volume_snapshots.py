@@ -1,0 +1,168 @@
+"""Snapshots of attached volumes that are files: the Block Storage service makes the files, the guest's host
+moves the guest between them while it runs.
+
+The service asks, and is told the outcome of each snapshot as its status; nobody waits for an answer. Which file
+the guest writes to stands in the server's record, so that it is the one it has after its next start.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova.conductor.cloud import Cloud
+from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.workflows import attach_volume
+from nova.conductor.workflows.abilities import need
+from nova.structs.instance import BlockDevice, Instance, VmState
+from nova.structs.steps import MergeArguments, VolumeFile, VolumeSnapshotArguments
+
+
+class SnapshotVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """new_file: made by the service beside the volume's file, over it. active_file: what the guest writes to."""
+
+    instance_id: str
+    volume_id: str
+    snapshot_id: str
+    new_file: str = ""
+    active_file: str = ""
+
+
+class MergeSnapshot(SnapshotVolume, frozen=True, kw_only=True, omit_defaults=True):
+    """merge_target: where the content of file_to_merge goes; None: into the file above it, which the guest writes to."""
+
+    file_to_merge: str
+    merge_target: str | None = None
+
+
+def begin_snapshot(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
+    return op
+
+
+def report_error(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
+    cloud.volumes.update_snapshot_status(op.snapshot_id, "error")
+    return op
+
+
+def switch_to_new_file(op: SnapshotVolume, cloud: Cloud) -> OnHost:
+    instance, device = _device(op, cloud)
+    arguments = VolumeSnapshotArguments(instance=instance, device=device, new_file=op.new_file)
+    return OnHost(str(instance.host), "snapshot_volume", arguments)
+
+
+def switch_back(op: SnapshotVolume, cloud: Cloud) -> OnHost:
+    instance, device = _device(op, cloud)
+    arguments = MergeArguments(
+        instance=instance, device=device, file_to_merge=op.new_file, merge_target=_file_of(device)
+    )
+    return OnHost(str(instance.host), "merge_volume_snapshot", arguments, skip_if_down=True)
+
+
+def merge(op: MergeSnapshot, cloud: Cloud) -> OnHost:
+    instance, device = _device(op, cloud)
+    arguments = MergeArguments(
+        instance=instance, device=device, file_to_merge=op.file_to_merge, merge_target=op.merge_target
+    )
+    return OnHost(str(instance.host), "merge_volume_snapshot", arguments)
+
+
+def keep_file(op: SnapshotVolume, result: VolumeFile) -> SnapshotVolume:
+    return msgspec.structs.replace(op, active_file=result.name)
+
+
+def report_created(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
+    """The host's part is done; the service does the rest."""
+    cloud.volumes.update_snapshot_status(op.snapshot_id, "creating")
+    return op
+
+
+def begin_merging(op: MergeSnapshot, cloud: Cloud) -> MergeSnapshot:
+    return op
+
+
+def report_not_deleted(op: MergeSnapshot, cloud: Cloud) -> MergeSnapshot:
+    cloud.volumes.update_snapshot_status(op.snapshot_id, "error_deleting")
+    return op
+
+
+def report_merged(op: MergeSnapshot, cloud: Cloud) -> MergeSnapshot:
+    cloud.volumes.update_snapshot_status(op.snapshot_id, "deleting")
+    return op
+
+
+def _device(op: SnapshotVolume, cloud: Cloud) -> tuple[Instance, BlockDevice]:
+    instance = cloud.instance(op.instance_id)
+    return instance, attach_volume.find(instance, op.volume_id)
+
+
+def _file_of(device: BlockDevice) -> str:
+    """The name of the file that the record says the guest writes to."""
+    data: Any = (device.connection_info or {}).get("data") or {}
+    return str(data.get("name") or data.get("device_path", "")).rpartition("/")[2]
+
+
+def _write_file(connection: Connection, op: SnapshotVolume, instance: Instance) -> dict[str, object]:
+    return {
+        "block_devices": tuple(
+            _with_file(one, op.active_file) if one.volume_id == op.volume_id else one for one in instance.block_devices
+        )
+    }
+
+
+def _with_file(device: BlockDevice, name: str) -> BlockDevice:
+    info = dict(device.connection_info or {})
+    data: Any = dict(info.get("data") or {})  # type: ignore[call-overload]
+    key = "name" if data.get("name") else "device_path"
+    if not name or key not in data:
+        return device
+    directory, slash, _ = str(data[key]).rpartition("/")
+    info["data"] = {**data, key: f"{directory}{slash}{name}", "format": "qcow2"}
+    return msgspec.structs.replace(device, connection_info=info)
+
+
+def _begin(acceptance: Acceptance, op: SnapshotVolume) -> SnapshotVolume:
+    """Raises NotImplementedHere, VolumeNotAttached."""
+    need(acceptance, "VolumeSnapshots", "have its volumes snapshotted")
+    attach_volume.find(acceptance.instance, op.volume_id)
+    return on_its_host(acceptance, op)
+
+
+# A guest that is off moves between no files.
+_FROM = frozenset({VmState.ACTIVE, VmState.PAUSED})
+_LONG_S = 24 * 3600.0
+
+SNAPSHOT_VOLUME = Operation(
+    "volume_snapshot_create",
+    SnapshotVolume,
+    steps=(
+        # Undone last: the service is told when everything is as it was.
+        Step(begin_snapshot, report_error, retries=20),
+        Step(switch_to_new_file, switch_back, result=VolumeFile, absorb=keep_file),
+        Step(report_created, retries=20),
+    ),
+    from_states=_FROM,
+    begin=_begin,
+    succeeds_as=unchanged,
+    finish=_write_file,
+    ignores_lock=True,
+    bars_shares=True,
+)
+
+MERGE_SNAPSHOT = Operation(
+    "volume_snapshot_delete",
+    MergeSnapshot,
+    steps=(
+        Step(begin_merging, report_not_deleted, retries=20),
+        # What is merged cannot be taken apart; merging again is nothing.
+        Step(merge, result=VolumeFile, absorb=keep_file, timeout_s=_LONG_S),
+        Step(report_merged, retries=20),
+    ),
+    from_states=_FROM,
+    begin=_begin,
+    succeeds_as=unchanged,
+    finish=_write_file,
+    fail=_write_file,
+    ignores_lock=True,
+    bars_shares=True,
+    deadline_s=25 * 3600.0,
+)
