@@ -57,6 +57,13 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ramdisk_path: str | None = None
 
 
+class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The file of a volume that its guest writes to: its name in the volume's directory, and raw or qcow2."""
+
+    name: str
+    format: str = "raw"
+
+
 class RebootKind(enum.StrEnum):
     SOFT = "SOFT"
     HARD = "HARD"

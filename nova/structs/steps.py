@@ -139,12 +139,6 @@ class MergeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     merge_target: str | None = None
 
 
-class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The name of the file of a volume that its guest writes to after the verb."""
-
-    name: str
-
-
 class SwapArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: Instance
     old: BlockDevice

@@ -19,6 +19,7 @@ from nova.structs.guest import (
     GuestState,
     NodeState,
     RebootKind,
+    VolumeFile,
 )
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
@@ -123,13 +124,13 @@ class Snapshots(Protocol):
 
 @runtime_checkable
 class VolumeSnapshots(Protocol):
-    """Moves a running guest between the files of a volume, which lie in one directory. Each method gives the name
-    of the file the guest writes to afterwards, and raises errors.GuestFailed."""
+    """Moves a running guest between the files of a volume, which lie in one directory. Each method gives
+    the file the guest writes to afterwards, and raises errors.GuestFailed."""
 
-    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> str:
+    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
         """Go on with new_file, which stands on the file written to so far; a guest that is there is done."""
 
-    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> str:
+    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         """Merge a file into one below it, or (None) what is below into the file written to, so that nothing needs
         file_to_merge any more; one that nothing stands on is done."""
 

@@ -24,6 +24,7 @@ from nova.structs.guest import (
     GuestState,
     NodeState,
     RebootKind,
+    VolumeFile,
 )
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
@@ -247,19 +248,19 @@ class FakeDriver:
         self._guest(uuid)
         target.write_bytes(b"fake image of " + uuid.encode())
 
-    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> str:
+    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
         self._called("snapshot_volume", uuid)
         files = self._files(uuid, disk)
         if files[-1] != new_file:
             files.append(new_file)
-        return files[-1]
+        return _volume_file(files)
 
-    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> str:
+    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         self._called("merge_volume_snapshot", uuid)
         files = self._files(uuid, disk)
         if file_to_merge in files:
             files.remove(file_to_merge)
-        return files[-1]
+        return _volume_file(files)
 
     def _files(self, uuid: str, disk: Disk) -> list[str]:
         info: Any = (disk.volume.connection_info if disk.volume else None) or {}
@@ -374,6 +375,10 @@ class FakeDriver:
 
 def _state(guest: Guest) -> GuestState:
     return GuestState(uuid=guest.spec.uuid, name=guest.spec.name, power_state=guest.power_state)
+
+
+def _volume_file(files: list[str]) -> VolumeFile:
+    return VolumeFile(name=files[-1], format="raw" if len(files) == 1 else "qcow2")
 
 
 def _address_of(name: str) -> str:

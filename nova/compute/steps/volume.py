@@ -2,7 +2,8 @@
 
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host
-from nova.structs.steps import MergeArguments, SwapArguments, VolumeArguments, VolumeFile, VolumeSnapshotArguments
+from nova.structs.guest import VolumeFile
+from nova.structs.steps import MergeArguments, SwapArguments, VolumeArguments, VolumeSnapshotArguments
 from nova.virt.driver import Volumes, VolumeSnapshots, able
 
 _ACTION = "have volumes"
@@ -29,12 +30,11 @@ def snapshot_volume(host: Host, arguments: VolumeSnapshotArguments) -> VolumeFil
     instance = arguments.instance
     driver = able(host.driver, VolumeSnapshots, "have its volumes snapshotted")
     disk = volume_disk(instance, arguments.device)
-    return VolumeFile(name=driver.snapshot_volume(instance.uuid, disk, arguments.new_file))
+    return driver.snapshot_volume(instance.uuid, disk, arguments.new_file)
 
 
 def merge_volume_snapshot(host: Host, arguments: MergeArguments) -> VolumeFile:
     instance = arguments.instance
     driver = able(host.driver, VolumeSnapshots, "have its volumes snapshotted")
     disk = volume_disk(instance, arguments.device)
-    name = driver.merge_volume_snapshot(instance.uuid, disk, arguments.file_to_merge, arguments.merge_target)
-    return VolumeFile(name=name)
+    return driver.merge_volume_snapshot(instance.uuid, disk, arguments.file_to_merge, arguments.merge_target)

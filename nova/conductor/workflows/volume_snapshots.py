@@ -14,18 +14,19 @@ from nova.conductor.cloud import Cloud
 from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.workflows import attach_volume
 from nova.conductor.workflows.abilities import need
+from nova.structs.guest import VolumeFile
 from nova.structs.instance import BlockDevice, Instance, VmState
-from nova.structs.steps import MergeArguments, VolumeFile, VolumeSnapshotArguments
+from nova.structs.steps import MergeArguments, VolumeSnapshotArguments
 
 
 class SnapshotVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """new_file: made by the service beside the volume's file, over it. active_file: what the guest writes to."""
+    """new_file: made by the service beside the volume's file, over it. written: what the guest writes to then."""
 
     instance_id: str
     volume_id: str
     snapshot_id: str
     new_file: str = ""
-    active_file: str = ""
+    written: VolumeFile | None = None
 
 
 class MergeSnapshot(SnapshotVolume, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,7 +68,7 @@ def merge(op: MergeSnapshot, cloud: Cloud) -> OnHost:
 
 
 def keep_file(op: SnapshotVolume, result: VolumeFile) -> SnapshotVolume:
-    return msgspec.structs.replace(op, active_file=result.name)
+    return msgspec.structs.replace(op, written=result)
 
 
 def report_created(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
@@ -102,21 +103,18 @@ def _file_of(device: BlockDevice) -> str:
 
 
 def _write_file(connection: Connection, op: SnapshotVolume, instance: Instance) -> dict[str, object]:
-    return {
-        "block_devices": tuple(
-            _with_file(one, op.active_file) if one.volume_id == op.volume_id else one for one in instance.block_devices
-        )
-    }
+    if op.written is None:
+        return {}
+    devices = (_with_file(one, op.written) if one.volume_id == op.volume_id else one for one in instance.block_devices)
+    return {"block_devices": tuple(devices)}
 
 
-def _with_file(device: BlockDevice, name: str) -> BlockDevice:
+def _with_file(device: BlockDevice, file: VolumeFile) -> BlockDevice:
     info = dict(device.connection_info or {})
     data: Any = dict(info.get("data") or {})  # type: ignore[call-overload]
     key = "name" if data.get("name") else "device_path"
-    if not name or key not in data:
-        return device
-    directory, slash, _ = str(data[key]).rpartition("/")
-    info["data"] = {**data, key: f"{directory}{slash}{name}", "format": "qcow2"}
+    directory, slash, _ = str(data.get(key, "")).rpartition("/")
+    info["data"] = {**data, key: f"{directory}{slash}{file.name}", "format": file.format}
     return msgspec.structs.replace(device, connection_info=info)
 
 

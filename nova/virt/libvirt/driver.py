@@ -14,7 +14,16 @@ import msgspec
 from oslo_config import cfg
 
 from nova import errors
-from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
+from nova.structs.guest import (
+    ConsoleAddress,
+    ConsoleKind,
+    Disk,
+    GuestSpec,
+    GuestState,
+    NodeState,
+    RebootKind,
+    VolumeFile,
+)
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
@@ -230,11 +239,11 @@ class LibvirtDriver:
 
     # VolumeSnapshots
 
-    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> str:
+    def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
         with self._only_one(uuid):
             return volume_snapshot.take(self._connection.domain(uuid), files.volume_key(disk), new_file)
 
-    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> str:
+    def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         with self._only_one(uuid):
             key = files.volume_key(disk)
             return volume_snapshot.merge(self._connection.domain(uuid), key, file_to_merge, merge_target)

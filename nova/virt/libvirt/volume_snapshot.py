@@ -11,6 +11,7 @@ from pathlib import Path
 import libvirt
 
 from nova import errors
+from nova.structs.guest import VolumeFile
 from nova.virt.libvirt import devices, jobs
 from nova.virt.libvirt.connection import Proxy
 from nova.virt.libvirt.domain_xml import to_text
@@ -20,12 +21,12 @@ from nova.virt.libvirt.snapshot import file_systems_frozen
 _MERGE_TIMEOUT_S = 24 * 3600.0
 
 
-def take(domain: Proxy, key: str, new_file: str) -> str:
-    """Let the guest write to new_file from now on; the name of the file it writes to. Raises errors.GuestFailed."""
+def take(domain: Proxy, key: str, new_file: str) -> VolumeFile:
+    """Let the guest write to new_file from now on; the file it writes to. Raises errors.GuestFailed."""
     disk = _find(domain, key)
     current = _chain(disk)[0]
     if current.name == new_file:
-        return new_file
+        return _written(disk)
     name = _target(disk)
     snapshot = ET.Element("domainsnapshot")
     disks = child(snapshot, "disks")
@@ -42,13 +43,13 @@ def take(domain: Proxy, key: str, new_file: str) -> str:
     )
     with file_systems_frozen(domain):
         domain.snapshotCreateXML(to_text(snapshot), flags)
-    return _chain(_find(domain, key))[0].name
+    return _written(_find(domain, key))
 
 
-def merge(domain: Proxy, key: str, file_to_merge: str, merge_target: str | None) -> str:
+def merge(domain: Proxy, key: str, file_to_merge: str, merge_target: str | None) -> VolumeFile:
     """Take a file out of the chain: its content goes to merge_target below it, or into the one above it.
 
-    The name of the file the guest writes to; a file that is not in the chain is done. Raises errors.GuestFailed.
+    Gives the file the guest writes to; a file that is not in the chain is done. Raises errors.GuestFailed.
     """
     disk = _find(domain, key)
     chain = _chain(disk)
@@ -59,10 +60,10 @@ def merge(domain: Proxy, key: str, file_to_merge: str, merge_target: str | None)
             _pull(domain, _target(disk), chain, place)
         else:
             _commit(domain, _target(disk), chain, place, merge_target)
-        chain = _chain(_find(domain, key))
-        if file_to_merge in [path.name for path in chain]:
+        disk = _find(domain, key)
+        if file_to_merge in [path.name for path in _chain(disk)]:
             raise errors.GuestFailed(reason=f"{file_to_merge} could not be merged")
-    return chain[0].name
+    return _written(disk)
 
 
 def _pull(domain: Proxy, name: str, chain: list[Path], place: int) -> None:
@@ -119,6 +120,11 @@ def _chain(disk: ET.Element) -> list[Path]:
         found.append(Path(source.get("file", "")))
         level = level.find("backingStore")
     return found
+
+
+def _written(disk: ET.Element) -> VolumeFile:
+    driver = disk.find("driver")
+    return VolumeFile(name=_chain(disk)[0].name, format="raw" if driver is None else driver.get("type", "raw"))
 
 
 def _target(disk: ET.Element) -> str:

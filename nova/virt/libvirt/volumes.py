@@ -96,7 +96,7 @@ class VolumeConnections:
     def _locate(self, kind: object, data: Any) -> Drive | None:
         if kind == "rbd":
             return self._rbd(data)
-        return _path_drive(str(data["device_path"])) if kind == "local" else None
+        return _path_drive(str(data["device_path"]), data) if kind == "local" else None
 
     def _through_brick(self, uuid: str, disk: Disk, kind: str, data: dict[str, Any]) -> Drive:
         kept = self._read(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
@@ -104,7 +104,7 @@ class VolumeConnections:
         device = _call_brick(kind, "connect_volume", data)
         kept[volume_key(disk)]["device"] = device
         self._write(uuid, kept)
-        return _path_drive(str(device["path"]))
+        return _path_drive(str(device["path"]), data)
 
     def _rbd(self, data: dict[str, Any]) -> Drive:
         user = data.get("auth_username") or self._conf.libvirt.rbd_user
@@ -145,8 +145,11 @@ def _connection_info(disk: Disk) -> dict[str, Any]:
     return dict(info)
 
 
-def _path_drive(path: str) -> Drive:
-    return Drive(target="", bus="virtio", type="block" if Path(path).is_block_device() else "file", path=path)
+def _path_drive(path: str, data: dict[str, Any]) -> Drive:
+    """A file's format is what the service says: looking at it would let a guest choose."""
+    is_qcow2 = data.get("format") == "qcow2"
+    kind = "block" if Path(path).is_block_device() else "file"
+    return Drive(target="", bus="virtio", type=kind, path=path, format="qcow2" if is_qcow2 else "raw")
 
 
 def _call_brick(kind: str, method: str, *arguments: Any) -> Any:
