@@ -14,6 +14,8 @@ class FakeCinder:
         self.volumes = {}
         self.attachments = {}
         self.snapshots = {}
+        # The status a volume has after an image was to be written to it.
+        self.reimaged_are = "reserved"
         # The status a snapshot has when it was asked for.
         self.snapshots_are = "available"
 
@@ -83,7 +85,10 @@ class FakeCinder:
         if "os-roll_detaching" in body:
             volume["status"] = "in-use"
         if "os-reimage" in body:
+            if volume["status"] != "reserved":
+                return 400, {"badRequest": {"message": "Invalid volume: it must be available or reserved."}}
             volume["reimaged_with"] = body["os-reimage"]["image_id"]
+            volume["status"] = self.reimaged_are
         return 202, None
 
     def _attachments(self, request, attachment_id=None, action=None):

@@ -219,6 +219,7 @@ SETUPS = {
     "changePassword": SetUp(an_active_server, acts("changePassword", {"adminPass": "word"}), ("ACTIVE",)),
     "trigger_crash_dump": SetUp(an_active_server, acts("trigger_crash_dump"), ("ACTIVE",)),
     "rebuild": SetUp(an_active_server, rebuilds, ("ACTIVE", "ERROR")),
+    "rebuild of volumes": SetUp(a_server_that_boots_from_a_volume, rebuilds, ("ACTIVE", "ERROR")),
     "rescue": SetUp(an_active_server, acts("rescue"), ("ACTIVE", "RESCUE")),
     "unrescue": SetUp(after(an_active_server, "rescue", "RESCUE"), acts("unrescue"), ("ACTIVE", "RESCUE")),
     "createImage": SetUp(an_active_server, acts("createImage", {"name": "copy"}), ("ACTIVE",)),

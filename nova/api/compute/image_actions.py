@@ -99,7 +99,7 @@ def rebuild(request: Request) -> Reply:
     operate(
         request,
         "rebuild",
-        image=None if is_volume_backed else image,
+        image=image,
         reimages=is_volume_backed,
         columns=_columns(asked),
         properties=_properties(asked),

@@ -14,16 +14,17 @@ from nova.conductor.cloud import Cloud
 from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host
 from nova.db import instances, keypairs
 from nova.structs.image import Image
-from nova.structs.instance import Instance, KeypairRef, PowerState, VmState
+from nova.structs.instance import BlockDevice, Instance, KeypairRef, PowerState, VmState
 from nova.structs.schedule import PlacementRequest
 from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments, StopArguments
+from nova.volume.client import VolumeNotReady
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """columns and properties: what of the server's record the request changes, by field.
 
     key_name: a key pair of the caller's, "" for none, None for the one there is. reimages: the
-    content of the root volume is replaced. password: the administrator's, for the new guest.
+    content of the root volume is replaced, and root is that volume's device as it is then. password: the administrator's, for the new guest.
     """
 
     instance_id: str
@@ -38,6 +39,7 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     was_stopped: bool = False
     is_begun: bool = False
     power_state: int = 0
+    root: BlockDevice | None = None
 
 
 def check_host(op: Rebuild, cloud: Cloud) -> Rebuild:
@@ -71,7 +73,7 @@ def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
     if op.key_name is not None:
         columns["key_name"] = op.key_name or None
         properties["keypair"] = op.keypair
-    if op.image is not None:
+    if op.image is not None and not op.reimages:
         columns |= {"image": op.image, "image_id": op.image.id}
     columns["properties"] = msgspec.structs.replace(instance.properties, **properties)
     instances.change(connection, op.instance_id, **columns)
@@ -84,12 +86,46 @@ def destroy_guest(op: Rebuild, cloud: Cloud) -> OnHost:
 
 
 def reimage_root(op: Rebuild, cloud: Cloud) -> Rebuild:
-    """Have the Block Storage service write the image over the root volume."""
-    if op.reimages and op.image is not None:
-        for device in cloud.instance(op.instance_id).block_devices:
-            if device.boot_index == 0 and device.volume_id:
-                cloud.volumes.reimage(device.volume_id, op.image.id)
-    return op
+    """Have the Block Storage service write the image over the root volume, which no host has meanwhile."""
+    if not op.reimages or op.image is None:
+        return op
+    instance = cloud.instance(op.instance_id)
+    root = _root_volume(instance)
+    volume_id, before = str(root.volume_id), root.attachment_id
+    opened = frozenset({before} if before and root.connection_info is not None else ())
+    attachment = cloud.volumes.reserve(instance.uuid, volume_id, opened)
+    if opened:
+        cloud.volumes.release(str(before))
+    if cloud.volumes.get(volume_id).status != "downloading":
+        cloud.volumes.reimage(volume_id, op.image.id)
+    root = msgspec.structs.replace(root, attachment_id=attachment, connection_info=None)
+    return msgspec.structs.replace(op, root=root)
+
+
+def open_root(op: Rebuild, cloud: Cloud) -> Rebuild:
+    """Open the root volume to the host again once it is written. Raises VolumeNotReady, StepFailed."""
+    if op.root is None:
+        return op
+    volume_id, attachment = str(op.root.volume_id), str(op.root.attachment_id)
+    status = cloud.volumes.get(volume_id).status
+    if status == "downloading":
+        raise VolumeNotReady(volume_id=volume_id, status=status)
+    if status.startswith("error"):
+        raise errors.StepFailed(reason=f"The image could not be written to volume {volume_id}, which is {status}.")
+    info = cloud.volumes.connect(attachment, cloud.connector(str(cloud.instance(op.instance_id).host)))
+    cloud.volumes.complete(attachment)
+    return msgspec.structs.replace(op, root=msgspec.structs.replace(op.root, connection_info=info))
+
+
+def write_root(connection: Connection, op: Rebuild) -> None:
+    if op.root is not None:
+        instance = instances.get(connection, op.instance_id, for_update=True)
+        devices = tuple(op.root if one.id == op.root.id else one for one in instance.block_devices)
+        instances.change(connection, op.instance_id, block_devices=devices)
+
+
+def _root_volume(instance: Instance) -> BlockDevice:
+    return next(one for one in instance.block_devices if one.boot_index == 0 and one.volume_id)
 
 
 def spawn(op: Rebuild, cloud: Cloud) -> OnHost:
@@ -117,7 +153,7 @@ def keep_power_state(op: Rebuild, result: PowerResult) -> Rebuild:
 def _begin(acceptance: Acceptance, op: Rebuild) -> Rebuild:
     instance = acceptance.instance
     on_its_host(acceptance, op)
-    image_fit.check(op.image, instance.flavor)
+    image_fit.check(None if op.reimages else op.image, instance.flavor)
     keypair = None
     if op.key_name:
         try:
@@ -149,7 +185,8 @@ REBUILD = Operation(
         Step(check_host, task_state="rebuilding", commit=write_changes),
         # What is destroyed stays so: the user asked for it.
         Step(destroy_guest, task_state="rebuilding"),
-        Step(reimage_root, task_state="rebuild_block_device_mapping"),
+        Step(reimage_root, task_state="rebuild_block_device_mapping", commit=write_root, retries=20),
+        Step(open_root, task_state="rebuild_block_device_mapping", commit=write_root, retries=240),
         Step(
             spawn,
             destroy_guest,

@@ -238,6 +238,34 @@ def test_an_image_is_usable_only_when_its_snapshots_are(cloud, user, host):
     assert cloud.glance.images[image_id]["status"] == "active"
 
 
+def test_a_rebuilt_server_boots_from_the_same_volume_with_another_image_on_it(cloud, user, host):
+    volume_id = cloud.cinder.add(bootable="true")
+    server_id = booted(user, boot_from(volume_id))["id"]
+    image_id = cloud.glance.add("newer")
+    cloud.cinder.reimaged_are = "downloading"
+
+    assert user.act(server_id, "rebuild", {"imageRef": image_id, "name": "new"}).status_code == 202
+    wait(lambda: cloud.cinder.volumes[volume_id]["status"] == "downloading", "the image is being written")
+    assert server_id not in host.guests
+    cloud.cinder.volumes[volume_id]["status"] = "reserved"
+    server = user.wait(server_id, "ACTIVE")
+
+    assert (server["image"], server["name"]) == ("", "new")
+    assert (cloud.cinder.volumes[volume_id]["reimaged_with"], status(cloud, volume_id)) == (image_id, "in-use")
+    [disk] = host.guests[server_id].spec.disks
+    assert disk.volume.volume_id == volume_id
+    assert disk.volume.attachment_id in cloud.cinder.attachments
+
+
+def test_an_image_that_cannot_be_written_to_the_volume_is_an_error(cloud, user, host):
+    server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
+    cloud.cinder.reimaged_are = "error"
+
+    user.act(server_id, "rebuild", {"imageRef": cloud.glance.add("newer")})
+
+    assert "could not be written" in user.wait(server_id, "ERROR")["fault"]["message"]
+
+
 def test_a_backup_of_a_server_that_boots_from_a_volume_is_refused(cloud, user, host):
     server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
 
