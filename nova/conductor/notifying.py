@@ -52,6 +52,7 @@ class Notifying:
             host=conf.host,
             level=conf.notifications.default_level,
             with_block_devices=conf.notifications.bdms_in_notifications,
+            with_shares=conf.notifications.include_share_mapping,
             notify_on_state_change=conf.notifications.notify_on_state_change,
             instance_name_template=conf.instance_name_template,
         )

@@ -38,6 +38,9 @@ OPTIONS = [
         deprecated_name="default_notification_level",
         help="Level of notifications that do not tell of an error.",
     ),
+    cfg.BoolOpt(
+        "include_share_mapping", default=False, help="Whether notifications about servers list the shares they have."
+    ),
     cfg.BoolOpt("bdms_in_notifications", default=False, help="Whether notifications about servers list their volumes."),
 ]
 

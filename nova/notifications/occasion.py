@@ -18,6 +18,7 @@ class Settings:
     host: str
     level: str = "INFO"
     with_block_devices: bool = False
+    with_shares: bool = False
     notify_on_state_change: str | None = None
     instance_name_template: str = "instance-%08x"
 

@@ -80,6 +80,10 @@ def volume_swap(occasion: Occasion) -> dict[str, Any]:
     )
 
 
+def share(occasion: Occasion) -> dict[str, Any]:
+    return _action("InstanceActionSharePayload", "1.0", occasion, share_id=occasion.about["share_id"])
+
+
 def exists(occasion: Occasion) -> dict[str, Any]:
     """What a project has had of a server in this period until now: the server is about to become another."""
     return versioned(
@@ -158,11 +162,28 @@ def _facts(occasion: Occasion, server: Instance) -> dict[str, Any]:
         "locked": server.is_locked,
         "locked_reason": properties.locked_reason,
         "auto_disk_config": properties.disk_config,
-        "shares": [],
+        "shares": _shares(server) if occasion.settings.with_shares else [],
         "request_id": occasion.request_id,
         "action_initiator_user": asker.user_id or None,
         "action_initiator_project": asker.project_id or None,
     }
+
+
+def _shares(server: Instance) -> list[dict[str, Any]]:
+    """Where a share lies on the network is for administrators, and not for whoever listens."""
+    return [
+        versioned(
+            "SharePayload",
+            "1.0",
+            {
+                "share_mapping_uuid": one.uuid,
+                "share_id": one.share_id,
+                "status": str(one.status_while(server.power_state in (PowerState.RUNNING, PowerState.PAUSED))),
+                "tag": one.tag,
+            },
+        )
+        for one in server.shares
+    ]
 
 
 def _address(vif: Vif, address: FixedIp) -> dict[str, Any]:

@@ -5,7 +5,7 @@ happened. An operation's moments are told as they come; a workflow's step names 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nova.notifications import aggregates, faults, flavors, keypairs, scheduling, server_groups, servers, services
@@ -49,6 +49,13 @@ def _with_error(
     name: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action
 ) -> dict[str, tuple[Told, ...]]:
     return {**_pair(name, payload), "error": (_error(f"instance.{name}.error", payload),)}
+
+
+def _share(name: str) -> dict[str, tuple[Told, ...]]:
+    return {
+        moment: tuple(replace(told, publisher=by_api) for told in all_told)
+        for moment, all_told in _with_error(name, servers.share).items()
+    }
 
 
 def _task_error(name: str) -> Told:
@@ -201,6 +208,10 @@ OPERATIONS: dict[str, dict[str, tuple[Told, ...]]] = {
     "attach_volume": _with_error("volume_attach", servers.volume),
     "detach_volume": _pair("volume_detach", servers.volume),
     "swap_volume": _with_error("volume_swap", servers.volume_swap),
+    "attach_share": _share("share_attach"),
+    "detach_share": _share("share_detach"),
+    "volume_snapshot_create": {},
+    "volume_snapshot_delete": {},
     "addFixedIp": {},
     "removeFixedIp": {},
 }

@@ -29,6 +29,10 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     export_location: str = ""
     protocol: str = "NFS"
 
+    def status_while(self, guest_runs: bool) -> ShareStatus:
+        """As users see it: what is attached is in use while the guest runs."""
+        return ShareStatus.ACTIVE if guest_runs and self.status is ShareStatus.INACTIVE else self.status
+
     @property
     def is_for_guest(self) -> bool:
         """Whether the guest is to have it at its next start."""

@@ -12,7 +12,7 @@ from tests.functional.operation_set_ups import SETUPS, an_active_server, attache
 
 SETTINGS = TELLS.replace(
     "[notifications]\n",
-    "[notifications]\nbdms_in_notifications = true\nnotify_on_state_change = vm_and_task_state\n",
+    "[notifications]\nbdms_in_notifications = true\ninclude_share_mapping = true\nnotify_on_state_change = vm_and_task_state\n",
 )
 _BROKEN = errors.StepFailed(reason="it broke")
 _NOWHERE = errors.NoValidHost(reason="there is none")
@@ -29,6 +29,8 @@ _FAILURES = (
     ("attach_interface", "plug", _BROKEN),
     ("attach_volume", "plug_in", _BROKEN),
     ("swap_volume", "swap", _BROKEN),
+    ("attach_share", "define_with_share", _BROKEN),
+    ("detach_share", "withdraw_access", _BROKEN),
 )
 
 

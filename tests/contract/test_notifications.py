@@ -15,20 +15,12 @@ from notification_shapes import Contract
 from nova.notifications import table
 from tests.functional.cloud import Cloud, make_templates
 
-_NO_SHARES = "servers have no shares in this release"
-
 # Event types this control plane has no occasion for, and why. doc/notifications.md says so to operators.
 KNOWN = {
     "aggregate.cache_images.progress": "hosts fetch images by themselves and tell nobody when they have them",
     "libvirt.connect.error": "a host that lost its libvirt fails the steps it is asked for, and that is told",
     "metrics.update": "there are no monitors: hosts are measured by what measures machines",
     "volume.usage": "volumes are measured by the Block Storage service",
-    "instance.share_attach.start": _NO_SHARES,
-    "instance.share_attach.end": _NO_SHARES,
-    "instance.share_attach.error": _NO_SHARES,
-    "instance.share_detach.start": _NO_SHARES,
-    "instance.share_detach.end": _NO_SHARES,
-    "instance.share_detach.error": _NO_SHARES,
 }
 
 

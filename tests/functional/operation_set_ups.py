@@ -155,8 +155,8 @@ def a_server_with_a_snapshot(user):
 
 
 def merges_a_snapshot(user, server_id):
-    [snapshot_id] = user.cloud.cinder.snapshots
     volume_id = _volume(user, server_id)
+    [snapshot_id] = [uuid for uuid, one in user.cloud.cinder.snapshots.items() if one["volume_id"] == volume_id]
     files = {"file_to_merge": f"volume.{snapshot_id}", "merge_target_file": f"volume-{volume_id}"}
     info = json.dumps({"volume_id": volume_id, "type": "qcow2", **files})
     return user.delete(f"/os-assisted-volume-snapshots/{snapshot_id}", params={"delete_info": info})

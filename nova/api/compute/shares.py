@@ -24,10 +24,8 @@ ATTACH = body("share", required("share_id", UUID), optional("tag", _TAG))
 
 
 def _status(share: Share, request: Request) -> str:
-    """What is attached is in use while the guest runs."""
     assert request.server is not None
-    is_active = share.status is ShareStatus.INACTIVE and request.server.power_state in _RUNNING
-    return str(ShareStatus.ACTIVE if is_active else share.status)
+    return str(share.status_while(request.server.power_state in _RUNNING))
 
 
 def _rights(request: Any) -> frozenset[str]:

@@ -200,6 +200,7 @@ ATTACH_SHARE = Operation(
     from_states=frozenset({VmState.STOPPED}),
     begin=_begin_attach,
     succeeds_as=unchanged,
+    tells=lambda op: {"share_id": op.share.share_id},
     finish=_attached,
     fail=_in_error,
 )
@@ -215,6 +216,7 @@ DETACH_SHARE = Operation(
     from_states=frozenset({VmState.STOPPED, VmState.ERROR}),
     begin=_begin_detach,
     succeeds_as=unchanged,
+    tells=lambda op: {"share_id": op.share.share_id},
     finish=_detached,
     fail=_not_detached,
 )
