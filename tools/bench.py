@@ -2,6 +2,8 @@
 
     tools/bench.py                 the Compute API of the cloud that OS_* describe
     tools/bench.py --only boot,many some of the measurements
+    tools/bench.py --only crowd --database URL     with 100,000 servers, written by the database itself
+    tools/bench.py --metrics URL   and how much memory the daemon with this /metrics page has taken
     tools/bench.py placement       the Placement API (see tools/bench_placement.py)
 
 Any Compute endpoint will do: it is found in the Keystone catalog, so that two implementations can be
@@ -17,6 +19,7 @@ import statistics
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +30,7 @@ import openstack
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import bench_crowd
 import bench_placement
 
 MICROVERSION = "2.79"
@@ -158,6 +162,25 @@ class Bench:
             Row("show, 10 clients", rate, "requests/s", ">= 200"),
         ]
 
+    def crowd(self, database: str, size: int = 100_000) -> list[Row]:
+        """Lists out of very many servers, all in this project: copies of one, made where no daemon is asked."""
+        made = self.connection.ok("POST", "/servers", self.wanted("crowd"))["server"]["id"]
+        self._wait(made, "ACTIVE")
+        with bench_crowd.copies(database, made, size):
+            paths = {
+                "first page": "/servers/detail?limit=100",
+                "by status and name": "/servers/detail?limit=100&status=ACTIVE&name=crowd-9",
+                "sorted by name": "/servers/detail?limit=100&sort_key=display_name&sort_dir=asc",
+                "changed lately": "/servers/detail?limit=100&changes-since=2020-01-01T00:00:00Z",
+            }
+            halfway = self._all("/servers?limit=1000")[-1]["id"]
+            paths["later page"] = f"/servers/detail?limit=100&status=ACTIVE&marker={halfway}"
+            rows = []
+            for name, path in paths.items():
+                rows += _latency(f"100 of {size}, {name}", [self._time("GET", path) for _ in range(20)], "60")
+        self._delete_all([made])
+        return rows
+
     def small(self) -> list[Row]:
         """Requests that every client makes all the time."""
         rows = []
@@ -249,8 +272,22 @@ def measure(arguments: argparse.Namespace) -> None:
     with _network(cloud, arguments.network) as network:
         bench = Bench(compute, cloud.auth_token, image, flavor, network, arguments.count, arguments.listed)
         for name in arguments.only.split(","):
-            for row in getattr(bench, name)():
-                print(f"{row.name:<44} {row.figure:>10.1f} {row.unit:<11} {row.target}", flush=True)
+            for row in bench.crowd(arguments.database) if name == "crowd" else getattr(bench, name)():
+                _show(row)
+        for url in arguments.metrics:
+            _show(_memory(url))
+
+
+def _show(row: Row) -> None:
+    print(f"{row.name:<44} {row.figure:>10.1f} {row.unit:<11} {row.target}", flush=True)
+
+
+def _memory(url: str) -> Row:
+    """What a daemon's /metrics page says of its process."""
+    with urllib.request.urlopen(url, timeout=10) as page:
+        lines = page.read().decode().splitlines()
+    resident = next(float(line.split()[1]) for line in lines if line.startswith("process_resident_memory_bytes "))
+    return Row(f"memory of {urlsplit(url).netloc}", resident / 2**20, "MiB")
 
 
 @contextmanager
@@ -279,6 +316,8 @@ def main() -> int:
     parser.add_argument("--only", default="boot,burst,many,small", help="measurements, separated by commas")
     parser.add_argument("--count", type=int, default=30, help="servers booted one at a time")
     parser.add_argument("--listed", type=int, default=1000, help="servers in the long list")
+    parser.add_argument("--database", help="the URL of the compute database, for crowd")
+    parser.add_argument("--metrics", action="append", default=[], help="a daemon's /metrics page; may be repeated")
     parser.add_argument("--image", default="", help="an image's name; the first one there is")
     parser.add_argument("--flavor", default="m1.tiny")
     parser.add_argument("--network", default="", help="a network's name, or none; one made for the run")

@@ -29,6 +29,7 @@ write_nova_configuration() {
     else
         write_daemon_configurations
     fi
+    write_health_configurations
     mv "$CLOUD_DIR/nova.conf.part" "$CLOUD_DIR/nova.conf"
 }
 
@@ -168,6 +169,38 @@ server_proxyclient_address = $(host_address $((index + 1)))
 server_listen = 0.0.0.0
 server_proxyclient_address = $(host_address $((index + 1)))"
     done
+}
+
+write_health_configurations() {
+    local daemon
+    mkdir -p "$ETC/nova"
+    for daemon in $(nova_daemons); do
+        [ -e "$ETC/nova/$daemon.conf" ] || install -m 600 /dev/null "$ETC/nova/$daemon.conf"
+        cat >>"$ETC/nova/$daemon.conf" <<CONF
+
+[DEFAULT]
+health_listen = $(health_address "$daemon")
+health_port = $(health_port "$daemon")
+CONF
+    done
+}
+
+# Where a daemon tells how it is: the host it runs on, and ten ports for its workers.
+health_address() {
+    local index
+    case $1 in
+        *@*) for index in "${!HOSTS[@]}"; do [ "${HOSTS[$index]}" != "${1#*@}" ] || host_address $((index + 1)); done ;;
+        *) echo "$ADDRESS" ;;
+    esac
+}
+
+health_port() {
+    local daemon port=$HEALTH_PORT
+    for daemon in $(nova_daemons); do
+        [ "$daemon" != "$1" ] || break
+        port=$((port + 10))
+    done
+    echo "$port"
 }
 
 write_part() {

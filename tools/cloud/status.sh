@@ -42,16 +42,30 @@ show_status() {
         pid=$(process_id "$name") || pid=-
         if [ "$pid" = - ]; then
             health=down worst=1
+        elif [ "$port" != - ] && ! answers "$address" "$port"; then
+            health='does not answer' worst=1
+        elif [[ $name == nova-* ]]; then
+            health=$(health_of "$name") || worst=1
         elif [ "$port" = - ]; then
             health=running
-        elif answers "$address" "$port"; then
-            health=answers
         else
-            health='does not answer' worst=1
+            health=answers
         fi
         printf '%-28s %8s  %-22s %s\n' "$name" "$pid" "$([ "$port" = - ] || echo "$address:$port")" "$health"
     done < <(cloud_parts)
     return $worst
+}
+
+# What a daemon says of itself: healthy, or what fails.
+health_of() {
+    local said
+    said=$(timeout 10 bash -c 'exec 9<>"/dev/tcp/$0/$1" && printf "GET /healthz HTTP/1.0\r\n\r\n" >&9 && cat <&9' \
+        "$(health_address "$1")" "$(health_port "$1")" 2>/dev/null) || true
+    case $said in
+        *'"healthy": true'*) echo healthy ;;
+        *'"failing": ['*) said=${said#*\"failing\": [} && echo "unhealthy: ${said%%]*}" && return 1 ;;
+        *) echo 'does not tell how it is' && return 1 ;;
+    esac
 }
 
 follow_logs() {
