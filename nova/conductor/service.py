@@ -27,11 +27,12 @@ from nova.conductor.calls.watching import WatchingCalls
 from nova.conductor.client import TOPIC
 from nova.conductor.cloud import Cloud
 from nova.conductor.core import Core
-from nova.conductor.engine import Engine, no_boundary
+from nova.conductor.engine import Engine
 from nova.conductor.interface import ConductorCalls
 from nova.conductor.liveness import Liveness
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
+from nova.conductor.turn import no_boundary
 from nova.conductor.workflows import WORKFLOWS
 from nova.conf.notifications import are_wanted
 from nova.console import interface as console_interface
