@@ -85,10 +85,13 @@ def destroy_guest(op: Rebuild, cloud: Cloud) -> OnHost:
     return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
 
 
+def reimages(op: Rebuild) -> bool:
+    return op.reimages and op.image is not None
+
+
 def reimage_root(op: Rebuild, cloud: Cloud) -> Rebuild:
     """Have the Block Storage service write the image over the root volume, which no host has meanwhile."""
-    if not op.reimages or op.image is None:
-        return op
+    assert op.image is not None
     instance = cloud.instance(op.instance_id)
     root = _root_volume(instance)
     volume_id, before = str(root.volume_id), root.attachment_id
@@ -178,6 +181,8 @@ def _end(op: Rebuild) -> VmState:
     return VmState.STOPPED if op.was_stopped else VmState.ACTIVE
 
 
+_MAPPING = "rebuild_block_device_mapping"
+
 REBUILD = Operation(
     "rebuild",
     Rebuild,
@@ -185,8 +190,8 @@ REBUILD = Operation(
         Step(check_host, task_state="rebuilding", commit=write_changes),
         # What is destroyed stays so: the user asked for it.
         Step(destroy_guest, task_state="rebuilding"),
-        Step(reimage_root, task_state="rebuild_block_device_mapping", commit=write_root, retries=20),
-        Step(open_root, task_state="rebuild_block_device_mapping", commit=write_root, retries=240),
+        Step(reimage_root, task_state=_MAPPING, commit=write_root, retries=20, applies=reimages),
+        Step(open_root, task_state=_MAPPING, commit=write_root, retries=240, applies=reimages),
         Step(
             spawn,
             destroy_guest,
