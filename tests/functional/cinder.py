@@ -146,6 +146,8 @@ class FakeCinder:
     def _snapshots(self, request, snapshot_id=None, action=None):
         if snapshot_id is None:
             asked = request.json["snapshot"]
+            if asked["volume_id"] not in self.volumes:
+                return 404, {"itemNotFound": {"message": f"Volume {asked['volume_id']} could not be found."}}
             size = self.volumes[asked["volume_id"]]["size"]
             facts = {"status": self.snapshots_are, "size": size, "created_at": "2026-01-01T00:00:00.000000"}
             made = {"id": str(uuid.uuid4()), **facts, **asked}
