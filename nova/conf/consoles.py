@@ -38,6 +38,11 @@ SPICE = SimpleNamespace(
         cfg.URIOpt(
             "html5proxy_base_url", default="http://127.0.0.1:6082/spice_auto.html", help="Page a user's browser opens."
         ),
+        cfg.URIOpt(
+            "spice_direct_proxy_base_url",
+            default="http://127.0.0.1:13002/nova",
+            help="Address of a proxy, not of this project, that leads native SPICE clients to their screens.",
+        ),
         cfg.HostAddressOpt("html5proxy_host", default="0.0.0.0", help="Address nova-spicehtml5proxy listens on."),
         cfg.PortOpt("html5proxy_port", default=6082, help="Port of nova-spicehtml5proxy."),
     ],

@@ -74,6 +74,7 @@ class ConsoleKind(enum.StrEnum):
 
     NOVNC = "novnc"
     SPICE_HTML5 = "spice-html5"
+    SPICE_DIRECT = "spice-direct"
     SERIAL = "serial"
 
 

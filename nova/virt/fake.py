@@ -51,6 +51,13 @@ class Guest:
 
 ANY = "any"
 
+_NO_DISK_USE = dict.fromkeys(("errors_count", "read_bytes", "read_requests", "write_bytes", "write_requests"), 0)
+_NO_NIC_USE = {
+    f"{way}_{what}": None if what == "rate" else 0
+    for way in ("rx", "tx")
+    for what in ("octets", "packets", "errors", "drop", "rate")
+}
+
 
 class Hypervisor:
     """What is on one fake host, and how it is to misbehave.
@@ -338,6 +345,7 @@ class FakeDriver:
 
     def diagnostics(self, uuid: str) -> dict[str, Any]:
         guest = self._guest(uuid)
+        disks = len(guest.spec.disks) + len(guest.volumes)
         return {
             "state": "running" if guest.power_state is PowerState.RUNNING else "shutdown",
             "driver": "libvirt",
@@ -349,8 +357,11 @@ class FakeDriver:
                 {"id": number, "time": 17300000000, "utilisation": 15} for number in range(guest.spec.flavor.vcpus)
             ],
             "memory_details": {"maximum": guest.spec.flavor.memory_mb, "used": 0},
-            "disk_details": [],
-            "nic_details": [{"mac_address": vif.mac} for vif in guest.vifs.values()],
+            "disk_details": [_NO_DISK_USE for _ in range(disks)],
+            "nic_details": [{"mac_address": vif.mac, **_NO_NIC_USE} for vif in guest.vifs.values()],
+            "num_cpus": guest.spec.flavor.vcpus,
+            "num_disks": disks,
+            "num_nics": len(guest.vifs),
         }
 
     def set_password(self, uuid: str, user: str, password: str) -> None:

@@ -227,14 +227,12 @@ class Reader:
         )
 
     def success_codes(self, case: Case) -> set[int]:
+        """What the operation may answer with; of codes that changed, those of the version."""
         held = [row for row in self._rows[case.key] if holds(row, case.version)]
-        by_version = {
-            entry["code"]
-            for row in held
-            for entry in row.get("handler_codes") or ()
-            if "code" in entry and holds(entry, case.version)
-        }
-        return by_version or {code for row in held for code in row["normal_codes"]}
+        entries = [one for row in held for one in row.get("handler_codes") or () if "code" in one]
+        codes = {one["code"] for one in entries if holds(one, case.version)}
+        gone = {one["code"] for one in entries} - codes
+        return codes | {code for row in held for code in row["normal_codes"]} - gone
 
     def query_names(self, key: Key, version: int) -> set[str]:
         """The query parameters the operation has at a version."""

@@ -27,10 +27,6 @@ discover_hosts_in_cells_interval = -1
 """
 
 
-class CannotStand(Exception):
-    """The scene a sample shows is not to be had here; says why."""
-
-
 @dataclass
 class Scene:
     """path: values of the path's parameters in order. fields: what body fields of a name are to hold.
@@ -117,9 +113,11 @@ class World:
     def volume(self) -> str:
         return self.cloud.cinder.add()
 
-    def server(self, networks: Any = None, **options: Any) -> str:
-        networks = networks or [{"uuid": self.network_id}]
-        return self.admin.create_server(image=self.image_id, networks=networks, **options)["id"]
+    def server(self, hints: dict[str, str] | None = None, **options: Any) -> str:
+        networks = [{"uuid": self.network_id}]
+        wanted = self.admin.wanted(image=self.image_id, networks=networks, **options)
+        made = self.post("/servers", {"server": wanted, "OS-SCH-HNT:scheduler_hints": hints or {}})
+        return self.admin.wait(made["server"]["id"], "ACTIVE")["id"]
 
     def server_in(self, *actions: Any) -> str:
         """A server to which some actions were done, each a name or (name, argument)."""
@@ -129,10 +127,16 @@ class World:
         return server_id
 
     def server_with_volume(self) -> tuple[str, str]:
-        server_id, volume_id = self.server(), self.volume()
-        self.post(f"/servers/{server_id}/os-volume_attachments", {"volumeAttachment": {"volumeId": volume_id}})
+        server_id = self.server()
+        return server_id, self.attach(server_id)
+
+    def attach(self, server_id: str) -> str:
+        """A volume, attached with a tag."""
+        volume_id = self.volume()
+        wanted = {"volumeId": volume_id, "tag": "disk"}
+        self.post(f"/servers/{server_id}/os-volume_attachments", {"volumeAttachment": wanted})
         settle(self.cloud)
-        return server_id, volume_id
+        return volume_id
 
     def server_of_a_dead_host(self) -> str:
         name = self.name("host")
@@ -154,12 +158,15 @@ class World:
             found = self.admin.get(f"/servers/{server_id}/migrations").json()["migrations"]
             return found if found and found[0]["memory_processed_bytes"] else None
 
-        migration = wait(running, "the migration runs")[0]
-
         def let_go() -> None:
             source.release("migration")
             settle(self.cloud)
 
+        try:
+            migration = wait(running, "the migration runs")[0]
+        except AssertionError:
+            let_go()
+            raise
         return server_id, str(migration["id"]), let_go
 
     def aggregate(self, zone: str | None = None, *hosts: str) -> str:
@@ -198,7 +205,7 @@ class World:
     def rich(self) -> dict[str, Any]:
         """A server with metadata, tags, a key, user data, hints, volumes, an address and a history."""
         if self._rich is None:
-            other = self.server()
+            hints = {"same_host": [self.server()]}
             body = {
                 "server": {
                     "name": "rich",
@@ -213,32 +220,30 @@ class World:
                     "accessIPv6": "80fe::",
                     "security_groups": [{"name": "default"}],
                 },
-                "OS-SCH-HNT:scheduler_hints": {"same_host": [other]},
+                "OS-SCH-HNT:scheduler_hints": hints,
             }
             server_id = self.post("/servers", body)["server"]["id"]
             self.admin.wait(server_id, "ACTIVE")
             for _ in range(2):
-                self.post(
-                    f"/servers/{server_id}/os-volume_attachments", {"volumeAttachment": {"volumeId": self.volume()}}
-                )
-                settle(self.cloud)
+                self.attach(server_id)
             self._rich = self.admin.server(server_id)
         return self._rich
 
     def _network(self, name: str, cidr: str, **facts: Any) -> str:
+        # Another project's, so that the one which is shared is the only one servers may mean.
+        owner = self.cloud.client("admin", "admin")
         wanted = {"network": {"name": name, "shared": not facts, **facts}}
-        made = self.post("/v2.0/networks", wanted, url="http://network")["network"]["id"]
-        subnet = {"network_id": made, "cidr": cidr, "ip_version": 4}
-        self._subnet = self.post("/v2.0/subnets", {"subnet": subnet}, url="http://network")["subnet"]["id"]
-        if not facts:
-            self._private_subnet = self._subnet
+        made = _good(owner.post("/v2.0/networks", wanted, url="http://network"))["network"]["id"]
+        subnet = {"subnet": {"network_id": made, "cidr": cidr, "ip_version": 4}}
+        _good(owner.post("/v2.0/subnets", subnet, url="http://network"))
         return made
 
     def _route(self) -> None:
         wanted = {"router": {"name": "router", "external_gateway_info": {"network_id": self.public_id}}}
         router = self.post("/v2.0/routers", wanted, url="http://network")["router"]["id"]
         path = f"/v2.0/routers/{router}/add_router_interface"
-        _good(self.admin.put(path, {"subnet_id": self._private_subnet}, url="http://network"))
+        [subnet] = self.admin.get(f"/v2.0/subnets?network_id={self.network_id}", url="http://network").json()["subnets"]
+        _good(self.admin.put(path, {"subnet_id": subnet["id"]}, url="http://network"))
 
 
 def _good(answer: Any) -> Any:
@@ -290,13 +295,18 @@ def _after(*actions: Any) -> Callable[[World, Case], Scene]:
 
 
 def _reads_server(world: World, case: Case) -> Scene:
-    """The standing server; one brought to the status the sample shows, when that is another."""
+    """The standing server; one of the status or the group the sample shows, when that is another."""
     shown = case.response.content if case.response is not None else None
     status = shown.get("server", {}).get("status", "ACTIVE") if isinstance(shown, dict) else "ACTIVE"
-    if status == "UNKNOWN":
-        raise CannotStand("it shows a server of a cell that cannot be reached, and there are no cells")
-    actions = {"ACTIVE": None, "RESCUE": "rescue", "PAUSED": "pause", "SUSPENDED": "suspend", "SHUTOFF": "os-stop"}
-    return Scene((world.rich["id"] if actions[status] is None else world.server_in(actions[status]),))
+    if _shows_group(case):
+        return Scene((world.server(hints={"group": world.server_group()}),))
+    actions = {"RESCUE": "rescue", "PAUSED": "pause", "SUSPENDED": "suspend", "SHUTOFF": "os-stop"}
+    action = actions.get(status)
+    return Scene((world.rich["id"] if action is None else world.server_in(action),))
+
+
+def _shows_group(case: Case) -> bool:
+    return case.response is not None and bool(case.response.content.get("server", {}).get("server_groups"))
 
 
 def _lists_servers(world: World, case: Case) -> Scene:
@@ -309,8 +319,11 @@ def _creates_server(world: World, case: Case) -> Scene:
     return Scene(fields=fields)
 
 
-def _updates_server(world: World, case: Case) -> Scene:
-    return Scene((world.server(metadata={"foo": "bar"}),), {"availability_zone": world.zone})
+def _rewrites_server(world: World, case: Case) -> Scene:
+    """A server whose answer has something to show, for what an update or a rebuild leaves alone."""
+    hints = {"group": world.server_group()} if _shows_group(case) else {"same_host": world.rich["id"]}
+    server_id = world.server(metadata={"foo": "bar"}, tags=["tag1"], hints=hints)
+    return Scene((server_id,), {"availability_zone": world.zone})
 
 
 def _of_another_host(world: World, case: Case) -> Scene:
@@ -412,7 +425,7 @@ def _changes_attachment(world: World, case: Case) -> Scene:
     if "delete_on_termination" in content:
         fields["volumeId"] = volume_id
     if "tag" in content:
-        fields["tag"] = None
+        fields["tag"] = "disk"
     return Scene((server_id, volume_id), fields)
 
 
@@ -428,8 +441,8 @@ def _lists_migrations_of_server(world: World, case: Case) -> Scene:
 
 def _lists_migrations(world: World, case: Case) -> Scene:
     """A finished one and one that goes on; a page begins after the newest."""
-    _, _, let_go = world.server_that_moves()
     world.server_in("migrate", "confirmResize")
+    _, _, let_go = world.server_that_moves()
     newest = world.admin.get("/os-migrations?limit=1").json()["migrations"][0]
     return Scene(marker=newest["uuid"], undo=let_go)
 
@@ -444,6 +457,14 @@ def _removes_host(world: World, case: Case) -> Scene:
     name = world.name("host")
     world.cloud.add_host(name)
     return Scene((world.aggregate("nova", name),), {"host": world.host(name)})
+
+
+def _lists_aggregates(world: World, case: Case) -> Scene:
+    """Those that have hosts."""
+    for one in world.admin.get("/os-aggregates").json()["aggregates"]:
+        if not one["hosts"]:
+            world.admin.delete(f"/os-aggregates/{one['id']}")
+    return Scene()
 
 
 def _an_aggregate(world: World, case: Case) -> Scene:
@@ -593,8 +614,11 @@ def _security_group_rule(world: World, case: Case) -> Scene:
 
 
 def _of_the_project(world: World, case: Case) -> Scene:
+    """With its servers when the sample shows them."""
     world.rich  # noqa: B018
-    return Scene((PROJECT,))
+    shown = case.response.content.get("tenant_usages", ()) if case.response is not None else ()
+    query = {"detailed": "1"} if any("server_usages" in one for one in shown) else {}
+    return Scene((PROJECT,), query=query)
 
 
 def _quota_update(world: World, case: Case) -> Scene:
@@ -611,7 +635,8 @@ SCENES: dict[tuple[str, str, str | None], Callable[[World, Case], Scene]] = {
     ("GET", "/servers/detail", None): _lists_servers,
     ("POST", "/servers", None): _creates_server,
     ("GET", "/servers/{}", None): _reads_server,
-    ("PUT", "/servers/{}", None): _updates_server,
+    ("PUT", "/servers/{}", None): _rewrites_server,
+    ("POST", "/servers/{}/action", "rebuild"): _rewrites_server,
     ("DELETE", "/servers/{}", None): _fresh,
     ("POST", "/servers/{}/action", "unpause"): _after("pause"),
     ("POST", "/servers/{}/action", "resume"): _after("suspend"),
@@ -667,6 +692,7 @@ SCENES: dict[tuple[str, str, str | None], Callable[[World, Case], Scene]] = {
     ("GET", "/os-keypairs", None): _lists_keypairs,
     ("POST", "/os-keypairs", None): _names("keypair"),
     ("GET", "/os-keypairs/{}", None): _shows_keypair,
+    ("GET", "/os-aggregates", None): _lists_aggregates,
     ("POST", "/os-aggregates", None): _names("aggregate"),
     ("PUT", "/os-aggregates/{}", None): _an_aggregate,
     ("POST", "/os-aggregates/{}/action", "add_host"): _adds_host,

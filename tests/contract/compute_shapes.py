@@ -97,7 +97,9 @@ def differences(sample: Any, answer: Any, table: Fields, path: str = "$") -> Ite
         if not answer:
             yield f"{path} is empty, in the sample it is not"
         for one in answer:
-            yield from differences(sample[0], one, table, f"{path}[]")
+            # Like the first of the sample, where it is not like another of them.
+            found = [list(differences(like, one, table, f"{path}[]")) for like in sample]
+            yield from found[0] if all(found) else ()
 
 
 def _object_differences(sample: Any, answer: Any, table: Fields, path: str) -> Iterator[str]:

@@ -8,11 +8,27 @@ from pathlib import Path
 
 import pytest
 
+# Samples that were not replayed as they are: (what, why).
+NOT_REPLAYED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
+
 _BESIDE = Path(__file__).resolve().parents[3] / "shared" / "contract"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--contract-dir", help="directory with the contract data; also CONTRACT_DIR")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[NOT_REPLAYED] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was not replayed, and why."""
+    listed = config.stash[NOT_REPLAYED]
+    if listed:
+        terminalreporter.section("not replayed")
+        for what, why in listed:
+            terminalreporter.line(f"{what}: {why}")
 
 
 def find_contract(config: pytest.Config) -> Path:

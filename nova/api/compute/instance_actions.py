@@ -13,7 +13,7 @@ from nova.api.framework.operation import LATER, get
 from nova.api.framework.request import Request
 from nova.api.framework.schema import LIMIT, STRING, TIME, UUID, Plain, arr, nullable, once, query
 from nova.api.framework.versions import ACTIONS_OF_DELETED
-from nova.api.framework.view import ABSENT, Page, listing, shows, single, view
+from nova.api.framework.view import Page, listing, shows, single, view
 from nova.structs.instance import Instance
 from nova.structs.operation import OperationRecord, StepRecord
 
@@ -49,7 +49,7 @@ _EVENT = view(
     shows("result", nullable(STRING)),
     shows("traceback", nullable(STRING), lambda s, r: s.details if s.result == "Error" else None, right="events"),
     shows("hostId", STRING, lambda s, r: host_id_of(r.server.project_id, s.host), since="2.62"),
-    shows("host", STRING, lambda s, r: s.host or ABSENT, since="2.62", right="events"),
+    shows("host", STRING, lambda s, r: s.host or "", since="2.62", right="events"),
     shows("details", nullable(STRING), _details, since="2.84", right="details"),
     rights=_rights,
 )

@@ -23,7 +23,7 @@ _KINDS = {
     ("vnc", "novnc"): ConsoleKind.NOVNC,
     ("vnc", "xvpvnc"): None,
     ("spice", "spice-html5"): ConsoleKind.SPICE_HTML5,
-    ("spice", "spice-direct"): None,
+    ("spice", "spice-direct"): ConsoleKind.SPICE_DIRECT,
     ("serial", "serial"): ConsoleKind.SERIAL,
     ("rdp", "rdp-html5"): None,
     ("mks", "webmks"): None,
@@ -119,6 +119,7 @@ def _url(conf: cfg.ConfigOpts, kind: ConsoleKind, token: str) -> str:
     base, addition = {
         ConsoleKind.NOVNC: (conf.vnc.novncproxy_base_url, "path=" + quote(f"?token={token}", safe="")),
         ConsoleKind.SPICE_HTML5: (conf.spice.html5proxy_base_url, f"token={token}"),
+        ConsoleKind.SPICE_DIRECT: (conf.spice.spice_direct_proxy_base_url, f"token={token}"),
         ConsoleKind.SERIAL: (conf.serial_console.base_url, f"token={token}"),
     }[kind]
     parts = urlsplit(base)

@@ -7,7 +7,7 @@ from pathlib import Path
 from nova import errors
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 
-_GRAPHICS = {ConsoleKind.NOVNC: "vnc", ConsoleKind.SPICE_HTML5: "spice"}
+_GRAPHICS = {ConsoleKind.NOVNC: "vnc", ConsoleKind.SPICE_HTML5: "spice", ConsoleKind.SPICE_DIRECT: "spice"}
 # virtlogd rotates console.log into console.log.0, .1, ...
 _MOST_ROTATED = 8
 

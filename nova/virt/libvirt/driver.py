@@ -162,6 +162,7 @@ class LibvirtDriver:
         addresses = {
             ConsoleKind.NOVNC: str(self._conf.vnc.server_proxyclient_address),
             ConsoleKind.SPICE_HTML5: str(self._conf.spice.server_proxyclient_address),
+            ConsoleKind.SPICE_DIRECT: str(self._conf.spice.server_proxyclient_address),
             ConsoleKind.SERIAL: self._conf.my_ip,
         }
         return console.find_address(self._connection.domain(uuid).XMLDesc(0), kind, addresses)
