@@ -54,9 +54,11 @@ class Sample:
 
     @property
     def words(self) -> set[str]:
-        return {_SAME.get(word, word) for word in self.stem} | {
-            _SAME[word] for word in re.split(r"[-_]", self.name) if word in _SAME
-        }
+        """The stem's words in the words of operations."""
+        named = re.split(r"[-_]", self.name)
+        found = {_SAME.get(word, word) for word in self.stem} | {_SAME[word] for word in named if word in _SAME}
+        # Updates are posted too.
+        return found - {"create"} if "update" in found else found
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Reader:
                     self._exact[is_request, path].append(key)
                     self._alike[is_request, path.split("/")[0], Path(path).stem].append(key)
         self._actions = {key[2] for key in self._rows if key[2]}
+        self._requests: dict[Key, list[Sample]] | None = None
         self._by_table: dict[tuple[Key, str, int], Fields] = {}
 
     def cases(self) -> Iterator[Case | Unmatched]:
@@ -180,7 +183,9 @@ class Reader:
             if found:
                 return found
         if sample.area in self._removed:
-            return list({key: None for (_, area, _), keys in self._alike.items() if area == sample.area for key in keys})
+            return list(
+                {key: None for (_, area, _), keys in self._alike.items() if area == sample.area for key in keys}
+            )
         return self._by_shape(sample, is_request)
 
     def _is_there(self, key: Key, version: int) -> bool:
@@ -199,13 +204,12 @@ class Reader:
         fitting = []
         for key in keys:
             table = self._table(key, part, sample.version)
-            roots = {name for name in table.known if "." not in name and name != "$"}
-            if not isinstance(sample.content, dict) or not set(sample.content) <= roots | _open_roots(table):
+            if not isinstance(sample.content, dict) or not table.has_roots(sample.content):
                 continue
             # A sample is read, rather than written, when nothing says otherwise.
-            is_written = not is_request and key[0] != "GET"
+            is_written = not is_request and key[0] != "GET" and not sample.words & {"create", "update"}
             distance = len(list(misfits(sample.content, table)))
-            fitting.append((is_written, distance, -self._likeness(sample, key), str(key), key))
+            fitting.append((table.is_map("$"), is_written, distance, -self._likeness(sample, key), str(key), key))
         return [min(fitting)[-1]] if fitting else []
 
     def _table(self, key: Key, part: str, version: int) -> Fields:
@@ -213,12 +217,32 @@ class Reader:
         if place not in self._by_table:
             # The table calls the root of a version what the operations call the root of all.
             root = {("GET", "/", None): None, ("GET", "/{}", None): ("GET", "/", None)}
-            row = self.tables.fields.get(root.get(key, key)) or {}
+            row = self.tables.fields.get(root.get(key, key)) or self.tables.fields.get(_with_blank_end(key)) or {}
             self._by_table[place] = Fields(row.get(part) or (), version)
         return self._by_table[place]
 
     def response_table(self, key: Key, version: int) -> Fields:
         return self._table(key, "response", version)
+
+    def answering(self) -> dict[Key, list[int]]:
+        """The versions at which the table of each operation's answer changes, for those that have one."""
+        found: dict[Key, list[int]] = {}
+        for key, rows in self._rows.items():
+            table = self.tables.fields.get(key)
+            if table is None or not table.get("response") or all(row.get("always_410") for row in rows):
+                continue
+            marks = {minor(row.get("min_version"), 1) for row in (*rows, *table["response"])}
+            found[key] = [one for one in sorted(marks) if self._is_there(key, one)]
+        return found
+
+    def requests_of(self, key: Key) -> list[Sample]:
+        """The request samples of an operation, the newest first."""
+        if self._requests is None:
+            self._requests = defaultdict(list)
+            for case in self.cases():
+                if isinstance(case, Case) and case.request is not None:
+                    self._requests[case.key].append(case.request)
+        return sorted(self._requests[key], key=lambda one: -one.version)
 
     def refuses(self, case: Case) -> bool:
         """Whether a request does not pass its own version's checks, as a few samples do not."""
@@ -246,14 +270,15 @@ class Reader:
         return 2 * len(sample.words & known) + len(area & known)
 
 
+def _with_blank_end(key: Key) -> Key:
+    """An operation whose path ends in a fixed word, where the tables have the word as a parameter."""
+    return key[0], key[1].rpartition("/")[0] + "/{}", key[2]
+
+
 def _version_in(path: str) -> int | None:
     """The minor version a file's own name ends in, beside its group's."""
     found = re.search(r"-v2(\d{2,3})$", Path(path).stem)
     return int(found[1]) if found else None
-
-
-def _open_roots(table: Fields) -> set[str]:
-    return set() if table.known else {"?"}
 
 
 def _nearest(one: Sample, others: Iterable[Sample]) -> Sample | None:

@@ -21,9 +21,9 @@ PROJECT = "project"
 _numbers = itertools.count(1)
 _SETTINGS = """
 [DEFAULT]
-reclaim_instance_interval = 0
-[scheduler]
-discover_hosts_in_cells_interval = -1
+quota_security_group = -1
+quota_floatingip = -1
+quota_port = -1
 """
 
 
@@ -31,13 +31,14 @@ discover_hosts_in_cells_interval = -1
 class Scene:
     """path: values of the path's parameters in order. fields: what body fields of a name are to hold.
 
-    marker: where a page may begin, for a sample that shows one.
+    marker: where a page may begin, for a sample that shows one. body: what is sent where there is no sample.
     """
 
     path: tuple[str, ...] = ()
     fields: dict[str, Any] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     marker: str | None = None
+    body: Any = None
     undo: Callable[[], Any] | None = None
 
 
@@ -47,7 +48,7 @@ class World:
     zone = "us-west"
 
     def __init__(self, directory: Path, templates: Path) -> None:
-        self.cloud = Cloud(directory, make_templates(templates))
+        self.cloud = Cloud(directory, make_templates(templates), _SETTINGS)
         self.cloud.start()
         self._consoleauth = ConsoleAuthService(self.cloud.conf, self.cloud.bus, self.cloud.conductor_calls)
         self._consoleauth.start()
@@ -57,7 +58,7 @@ class World:
         for name, ram in (("m1.tiny", 512), ("m1.small", 1024)):
             self.flavor(name, ram=ram)
         self.image_id = self.cloud.glance.add("tiny", architecture="x86_64", auto_disk_config="True")
-        self.network_id = self._network("private", "192.168.1.0/24")
+        self.network_id = self._network("private", "192.168.0.0/16")
         self.public_id = self._network("public", "172.24.4.0/24", **{"router:external": True})
         self._route()
         unlimited = dict.fromkeys(("instances", "cores", "ram", "key_pairs", "server_groups"), -1)
@@ -261,7 +262,7 @@ FIELDS: dict[str, Callable[[World, Any, str], Any]] = {
     "networkId": lambda world, value, within: world.network_id,
     "port_id": lambda world, value, within: world.port(),
     "port": lambda world, value, within: world.port(),
-    "ip_address": lambda world, value, within: f"192.168.1.{250 - next(_numbers) % 100}",
+    "ip_address": lambda world, value, within: f"192.168.{next(_numbers) // 250 + 200}.{next(_numbers) % 250 + 1}",
     "volumeId": lambda world, value, within: world.volume(),
     "volume_id": lambda world, value, within: world.volume(),
     "snapshot_id": lambda world, value, within: world.snapshot(),
@@ -411,6 +412,12 @@ def _shows_interface(world: World, case: Case) -> Scene:
     return Scene((server_id, interface["port_id"]))
 
 
+def _drops_interface(world: World, case: Case) -> Scene:
+    server_id = world.server()
+    [interface] = world.admin.get(f"/servers/{server_id}/os-interface").json()["interfaceAttachments"]
+    return Scene((server_id, interface["port_id"]))
+
+
 def _shows_attachment(world: World, case: Case) -> Scene:
     server_id = world.rich["id"]
     found = world.admin.get(f"/servers/{server_id}/os-volume_attachments").json()["volumeAttachments"]
@@ -495,13 +502,11 @@ def _private_flavor(world: World, case: Case) -> Scene:
 def _extra_specs(world: World, case: Case) -> Scene:
     """A flavor with the specs the sample speaks of; the path names the first of them."""
     name = world.flavor(world.name("flavor"))
-    shown = {}
-    for sample in (case.response, case.request):
-        if sample is not None:
-            shown = sample.content.get("extra_specs", sample.content)
-    if case.key[0] == "GET" and shown:
+    samples = [one for one in (case.request, case.response) if one is not None]
+    shown = samples[0].content.get("extra_specs", samples[0].content) if samples else {"hw:numa_nodes": "1"}
+    if case.key[0] in ("GET", "DELETE"):
         world.post(f"/flavors/{name}/os-extra_specs", {"extra_specs": shown})
-    return Scene((name, next(iter(shown), "key")))
+    return Scene((name, next(iter(shown), "hw:numa_nodes")))
 
 
 def _image_metadata(world: World, case: Case) -> Scene:
@@ -539,8 +544,9 @@ def _a_service(world: World, case: Case) -> Scene:
     name = world.name("host")
     world.cloud.add_host(name)
     host = world.host(name)
-    [service] = world.admin.get(f"/os-services?binary=nova-compute&host={host}").json()["services"]
-    return Scene((service["id"],), {"host": host})
+    client = world.client(case.version)
+    [service] = client.get(f"/os-services?binary=nova-compute&host={host}").json()["services"]
+    return Scene((str(service["id"]),), {"host": host}, body={"status": "enabled"})
 
 
 def _hypervisor(world: World, case: Case) -> Scene:
@@ -621,10 +627,6 @@ def _of_the_project(world: World, case: Case) -> Scene:
     return Scene((PROJECT,), query=query)
 
 
-def _quota_update(world: World, case: Case) -> Scene:
-    return Scene(("another-project",))
-
-
 def _fixed(*values: str) -> Callable[[World, Case], Scene]:
     return lambda world, case: Scene(values)
 
@@ -688,10 +690,12 @@ SCENES: dict[tuple[str, str, str | None], Callable[[World, Case], Scene]] = {
     ("GET", "/flavors/{}/os-extra_specs", None): _extra_specs,
     ("GET", "/flavors/{}/os-extra_specs/{}", None): _extra_specs,
     ("POST", "/flavors/{}/os-extra_specs", None): _extra_specs,
+    ("DELETE", "/flavors/{}/os-extra_specs/{}", None): _extra_specs,
     ("PUT", "/flavors/{}/os-extra_specs/{}", None): _extra_specs,
     ("GET", "/os-keypairs", None): _lists_keypairs,
     ("POST", "/os-keypairs", None): _names("keypair"),
     ("GET", "/os-keypairs/{}", None): _shows_keypair,
+    ("DELETE", "/os-keypairs/{}", None): lambda world, case: Scene((world.keypair(world.name("key")),)),
     ("GET", "/os-aggregates", None): _lists_aggregates,
     ("POST", "/os-aggregates", None): _names("aggregate"),
     ("PUT", "/os-aggregates/{}", None): _an_aggregate,
@@ -716,9 +720,13 @@ SCENES: dict[tuple[str, str, str | None], Callable[[World, Case], Scene]] = {
     ("GET", "/os-floating-ips/{}", None): _floating_ips,
     ("GET", "/os-security-groups/{}", None): _security_groups,
     ("POST", "/os-security-groups", None): _security_groups,
+    ("DELETE", "/os-floating-ips/{}", None): _floating_ips,
     ("PUT", "/os-security-groups/{}", None): _security_groups,
     ("DELETE", "/os-security-group-rules/{}", None): _security_group_rule,
-    ("PUT", "/os-quota-sets/{}", None): _quota_update,
+    ("PUT", "/os-quota-sets/{}", None): _fixed("another-project"),
+    ("DELETE", "/os-quota-sets/{}", None): _fixed("another-project"),
+    ("DELETE", "/images/{}", None): lambda world, case: Scene((world.cloud.glance.add("spare"),)),
+    ("DELETE", "/servers/{}/os-interface/{}", None): _drops_interface,
     ("GET", "/os-instance_usage_audit_log/{}", None): _fixed("2026-01-01 00:00:00"),
 }
 

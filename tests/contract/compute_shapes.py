@@ -1,17 +1,20 @@
 """Compares an answer with a sample, and with the contract's field table, by shape: keys and JSON types."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from compute_declared import _plain, _types, holds
 
+_OF_SOME = re.compile(r"<|\[\d+\]")
 ANYTHING = "object", "array", "string", "integer", "number", "boolean", "null"
 
 
 class Fields:
     """The contract's field table of one body at one version.
 
-    An alternative's fields are known but not required: which alternative holds is the sample's to say.
+    Fields of an alternative, or of one position of a list, are known but not required: the sample says which
+    alternative holds.
     """
 
     def __init__(self, rows: Iterable[dict[str, Any]], version: int) -> None:
@@ -25,7 +28,7 @@ class Fields:
                 continue
             path = _plain(row["field"])
             self.known.setdefault(path, set()).update(_types(row.get("type")) or ANYTHING)
-            is_required = bool(row.get("required")) and "<" not in row["field"]
+            is_required = bool(row.get("required")) and not _OF_SOME.search(row["field"])
             (self.required if is_required else self.optional).add(path)
             if row.get("extra") is False:
                 self.closed.add(path)
@@ -34,6 +37,10 @@ class Fields:
 
     def types(self, path: str) -> set[str]:
         return self.known.get(path, set())
+
+    def has_roots(self, names: Iterable[str]) -> bool:
+        """Whether a body with these keys may be meant."""
+        return self.is_map("$") or (bool(self.known) and all(name in self.known for name in names))
 
     def is_map(self, path: str) -> bool:
         """Whether an object's keys are data."""
@@ -73,7 +80,7 @@ def misfits(value: Any, table: Fields, path: str = "$") -> Iterator[str]:
                 place = _join(path, "{}")
             if place in table.known:
                 yield from misfits(inner, table, place)
-            elif path in table.closed or path == "$":
+            elif path in table.closed:
                 yield f"{place} is no field of the table"
         for place in sorted(table.required):
             parent, _, name = place.rpartition(".")

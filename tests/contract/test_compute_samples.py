@@ -15,8 +15,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from compute_declared import Key
-from compute_samples import Case, Reader, Unmatched
+from compute_bodies import smallest
+from compute_declared import Key, declared
+from compute_samples import Case, Reader, Sample, Unmatched
 from compute_scenes import PROJECT, Scene, World, fill, scene_of
 from compute_shapes import differences, misfits
 from test_compute_declared import NOT_BUILT
@@ -24,7 +25,6 @@ from test_compute_declared import NOT_BUILT
 from tests.contract.conftest import NOT_REPLAYED, find_contract
 
 # Operations that answer something else here than their samples show: the documented code, and why.
-
 _NO_IRONIC = "there is no Bare Metal service"
 _NO_POWER = "no hypervisor of this release turns its host on and off"
 NOT_HERE: dict[Key, tuple[int, str]] = {
@@ -36,6 +36,8 @@ NOT_HERE: dict[Key, tuple[int, str]] = {
     ("PUT", "/os-hosts/{}", None): (501, "no hypervisor of this release has a maintenance mode"),
     ("POST", "/servers/{}/action", "os-getRDPConsole"): (400, "no hypervisor of this release has an RDP screen"),
 }
+# Operations that answer so until a version, by the contract's facts of them.
+UNTIL: dict[Key, tuple[int, int]] = {("GET", "/os-console-auth-tokens/{}", None): (30, 400)}
 # Consoles of other hypervisors than ours, by protocol.
 NO_SUCH_CONSOLE = ("rdp", "mks")
 # Lists that have nothing in them here, and why.
@@ -62,19 +64,32 @@ _VALUES: dict[str, Any] = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "case" not in metafunc.fixturenames:
-        return
     contract = find_contract(metafunc.config)
-    cases: list[Any] = []
-    if (contract / "compute" / "samples_index.json").is_file():
-        reader = Reader(contract)
-        for one in reader.cases():
-            name = f"no operation: {one.sample.path}" if isinstance(one, Unmatched) else one.name
-            cases.append(pytest.param(reader, one, id=name))
-    if not cases:
-        reason = f"no samples under {contract}/compute: give --contract-dir or CONTRACT_DIR"
-        cases = [pytest.param(None, None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
-    metafunc.parametrize(("reader", "case"), cases)
+    reader = Reader(contract) if (contract / "compute" / "samples_index.json").is_file() else None
+    for argument, listed in (("case", _cases), ("operation", _operations)):
+        if argument in metafunc.fixturenames:
+            cases = listed(reader) if reader is not None else []
+            if not cases:
+                reason = f"no samples under {contract}/compute: give --contract-dir or CONTRACT_DIR"
+                cases = [pytest.param(None, None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
+            metafunc.parametrize(("reader", argument), cases)
+
+
+def _cases(reader: Reader) -> list[Any]:
+    found = []
+    for one in reader.cases():
+        name = f"no operation: {one.sample.path}" if isinstance(one, Unmatched) else one.name
+        found.append(pytest.param(reader, one, id=name))
+    return found
+
+
+def _operations(reader: Reader) -> list[Any]:
+    """The operations the contract has answers of, but for those that are not had here."""
+    return [
+        pytest.param(reader, key, id=" ".join(filter(None, key)))
+        for key in sorted(reader.answering(), key=str)
+        if key not in NOT_HERE and key[1] not in NOT_BUILT
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +119,34 @@ def test_the_answer_has_the_shape_of_its_sample(
     assert reason is not None or not complaints, "\n".join(complaints)
 
 
+def test_every_answer_is_what_its_table_says(reader: Reader, operation: Key, world: World) -> None:
+    complaints = []
+    for version in reader.answering()[operation]:
+        case = Case(operation, version, _request(reader, operation, version))
+        answer, found = _ask(reader, world, case, "admin")
+        last, code = UNTIL.get(operation, (0, 0))
+        if version <= last and answer.status_code == code:
+            continue
+        if answer.status_code not in reader.success_codes(case):
+            found = [f"{answer.status_code} {answer.text}"]
+        complaints += [f"2.{version}: {text}" for text in found]
+
+    assert not complaints, "\n".join(complaints)
+
+
+def _request(reader: Reader, key: Key, version: int) -> Sample | None:
+    """The newest sample that is a request of this version, else the smallest body there is."""
+    for sample in reader.requests_of(key):
+        case = Case(key, version, sample)
+        if sample.version <= version and _instead(reader, case) == (None, None):
+            return sample
+    body = next((one.body for one in declared().get(key, ()) if one.holds(version)), None)
+    if body is None:
+        return None
+    body = smallest(body.json_schema(version))
+    return Sample("", "", version, body if key[2] is None else {key[2]: body})
+
+
 def _instead(reader: Reader, case: Case) -> tuple[int | None, str | None]:
     """The code a request is answered with instead of its sample, and why it cannot be had; None for neither."""
     if case.is_gone:
@@ -112,6 +155,9 @@ def _instead(reader: Reader, case: Case) -> tuple[int | None, str | None]:
         return 404, "not built yet"
     if case.key in NOT_HERE:
         return NOT_HERE[case.key]
+    last, code = UNTIL.get(case.key, (0, 0))
+    if case.version <= last:
+        return code, f"it answers so until 2.{last}"
     if reader.refuses(case):
         return 400, "the sample does not pass the checks of its own version"
     asked = case.request.content if case.request is not None else None
@@ -166,7 +212,9 @@ def _send(reader: Reader, world: World, case: Case, scene: Scene, user: str) -> 
     path = re.sub(r"{}", lambda _: quote(next(values, "1"), safe=":."), path)
     client = world.client(case.version, user)
     body = {action: None} if action is not None else None
-    if case.request is not None:
+    if scene.body is not None and (case.request is None or not case.request.path):
+        body = scene.body
+    elif case.request is not None:
         body = case.request.content if case.is_gone else fill(world, scene, case.request.content)
     # The roots of the service and of its versions are not below the version.
     url = "http://compute" + ("" if case.key[1] in ("/", "/{}") else "/v2.1")

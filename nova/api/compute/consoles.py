@@ -118,8 +118,7 @@ _ACCESS = view(
     errors=(400, 401, 404),
 )
 def show_token(request: Request, token: str) -> ConsoleAccess:
-    """Until 2.30 only for RDP consoles, which no hypervisor of this release has."""
-    found = request.conductor.console_token(request.context, token)
+    """Until 2.30 only for RDP consoles, which no hypervisor of this release has: nothing is told of any token."""
     if not request.since(ALL_CONSOLE_TOKENS):
-        raise errors.Unauthorized("The requested console type details are not accessible")
-    return found
+        raise errors.Invalid("Before microversion 2.31 only RDP consoles are shown, and there are none.")
+    return request.conductor.console_token(request.context, token)
