@@ -52,6 +52,7 @@ def cloud(tmp_path):
             "spice-html5",
             r"https://cloud\.example:6082/spice_auto\.html\?lang=en&token=([0-9a-f]{40})",
         ),
+        (ConsoleKind.SPICE_DIRECT, "spice", "spice-direct", r"http://127\.0\.0\.1:13002/nova\?token=([0-9a-f]{40})"),
         (ConsoleKind.SERIAL, "serial", "serial", r"wss://cloud\.example:6083/\?token=([0-9a-f]{40})"),
     ],
 )
@@ -78,7 +79,6 @@ def test_every_console_gets_a_token_of_its_own(cloud):
         ("vnc", "xvpvnc", errors.ConsoleTypeUnavailable, "Unavailable console type xvpvnc."),
         ("rdp", "rdp-html5", errors.ConsoleTypeUnavailable, "Unavailable console type rdp-html5."),
         ("mks", "webmks", errors.ConsoleTypeUnavailable, "Unavailable console type webmks."),
-        ("spice", "spice-direct", errors.ConsoleTypeUnavailable, "Unavailable console type spice-direct."),
         ("spice", "spice-html5", errors.ConsoleTypeUnavailable, "Unavailable console type spice-html5."),
         ("vnc", "serial", errors.ConsoleTypeInvalid, "Invalid console type serial"),
         ("", "", errors.ConsoleTypeInvalid, "Invalid console type "),

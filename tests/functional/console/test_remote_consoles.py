@@ -38,6 +38,17 @@ def test_a_user_gets_the_address_of_a_console_and_the_proxy_what_is_behind_it(cl
     assert shown.json()["console"]["port"] == 5900
 
 
+def test_before_2_31_nothing_is_told_of_a_token(cloud, server):
+    url = cloud.client().post(f"/servers/{server['id']}/remote-consoles", NOVNC).json()["remote_console"]["url"]
+
+    answers = [
+        cloud.client("admin", "admin", version).get(f"/os-console-auth-tokens/{token_in(url)}").status_code
+        for version in ("2.30", "2.31")
+    ]
+
+    assert answers == [400, 200]
+
+
 def test_old_clients_ask_with_an_action(cloud, server):
     answer = cloud.client(version="2.1").act(server["id"], "os-getVNCConsole", {"type": "novnc"})
 
