@@ -155,7 +155,7 @@ class Placement:
     def provider(self, uuid: str, parent: str | None = None) -> None:
         if self.ask("GET", f"/resource_providers/{uuid}").status_code == 404:
             self.do("POST", "/resource_providers", {"name": uuid, "uuid": uuid, "parent_provider_uuid": parent})
-            inventories = dict.fromkeys(_CLASSES, {"total": 100000})
+            inventories = {name: {"total": 100000} for name in _CLASSES}
             body = {"inventories": inventories, "resource_provider_generation": 0}
             self.do("PUT", f"/resource_providers/{uuid}/inventories", body)
 
