@@ -13,7 +13,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """A request for servers. networks None: whatever the project has, "none" is an empty tuple.
 
     image is what the Image service said of it in the caller's name. When booting from a volume it is None,
-    or the image that maps the server's disks to snapshots.
+    or the image that maps the server's disks to snapshots. may_have_no_disk: the root disk may be as large
+    as the image happens to be, beyond what the flavor counts.
     """
 
     name: str
@@ -42,6 +43,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     disk_config: str = "MANUAL"
     scheduler_hints: dict[str, object] = {}
     trusted_certs: tuple[str, ...] | None = None
+    may_have_no_disk: bool = True
 
     @property
     def boots_from_volume(self) -> bool:

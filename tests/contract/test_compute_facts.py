@@ -63,20 +63,19 @@ def _keys(fact: dict[str, Any]) -> Iterator[Key]:
         method, _, rest = text.partition(" ")
         path, _, action = rest.partition(" ")
         if method == "*":
-            for key in OURS:
-                inside = key[1] == path or key[1].startswith(f"{path}/")
-                path_ = key_of("", path, None)[1]
-                if inside or key[1] == path_ or key[1].startswith(f"{path_}/"):
-                    if not action or not key[1].startswith(key_of("", action.split()[-1].rstrip(")"), None)[1]):
-                        yield from _built(key)
+            # "* /images (not /images/{id}/metadata)": all below a path, but for what is below another.
+            start, without = (key_of("", one, None)[1] for one in (path, action.removeprefix("(not ").rstrip(")")))
+            below = [key for key in OURS if f"{key[1]}/".startswith(f"{start}/")]
+            for key in below:
+                if not action or not key[1].startswith(without):
+                    yield from _built(key)
         elif path:
             yield from _built(key_of(method, path, action or None))
 
 
 def _built(key: Key) -> Iterator[Key]:
-    if key[1] not in NOT_BUILT and not all(one.is_gone for one in OURS.get(key, ())):
-        yield key
-    elif key not in OURS and key[1] not in NOT_BUILT:
+    found = OURS.get(key)
+    if key[1] not in NOT_BUILT and not (found and all(one.is_gone for one in found)):
         yield key
 
 

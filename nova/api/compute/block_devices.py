@@ -10,6 +10,7 @@ from typing import Any
 from nova import errors
 from nova.api.compute import mapped_images
 from nova.api.framework.request import Request
+from nova.api.framework.versions import MULTIATTACH
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
 
@@ -120,6 +121,8 @@ def _checked(request: Request, device: BlockDevice) -> BlockDevice:
                 raise BadMapping(reason="Volume is smaller than the minimum size specified in image metadata.")
         elif device.source == "volume":
             volume = doors.volumes.get(device.volume_id, context)
+            if volume.is_multiattach and not request.since(MULTIATTACH):
+                raise BadMapping(reason=f"volume {volume.id} is multiattach, which needs version 2.60.")
             if volume.status not in ("available", "creating", "downloading") and not (
                 volume.is_multiattach and volume.status == "in-use"
             ):

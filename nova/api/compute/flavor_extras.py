@@ -11,7 +11,7 @@ from nova.api.framework.operation import PROJECT as CALLER
 from nova.api.framework.operation import action, delete, get, post, put
 from nova.api.framework.request import Request
 from nova.api.framework.schema import STRING, Obj, Plain, arr, obj, required, string
-from nova.api.framework.versions import EXTRA_SPECS_CHECKED
+from nova.api.framework.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVORS_ARE_ALL_S
 from nova.api.framework.view import made
 
 _SPECS = "os_compute_api:os-flavor-extra-specs:"
@@ -99,7 +99,8 @@ def index_access(request: Request, flavor_id: str) -> dict[str, Any]:
     errors=(400, 403, 404, 409),
 )
 def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
-    if request.conductor.flavor(request.context, flavor_id).is_public:
+    """Before 2.7 a public flavor could be given too, which changed nothing for anybody."""
+    if request.since(PUBLIC_FLAVORS_ARE_ALL_S) and request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.Conflict("Can not add access to a public flavor.")
     project = request.body["tenant"]
     return _users(flavor_id, request.conductor.set_flavor_access(request.context, flavor_id, project, True))

@@ -7,10 +7,12 @@ import uuid as uuids
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
+
 from nova import errors
 from nova.api.compute import mapped_images, server_view
 from nova.api.compute.operate import operate
-from nova.api.compute.servers import check_metadata, make_password
+from nova.api.compute.servers import CERTIFICATES_ARE_FOR_IMAGES, check_metadata, make_password
 from nova.api.framework.app import Reply
 from nova.api.framework.operation import action
 from nova.api.framework.request import Request
@@ -35,7 +37,12 @@ from nova.api.framework.schema import (
     string,
     versioned,
 )
-from nova.api.framework.versions import IMAGE_ID_IN_BODY, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
+from nova.api.framework.versions import (
+    IMAGE_ID_IN_BODY,
+    IMAGE_METADATA_IS_GLANCE_S,
+    RESCUE_OF_VOLUMES,
+    VOLUMES_REIMAGED,
+)
 from nova.api.framework.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance
@@ -93,6 +100,8 @@ def rebuild(request: Request) -> Reply:
     check_metadata(request, asked.get("metadata") or {})
     image = _image(request, asked["imageRef"])
     is_volume_backed = server.image_id is None
+    if is_volume_backed and asked.get("trusted_image_certificates"):
+        raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     if is_volume_backed and not request.since(VOLUMES_REIMAGED):
         raise errors.Invalid("Unable to rebuild with a different image for a volume-backed server.")
     password = asked.get("adminPass") or make_password(request.conf.password_length)
@@ -110,8 +119,20 @@ def rebuild(request: Request) -> Reply:
     now = request.conductor.server(
         request.context, server.uuid, **{**server_view.details(request), "with_user_data": True}
     )
+    now = _as_asked(now, asked, image)
     headers = {"Location": request.link(f"/servers/{server.uuid}")}
     return Reply((now, password if request.conf.api.enable_instance_password else None), headers)
+
+
+def _as_asked(server: Instance, asked: dict[str, Any], image: Image) -> Instance:
+    """The server as it will be: its record follows once its host is known to take the image."""
+    changes = _columns(asked)
+    if "key_name" in asked:
+        changes["key_name"] = asked["key_name"]
+    if server.image_id is not None:
+        changes |= {"image": image, "image_id": image.id}
+    properties = msgspec.structs.replace(server.properties, **_properties(asked))
+    return msgspec.structs.replace(server, **changes, properties=properties)
 
 
 def _columns(asked: dict[str, Any]) -> dict[str, Any]:
@@ -177,11 +198,13 @@ _IMAGE_ID = Answer(
 def create_image(request: Request) -> Reply:
     """The image is there, without data, when this answers. Raises QuotaExceeded for too many properties."""
     asked = request.body
-    check_metadata(request, asked.get("metadata") or {})
+    _check_image_metadata(request, asked)
     facts = {"image_type": "snapshot", **(asked.get("metadata") or {})}
     with ExitStack() as undo:
         snapshots: tuple[str, ...] = ()
         if request.server.image_id is None:
+            target = {"project_id": request.server.project_id, "user_id": request.server.user_id}
+            request.check("os_compute_api:servers:create_image:allow_volume_backed", target)
             snapshots, mapping = mapped_images.snapshot_volumes(request, asked["name"], undo)
             facts |= mapping
         image = _image_of(request.server, request, asked["name"], facts)
@@ -205,7 +228,7 @@ def create_image(request: Request) -> Reply:
 def create_backup(request: Request) -> Reply:
     """With rotation 0 nothing is kept, and the answer names no image."""
     asked = request.body
-    check_metadata(request, asked.get("metadata") or {})
+    _check_image_metadata(request, asked)
     if request.server.image_id is None:
         raise errors.Invalid("Backup is not supported for volume-backed instances.")
     facts = {"image_type": "backup", "backup_type": asked["backup_type"], **(asked.get("metadata") or {})}
@@ -261,3 +284,9 @@ def _image_of(server: Instance, request: Request, name: str, facts: dict[str, st
             **facts,
         },
     )
+
+
+def _check_image_metadata(request: Request, asked: dict[str, Any]) -> None:
+    """Before 2.39 the quota of servers' metadata counted for images as well."""
+    if not request.since(IMAGE_METADATA_IS_GLANCE_S):
+        check_metadata(request, asked.get("metadata") or {})

@@ -13,6 +13,7 @@ from nova import errors
 from nova.api.compute import server_view
 from nova.api.framework.request import Request
 from nova.api.framework.schema import LIMIT, REGEX, STRING, TIME, enum, optional, query, versioned
+from nova.api.framework.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.structs.instance import VmState
 from nova.structs.requests import ServerQuery
 
@@ -59,6 +60,15 @@ FILTERS = query(
 )
 
 
+# Filters that were for administrators alone, and since when they are for everybody.
+_OPENED = {
+    "availability_zone": FILTERS_OPEN,
+    "key_name": FILTERS_OPEN,
+    "user_id": FILTERS_OPEN,
+    "hostname": HOSTNAME_FILTER_OPEN,
+}
+
+
 def query_of(request: Request) -> tuple[ServerQuery, int]:
     """The query behind a request, and how many servers a page holds.
 
@@ -68,7 +78,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
     admin = request.allows("os_compute_api:servers:allow_all_filters")
     _add_state(request, fields, admin)
     _add_plain(request, fields, admin)
-    _add_times(request, fields)
+    _add_times(request, fields, admin)
     _add_tags(request, fields)
     fields["sort"] = _sort(request)
     fields["marker"] = request.first("marker")
@@ -107,13 +117,16 @@ def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
             if not admin:
                 raise errors.Forbidden("Only administrators may list deleted instances")
             fields["is_deleted"] = True
+        if not vm_states and request.since(STATUS_FILTER_CHECKED):
+            raise errors.Invalid(f"Invalid filter status: {', '.join(statuses)}")
         fields["vm_states"] = sorted(vm_states)
         if task_states is not None:
             fields["task_states"] = list(task_states)
-    if "vm_state" in request.query and admin:
+    is_open = admin or request.since(FILTERS_OPEN)
+    if "vm_state" in request.query and is_open:
         known = set(VmState)
         fields["vm_states"] = [state for state in request.query["vm_state"] if state in known]
-    if "task_state" in request.query and admin:
+    if "task_state" in request.query and is_open:
         fields["task_states"] = [None if state in ("None", "") else state for state in request.query["task_state"]]
 
 
@@ -129,13 +142,13 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
         "image_ref": "image_id", "user_id": "user_id", "hostname": "hostname", "key_name": "key_name",
         "availability_zone": "availability_zone", "host": "host", "node": "node", "uuid": "uuids",
     }  # fmt: skip
-    open_since_83 = ("availability_zone", "config_drive", "key_name", "created_at", "launched_at", "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id")  # fmt: skip
     for parameter, field in {**everybody, **more}.items():
         value = request.first(parameter)
-        if value is None or not (admin or parameter in everybody or (request.since(83) and parameter in open_since_83)):
+        opened = _OPENED.get(parameter)
+        if value is None or not (admin or parameter in everybody or (opened is not None and request.since(opened))):
             continue
         fields[field] = (value,) if field == "uuids" else value.rsplit("/", 1)[-1] if parameter in everybody else value
-    if (state := request.first("power_state")) is not None and (admin or request.since(83)):
+    if (state := request.first("power_state")) is not None and (admin or request.since(FILTERS_OPEN)):
         if not state.isdigit():
             raise errors.Invalid(f"Invalid power_state: {state}")
         fields["power_state"] = int(state)
@@ -146,10 +159,12 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
         for name in ("access_ip_v4", "access_ip_v6", "description", "root_device_name", "locked_by")
         if admin and request.first(name) is not None
     }
-    if (drive := request.first("config_drive")) is not None and (admin or request.since(83)):
+    if (drive := request.first("config_drive")) is not None and (admin or request.since(FILTERS_OPEN)):
         properties["config_drive"] = _is_true(drive, "config_drive") if drive else False
     for name in ("progress", "launch_index"):
-        if (number := request.first(name)) is not None and (admin or (name == "progress" and request.since(83))):
+        if (number := request.first(name)) is not None and (
+            admin or (name == "progress" and request.since(FILTERS_OPEN))
+        ):
             if not number.isdigit():
                 raise errors.Invalid(f"Invalid filter field: {name}.")
             properties[name] = int(number)
@@ -159,7 +174,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             fields[name] = [_document(text, name) for text in request.query[name]]
 
 
-def _add_times(request: Request, fields: dict[str, Any]) -> None:
+def _add_times(request: Request, fields: dict[str, Any], admin: bool) -> None:
     for parameter, field in (("changes-since", "changes_since"), ("changes-before", "changes_before")):
         value = request.first(parameter)
         if value is not None:
@@ -169,7 +184,7 @@ def _add_times(request: Request, fields: dict[str, Any]) -> None:
         raise errors.Invalid("The value of changes-since must be less than or equal to changes-before.")
     for name in ("created_at", "launched_at", "terminated_at"):
         value = request.first(name)
-        if value is not None:
+        if value is not None and (admin or request.since(FILTERS_OPEN)):
             fields[name] = _utc(value)
 
 

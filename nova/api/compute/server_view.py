@@ -144,7 +144,7 @@ def _flavor(instance: Instance, request: Any) -> dict[str, Any]:
         "swap": flavor.swap_mb,
         "original_name": flavor.name,
     }
-    if request.allows("os_compute_api:os-flavor-extra-specs:index"):
+    if request.allows("os_compute_api:servers:show:flavor-extra-specs"):
         shown["extra_specs"] = flavor.extra_specs
     return shown
 
@@ -185,22 +185,31 @@ def _image_property(name: str) -> Any:
     return lambda instance, request: (instance.image.properties.get(name) or "") if instance.image else ""
 
 
+_HOST_STATUS = "os_compute_api:servers:show:host_status"
 _RULES = {
     "attributes": "os_compute_api:os-extended-server-attributes",
-    "host_status": "os_compute_api:servers:show:host_status",
+    # Who may see it at all; whoever may see no more is told of hosts that are UNKNOWN.
+    "host_status": f"{_HOST_STATUS}:unknown-only",
 }
+
+
+def _host_status(instance: Instance, request: Any) -> Any:
+    found = instance.host_status
+    return found if found == "UNKNOWN" or request.allows(_HOST_STATUS) else ABSENT
 
 
 def rights(request: Any) -> frozenset[str]:
     """What this caller may see of servers beyond the ordinary."""
-    return frozenset(name for name, rule in _RULES.items() if request.allows(rule))
+    allowed = {name for name, rule in _RULES.items() if request.allows(rule)}
+    return frozenset(allowed | {"host_status"} if request.allows(_HOST_STATUS) else allowed)
 
 
 def details(request: Any) -> dict[str, bool]:
     """What the conductor is asked to tell with a server: what costs, and only where this caller sees it."""
+    seen = rights(request)
     return {
-        "with_user_data": request.version >= 3 and request.allows(_RULES["attributes"]),
-        "with_host_status": request.version >= 16 and request.allows(_RULES["host_status"]),
+        "with_user_data": request.version >= 3 and "attributes" in seen,
+        "with_host_status": request.version >= 16 and "host_status" in seen,
     }
 
 
@@ -297,7 +306,7 @@ _STATE = (
     shows("OS-EXT-STS:power_state", INTEGER, lambda instance, request: int(instance.power_state)),
     shows("os-extended-volumes:volumes_attached", arr(_VOLUME), _volumes),
     shows("locked", BOOLEAN, "is_locked", "2.9"),
-    shows("host_status", STRING, "host_status", "2.16", right="host_status"),
+    shows("host_status", STRING, _host_status, "2.16", right="host_status"),
     shows("description", nullable(STRING), _property("description"), "2.19"),
     shows("tags", arr(STRING), lambda instance, request: list(instance.tags), "2.26"),
     shows("trusted_image_certificates", arr(STRING, is_nullable=True), _property("trusted_certs"), "2.63"),

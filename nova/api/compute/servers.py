@@ -268,6 +268,10 @@ def update(request: Request) -> Instance:
     return request.conductor.server(request.context, updated.uuid, **server_view.details(request))
 
 
+CERTIFICATES_ARE_FOR_IMAGES = (
+    "Image certificate validation is not supported for servers that boot from a volume: it checks images."
+)
+
 # Deleted servers that were in one of these states can be restored for a while, where the operator wants that.
 _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED)
 
@@ -295,11 +299,22 @@ def build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
     high = asked.get("max_count", max(low, 1))
     if low > high:
         raise errors.Invalid("min_count must be <= max_count")
+    if high > 1 and asked.get("hostname") is not None:
+        raise errors.Invalid("A host name is given to one server: it cannot be requested for several.")
     zone, host, node = _where(request, asked)
     image = _image(request, asked)
     devices = block_devices.read(request, asked, image)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, asked["metadata"])
+    certificates = tuple(asked.get("trusted_image_certificates") or ())
+    if certificates:
+        request.check("os_compute_api:servers:create:trusted_certs")
+    if devices:
+        request.check("os_compute_api:servers:create:attach_volume")
+    if isinstance(asked.get("networks"), list):
+        request.check("os_compute_api:servers:create:attach_network")
+    if certificates and (image is None or any(one.boot_index == 0 for one in devices)):
+        raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     return BuildRequest(
         name=asked["name"],
         flavor_id=asked["flavorRef"].rsplit("/", 1)[-1],
@@ -325,7 +340,8 @@ def build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
         access_ip_v6=asked.get("accessIPv6"),
         disk_config=asked["OS-DCF:diskConfig"],
         scheduler_hints=hints,
-        trusted_certs=tuple(certs) if (certs := asked.get("trusted_image_certificates")) else None,
+        trusted_certs=certificates or None,
+        may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
 
 
@@ -335,6 +351,10 @@ def _where(request: Request, asked: dict[str, Any]) -> tuple[str | None, str | N
     if host or node:
         request.check("compute:servers:create:requested_destination")
     if zone and ":" in zone:
+        if host or node:
+            raise errors.Invalid(
+                "A host is named either with the availability zone or by host and hypervisor_hostname."
+            )
         zone, _, place = zone.partition(":")
         host, _, node = place.partition(":")
         request.check("os_compute_api:servers:create:forced_host")

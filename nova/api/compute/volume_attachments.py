@@ -25,7 +25,7 @@ from nova.api.framework.schema import (
     query,
     required,
 )
-from nova.api.framework.versions import ATTACHED_LATER, VOLUMES_ON_SHELVED
+from nova.api.framework.versions import ATTACHED_LATER, MULTIATTACH, VOLUMES_ON_SHELVED
 from nova.api.framework.view import listing, shows, single, view
 from nova.structs.instance import BlockDevice, Instance, VmState
 
@@ -115,8 +115,10 @@ def create(request: Request) -> BlockDevice | None:
     asked = request.body["volumeAttachment"]
     volume_id = asked["volumeId"]
     _check_shelved(request)
+    if asked.get("tag") and request.server.vm_state == VmState.SHELVED_OFFLOADED:
+        raise errors.Invalid("A volume cannot be attached with a tag to a server that is on no host.")
     volume = request.doors.volumes.get(volume_id, request.context)
-    if volume.is_multiattach and not request.since(60):
+    if volume.is_multiattach and not request.since(MULTIATTACH):
         raise errors.Invalid("Volume is multiattach, which this version does not support: use 2.60 or newer.")
     if volume.status != "available" and not (volume.is_multiattach and volume.status == "in-use"):
         raise errors.Invalid(f"Invalid volume: volume {volume_id} status must be 'available'. It is '{volume.status}'.")

@@ -72,8 +72,7 @@ class Application:
             text = versions.text(version)
             answer.headers["OpenStack-API-Version"] = f"compute {text}"
             answer.headers["X-OpenStack-Nova-API-Version"] = text
-            answer.headers.add("Vary", "OpenStack-API-Version")
-            answer.headers.add("Vary", "X-OpenStack-Nova-API-Version")
+            answer.headers.add("Vary", "OpenStack-API-Version, X-OpenStack-Nova-API-Version")
         return answer
 
     def _answer(self, request: webob.Request, version: int, is_legacy: bool) -> webob.Response:

@@ -22,7 +22,7 @@ from nova.conductor.core import Core
 from nova.conductor.operation import Acceptance, Operation
 from nova.conductor.workflows import attach_volume, volumes
 from nova.conductor.workflows.build import BUILD, Build
-from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
+from nova.db import events, flavors, hosts, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
 from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
@@ -113,6 +113,9 @@ def servers(
     if flavor.is_disabled:
         raise errors.FlavorNotFound(flavor_id=flavor.id)
     image_fit.check(None if request.boots_from_volume else request.image, flavor)
+    if flavor.root_gb == 0 and not request.boots_from_volume and not request.may_have_no_disk:
+        raise errors.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+    _check_destination(connection, request)
     keypair = _keypair(connection, context, request)
     group = _group(connection, core, context, request)
     count = _take_quota(connection, core, context, request, flavor)
@@ -135,6 +138,16 @@ def servers(
         _log(connection, context, instance, BUILD, document, "scheduling")
         made.append((instance, lease))
     return made
+
+
+def _check_destination(connection: Connection, request: BuildRequest) -> None:
+    """Raises Invalid for a host or a node there is not."""
+    if request.host is not None and not hosts.services(connection, host=request.host, binary="nova-compute"):
+        raise errors.Invalid(f"Compute host {request.host} could not be found.")
+    if request.node is not None:
+        known = (one.hypervisor_hostname for one in hosts.nodes(connection, host=request.host))
+        if request.node not in known:
+            raise errors.Invalid(f"Compute host {request.node} could not be found.")
 
 
 def imagined(connection: Connection, core: Core, context: Context, request: BuildRequest) -> tuple[Instance, Build]:
