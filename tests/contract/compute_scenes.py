@@ -5,6 +5,7 @@ stand in one table by operation; what is not in it is found by its path. No scen
 """
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,7 +141,7 @@ class World:
         return volume_id
 
     def server_of_a_dead_host(self) -> str:
-        name = self.name("host")
+        name = self.name("spare")
         self.cloud.add_host(name)
         server_id = self.server(host=self.host(name))
         self.cloud.stop_host(name)
@@ -454,14 +455,40 @@ def _lists_migrations(world: World, case: Case) -> Scene:
     return Scene(marker=newest["uuid"], undo=let_go)
 
 
+def _takes_share(world: World, case: Case) -> Scene:
+    return Scene((world.server_in("os-stop"),), {"share_id": world.cloud.manila.add()})
+
+
+def _has_share(world: World, case: Case) -> Scene:
+    server_id, share_id = world.server_in("os-stop"), world.cloud.manila.add()
+    world.post(f"/servers/{server_id}/shares", {"share": {"share_id": share_id}})
+    settle(world.cloud)
+    return Scene((server_id, share_id))
+
+
+def _snapshots_volume(world: World, case: Case) -> Scene:
+    _, volume_id = world.server_with_volume()
+    return Scene(fields={"volume_id": volume_id})
+
+
+def _merges_snapshot(world: World, case: Case) -> Scene:
+    _, volume_id = world.server_with_volume()
+    snapshot_id = world.cloud.cinder.add_snapshot(volume_id)
+    info = {"snapshot_id": snapshot_id, "type": "qcow2", "new_file": "newer"}
+    world.post("/os-assisted-volume-snapshots", {"snapshot": {"volume_id": volume_id, "create_info": info}})
+    settle(world.cloud)
+    files = {"file_to_merge": "newer", "merge_target_file": f"volume-{volume_id}"}
+    return Scene((snapshot_id,), query={"delete_info": json.dumps({"volume_id": volume_id, **files})})
+
+
 def _adds_host(world: World, case: Case) -> Scene:
-    name = world.name("host")
+    name = world.name("spare")
     world.cloud.add_host(name)
     return Scene((world.aggregate("nova"),), {"host": world.host(name)})
 
 
 def _removes_host(world: World, case: Case) -> Scene:
-    name = world.name("host")
+    name = world.name("spare")
     world.cloud.add_host(name)
     return Scene((world.aggregate("nova", name),), {"host": world.host(name)})
 
@@ -541,7 +568,7 @@ def _lists_keypairs(world: World, case: Case) -> Scene:
 
 def _a_service(world: World, case: Case) -> Scene:
     """A nova-compute of its own, so that nobody misses it."""
-    name = world.name("host")
+    name = world.name("spare")
     world.cloud.add_host(name)
     host = world.host(name)
     client = world.client(case.version)
@@ -564,7 +591,7 @@ def _matching_hypervisors(world: World, case: Case) -> Scene:
     shown = case.response.content["hypervisors"] if case.response is not None else []
     if shown and "servers" in shown[0]:
         return Scene((_busy_host(world),))
-    name = world.name("host")
+    name = world.name("spare")
     world.cloud.add_host(name)
     return Scene((world.host(name),))
 
@@ -683,6 +710,12 @@ SCENES: dict[tuple[str, str, str | None], Callable[[World, Case], Scene]] = {
     ("POST", "/servers/{}/migrations/{}/action", "force_complete"): _forces_migration,
     ("DELETE", "/servers/{}/migrations/{}", None): _forces_migration,
     ("GET", "/os-migrations", None): _lists_migrations,
+    ("POST", "/servers/{}/shares", None): _takes_share,
+    ("GET", "/servers/{}/shares", None): _has_share,
+    ("GET", "/servers/{}/shares/{}", None): _has_share,
+    ("DELETE", "/servers/{}/shares/{}", None): _has_share,
+    ("POST", "/os-assisted-volume-snapshots", None): _snapshots_volume,
+    ("DELETE", "/os-assisted-volume-snapshots/{}", None): _merges_snapshot,
     ("POST", "/flavors", None): _creates_flavor,
     ("GET", "/flavors/{}/os-flavor-access", None): _private_flavor,
     ("POST", "/flavors/{}/action", "addTenantAccess"): _private_flavor,

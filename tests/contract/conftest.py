@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# Samples that were not replayed as they are: (what, why).
-NOT_REPLAYED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
+# The property of a test whose sample could not be replayed as it is: why.
+NOT_REPLAYED = "not replayed"
 
 _BESIDE = Path(__file__).resolve().parents[3] / "shared" / "contract"
 
@@ -18,17 +18,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--contract-dir", help="directory with the contract data; also CONTRACT_DIR")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[NOT_REPLAYED] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not replayed, and why."""
-    listed = config.stash[NOT_REPLAYED]
+    ended = [one for listed in terminalreporter.stats.values() for one in listed]
+    reports = [one for one in ended if isinstance(one, pytest.TestReport) and one.when == "call"]
+    listed = [(one.nodeid, why) for one in reports for name, why in one.user_properties if name == NOT_REPLAYED]
     if listed:
-        terminalreporter.section("not replayed")
-        for what, why in listed:
-            terminalreporter.line(f"{what}: {why}")
+        terminalreporter.section(NOT_REPLAYED)
+    for where, why in listed:
+        terminalreporter.line(f"{where.partition('[')[2].removesuffix(']')}: {why}")
 
 
 def find_contract(config: pytest.Config) -> Path:

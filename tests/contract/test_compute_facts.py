@@ -16,7 +16,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from compute_declared import Key, declared, key_of, minor, our_fields
-from test_compute_declared import NOT_BUILT
 
 from tests.contract.conftest import find_contract
 
@@ -58,7 +57,7 @@ def test_what_a_version_changed_changes_there(version: int, fact: dict[str, Any]
 
 
 def _keys(fact: dict[str, Any]) -> Iterator[Key]:
-    """The operations a fact is of, but for those that are gone for every version, or not built yet."""
+    """The operations a fact is of, but for those that are gone for every version."""
     for text in [fact["op"]] if isinstance(fact["op"], str) else fact["op"]:
         method, _, rest = text.partition(" ")
         path, _, action = rest.partition(" ")
@@ -68,14 +67,14 @@ def _keys(fact: dict[str, Any]) -> Iterator[Key]:
             below = [key for key in OURS if f"{key[1]}/".startswith(f"{start}/")]
             for key in below:
                 if not action or not key[1].startswith(without):
-                    yield from _built(key)
+                    yield from _kept(key)
         elif path:
-            yield from _built(key_of(method, path, action or None))
+            yield from _kept(key_of(method, path, action or None))
 
 
-def _built(key: Key) -> Iterator[Key]:
+def _kept(key: Key) -> Iterator[Key]:
     found = OURS.get(key)
-    if key[1] not in NOT_BUILT and not (found and all(one.is_gone for one in found)):
+    if not (found and all(one.is_gone for one in found)):
         yield key
 
 

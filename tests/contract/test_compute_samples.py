@@ -20,7 +20,6 @@ from compute_declared import Key, declared
 from compute_samples import Case, Reader, Sample, Unmatched
 from compute_scenes import PROJECT, Scene, World, fill, scene_of
 from compute_shapes import differences, misfits
-from test_compute_declared import NOT_BUILT
 
 from tests.contract.conftest import NOT_REPLAYED, find_contract
 
@@ -88,7 +87,7 @@ def _operations(reader: Reader) -> list[Any]:
     return [
         pytest.param(reader, key, id=" ".join(filter(None, key)))
         for key in sorted(reader.answering(), key=str)
-        if key not in NOT_HERE and key[1] not in NOT_BUILT
+        if key not in NOT_HERE
     ]
 
 
@@ -100,12 +99,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_answer_has_the_shape_of_its_sample(
-    reader: Reader, case: Case | Unmatched, world: World, request: pytest.FixtureRequest
+    reader: Reader, case: Case | Unmatched, world: World, record_property: Any
 ) -> None:
     assert isinstance(case, Case), "no operation of the contract has such a request or answer"
     code, reason = _instead(reader, case)
     if reason is not None:
-        request.config.stash[NOT_REPLAYED].append((case.name, reason))
+        record_property(NOT_REPLAYED, reason)
     if code is not None:
         assert _ask(reader, world, case, "admin")[0].status_code == code
         return
@@ -151,8 +150,6 @@ def _instead(reader: Reader, case: Case) -> tuple[int | None, str | None]:
     """The code a request is answered with instead of its sample, and why it cannot be had; None for neither."""
     if case.is_gone:
         return 410, None
-    if case.key[1] in NOT_BUILT:
-        return 404, "not built yet"
     if case.key in NOT_HERE:
         return NOT_HERE[case.key]
     last, code = UNTIL.get(case.key, (0, 0))
@@ -177,8 +174,7 @@ def _is_of_a_lost_cell(content: Any) -> bool:
 
 def _ask(reader: Reader, world: World, case: Case, user: str) -> tuple[Any, list[str]]:
     """The answer a caller gets, and what is wrong with its shape."""
-    known = not case.is_gone and case.key[1] not in NOT_BUILT
-    scene = scene_of(world, case) if known else Scene(("1",) * 5)
+    scene = Scene(("1",) * 5) if case.is_gone else scene_of(world, case)
     try:
         answer = _send(reader, world, case, scene, user)
     finally:
