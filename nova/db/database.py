@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -41,24 +41,22 @@ class Database:
         keeps_circumstances: bool = False,
     ) -> None:
         self.is_sqlite = url.startswith("sqlite")
-        # A connection is not tried before its use: one that broke is replaced, and the transaction run again.
-        options: dict[str, Any] = {
-            "pool_recycle": recycle_s,
-            "execution_options": {"keeps_circumstances": keeps_circumstances},
-        }
+        # A connection is not tried before its use: one that broke is replaced, and the transaction run again. What
+        # a peak has opened is kept for the next one: to connect costs more than most transactions do.
+        options: dict[str, Any] = {"pool_recycle": recycle_s}
         if not self.is_sqlite:
-            options |= {"pool_size": pool_size, "max_overflow": max_overflow}
-        isolation = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
-        self.engine = sqlalchemy.create_engine(url, **options, **isolation)
-        # At READ COMMITTED each query sees the newest commit anyhow, so reads need no transaction around them: a
-        # query is one round trip, not four.
-        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-        self._reader = self.engine if self.is_sqlite else sqlalchemy.create_engine(url, **options, **alone)
+            options |= {"pool_size": pool_size + max_overflow, "max_overflow": 0, "pool_use_lifo": True}
+        self.engine = sqlalchemy.create_engine(
+            url,
+            # Transactions are begun and ended by name, below; outside of them a query stands alone.
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            execution_options={"keeps_circumstances": keeps_circumstances},
+            **options,
+        )
         # SQLite has one writer; waiting for it inside SQLite would hold up a green process.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
-        if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
+        event.listen(self.engine, "connect", _PREPARE[self.engine.dialect.name])
 
     def write(self, work: Callable[[Connection], T]) -> T:
         return self._run(work, writes=True)
@@ -75,12 +73,11 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-        self._reader.dispose()
 
     def _run(self, work: Callable[[Connection], T], writes: bool) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._begin(writes) as connection:
+                with self.transaction(writes) as connection:
                     return work(connection)
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or not _is_transient(error):
@@ -90,30 +87,46 @@ class Database:
         raise AssertionError("unreachable")
 
     @contextmanager
-    def _begin(self, writes: bool) -> Iterator[Connection]:
-        if not writes and not self.is_sqlite:
-            with self._reader.connect() as connection:
-                yield connection
-            return
+    def transaction(self, writes: bool = True) -> Iterator[Connection]:
+        """One transaction, which is not run again when the database breaks it off."""
         with self._writer if writes else nullcontext(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection = connection.execution_options(writes=writes)
-            with connection.begin():
+            if not writes and not self.is_sqlite:
+                # At READ COMMITTED each query sees the newest commit anyhow: a transaction would only add round trips.
                 yield connection
+                return
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes and self.is_sqlite else "BEGIN")
+            try:
+                yield connection
+            except BaseException:
+                # One that broke with its connection is over.
+                with suppress(DBAPIError):
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    # The driver must not begin transactions by itself: _begin_sqlite says which kind.
-    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 30000", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _prepare_mysql(connection: Any, _: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    """READ COMMITTED is what it does by itself."""
+
+
+_PREPARE = {
+    "sqlite": _prepare_sqlite,
+    "mysql": _prepare_mysql,
+    "mariadb": _prepare_mysql,
+    "postgresql": _prepare_postgresql,
+}
 
 
 def _is_transient(error: DBAPIError) -> bool:

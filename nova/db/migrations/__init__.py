@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
 
 from nova.db.database import Database
 
@@ -14,15 +15,17 @@ VERSION_TABLE = "alembic_version"
 
 def sync(url: str, revision: str = "head") -> None:
     """Bring the database up to a revision; one that is there already is done."""
-    config = _config()
     database = Database(url)
     try:
-        with database.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            connection.commit()
+        database.write(lambda connection: _upgrade(connection, revision))
     finally:
         database.close()
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def version(url: str) -> str | None:

@@ -60,7 +60,7 @@ def test_a_reader_reads_what_is_written_after_it_began_and_reads_it_once(databas
 @pytest.mark.parametrize("url", ["mariadb", "postgresql"], indirect=True)
 def test_an_entry_that_is_committed_late_is_read_late(database):
     database.write(lambda c: log_readers.begin(c, "late"))
-    with database.engine.begin() as slow:
+    with database.transaction() as slow:
         append(slow, "slow")
         database.write(lambda c: append(c, "quick"))
 
