@@ -126,14 +126,12 @@ class Bench:
         accepted = time.perf_counter() - began
         wanted = set(ids)
         while True:
-            servers = self._all("/servers/detail?limit=1000&status=ACTIVE")
-            reached = {one["id"] for one in servers}
-            if wanted <= reached:
+            if wanted <= {one["id"] for one in self._all("/servers?limit=1000&status=ACTIVE")}:
                 break
             errors = [one for one in self._all("/servers/detail?status=ERROR") if one["id"] in wanted]
             if errors:
                 raise SystemExit(f"{len(errors)} servers failed, for example: {errors[0].get('fault')}")
-            time.sleep(0.1)
+            time.sleep(0.2)
         active = time.perf_counter() - began
         began = time.perf_counter()
         self._delete_all(ids)

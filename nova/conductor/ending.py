@@ -112,7 +112,7 @@ def _end(
     changes: dict[str, Any],
     message: str | None = None,
 ) -> list[str]:
-    operations.advance(
+    is_cancelled = operations.advance(
         connection,
         held,
         state=state,
@@ -125,7 +125,8 @@ def _end(
         message=message,
         finished_at=utcnow(),
     )
-    successor = operations.queued(connection, held.instance_uuid)
+    # Whoever waits for this one has cancelled it.
+    successor = operations.queued(connection, held.instance_uuid) if is_cancelled else None
     if successor is not None:
         deadline = utcnow() + timedelta(seconds=_QUEUED_DEADLINE_S)
         operations.promote(connection, successor, held.instance_uuid, deadline)

@@ -80,11 +80,12 @@ class Engine:
         instance: Instance,
         document: Any,
         queue: bool,
+        is_first: bool = False,
     ) -> Lease | None:
         """Make an operation durable, within the caller's transaction.
 
         The result goes to run() after the commit. None: it waits for the operation under way
-        (queue), or another one was first.
+        (queue), or another one was first. is_first: the server is made in this transaction.
         """
         uuid = str(uuids.uuid4())
         deadline = utcnow() + timedelta(seconds=workflow.deadline_s)
@@ -104,6 +105,7 @@ class Engine:
             state=operations.QUEUED if queue else RUNNING,
             owner=None if queue else self._owner,
             lease_until=utcnow() + timedelta(seconds=self._lease_s),
+            is_first=is_first,
         )
         if queue or not added:
             return None

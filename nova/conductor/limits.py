@@ -28,7 +28,7 @@ def in_force(
     connection: Connection, conf: cfg.ConfigOpts, project_id: str, user_id: str | None = None
 ) -> dict[str, int]:
     """The limits of a project or, with user_id, of one user in it."""
-    limits = default(connection, conf) | quotas.limits(connection, quotas.PROJECT, project_id)
-    if user_id is not None:
-        limits |= quotas.limits(connection, quotas.PROJECT, project_id, user_id)
-    return limits
+    owners = [(quotas.CLASS, "default", ""), (quotas.PROJECT, project_id, "")]
+    if user_id:
+        owners.append((quotas.PROJECT, project_id, user_id))
+    return configured(conf) | quotas.limits_of(connection, *owners)

@@ -35,6 +35,14 @@ class OnHost:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """The document a step leaves, and a note that is written in the transaction of the step's success."""
+
+    document: Document
+    note: Callable[[Connection], None]
+
+
+@dataclass(frozen=True)
 class Acceptance:
     """What a request is accepted with: the transaction, the caller, and the server as it is."""
 
@@ -69,7 +77,7 @@ def nothing_to_undo(document: Document, cloud: Any) -> Document:
 class Step:
     """One step: how to do it, how to undo it, and what the user sees meanwhile.
 
-    do and undo take (document, cloud) and give the new document, or an OnHost. absorb takes
+    do and undo take (document, cloud) and give the new document, or an OnHost; do may give it Noted. absorb takes
     (document, result) when the host has answered. commit runs in the transaction that records the
     step's success, and gives the fields of the server it wrote, if any. A service that is unavailable is
     tried again here, up to retries times; an error in again_on, here or in a later step, unwinds to this

@@ -19,7 +19,7 @@ from nova.clock import utcnow
 from nova.compute.interface import ComputeCalls
 from nova.conductor import ending
 from nova.conductor.liveness import Liveness
-from nova.conductor.operation import OnHost, Operation, Step
+from nova.conductor.operation import Noted, OnHost, Operation, Step
 from nova.db import events, instances, operations
 from nova.db.database import Database
 from nova.db.operations import RUNNING, UNWINDING, Failure, Lease, LeaseLost
@@ -88,7 +88,10 @@ class Turns:
                 return None
             if answer is not None:
                 outcome = step.absorb(document, _result(answer, step.result))
-            return self._advance(workflow, held, document, outcome, started)
+            note = None
+            if isinstance(outcome, Noted):
+                outcome, note = outcome.document, outcome.note
+            return self._advance(workflow, held, document, outcome, started, note)
         except (LeaseLost, msgspec.MsgspecError):
             raise
         except errors.DomainError as error:
@@ -133,7 +136,15 @@ class Turns:
             return document
         raise errors.HostUnreachable(host=outcome.host)
 
-    def _advance(self, workflow: Operation, held: Lease, old: Any, document: Any, started: datetime) -> Lease | None:
+    def _advance(
+        self,
+        workflow: Operation,
+        held: Lease,
+        old: Any,
+        document: Any,
+        started: datetime,
+        note: Callable[[Connection], None] | None = None,
+    ) -> Lease | None:
         """Commit a step that is done: its result, the server's new state, and the next step."""
         step = workflow.steps[held.step]
         following = workflow.after(held.step, document)
@@ -142,12 +153,14 @@ class Turns:
 
         def work(connection: Connection) -> bool:
             follow.clear()
+            if note:
+                note(connection)
             written = (step.commit(connection, document) if step.commit else None) or {}
             self._record_success(connection, held, step.name, started)
             if following is None:
                 follow.extend(ending.succeed(connection, workflow, held, document, text))
                 return False
-            operations.advance(
+            is_cancelled = operations.advance(
                 connection,
                 held,
                 step=following,
@@ -160,7 +173,7 @@ class Turns:
             coming = workflow.steps[following]
             moments = (f"done {step.name}", f"begins {coming.name}")
             self._show(connection, workflow, held, old, document, coming.shows(document), moments, written)
-            return operations.is_cancelled(connection, held.uuid)
+            return is_cancelled
 
         is_cancelled = self.db.write(work)
         self._count(held, step.name, "success", started)
@@ -192,7 +205,7 @@ class Turns:
 
         def work(connection: Connection) -> bool:
             operations.begin_event(connection, held.uuid, event, outcome.host)
-            operations.advance(
+            is_cancelled = operations.advance(
                 connection,
                 held,
                 order=order,
@@ -202,7 +215,7 @@ class Turns:
                 lease_owner=None,
             )
             self._show(connection, workflow, held, None, document, step.shows(document))
-            return operations.is_cancelled(connection, held.uuid)
+            return is_cancelled
 
         is_cancelled = self.db.write(work)
         self.boundary(held.name, step.name, "ordered")
@@ -333,7 +346,7 @@ class Turns:
             if is_over:
                 follow.extend(ending.fail(connection, workflow, held, document, text))
                 return False
-            operations.advance(
+            is_cancelled = operations.advance(
                 connection,
                 held,
                 state=state,
@@ -346,7 +359,7 @@ class Turns:
             )
             moments = (f"undone {step.undo.__name__}",)
             self._show(connection, workflow, held, old, document, workflow.steps[next_step].shows(document), moments)
-            return operations.is_cancelled(connection, held.uuid)
+            return is_cancelled
 
         is_cancelled = self.db.write(work)
         self.boundary(held.name, step.undo.__name__, "committed")

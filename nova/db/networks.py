@@ -119,16 +119,19 @@ def used_addresses(connection: Connection) -> list[tuple[str, int]]:
     return [(subnet_id, number) for subnet_id, number in connection.execute(query)]
 
 
-def lock_project(connection: Connection, project_id: str) -> None:
-    """Keep others from counting and adding what this project has until the transaction ends."""
+def lock_quotas(connection: Connection, project_id: str) -> dict[str, int]:
+    """A project's own limits by noun; nobody else counts and adds what it has until the transaction ends."""
     quota = tables.NetworkQuota
-    query = sa.select(quota.hard_limit).where(quota.project_id == project_id, quota.noun == _LOCK).with_for_update()
-    if connection.execute(query).first() is None:
+    query = sa.select(quota.noun, quota.hard_limit).where(quota.project_id == project_id).with_for_update()
+    found = dict(connection.execute(query).tuples().all())
+    if _LOCK not in found:
         try:
             with connection.begin_nested():
                 connection.execute(sa.insert(quota).values(project_id=project_id, noun=_LOCK, hard_limit=-1))
         except IntegrityError:
-            connection.execute(query)
+            found = dict(connection.execute(query).tuples().all())
+    found.pop(_LOCK, None)
+    return found
 
 
 def quotas(connection: Connection, project_id: str | None) -> list[nouns.Quota]:

@@ -6,6 +6,7 @@ of the holder names it, so that one who lost the lease writes nothing.
 
 import datetime
 import uuid as uuids
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -91,8 +92,12 @@ def add(
     state: str = RUNNING,
     owner: str | None = None,
     lease_until: datetime.datetime | None = None,
+    is_first: bool = False,
 ) -> bool:
-    """Store a new operation, leased to owner when it is given; False when another is under way."""
+    """Store a new operation, leased to owner when it is given; False when another is under way.
+
+    is_first: of a server that was made in the same transaction, which has no other.
+    """
     now = utcnow()
     values = {
         "uuid": uuid,
@@ -116,9 +121,11 @@ def add(
         "updated_at": now,
     }
     try:
-        with connection.begin_nested():
+        with nullcontext() if is_first else connection.begin_nested():
             connection.execute(insert(_table).values(**values))
     except IntegrityError:
+        if is_first:
+            raise
         return False
     return True
 
@@ -223,23 +230,26 @@ def renew(connection: Connection, owner: str, uuids: list[str], seconds: float) 
     connection.execute(update(_table).where(*mine).values(wake_at=until))
 
 
-def is_cancelled(connection: Connection, uuid: str) -> bool:
-    return bool(connection.scalar(select(_table.c.is_cancelled).where(_table.c.uuid == uuid)))
+def advance(connection: Connection, held: Lease, **changes: Any) -> bool:
+    """Write the next state of a held operation; whether it is cancelled by now.
 
-
-def advance(connection: Connection, held: Lease, **changes: Any) -> None:
-    """Write the next state of a held operation. Raises LeaseLost, and then nothing may be committed."""
+    Raises LeaseLost, and then nothing may be committed.
+    """
     values = dict(changes)
     for name in ("order", "failure"):
         if name in values:
             values[name] = None if values[name] is None else _encode(values[name]).decode()
-    written = connection.execute(
+    write = (
         update(_table)
         .where(_table.c.uuid == held.uuid, _table.c.generation == held.generation)
         .values(updated_at=utcnow(), **values)
     )
-    if written.rowcount != 1:
+    # What is known already need not be asked: the row is written as long as it still holds.
+    if connection.execute(write.where(_table.c.is_cancelled.is_(held.is_cancelled))).rowcount == 1:
+        return held.is_cancelled
+    if connection.execute(write).rowcount != 1:
         raise LeaseLost(held.uuid)
+    return True
 
 
 def due(connection: Connection, limit: int = 200) -> list[str]:

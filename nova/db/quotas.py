@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -28,6 +28,18 @@ def limits(connection: Connection, scope: str, owner: str, user_id: str = "") ->
             _limits.c.scope == scope, _limits.c.owner == owner, _limits.c.user_id == user_id
         )
     )
+    return {row.resource: row.hard_limit for row in rows}
+
+
+def limits_of(connection: Connection, *owners: tuple[str, str, str]) -> dict[str, int]:
+    """The limits set for some owners (scope, owner, user), each over those before it."""
+    named = [
+        and_(_limits.c.scope == scope, _limits.c.owner == owner, _limits.c.user_id == user_id)
+        for scope, owner, user_id in owners
+    ]
+    columns = (_limits.c.scope, _limits.c.owner, _limits.c.user_id, _limits.c.resource, _limits.c.hard_limit)
+    rows = connection.execute(select(*columns).where(or_(*named))).all()
+    rows = sorted(rows, key=lambda row: owners.index((row.scope, row.owner, row.user_id)))
     return {row.resource: row.hard_limit for row in rows}
 
 

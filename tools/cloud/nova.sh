@@ -147,6 +147,7 @@ connection = $(database_url placement)"
 enabled_apis = osapi_compute"
     write_part nova-network "[DEFAULT]
 $(network_configuration)
+network_dataplane = $([ "$FAKE_HOSTS" = 0 ] && echo true || echo false)
 flat_interface = $FABRIC_INTERFACE"
     write_part nova-compute "$(fake_configuration)"
     for index in "${!HOSTS[@]}"; do

@@ -8,6 +8,7 @@ import re
 import secrets
 import uuid as uuids
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +134,7 @@ def servers(
             joined = msgspec.structs.replace(group, members=(instance.uuid,))
             groups.log(connection, context, "add_member", joined)
         document = _document(core, request, instance, group)
-        lease = core.engine.accept(connection, context, BUILD, instance, document, queue=False)
+        lease = core.engine.accept(connection, context, BUILD, instance, document, queue=False, is_first=True)
         assert lease is not None
         _log(connection, context, instance, BUILD, document, "scheduling")
         made.append((instance, lease))
@@ -192,7 +193,8 @@ def _take_quota(connection: Connection, core: Core, context: Context, request: B
     for count in range(request.max_count, request.min_count - 1, -1):
         amounts = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.memory_mb}
         try:
-            with connection.begin_nested():
+            # What was counted for one server too many is taken back; the last try is the transaction's own.
+            with nullcontext() if count == request.min_count else connection.begin_nested():
                 quotas.take(connection, context.project_id, amounts, limit)
         except errors.QuotaExceeded:
             if count == request.min_count:

@@ -125,11 +125,9 @@ def _check_quota(connection: Connection, records: list[AnyRecord], limits: Mappi
     for record in records:
         if record.noun in limits:
             asked[record.project_id, record.noun] = asked.get((record.project_id, record.noun), 0) + 1
-    for project_id in sorted({project_id for project_id, _ in asked}):
-        db.lock_project(connection, project_id)
+    own = {one: db.lock_quotas(connection, one) for one in sorted({project_id for project_id, _ in asked})}
     for (project_id, noun), number in asked.items():
-        own = {quota.noun: quota.limit for quota in db.quotas(connection, project_id)}
-        limit = own.get(noun, limits[noun])
+        limit = own[project_id].get(noun, limits[noun])
         if limit >= 0 and db.count(connection, noun, project_id) + number > limit:
             raise errors.OverQuota(resources=f"['{noun}']")
 

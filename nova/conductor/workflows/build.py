@@ -4,19 +4,21 @@ A host that refuses, or falls silent, is left again: the operation unwinds to th
 another host, up to [scheduler] max_attempts.
 """
 
+from typing import Any
+
 import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
 from nova.conductor.cloud import Cloud
-from nova.conductor.operation import OnHost, Operation, Step, always
+from nova.conductor.operation import Noted, OnHost, Operation, Step, always
 from nova.conductor.workflows import volumes
-from nova.db import server_groups
+from nova.db import events, server_groups
 from nova.structs.flavor import Flavor
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import NetworkRequest, Vif
-from nova.structs.schedule import PlacementRequest
+from nova.structs.schedule import Decision, PlacementRequest
 from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
 
 
@@ -44,16 +46,22 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power_state: int = 0
 
 
-def claim_host(op: Build, cloud: Cloud) -> Build:
+def claim_host(op: Build, cloud: Cloud) -> Noted:
     """Allocate on the best host that has not refused. Raises NoValidHost."""
     if len(op.refused) >= cloud.conf.scheduler.max_attempts:
         raise errors.NoValidHost(reason=f"{len(op.refused)} hosts were tried and could not build the server.")
     instance = cloud.instance(op.instance_id)
     decision = cloud.scheduler.select(placement_request(cloud, instance, op))
-    cloud.record_decision(op.instance_id, "create", decision)
+    return placed(op, cloud, "create", decision)
+
+
+def placed(op: Any, cloud: Cloud, occasion: str, decision: Decision) -> Noted:
+    """The document with the chosen host, and the decision to be kept with it. Raises NoValidHost."""
     if decision.host is None:
+        cloud.record_decision(op.instance_id, occasion, decision)
         raise errors.NoValidHost(reason=decision.reason or "")
-    return msgspec.structs.replace(op, host=decision.host, node=decision.node, host_zone=decision.zone)
+    document = msgspec.structs.replace(op, host=decision.host, node=decision.node, host_zone=decision.zone)
+    return Noted(document, lambda c: events.add_decision(c, op.instance_id, occasion, decision))
 
 
 def keep_group_rule(connection: Connection, op: Build) -> None:

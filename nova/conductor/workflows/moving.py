@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance
-from nova.conductor.workflows.build import placement_request
+from nova.conductor.operation import Acceptance, Noted
+from nova.conductor.workflows.build import placed, placement_request
 from nova.db import server_groups, server_migrations
 from nova.placement_client import Claim
 from nova.structs.flavor import Flavor
@@ -127,7 +127,7 @@ def _hand_over(cloud: Cloud, giver: str, taker: str, consumer_type: str) -> None
         )
 
 
-def claim_destination(op: Move, cloud: Cloud) -> Move:
+def claim_destination(op: Move, cloud: Cloud) -> Move | Noted:
     """Allocate on the best host that has not refused. Raises NoValidHost."""
     if op.host is not None:
         return op
@@ -142,10 +142,7 @@ def claim_destination(op: Move, cloud: Cloud) -> Move:
     if op.force:
         return _claim_by_force(op, cloud, instance, request.resources)
     decision = cloud.scheduler.select(request)
-    cloud.record_decision(op.instance_id, op.migration_id, decision)
-    if decision.host is None:
-        raise errors.NoValidHost(reason=decision.reason or "")
-    return msgspec.structs.replace(op, host=decision.host, node=decision.node, host_zone=decision.zone)
+    return placed(op, cloud, op.migration_id, decision)
 
 
 def _claim_by_force(op: Move, cloud: Cloud, instance: Instance, resources: dict[str, int]) -> Move:

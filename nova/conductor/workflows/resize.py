@@ -11,7 +11,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor import image_fit, limits
 from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always
+from nova.conductor.operation import Acceptance, Noted, OnHost, Operation, Step, always
 from nova.conductor.workflows import moving, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.resize_quota import growth
@@ -55,9 +55,9 @@ def bring_back(op: Resize, cloud: Cloud) -> OnHost:
     return OnHost(op.source_host, "bring_back", GuestArguments(instance=cloud.instance(op.instance_id)))
 
 
-def keep_destination(op: Resize, cloud: Cloud) -> Resize:
+def keep_destination(op: Resize, cloud: Cloud) -> Move | Noted:
     """Claim another host where the first has refused."""
-    return moving.claim_destination(op, cloud)  # type: ignore[return-value]
+    return moving.claim_destination(op, cloud)
 
 
 def take_over(op: Resize, cloud: Cloud) -> OnHost:

@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clock import utcnow
 from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always
+from nova.conductor.operation import Acceptance, Noted, OnHost, Operation, Step, always
 from nova.conductor.workflows import moving, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
@@ -23,10 +23,10 @@ class Unshelve(Move, frozen=True, kw_only=True, omit_defaults=True):
     lies_here: bool = False
 
 
-def claim_host(op: Unshelve, cloud: Cloud) -> Unshelve:
+def claim_host(op: Unshelve, cloud: Cloud) -> Move | Noted:
     if op.lies_here:
         return op
-    return moving.claim_destination(op, cloud)  # type: ignore[return-value]
+    return moving.claim_destination(op, cloud)
 
 
 def release_host(op: Unshelve, cloud: Cloud) -> Unshelve:

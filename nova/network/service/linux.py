@@ -93,14 +93,9 @@ class LinuxDataplane:
         self._took_s = time.monotonic() - began
 
     def _read(self) -> plan.Records:
-        read: Callable[[str], Any] = lambda noun: self._store.networking(noun, {})  # noqa: E731
-        return plan.Records(
-            networks=read("network"),
-            subnets=read("subnet"),
-            ports=read("port"),
-            floating_ips=read("floatingip"),
-            rules=read("security_group_rule"),
-        )
+        nouns = ("network", "subnet", "port", "floatingip", "security_group_rule")
+        networks, subnets, ports, floating_ips, rules = self._store.networking_of([(noun, {}) for noun in nouns])
+        return plan.Records(networks=networks, subnets=subnets, ports=ports, floating_ips=floating_ips, rules=rules)
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
