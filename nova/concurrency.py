@@ -26,11 +26,10 @@ _eventlet: Any = None
 worker_number: int | None = None
 
 
-def start(backend: str = "auto") -> None:
+def start(backend: str) -> None:
     """Choose the backend of this process; before any other module of the daemon is imported.
 
-    backend is the value of [DEFAULT] concurrency_backend: auto and eventlet patch the standard
-    library, threading patches nothing.
+    eventlet patches the standard library, threading patches nothing. The first choice of a process counts.
     """
     global _eventlet
     if backend == "threading" or _eventlet is not None:

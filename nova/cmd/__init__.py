@@ -5,15 +5,16 @@ import re
 import sys
 
 
-def start_concurrency() -> None:
-    """Choose green or native threads before anything else of a daemon is imported.
+def start_concurrency(auto: str = "eventlet") -> None:
+    """Choose green or native threads before anything else of a daemon is imported; auto: what "auto" means for it.
 
     NOVA_CONCURRENCY_BACKEND wins over [DEFAULT] concurrency_backend, which is read here from the
     files on the command line because oslo.config itself must be imported after the choice.
     """
     from nova import concurrency
 
-    concurrency.start(os.environ.get("NOVA_CONCURRENCY_BACKEND") or _configured_backend(sys.argv[1:]) or "auto")
+    backend = os.environ.get("NOVA_CONCURRENCY_BACKEND") or _configured_backend(sys.argv[1:]) or "auto"
+    concurrency.start(auto if backend == "auto" else backend)
 
 
 def _configured_backend(arguments: list[str]) -> str | None:

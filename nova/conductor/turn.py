@@ -205,7 +205,8 @@ class Turns:
 
         def work(connection: Connection) -> bool:
             operations.begin_event(connection, held.uuid, event, outcome.host)
-            is_cancelled = operations.advance(
+            # What the server shows meanwhile was committed with the step before.
+            return operations.advance(
                 connection,
                 held,
                 order=order,
@@ -214,8 +215,6 @@ class Turns:
                 wake_at=order.answer_by,
                 lease_owner=None,
             )
-            self._show(connection, workflow, held, None, document, step.shows(document))
-            return is_cancelled
 
         is_cancelled = self.db.write(work)
         self.boundary(held.name, step.name, "ordered")
@@ -391,10 +390,8 @@ class Turns:
         written: Mapping[str, Any] | None = None,
     ) -> None:
         """Bring the server's row up to the document, and log that it changed; written: what did so already."""
-        changes = dict(workflow.server(document))
-        if old is not None:
-            before = workflow.server(old)
-            changes = {name: value for name, value in changes.items() if before.get(name, ...) != value}
+        before = workflow.server(old)
+        changes = {name: value for name, value in workflow.server(document).items() if before.get(name, ...) != value}
         changes["task_state"] = task_state
         instances.change(connection, held.instance_uuid, **changes)
         events.append(

@@ -18,7 +18,7 @@ OPTIONS = [
         "concurrency_backend",
         default="auto",
         choices=[
-            ("auto", "eventlet"),
+            ("auto", "native threads in a nova-conductor of its own, eventlet in every other daemon"),
             ("eventlet", "green threads, standard library patched"),
             ("threading", "native threads, nothing patched"),
         ],
