@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,21 @@ class Cloud:
         finally:
             client.compute.delete_server(server, ignore_missing=True)
             client.compute.wait_for_delete(server, interval=0.5, wait=120)
+
+    @contextlib.contextmanager
+    def external_network(self) -> Iterator[Any]:
+        """A network with floating addresses; deleted in the end."""
+        network = self.sdk().network
+        made = network.create_network(name=unused_name("public"), is_router_external=True)
+        network.create_subnet(network_id=made.id, ip_version=4, cidr="192.0.2.0/24", enable_dhcp=False)
+        try:
+            yield made
+        finally:
+            network.delete_network(made)
+
+
+def unused_name(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex[:8]}"
 
 
 def run(command: list[str], environment: dict[str, str], timeout_s: float) -> str:

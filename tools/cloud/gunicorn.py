@@ -1,5 +1,6 @@
-"""How Keystone and Glance are served: one process each, with threads."""
+"""How Keystone, Glance and Cinder's API are served: one process each, with threads."""
 
+import os
 import sys
 
 workers = 1
@@ -9,5 +10,5 @@ timeout = 600
 keepalive = 60
 control_socket_disable = True
 
-# Both services read the command line of the process they wake up in, and would not understand gunicorn's.
-del sys.argv[1:]
+# The services read the command line of the process they wake up in, and would not understand gunicorn's.
+sys.argv[1:] = os.environ.get("SERVICE_ARGUMENTS", "").split()

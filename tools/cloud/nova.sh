@@ -107,7 +107,8 @@ embedded_configuration() {
     if [ "$FAKE_HOSTS" != 0 ]; then
         fake_configuration
     else
-        printf '[DEFAULT]\ncompute_driver = libvirt.LibvirtDriver\n'
+        # The only host there is.
+        printf '[DEFAULT]\ncompute_driver = libvirt.LibvirtDriver\nallow_resize_to_same_host = true\n'
     fi
     network_configuration
 }

@@ -7,7 +7,7 @@ import sys
 
 import openstack
 
-SERVICE_USERS = ("nova", "placement", "glance", "neutron")
+SERVICE_USERS = ("nova", "placement", "glance", "neutron", "cinder")
 
 
 def main() -> None:

@@ -1,0 +1,26 @@
+"""A whole Cinder in one process, for an embedded cloud, which has no message broker: API, scheduler and volume service.
+
+They talk over this project's bus inside one process (transport_url = local://). gunicorn serves `application`.
+"""
+
+import sys
+
+from cinder import monkey_patch
+
+monkey_patch.patch("threading")
+
+from cinder import objects, service  # noqa: E402
+from cinder.common import constants  # noqa: E402
+from cinder.wsgi import wsgi  # noqa: E402
+from oslo_config import cfg  # noqa: E402
+
+# Registered where the volume service's own program would do it.
+cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group="files")
+
+application = wsgi.initialize_application()
+_scheduler = service.Service.create(binary=constants.SCHEDULER_BINARY)
+_volume = service.Service.create(
+    binary=constants.VOLUME_BINARY, host=f"{cfg.CONF.host}@files", service_name="files", coordination=False
+)
+for _one in (_scheduler, _volume):
+    _one.start()
