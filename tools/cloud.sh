@@ -4,6 +4,7 @@
 #   tools/cloud.sh up                        one nova-all process, SQLite, one QEMU host
 #   tools/cloud.sh up --distributed [--hosts N]   RabbitMQ, MariaDB, a process per daemon, N separate QEMU hosts
 #   tools/cloud.sh up [--distributed] --fake-hosts N   N hosts without a hypervisor, for tools/bench.py
+#   tools/cloud.sh up --volumes [...]        with Cinder
 #   tools/cloud.sh down                      ends everything up has started and deletes what it made
 #   tools/cloud.sh status                    which parts run, where they answer
 #   tools/cloud.sh logs [PART]               follows the logs of all parts, or of one
@@ -14,7 +15,7 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in settings progress processes environment backbone identity images hosts nova status; do
+for part in settings progress processes environment backbone identity images volumes hosts nova status; do
     # shellcheck source=/dev/null
     . "$HERE/cloud/$part.sh"
 done
@@ -59,6 +60,7 @@ up() {
     step "Glance, image tiny" "Port $GLANCE_PORT must be free; see $LOG/glance.log." upload_guest_image
     [ ${#HOSTS[@]} = 0 ] || step "libvirt on ${HOSTS[*]}" "See $LOG/*-libvirtd.log." wait_for_hosts
     [ "$MODE" = embedded ] || step "RabbitMQ answers" "See $LOG/rabbitmq.log; port $RABBIT_PORT must be free." wait_for_rabbitmq
+    [ "$VOLUMES" = 0 ] || step "Cinder" "Port $VOLUME_PORT must be free; see $LOG/cinder-*.log." start_cinder
     step "Nova's and Placement's tables" "See the log above." prepare_nova
     step "Nova's daemons" "See $LOG/nova-*.log; ports $COMPUTE_PORT, $PLACEMENT_PORT, $NETWORK_PORT must be free." start_nova
     step "flavors, network private ($GUEST_SUBNET), key pair k1" "See $LOG/nova-*.log." \
@@ -71,11 +73,12 @@ up() {
 }
 
 read_options() {
-    local wanted_mode=embedded wanted_hosts=2 wanted_fake=0
+    local wanted_mode=embedded wanted_hosts=2 wanted_fake=0 wanted_volumes=0
     while [ $# -gt 0 ]; do
         case $1 in
             --distributed) wanted_mode=distributed ;;
             --hosts) wanted_hosts=${2:?--hosts needs a number} && shift ;;
+            --volumes) wanted_volumes=1 ;;
             --fake-hosts) wanted_fake=${2:?--fake-hosts needs a number} && shift ;;
             *) echo "up knows no option $1" >&2 && exit 2 ;;
         esac
@@ -87,7 +90,9 @@ read_options() {
     fi
     # A host that runs is not taken away by asking for fewer.
     if [ -e "$CLOUD_DIR/settings" ] && [ "$HOST_COUNT" -gt "$wanted_hosts" ]; then wanted_hosts=$HOST_COUNT; fi
-    MODE=$wanted_mode HOST_COUNT=$wanted_hosts FAKE_HOSTS=$wanted_fake
+    # Nor is Cinder by not asking for it again.
+    [ "$VOLUMES" = 0 ] || wanted_volumes=1
+    MODE=$wanted_mode HOST_COUNT=$wanted_hosts FAKE_HOSTS=$wanted_fake VOLUMES=$wanted_volumes
 }
 
 must_be_root() {
@@ -115,9 +120,15 @@ check_ports() {
 }
 
 prepare_services() {
+    local others=()
     prepare_glance &
+    others+=($!)
+    if [ "$VOLUMES" = 1 ]; then
+        prepare_cinder &
+        others+=($!)
+    fi
     prepare_keystone
-    wait $!
+    for other in "${others[@]}"; do wait "$other"; done
 }
 
 start_services() {
@@ -127,11 +138,15 @@ start_services() {
 }
 
 register_cloud() {
+    local volumes=()
+    # As the install guide has it: with the project in the address.
+    [ "$VOLUMES" = 0 ] || volumes=("cinder=block-storage=http://$ADDRESS:$VOLUME_PORT/v3/%(project_id)s")
     run_client register.py "$SECRET" \
         "glance=image=http://$ADDRESS:$GLANCE_PORT" \
         "nova=compute=http://$ADDRESS:$COMPUTE_PORT/v2.1" \
         "placement=placement=http://$ADDRESS:$PLACEMENT_PORT" \
-        "nova-network=network=http://$ADDRESS:$NETWORK_PORT"
+        "nova-network=network=http://$ADDRESS:$NETWORK_PORT" \
+        "${volumes[@]}"
 }
 
 prepare_nova() {
@@ -152,7 +167,7 @@ down() {
     step "Nova's daemons" "Run it again." stop_nova
     step "guests and their hosts" "See $LOG/*-libvirtd.log." stop_hosts
     step "guests' networks" "ip link shows what is left." remove_guest_networks
-    step "Glance, Keystone" "Run it again." stop_services
+    step "Cinder, Glance, Keystone" "Run it again." stop_services
     step "files" "Delete $CLOUD_DIR by hand." remove_files
 }
 
@@ -164,7 +179,7 @@ stop_nova() {
 
 stop_services() {
     local name
-    for name in glance keystone rabbitmq mariadb; do stop_process "$name" 30 & done
+    for name in $(cinder_parts) glance keystone rabbitmq mariadb; do stop_process "$name" 30 & done
     wait
     stop_process epmd
 }

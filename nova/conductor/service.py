@@ -56,6 +56,7 @@ CALLS = (
     AnnotationCalls,
     UsageCalls,
     ExternalCalls,
+    NetworkingCalls,
     CatalogCalls,
     QuotaCalls,
     HostCalls,
@@ -90,7 +91,7 @@ class Conductor:
         liveness = Liveness(conf.service_down_time)
         self.engine = Engine(self.db, cloud, WORKFLOWS, self._computes.of, liveness, conf, boundary)
         self.core = Core(conf, self.db, cloud, self.engine, liveness, self._computes.of, conf.host)
-        parts = [cls(self.core) for cls in CALLS] + [NetworkingCalls(self.db)]
+        parts = [cls(self.core) for cls in CALLS]
         parts.append(ConsoleCalls(conf, self.db, self._computes.of, console_interface.over_bus(bus)))
         self.calls = _answering(parts)
         self._server = rpc.Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)

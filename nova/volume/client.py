@@ -1,7 +1,8 @@
 """A thin client of the Block Storage API v3 and its attachments.
 
 What is done for a user while a request is accepted carries that user's token; what workflows do
-later is done with the service's own credentials. Every call may be made twice: attachments are
+later is done with the service's own credentials. A service token goes along with both: the Block
+Storage service lets nobody but services take a volume from a server. Every call may be made twice: attachments are
 found again by the server and the volume they join.
 """
 
@@ -223,18 +224,27 @@ class Volumes:
         **kwargs: Any,
     ) -> Any:
         headers = {"OpenStack-API-Version": f"volume {microversion}"}
-        if context is not None and context.auth_token:
-            headers["X-Auth-Token"] = context.auth_token
-            kwargs["authenticated"] = False
         if context is not None and context.request_id:
             headers["X-OpenStack-Request-ID"] = context.request_id
         try:
+            headers["X-Service-Token"] = self._adapter.get_token() or ""
+            if context is not None and context.auth_token:
+                headers["X-Auth-Token"] = context.auth_token
+                kwargs |= {"authenticated": False, **self._address_for(context)}
             response = self._adapter.request(path, method, headers=headers, raise_exc=False, **kwargs)
         except ksa.ClientException as error:
             raise errors.Unavailable(service="Block Storage service", reason=str(error)) from error
         if response.status_code < 400:
             return response.json() if response.content else None
         raise _refusal(response, volume_id)
+
+
+    def _address_for(self, context: Context) -> Json:
+        """A catalog may write the project into the endpoint: a user's token wants the user's, not this service's own."""
+        endpoint, own = (self._adapter.get_endpoint() or "").rstrip("/"), self._adapter.get_project_id()
+        if not own or not endpoint.endswith(f"/{own}"):
+            return {}
+        return {"endpoint_override": endpoint.removesuffix(own) + context.project_id}
 
 
 def _refusal(response: requests.Response, volume_id: str | None) -> errors.DomainError:

@@ -66,6 +66,8 @@ listen = $ADDRESS
 listen_port = $PLACEMENT_PORT
 workers = 1
 
+$([ "$VOLUMES" = 0 ] || printf '[cinder]\nos_region_name = RegionOne\n')
+
 [libvirt]
 virt_type = kvm
 

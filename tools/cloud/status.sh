@@ -10,6 +10,9 @@ cloud_parts() {
     fi
     echo "keystone $ADDRESS $KEYSTONE_PORT"
     echo "glance $ADDRESS $GLANCE_PORT"
+    for name in $(cinder_parts); do
+        if [ "$name" = cinder-api ]; then echo "$name $ADDRESS $VOLUME_PORT"; else echo "$name - -"; fi
+    done
     for index in "${!HOSTS[@]}"; do
         address="- -"
         [ "$MODE" = embedded ] || address="$(host_address $((index + 1))) $((16509 + OFFSET))"
@@ -83,6 +86,7 @@ start_part() {
         mariadb) start_mariadb ;;
         keystone) start_keystone && wait_for_keystone ;;
         glance) start_glance && wait_for_glance ;;
+        cinder-*) start_cinder_part "$1" && wait_for_cinder ;;
         *) echo "$1 cannot be started alone; tools/cloud.sh up starts what is missing" >&2 && return 2 ;;
     esac
 }

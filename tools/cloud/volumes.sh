@@ -55,14 +55,18 @@ CONF
 start_cinder() {
     local part
     for part in $(cinder_parts); do start_cinder_part "$part"; done
+    wait_for_cinder
+}
+
+wait_for_cinder() {
     wait_for_http cinder-api "$ADDRESS" "$VOLUME_PORT"
 }
 
 start_cinder_part() {
     local application=cinder.wsgi.api:application
     [ "$MODE" = distributed ] || application=cinder_all:application
-    # The volume driver lies beside this file.
-    export PYTHONPATH=$ROOT/tools/cloud${PYTHONPATH:+:$PYTHONPATH} PYTHONWARNINGS=ignore
+    # Where the volume driver lies.
+    export PYTHONPATH=$ROOT/tools/cloud/volumes${PYTHONPATH:+:$PYTHONPATH} PYTHONWARNINGS=ignore
     case $1 in
         cinder-api)
             SERVICE_ARGUMENTS="--config-file $ETC/cinder/cinder.conf" \

@@ -5,13 +5,13 @@ import logging
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.conductor import network_view
 from nova.conductor.calls import accept
 from nova.conductor.core import Core
 from nova.conductor.workflows import WORKFLOWS
 from nova.db import events, instances
 from nova.structs.context import Context
 from nova.structs.instance import Instance
-from nova.structs.network import Vif
 from nova.structs.requests import ExternalEvent
 
 LOG = logging.getLogger(__name__)
@@ -38,28 +38,11 @@ class ExternalCalls:
             return 422
         self._core.db.write(lambda c: _log(c, context, instance, event))
         if event.name.startswith("network-"):
-            self._refresh_network(instance, event)
+            gone = event.tag if event.name == "network-vif-deleted" else None
+            network_view.refresh(self._core, instance, without=gone)
         elif event.name == "power-update":
             self._follow_power(context, instance, event)
         return 200
-
-    def _refresh_network(self, instance: Instance, event: ExternalEvent) -> None:
-        """Bring the server's view of its ports up to date."""
-        try:
-            vifs = tuple(self._core.cloud.network.view(instance.uuid, instance.vifs))
-        except errors.Unavailable as error:
-            LOG.warning("the network of server %s is not read again: %s", instance.uuid, error)
-            return
-        if event.name == "network-vif-deleted":
-            vifs = tuple(vif for vif in vifs if vif.port_id != event.tag)
-
-        def work(connection: Connection) -> None:
-            now = instances.get(connection, instance.uuid, for_update=True)
-            # A workflow at work writes this view itself, and knows better.
-            if now.task_state is None and not now.is_deleted and _differ(now.vifs, vifs):
-                instances.change(connection, instance.uuid, vifs=vifs)
-
-        self._core.db.write(work)
 
     def _follow_power(self, context: Context, instance: Instance, event: ExternalEvent) -> None:
         """The guest's power was changed behind our back: let the record follow, as an action of its own."""
@@ -76,10 +59,6 @@ class ExternalCalls:
             return
         if accepted.lease is not None:
             self._core.engine.run(accepted.lease)
-
-
-def _differ(before: tuple[Vif, ...], now: tuple[Vif, ...]) -> bool:
-    return sorted(before, key=lambda vif: vif.port_id) != sorted(now, key=lambda vif: vif.port_id)
 
 
 def _log(connection: Connection, context: Context, instance: Instance, event: ExternalEvent) -> None:

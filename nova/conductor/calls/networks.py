@@ -12,9 +12,10 @@ import msgspec
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from nova import clock, errors
+from nova import clock, concurrency, errors
+from nova.conductor import network_view
+from nova.conductor.core import Core
 from nova.db import networks as db
-from nova.db.database import Database
 from nova.network import ipam
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Network, Port, Quota, Router, Subnet
 
@@ -26,8 +27,9 @@ _OWN_PORTS = ("network:dhcp",)
 
 
 class NetworkingCalls:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._database = core.db
 
     def networking(self, noun: str, where: Mapping[str, list[Any]]) -> list[AnyRecord]:
         return self._database.read(lambda connection: db.find(connection, noun, where))
@@ -44,23 +46,32 @@ class NetworkingCalls:
                 added.append(existing[0] if existing else _add(connection, record, added))
             return added
 
-        return self._again_on_collision(add, records)
+        added = self._again_on_collision(add, records)
+        self._show_at_servers({one.port_id for one in added if isinstance(one, FloatingIp)})
+        return added
 
     def change_networking(self, record: AnyRecord) -> AnyRecord:
+        ports: set[str | None] = set()
+
         def change(connection: Connection) -> AnyRecord:
             changed = record
+            held = db.find(connection, record.noun, {"id": [record.id]})
             if isinstance(record, Port):
-                held = db.find(connection, "port", {"id": [record.id]})
                 changed = _complete_port(connection, record, held[0] if held else None)
+            ports.update(_shown_otherwise(held[0], changed) if held else ())
             read = record.revision_number
             changed = msgspec.structs.replace(changed, revision_number=read + 1, updated_at=clock.utcnow())
             if not db.replace(connection, changed, read):
                 raise errors.GenerationConflict(what=f"the {record.noun} {record.id}")
             return changed
 
-        return self._again_on_collision(change, [record])
+        changed = self._again_on_collision(change, [record])
+        self._show_at_servers(ports)
+        return changed
 
     def delete_networking(self, noun: str, record_id: str) -> None:
+        freed: list[AnyRecord] = []
+
         def delete(connection: Connection) -> None:
             if noun == "network":
                 _delete_own_parts(connection, record_id)
@@ -68,7 +79,7 @@ class NetworkingCalls:
                 _delete_own_ports(connection, {"subnet_id": [record_id]})
             if noun == "port":
                 _release_floating_ips(connection, record_id)
-            freed = db.find(connection, "floatingip", {"id": [record_id]}) if noun == "floatingip" else []
+            freed[:] = db.find(connection, "floatingip", {"id": [record_id]}) if noun == "floatingip" else []
             if not db.delete(connection, noun, [record_id]):
                 raise errors.NetworkingNotFound(noun=noun, id=record_id)
             for floating_ip in freed:
@@ -78,6 +89,7 @@ class NetworkingCalls:
             self._database.write(delete)
         except IntegrityError as error:
             raise errors.NetworkingInUse(noun=noun, id=record_id) from error
+        self._show_at_servers({one.port_id for one in freed})
 
     def used_addresses(self) -> dict[str, int]:
         return dict(self._database.read(db.used_addresses))
@@ -93,6 +105,16 @@ class NetworkingCalls:
                 db.set_quotas(connection, project_id, limits)
 
         self._database.write(change)
+
+    def _show_at_servers(self, ports: Iterable[str | None]) -> None:
+        """What users see of the servers with these ports follows soon, as with a Neutron that tells of its changes."""
+        wanted = [port for port in ports if port]
+        if not wanted:
+            return
+        found = self._database.read(lambda connection: db.find(connection, "port", {"id": wanted}))
+        servers = {port.device_id for port in found if port.device_owner.startswith("compute:")}
+        if servers:
+            concurrency.spawn(network_view.refresh_all, self._core, servers)
 
     def _again_on_collision(self, work: Callable[[Connection], T], records: Sequence[AnyRecord]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -196,6 +218,14 @@ def _release_floating_ips(connection: Connection, port_id: str) -> None:
             updated_at=clock.utcnow(),
         )
         db.replace(connection, free, floating_ip.revision_number)
+
+
+def _shown_otherwise(before: AnyRecord, now: AnyRecord) -> Iterable[str | None]:
+    """The ports which servers show otherwise after this change."""
+    if isinstance(before, FloatingIp) and before.port_id != now.port_id:
+        yield from (before.port_id, now.port_id)
+    if isinstance(before, Port) and (before.fixed_ips, before.security_groups) != (now.fixed_ips, now.security_groups):
+        yield now.id
 
 
 def _references(record: AnyRecord) -> Iterable[tuple[str, str]]:

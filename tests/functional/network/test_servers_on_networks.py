@@ -2,6 +2,8 @@
 
 import pytest
 
+from nova.concurrency import wait_for
+
 
 @pytest.fixture
 def cloud(make_cloud):
@@ -22,6 +24,14 @@ class Networks:
         body = {"subnet": {"network_id": network["id"], "ip_version": 4, "cidr": cidr}}
         assert self.ask("POST", "subnets", body).status_code == 201
         return network
+
+    def external_network(self):
+        network = self.make("network", name="public", **{"router:external": True})
+        self.make("subnet", network_id=network["id"], ip_version=4, cidr="203.0.113.0/24")
+        return network
+
+    def make(self, noun, **fields):
+        return self.ask("POST", f"{noun}s".replace("_", "-"), {noun: fields}).json()[noun]
 
     def ports(self):
         return self.ask("GET", "ports").json()["ports"]
@@ -47,6 +57,26 @@ def test_a_server_has_an_address_while_it_lives(cloud, networks):
     assert (port["device_id"], port["device_owner"]) == (server["id"], "compute:nova")
     assert server["security_groups"] == [{"name": "default"}]
     assert networks.ports() == []
+
+
+def test_a_servers_addresses_and_groups_follow_what_is_done_to_its_port(cloud, networks):
+    cloud.add_host()
+    network, public = networks.network(), Networks(cloud.client(roles=["admin"])).external_network()
+    server = cloud.client().create_server(networks=[{"uuid": network["id"]}])
+    [port] = [one for one in networks.ports() if one["device_id"] == server["id"]]
+
+    floating = networks.make("floatingip", floating_network_id=public["id"], port_id=port["id"])
+    assert soon(lambda: floating["floating_ip_address"] in addresses_of(cloud, server))
+    networks.ask("PUT", f"floatingips/{floating['id']}", {"floatingip": {"port_id": None}})
+    assert soon(lambda: floating["floating_ip_address"] not in addresses_of(cloud, server))
+    networks.ask("PUT", f"floatingips/{floating['id']}", {"floatingip": {"port_id": port["id"]}})
+    assert soon(lambda: floating["floating_ip_address"] in addresses_of(cloud, server))
+    networks.ask("DELETE", f"floatingips/{floating['id']}")
+    assert soon(lambda: floating["floating_ip_address"] not in addresses_of(cloud, server))
+
+    group = networks.make("security_group", name="open")
+    networks.ask("PUT", f"ports/{port['id']}", {"port": {"security_groups": [group["id"]]}})
+    assert soon(lambda: cloud.client().server(server["id"])["security_groups"] == [{"name": "open"}])
 
 
 def test_a_server_that_fails_to_build_leaves_no_port(cloud, networks):
@@ -79,3 +109,12 @@ def test_a_network_nobody_has_is_refused_before_a_server_is_made(cloud, networks
 
     assert answer.status_code == 400
     assert user.get("/servers").json()["servers"] == []
+
+
+def soon(condition):
+    return wait_for(condition, timeout_s=20)
+
+
+def addresses_of(cloud, server):
+    networks = cloud.client().server(server["id"])["addresses"]
+    return {one["addr"] for addresses in networks.values() for one in addresses}
