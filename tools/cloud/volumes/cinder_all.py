@@ -18,9 +18,8 @@ from oslo_config import cfg  # noqa: E402
 cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group="files")
 
 application = wsgi.initialize_application()
+_volume = service.Service.create(binary=constants.VOLUME_BINARY, host=f"{cfg.CONF.host}@files", service_name="files")
 _scheduler = service.Service.create(binary=constants.SCHEDULER_BINARY)
-_volume = service.Service.create(
-    binary=constants.VOLUME_BINARY, host=f"{cfg.CONF.host}@files", service_name="files", coordination=False
-)
-for _one in (_scheduler, _volume):
-    _one.start()
+# The scheduler's start waits until a volume service has told what it holds.
+_volume.start()
+_scheduler.start()
