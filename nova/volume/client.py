@@ -141,10 +141,24 @@ class Volumes:
         body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id}}
         return str(self._call("POST", "/attachments", json=body, volume_id=volume_id)["attachment"]["id"])
 
-    def connect(self, attachment_id: str, connector: Json) -> Json:
-        """Open the volume to a host; how the host reaches it."""
-        body = {"attachment": {"connector": connector}}
-        return self._call("PUT", f"/attachments/{attachment_id}", json=body)["attachment"]["connection_info"]
+    def connect(self, attachment_id: str, connector: Json, device_name: str | None = None) -> Json:
+        """Open the volume to a host; how the host reaches it: driver_volume_type, data, multiattach.
+
+        device_name: what the Block Storage service says of where the volume is.
+        """
+        named = {"mountpoint": device_name} if device_name else {}
+        body = {"attachment": {"connector": connector | named}}
+        attachment = self._call("PUT", f"/attachments/{attachment_id}", json=body)["attachment"]
+        # The API tells the kind and what belongs to it side by side.
+        data = dict(attachment["connection_info"])
+        kind = data.pop("driver_volume_type", None)
+        if kind is None:
+            raise errors.Unavailable(service="Block Storage service", reason=f"{attachment_id} comes without a way")
+        return {
+            "driver_volume_type": kind,
+            "data": data,
+            "multiattach": self.get(attachment["volume_id"]).is_multiattach,
+        }
 
     def complete(self, attachment_id: str) -> None:
         """The server has it: the volume is in use."""

@@ -106,6 +106,8 @@ class FakeCinder:
             return 404, {"itemNotFound": {"message": "no such attachment"}}
         volume = self.volumes[attachment["volume_id"]]
         if request.method == "DELETE":
+            if attachment["connection_info"] and not request.headers.get("X-Service-Token"):
+                return 409, {"conflictingRequest": {"message": "Detach volume from its server by the Compute API."}}
             del self.attachments[attachment_id]
             self._settle(volume)
             return 200, {"attachments": []}
@@ -117,7 +119,9 @@ class FakeCinder:
         attachment |= {"host": host, "status": "attaching"}
         attachment["connection_info"] = {
             "driver_volume_type": "fake",
-            "data": {"volume": volume["id"], "host": host, "name": f"volume-{volume['id']}"},
+            "volume": volume["id"],
+            "host": host,
+            "name": f"volume-{volume['id']}",
         }
         return 200, {"attachment": attachment}
 
@@ -126,7 +130,8 @@ class FakeCinder:
         if volume is None:
             return 404, {"itemNotFound": {"message": "no such volume"}}
         others = {one["instance"] for one in self.attachments.values() if one["volume_id"] == volume["id"]}
-        if others - {asked["instance_uuid"]} or (volume["status"] != "available" and not others):
+        shared = volume["multiattach"] and volume["status"] in ("in-use", "reserved")
+        if (others - {asked["instance_uuid"]} and not shared) or (volume["status"] != "available" and not others):
             return 400, {"badRequest": {"message": f"Volume {volume['id']} is {volume['status']}."}}
         made = {
             "id": str(uuid.uuid4()),

@@ -40,7 +40,8 @@ def open_to_host(op: AttachVolume, cloud: Cloud) -> AttachVolume:
     host = cloud.instance(op.instance_id).host
     if host is None:
         return op
-    return _with(op, connection_info=cloud.volumes.connect(str(op.device.attachment_id), cloud.connector(host)))
+    attachment, connector = str(op.device.attachment_id), cloud.connector(host)
+    return _with(op, connection_info=cloud.volumes.connect(attachment, connector, op.device.device_name))
 
 
 def plug_in(op: AttachVolume, cloud: Cloud) -> OnHost | AttachVolume:
@@ -172,7 +173,7 @@ def open_new(op: SwapVolume, cloud: Cloud) -> SwapVolume:
     assert op.new is not None
     host = str(cloud.instance(op.instance_id).host)
     attachment = cloud.volumes.reserve(op.instance_id, op.new_volume_id)
-    info = cloud.volumes.connect(attachment, cloud.connector(host))
+    info = cloud.volumes.connect(attachment, cloud.connector(host), op.new.device_name)
     return msgspec.structs.replace(
         op, new=msgspec.structs.replace(op.new, attachment_id=attachment, connection_info=info)
     )

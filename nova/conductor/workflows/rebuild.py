@@ -115,7 +115,8 @@ def open_root(op: Rebuild, cloud: Cloud) -> Rebuild:
         raise VolumeNotReady(volume_id=volume_id, status=status)
     if status.startswith("error"):
         raise errors.StepFailed(reason=f"The image could not be written to volume {volume_id}, which is {status}.")
-    info = cloud.volumes.connect(attachment, cloud.connector(str(cloud.instance(op.instance_id).host)))
+    connector = cloud.connector(str(cloud.instance(op.instance_id).host))
+    info = cloud.volumes.connect(attachment, connector, op.root.device_name)
     cloud.volumes.complete(attachment)
     return msgspec.structs.replace(op, root=msgspec.structs.replace(op.root, connection_info=info))
 

@@ -27,7 +27,7 @@ def connected(
     for device in instance.block_devices:
         if device.destination == "volume" and device.volume_id:
             attachment = cloud.volumes.reserve(instance.uuid, device.volume_id, leave)
-            info = cloud.volumes.connect(attachment, connector)
+            info = cloud.volumes.connect(attachment, connector, device.device_name)
             device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=info)
         devices.append(device)
     return tuple(devices)

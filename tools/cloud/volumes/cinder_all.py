@@ -18,6 +18,8 @@ from oslo_config import cfg  # noqa: E402
 cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group="files")
 
 application = wsgi.initialize_application()
+# Cinder knows one service a process and reports for the last one alone; here they live and die together.
+cfg.CONF.set_override("service_down_time", 10**9)
 _volume = service.Service.create(binary=constants.VOLUME_BINARY, host=f"{cfg.CONF.host}@files", service_name="files")
 _scheduler = service.Service.create(binary=constants.SCHEDULER_BINARY)
 # The scheduler's start waits until a volume service has told what it holds.

@@ -90,10 +90,10 @@ class FileDriver(driver.VolumeDriver):
     def initialize_connection(self, volume, connector, **kwargs):
         return {"driver_volume_type": "local", "data": {"device_path": self.local_path(volume)}}
 
-    def terminate_connection(self, volume, connector, **kwargs):
-        """A path holds nothing."""
+    def _do_nothing(self, *args, **kwargs):
+        """A path needs no export, and holds nothing."""
 
-    ensure_export = create_export = remove_export = terminate_connection
+    ensure_export = create_export = remove_export = terminate_connection = _do_nothing
 
     def _path(self, volume_or_snapshot):
         return self._directory / volume_or_snapshot.name
