@@ -107,11 +107,17 @@ class Volumes:
         return _volume(self._call("POST", "/volumes", context, json={"volume": sent})["volume"])
 
     def delete(self, volume_id: str, context: Context | None = None) -> None:
-        """One that is not there is done."""
+        """One that is not there is done.
+
+        Raises VolumeNotReady while it is being made, Invalid when something else needs it, such as a snapshot.
+        """
         try:
             self._call("DELETE", f"/volumes/{volume_id}", context, volume_id=volume_id)
         except VolumeNotFound:
             return
+        except errors.Invalid as error:
+            self._check_made(self.get(volume_id, context))
+            raise error
 
     # Attachments: the joint of a server and a volume.
 
@@ -136,10 +142,13 @@ class Volumes:
             if one["id"] not in other_than:
                 return str(one["id"])
         volume = self.get(volume_id)
-        if volume.status in ("creating", "downloading", "restoring-backup"):
-            raise VolumeNotReady(volume_id=volume_id, status=volume.status)
+        self._check_made(volume)
         body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id}}
         return str(self._call("POST", "/attachments", json=body, volume_id=volume_id)["attachment"]["id"])
+
+    def _check_made(self, volume: Volume) -> None:
+        if volume.status in ("creating", "downloading", "restoring-backup"):
+            raise VolumeNotReady(volume_id=volume.id, status=volume.status)
 
     def connect(self, attachment_id: str, connector: Json, device_name: str | None = None) -> Json:
         """Open the volume to a host; how the host reaches it: driver_volume_type, data, multiattach.

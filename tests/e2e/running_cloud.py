@@ -35,7 +35,7 @@ class Cloud:
 
     def up(self) -> str:
         options = ["--distributed", "--hosts", "2"] if self.mode == "distributed" else []
-        return self.tool("up", *options, timeout_s=900)
+        return self.tool("up", "--volumes", *options, timeout_s=900)
 
     def down(self) -> str:
         self._client = None

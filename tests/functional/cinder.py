@@ -16,6 +16,9 @@ class FakeCinder:
         self.snapshots = {}
         # The status a volume has after an image was to be written to it.
         self.reimaged_are = "reserved"
+        # The status a volume has when it was asked for.
+        self.volumes_are = "available"
+        self.refused_deletions = 0
         # The status a snapshot has when it was asked for.
         self.snapshots_are = "available"
 
@@ -25,7 +28,7 @@ class FakeCinder:
             "id": volume_id,
             "name": "",
             "description": None,
-            "status": "available",
+            "status": self.volumes_are,
             "size": size,
             "bootable": "false",
             "multiattach": False,
@@ -71,8 +74,10 @@ class FakeCinder:
         if action is not None:
             return self._act(volume, request.json)
         if request.method == "DELETE":
-            if volume["status"] not in ("available", "error"):
-                return 400, {"badRequest": {"message": "Invalid volume: it is in use."}}
+            has_snapshots = any(one["volume_id"] == volume_id for one in self.snapshots.values())
+            if volume["status"] not in ("available", "error") or has_snapshots:
+                self.refused_deletions += 1
+                return 400, {"badRequest": {"message": "Invalid volume: it is in use, or has snapshots."}}
             del self.volumes[volume_id]
             return 202, None
         return 200, {"volume": volume}

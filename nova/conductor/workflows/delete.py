@@ -81,7 +81,8 @@ DELETE = Operation(
         Step(destroy_guest, task_state="deleting"),
         Step(forget_old_guest, task_state="deleting"),
         Step(remove_ports, task_state="deleting"),
-        Step(remove_storage, task_state="deleting"),
+        # A volume that is still being made cannot be deleted yet.
+        Step(remove_storage, task_state="deleting", retries=20),
         Step(release_allocations, task_state="deleting"),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},

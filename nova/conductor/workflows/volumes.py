@@ -4,13 +4,17 @@ An attachment joins one volume, one server and one host. A server that moves has
 the destination's is made before it goes, the source's is removed once it is there.
 """
 
+import logging
 from typing import Any
 
 import msgspec
 
+from nova import errors
 from nova.conductor.cloud import Cloud
 from nova.conductor.operation import Step
 from nova.structs.instance import BlockDevice, Instance
+
+LOG = logging.getLogger(__name__)
 
 
 def of(instance: Instance) -> tuple[BlockDevice, ...]:
@@ -86,7 +90,15 @@ def release_all(cloud: Cloud, instance: Instance, and_delete: bool = False) -> N
             cloud.volumes.release(one["id"])
     for device in owned:
         if and_delete and device.delete_on_termination:
-            cloud.volumes.delete(str(device.volume_id))
+            _delete(cloud, instance, str(device.volume_id))
+
+
+def _delete(cloud: Cloud, instance: Instance, volume_id: str) -> None:
+    try:
+        cloud.volumes.delete(volume_id)
+    except errors.Invalid as error:
+        # Snapshots of it, an image's for example, need it still: it is free, and its owner may delete it later.
+        LOG.warning("volume %s is not deleted with server %s: %s", volume_id, instance.uuid, error)
 
 
 def _release_others(op: Any, cloud: Cloud, keep: frozenset[str]) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nova.concurrency import wait_for
 from tests.functional.actions.history import history
 from tests.functional.cloud import wait
 from tests.functional.invariants import settle
@@ -127,6 +128,48 @@ def test_an_owner_says_what_becomes_of_a_volume_when_the_server_goes(cloud, user
 
     assert list(cloud.cinder.volumes) == [kept]
     assert (status(cloud, kept), cloud.cinder.attachments) == ("available", {})
+
+
+def test_a_volume_an_image_needs_outlives_its_server(cloud, user, host):
+    volume_id = cloud.cinder.add(bootable="true")
+    server_id = booted(user, boot_from(volume_id, delete_on_termination=True))["id"]
+    user.act(server_id, "createImage", {"name": "copy"})
+    settle(cloud)
+
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert (status(cloud, volume_id), cloud.cinder.attachments) == ("available", {})
+
+
+def test_a_server_deleted_while_its_volume_is_being_made_takes_it_along(cloud, user, host):
+    cloud.cinder.volumes_are = "creating"
+    image_id = next(iter(cloud.glance.images))
+    root = {"source_type": "image", "destination_type": "volume", "uuid": image_id, "boot_index": 0, "volume_size": 3}
+    wanted = user.wanted(block_device_mapping_v2=[{**root, "delete_on_termination": True}])
+    del wanted["imageRef"]
+    server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
+
+    user.delete(f"/servers/{server_id}")
+    assert wait_for(lambda: cloud.cinder.refused_deletions, timeout_s=20)
+    [volume] = cloud.cinder.volumes.values()
+    volume["status"] = "available"
+    user.wait_gone(server_id)
+
+    assert cloud.cinder.volumes == {}
+
+
+def test_servers_share_a_volume_that_allows_it(cloud, user, host):
+    volume_id = cloud.cinder.add(multiattach=True)
+    servers = [user.create_server()["id"] for _ in range(2)]
+
+    for server_id in servers:
+        attach(user, server_id, volume_id)
+        settle(cloud)
+
+    for server_id in servers:
+        disk = host.guests[server_id].volumes[volume_id]
+        assert disk.volume.connection_info["multiattach"]
 
 
 def test_a_server_boots_from_a_volume(cloud, user, host):

@@ -3,9 +3,12 @@
 They talk over this project's bus inside one process (transport_url = local://). gunicorn serves `application`.
 """
 
-import sys
+import os
 
-from cinder import monkey_patch
+# Native threads need no pool that keeps them from blocking a hub; eventlet's would wait for a hub that is not theirs.
+os.environ["EVENTLET_THREADPOOL_SIZE"] = "0"
+
+from cinder import monkey_patch  # noqa: E402
 
 monkey_patch.patch("threading")
 
