@@ -261,7 +261,6 @@ class Volumes:
             return response.json() if response.content else None
         raise _refusal(response, volume_id)
 
-
     def _address_for(self, context: Context) -> Json:
         """A catalog may write the project into the endpoint: a user's token wants the user's, not this service's own."""
         endpoint, own = (self._adapter.get_endpoint() or "").rstrip("/"), self._adapter.get_project_id()
