@@ -86,7 +86,7 @@ class VolumeConnections:
         kept = self._read(uuid)
         if key in kept:
             entry = kept.pop(key)
-            _call_brick(entry["kind"], "disconnect_volume", entry["data"], entry["device"])
+            self._call_brick(entry["kind"], "disconnect_volume", entry["data"], entry["device"])
             self._write(uuid, kept)
 
     def disconnect_all(self, uuid: str) -> None:
@@ -101,10 +101,24 @@ class VolumeConnections:
     def _through_brick(self, uuid: str, disk: Disk, kind: str, data: dict[str, Any]) -> Drive:
         kept = self._read(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
         self._write(uuid, kept)
-        device = _call_brick(kind, "connect_volume", data)
+        device = self._call_brick(kind, "connect_volume", data)
         kept[volume_key(disk)]["device"] = device
         self._write(uuid, kept)
         return _path_drive(str(device["path"]), data)
+
+    def _call_brick(self, kind: str, method: str, *arguments: Any) -> Any:
+        brick, libvirt = _brick(), self._conf.libvirt
+        try:
+            connector = brick.InitiatorConnector.factory(
+                kind.upper(),
+                None,
+                use_multipath=libvirt.volume_use_multipath,
+                nfs_mount_point_base=libvirt.nfs_mount_point_base,
+                nfs_mount_options=libvirt.nfs_mount_options,
+            )
+            return concurrency.run_blocking(getattr(connector, method), *arguments)
+        except Exception as error:
+            raise errors.GuestFailed(reason=f"{method} of a volume of type {kind}: {error}") from error
 
     def _rbd(self, data: dict[str, Any]) -> Drive:
         user = data.get("auth_username") or self._conf.libvirt.rbd_user
@@ -150,14 +164,6 @@ def _path_drive(path: str, data: dict[str, Any]) -> Drive:
     is_qcow2 = data.get("format") == "qcow2"
     kind = "block" if Path(path).is_block_device() else "file"
     return Drive(target="", bus="virtio", type=kind, path=path, format="qcow2" if is_qcow2 else "raw")
-
-
-def _call_brick(kind: str, method: str, *arguments: Any) -> Any:
-    connector = _brick().InitiatorConnector.factory(kind.upper(), None)
-    try:
-        return concurrency.run_blocking(getattr(connector, method), *arguments)
-    except Exception as error:
-        raise errors.GuestFailed(reason=f"{method} of a volume of type {kind}: {error}") from error
 
 
 def _brick() -> Any:

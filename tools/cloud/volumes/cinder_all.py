@@ -8,14 +8,14 @@ import os
 # Native threads need no pool that keeps them from blocking a hub; eventlet's would wait for a hub that is not theirs.
 os.environ["EVENTLET_THREADPOOL_SIZE"] = "0"
 
-from cinder import monkey_patch  # noqa: E402
+from cinder import monkey_patch
 
 monkey_patch.patch("threading")
 
-from cinder import objects, service  # noqa: E402
-from cinder.common import constants  # noqa: E402
-from cinder.wsgi import wsgi  # noqa: E402
-from oslo_config import cfg  # noqa: E402
+from cinder import service
+from cinder.common import constants
+from cinder.wsgi import wsgi
+from oslo_config import cfg
 
 # Registered where the volume service's own program would do it.
 cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group="files")

@@ -1,0 +1,49 @@
+"""Volumes that need work on the host: os-brick does it, as the operator has configured."""
+
+import pytest
+
+from nova import errors
+from nova.conf import load
+from nova.structs.guest import Disk
+from nova.structs.instance import BlockDevice
+from nova.virt.libvirt.volumes import VolumeConnections
+
+
+@pytest.fixture
+def connections(tmp_path):
+    path = tmp_path / "nova.conf"
+    path.write_text(
+        f"[DEFAULT]\ninstances_path = {tmp_path}/instances\n[libvirt]\nnfs_mount_point_base = {tmp_path}/mnt\n"
+        "nfs_mount_options = vers=4.1\n"
+    )
+    return VolumeConnections(load([], [str(path)]))
+
+
+def volume(kind, **data):
+    device = BlockDevice(
+        id="d",
+        source="volume",
+        destination="volume",
+        volume_id="v",
+        connection_info={"driver_volume_type": kind, "data": data},
+    )
+    return Disk(kind="volume", device_name="vdb", volume=device)
+
+
+def test_a_volume_on_nfs_is_a_file_below_the_operators_directory(connections, tmp_path, monkeypatch):
+    told = tmp_path / "told"
+    program = tmp_path / "mount"
+    program.write_text(f'#!/bin/sh\necho mount "$@" >> {told}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    drive = connections.connect("one", volume("nfs", export="192.0.2.9:/volumes", name="volume-v"))
+
+    assert drive.type == "file"
+    assert drive.path.startswith(f"{tmp_path}/mnt/") and drive.path.endswith("/volume-v")
+    assert any("vers=4.1" in line and "192.0.2.9:/volumes" in line for line in told.read_text().splitlines())
+
+
+def test_a_kind_of_volume_nobody_knows_is_refused_with_its_name(connections):
+    with pytest.raises(errors.GuestFailed, match="carrier_pigeon"):
+        connections.connect("one", volume("carrier_pigeon"))
