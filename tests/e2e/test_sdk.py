@@ -139,7 +139,7 @@ def test_interfaces_addresses_and_groups_come_and_go(cloud, compute, server):
 
 def test_consoles_diagnostics_and_history_can_be_read(compute, server):
     assert "token" in compute.create_server_remote_console(server, protocol="vnc", type="novnc").url
-    assert "login:" in compute.get_server_console_output(server, length=5)["output"]
+    assert compute.get_server_console_output(server, length=5)["output"].count("\n") <= 5
     assert compute.get_server_diagnostics(server).state == "running"
     create = list(compute.server_actions(server))[-1]
     assert create.action == "create"

@@ -90,9 +90,10 @@ def test_a_server_boots_from_a_volume_and_its_image_boots_too(cloud):
 
         with cloud.server("of-image", image_id=cloud.sdk().image.find_image(image).id) as copy:
             assert "tiny: boot 2 of this disk" in cloud.wait_for_console(copy.id, " login:")
+        # The copy's volume goes with it, as the first server's does.
+        assert cloud.wait_for(lambda: volumes(cloud) == before | {root_volume(cloud, server)})
         [snapshot] = cloud.sdk().block_storage.snapshots()
         cloud.run("image", "delete", image)
-        cloud.run("volume", "delete", *(volumes(cloud) - before - {root_volume(cloud, server)}))
         cloud.run("volume", "snapshot", "delete", snapshot.id)
         assert cloud.wait_for(lambda: not list(cloud.sdk().block_storage.snapshots()))
 
