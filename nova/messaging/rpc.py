@@ -94,7 +94,8 @@ def transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     """The bus named by [DEFAULT] transport_url.
 
     RabbitMQ's queues are quorum queues with stable names unless the file says otherwise: they
-    survive a broker, and a restart leaves none behind.
+    survive a broker, and a restart leaves none behind. Their exchange is this service's own: others that share
+    the broker declare theirs, `openstack` by default, otherwise, and one exchange cannot be both.
     """
     for group, options in messaging_options.list_opts():
         conf.register_opts(options, group=group)
@@ -109,6 +110,7 @@ def transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     lockutils.set_defaults(conf.oslo_concurrency.lock_path or f"{conf.state_path}/tmp")
     for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
         conf.set_default(option, True, group="oslo_messaging_rabbit")
+    conf.set_default("control_exchange", "nova")
     return oslo_messaging.get_rpc_transport(conf)
 
 
