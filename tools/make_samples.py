@@ -5,6 +5,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import oslo_messaging
 from oslo_config import cfg, generator
 
 from nova.policies import compute, network, placement
@@ -15,6 +16,8 @@ NAMESPACES = ("nova", "oslo.log", "oslo.messaging", "oslo.policy", "oslo.concurr
 
 def configuration() -> str:
     """Every option of every daemon, commented out, with its help and default."""
+    # As nova.messaging.rpc has it.
+    oslo_messaging.set_transport_defaults("nova")
     conf = cfg.ConfigOpts()
     generator.register_cli_opts(conf)
     conf(args=[f"--namespace={name}" for name in NAMESPACES], default_config_files=[])

@@ -11,12 +11,15 @@ from oslo_config import cfg  # noqa: E402
 from nova import daemon  # noqa: E402
 from nova.conductor import client as conductor_client  # noqa: E402
 from nova.console.auth import ConsoleAuthService  # noqa: E402
+from nova.heartbeat import Heartbeat  # noqa: E402
 from nova.messaging import rpc  # noqa: E402
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
     bus = rpc.transport(conf)
-    return [ConsoleAuthService(conf, bus, conductor_client.over_bus(bus))]
+    conductor = conductor_client.over_bus(bus)
+    heartbeat = Heartbeat(conductor, "nova-consoleauth", conf.host, conf.report_interval)
+    return [ConsoleAuthService(conf, bus, conductor), heartbeat]
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from oslo_config import cfg  # noqa: E402
 
 from nova import daemon, identity  # noqa: E402
 from nova.conductor import client as conductor_client  # noqa: E402
+from nova.heartbeat import Heartbeat  # noqa: E402
 from nova.messaging import rpc  # noqa: E402
 from nova.placement_client import PlacementClient  # noqa: E402
 from nova.scheduler import interface  # noqa: E402
@@ -21,13 +22,14 @@ _PATIENCE_S = 10.0
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
     bus = rpc.transport(conf)
+    conductor = conductor_client.over_bus(bus, timeout_s=_PATIENCE_S)
     scheduler = Scheduler(
         conf,
-        conductor_client.over_bus(bus, timeout_s=_PATIENCE_S),
+        conductor,
         PlacementClient(identity.adapter(conf, "placement")),
     )
     server = rpc.Server(bus, interface.TOPIC, conf.host, interface.SchedulerCalls, scheduler)
-    return [scheduler, server]
+    return [scheduler, server, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
 
 
 def main() -> int:

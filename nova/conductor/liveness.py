@@ -5,7 +5,6 @@ a conductor gives everybody the benefit of the doubt for service_down_time.
 """
 
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from nova.clock import utcnow
@@ -13,22 +12,20 @@ from nova.structs.host import SignOfLife
 
 
 class Liveness:
-    """When each daemon was last heard of. on_new is told of one never heard of before."""
+    """When each daemon was last heard of."""
 
-    def __init__(self, down_after_s: float, on_new: Callable[[str, str], None] = lambda host, binary: None) -> None:
+    def __init__(self, down_after_s: float) -> None:
         self._down_after_s = down_after_s
-        self._on_new = on_new
         self._began = time.monotonic()
         self._heard: dict[tuple[str, str], float] = {}
         self._forced_down: set[str] = set()
 
-    def hear(self, sign: SignOfLife) -> None:
+    def hear(self, sign: SignOfLife) -> list[str]:
+        """The hosts of the sign that were never heard of before."""
         now = time.monotonic()
-        for host in sign.hosts:
-            is_new = (host, sign.binary) not in self._heard
-            self._heard[(host, sign.binary)] = now
-            if is_new:
-                self._on_new(host, sign.binary)
+        new = [host for host in sign.hosts if (host, sign.binary) not in self._heard]
+        self._heard.update({(host, sign.binary): now for host in sign.hosts})
+        return new
 
     def is_up(self, host: str, binary: str = "nova-compute") -> bool:
         if binary == "nova-compute" and host in self._forced_down:

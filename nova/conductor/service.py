@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from nova import identity
 from nova.compute import interface as compute_interface
+from nova.conductor import client
 from nova.conductor.calls.aggregates import AggregateCalls
 from nova.conductor.calls.annotations import AnnotationCalls
 from nova.conductor.calls.catalog import CatalogCalls
@@ -38,6 +39,7 @@ from nova.conf.notifications import are_wanted
 from nova.console import interface as console_interface
 from nova.db import hosts
 from nova.db.database import Database
+from nova.heartbeat import Heartbeat
 from nova.image.client import Images
 from nova.messaging import rpc
 from nova.network.client import Networking
@@ -96,12 +98,14 @@ class Conductor:
         self.calls = _answering(parts)
         self._server = rpc.Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
         self._reconcilers = Reconcilers(self.core)
+        self._heartbeat = Heartbeat(client.over_bus(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
 
     def start(self) -> None:
         self.engine.start()
         self._server.start()
         self._reconcilers.start()
+        self._heartbeat.start()
         self._notifying.start()
 
     def checks(self) -> dict[str, bool]:
@@ -110,6 +114,7 @@ class Conductor:
 
     def stop(self) -> None:
         self._notifying.stop()
+        self._heartbeat.stop()
         self._reconcilers.stop()
         self._server.stop()
         self.engine.stop()

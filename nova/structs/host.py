@@ -57,6 +57,7 @@ class SignOfLife(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     binary: str
     hosts: tuple[str, ...]
+    version: int = 1
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,6 +20,18 @@ def test_all_parts_of_the_cloud_are_well(cloud):
     assert "unhealthy" not in status
 
 
+def test_operators_see_every_daemon_that_serves_the_others(cloud):
+    services = cloud.openstack("compute", "service", "list")
+
+    assert {service["Binary"] for service in services} == {
+        "nova-compute",
+        "nova-conductor",
+        "nova-consoleauth",
+        "nova-scheduler",
+    }
+    assert {service["State"] for service in services} == {"up"}
+
+
 def test_setting_it_up_again_changes_nothing(cloud):
     servers, networks = cloud.openstack("server", "list"), cloud.openstack("network", "list")
     processes = cloud.tool("status")

@@ -87,7 +87,11 @@ def _overtake(
     """Another operation is under way: delete tells it to make way; anything else is refused."""
     if not workflow.overtakes:
         raise errors.WrongServerState(
-            action=workflow.name, server_id=instance.uuid, attribute="task_state", state=str(instance.task_state)
+            action=workflow.name,
+            server_id=instance.uuid,
+            attribute="task_state",
+            # Some actions show nothing while they are under way.
+            state=instance.task_state or active.name,
         )
     if active.name == workflow.name or operations.queued(connection, instance.uuid) is not None:
         return Accepted(instance)

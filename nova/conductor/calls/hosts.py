@@ -42,12 +42,7 @@ class HostCalls:
     def register_host(self, report: HostReport) -> list[Node]:
         def work(connection: Connection) -> tuple[bool, list[Node]]:
             before = hosts.view_version(connection)
-            enabled = self._core.conf.enable_new_services
-            service, change = hosts.ensure_service(
-                connection, report.host, "nova-compute", report.version, enabled, report.listener
-            )
-            if change is not None:
-                self._log_service(connection, Context(), change, service)
+            self._ensure_service(connection, report.host, "nova-compute", report.version, report.listener)
             nodes = [hosts.ensure_node(connection, report.host, node.state) for node in report.nodes]
             return hosts.view_version(connection) != before, nodes
 
@@ -58,7 +53,17 @@ class HostCalls:
         return nodes
 
     def alive(self, sign: SignOfLife) -> None:
-        self._core.liveness.hear(sign)
+        new = self._core.liveness.hear(sign)
+        # A nova-compute registers with what it has; of the others there is no more to know than that they live.
+        if new and sign.binary != "nova-compute":
+            self._db.write(lambda c: [self._ensure_service(c, host, sign.binary, sign.version) for host in new])
+
+    def _ensure_service(self, connection: Connection, host: str, binary: str, version: int, listener: str = "") -> None:
+        # To keep servers off new hosts is what operators disable services for; nothing else is kept off anything.
+        is_enabled = binary != "nova-compute" or self._core.conf.enable_new_services
+        service, change = hosts.ensure_service(connection, host, binary, version, is_enabled, listener)
+        if change is not None:
+            self._log_service(connection, Context(), change, service)
 
     def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[Service]:
         def work(connection: Connection) -> list[Service]:
