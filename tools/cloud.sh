@@ -120,7 +120,7 @@ check_ports() {
 }
 
 prepare_services() {
-    local others=()
+    local others=() other
     prepare_glance &
     others+=($!)
     if [ "$VOLUMES" = 1 ]; then
@@ -150,10 +150,13 @@ register_cloud() {
 }
 
 prepare_nova() {
+    local placement
     write_nova_configuration
     sync_placement_database &
+    # Not $! later: what runs in between starts processes of its own.
+    placement=$!
     sync_compute_database
-    wait $!
+    wait "$placement"
 }
 
 down() {
