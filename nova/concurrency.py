@@ -22,6 +22,9 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _eventlet: Any = None
 
+# A connection without a request is closed after so long.
+_IDLE_S = 75
+
 # Which of its daemon's worker processes this is, set by nova.daemon after the fork; None for the only one.
 worker_number: int | None = None
 
@@ -160,7 +163,8 @@ def wait_for(condition: Callable[[], Any], timeout_s: float, interval_s: float =
 class HttpServer:
     """An HTTP/1.1 server with keep-alive for one WSGI application on a listening socket.
 
-    eventlet's own server under eventlet, cheroot with native threads otherwise.
+    eventlet's own server under eventlet, cheroot with native threads otherwise. size is how many requests it
+    works on at once; connections that clients leave open without a request never keep others out.
     """
 
     def __init__(self, sock: socket.socket, app: Wsgi, size: int) -> None:
@@ -183,12 +187,23 @@ class HttpServer:
     def _serve_green(self) -> None:
         import eventlet.wsgi  # noqa: PLC0415
 
+        connections, size = _eventlet.GreenPool(self._size), self._size
+
+        class Protocol(eventlet.wsgi.HttpProtocol):
+            def handle_one_response(self) -> None:
+                # A connection holds a thread of the pool even while it is idle, and clients such as Horizon
+                # leave theirs open without using them again: the second half of the pool is not kept open.
+                if connections.free() < size // 2:
+                    self.close_connection = True
+                super().handle_one_response()
+
         try:
             eventlet.wsgi.server(
                 self._sock,
                 self._app,
-                max_size=self._size,
-                keepalive=True,
+                protocol=Protocol,
+                custom_pool=connections,
+                keepalive=_IDLE_S,
                 log_output=False,
                 debug=False,
                 socket_timeout=900,

@@ -1,0 +1,55 @@
+"""What nova.concurrency promises on green and on native threads alike."""
+
+import http.client
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+SERVER = """
+import sys
+from nova import concurrency
+concurrency.start(sys.argv[1])
+from nova import daemon
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+sock = daemon.listen("127.0.0.1", 0)
+concurrency.HttpServer(sock, app, size=4).start()
+print(sock.getsockname()[1], flush=True)
+concurrency.run_blocking(sys.stdin.read)
+"""
+
+
+@pytest.fixture(params=["eventlet", "threading"])
+def http_port(request):
+    """The port of an HTTP server with four threads."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, request.param], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    yield int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+
+
+def ask(connection):
+    connection.request("GET", "/")
+    return connection.getresponse().read()
+
+
+def test_connections_left_open_keep_nobody_out(http_port):
+    left_open = [http.client.HTTPConnection("127.0.0.1", http_port, timeout=5) for _ in range(12)]
+
+    assert [ask(connection) for connection in left_open] == [b"ok"] * 12
+
+
+def test_a_connection_serves_one_request_after_another(http_port):
+    with closing(http.client.HTTPConnection("127.0.0.1", http_port, timeout=5)) as connection:
+        ask(connection)
+        sock = connection.sock
+        ask(connection)
+
+        assert connection.sock is sock
