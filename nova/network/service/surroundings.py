@@ -231,7 +231,8 @@ def _shown_quota(call: Call, project_id: str, detail: list[str]) -> dict[str, An
     own = {} if detail == ["default"] else {q.noun: q.limit for q in call.store.network_quotas(project_id)}
     limits = _limits(call, own)
     if detail != ["details"]:
-        return limits | {"project_id": project_id, "tenant_id": project_id}
+        # Limits and nothing else: Horizon takes every value for a number.
+        return limits
     return {
         noun: {
             "limit": limit,

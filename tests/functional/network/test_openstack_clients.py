@@ -99,6 +99,12 @@ def test_the_sdk_reads_what_surrounds_networks(admin_sdk):
     assert admin_sdk.get_quota("demo", details=True).networks["limit"] == 7
 
 
+def test_a_project_s_limits_and_the_default_ones_are_numbers_alone(demo):
+    """Horizon's page of default quotas makes a number of every value."""
+    for path in ("quotas/demo", "quotas/demo/default"):
+        assert {type(limit) for limit in demo.get(path)["quota"].values()} == {int}
+
+
 class Cli:
     """The openstack command, as an administrator of this cloud."""
 
