@@ -250,8 +250,10 @@ class NotImplementedHere(DomainError):
 
 
 class Unavailable(DomainError):
+    """reason goes on with "it": what of the service's state a user may know."""
+
     status = 503
-    text = "{service} does not answer: {reason}"
+    text = "{service} is not available: {reason}. Try again later."
 
 
 class HostUnreachable(Unavailable):

@@ -6,15 +6,15 @@ is read again and repeated here; what Placement refuses for good is a domain err
 
 import random
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 import requests
-from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.identity.neighbour import Neighbour
 from nova.placement_answers import (
     Aggregates,
     Candidate,
@@ -32,12 +32,12 @@ from nova.placement_answers import (
 )
 from nova.structs.guest import Inventory
 
+T = TypeVar("T")
+
 MICROVERSION = "1.39"
 
 # A claim that loses a generation this often in a row is up against something that is not a race.
 ATTEMPTS = 12
-# A request that hangs is given up after this, unless [placement] timeout says otherwise.
-TIMEOUT_S = 30
 # Reasons asked for, per stage of an explanation.
 REASONS = 100
 # What was written is trusted this long before it is compared with what Placement has.
@@ -98,8 +98,7 @@ class PlacementClient:
     """The Placement service. Any method raises errors.Unavailable when it cannot be reached."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
-        self._options = {"timeout": TIMEOUT_S} if adapter.session.timeout is None else {}
+        self._service = Neighbour("Placement", adapter)
         self._written: dict[str, _Written] = {}
 
     # Candidates and claims
@@ -117,8 +116,8 @@ class PlacementClient:
         response = self._call("GET", "/allocation_candidates", params=query)
         if response.status_code == 400:
             raise errors.Invalid(read_problem(response.content).detail)
-        _expect(response, 200)
-        return read_candidates(response.content)
+        self._expect(response, 200)
+        return self._read(response, read_candidates)
 
     def explain(
         self,
@@ -135,7 +134,7 @@ class PlacementClient:
         response = self._call("GET", "/allocation_candidates/explain", params=query)
         if response.status_code != 200:
             return {}
-        return read_reasons(response.content)
+        return self._read(response, read_reasons)
 
     def claim(
         self,
@@ -155,7 +154,7 @@ class PlacementClient:
             response = self._call("PUT", f"/allocations/{consumer}", body)
             if response.status_code == 204:
                 return
-            _expect(response, 204, 409)
+            self._expect(response, 204, 409)
             held = self.allocations(consumer)
             if held.resources == wanted:
                 return
@@ -185,7 +184,7 @@ class PlacementClient:
             response = self._call("POST", "/allocations", body)
             if response.status_code == 204:
                 return
-            _expect(response, 204, 409)
+            self._expect(response, 204, 409)
             if read_problem(response.content).code != _CONCURRENT_UPDATE:
                 raise ClaimLost(reason=read_problem(response.content).detail)
             _step_back(attempt)
@@ -194,18 +193,18 @@ class PlacementClient:
     def allocations(self, consumer: str) -> Held:
         """What a consumer holds; an unknown one holds nothing."""
         response = self._call("GET", f"/allocations/{consumer}")
-        _expect(response, 200)
-        return read_held(response.content)
+        self._expect(response, 200)
+        return self._read(response, read_held)
 
     def release(self, consumer: str) -> None:
         """Give back all a consumer holds; fine when it holds nothing."""
         for attempt in range(ATTEMPTS):
             response = self._call("DELETE", f"/allocations/{consumer}")
-            _expect(response, 204, 404, 409)
+            self._expect(response, 204, 404, 409)
             if response.status_code != 409:
                 return
             _step_back(attempt)
-        raise errors.Unavailable(service="Placement", reason=read_problem(response.content).detail)
+        raise self._service.failed(response, "too many others write to the same consumer")
 
     # Providers
 
@@ -238,8 +237,8 @@ class PlacementClient:
 
     def provider(self, uuid: str) -> Provider | None:
         response = self._call("GET", f"/resource_providers/{uuid}")
-        _expect(response, 200, 404)
-        return None if response.status_code == 404 else _decode(response, Provider)
+        self._expect(response, 200, 404)
+        return None if response.status_code == 404 else self._decode(response, Provider)
 
     def providers(
         self, resources: Mapping[str, int] | None = None, required: str | None = None, in_tree: str | None = None
@@ -252,31 +251,31 @@ class PlacementClient:
         response = self._call("GET", "/resource_providers", params=query)
         if response.status_code == 400:
             raise errors.Invalid(read_problem(response.content).detail)
-        _expect(response, 200)
-        return _decode(response, Providers).resource_providers
+        self._expect(response, 200)
+        return self._decode(response, Providers).resource_providers
 
     def delete_provider(self, uuid: str) -> None:
         """Fine when there is none. Raises ProviderInUse while something is allocated from it."""
         self._written.pop(uuid, None)
         response = self._call("DELETE", f"/resource_providers/{uuid}")
-        _expect(response, 204, 404, 409)
+        self._expect(response, 204, 404, 409)
         if response.status_code == 409:
             raise ProviderInUse(uuid=uuid, reason=read_problem(response.content).detail)
 
     def provider_allocations(self, uuid: str) -> dict[str, dict[str, int]]:
         """What is allocated from a provider: consumer -> class -> amount; nothing from an unknown one."""
         response = self._call("GET", f"/resource_providers/{uuid}/allocations")
-        _expect(response, 200, 404)
+        self._expect(response, 200, 404)
         if response.status_code == 404:
             return {}
-        found = _decode(response, ProviderAllocations)
+        found = self._decode(response, ProviderAllocations)
         return {consumer: held.resources for consumer, held in found.allocations.items()}
 
     def inventory(self, uuid: str) -> dict[str, Inventory]:
         """What a provider offers; nothing when there is no such provider."""
         response = self._call("GET", f"/resource_providers/{uuid}/inventories")
-        _expect(response, 200, 404)
-        return {} if response.status_code == 404 else _decode(response, Inventories).inventories
+        self._expect(response, 200, 404)
+        return {} if response.status_code == 404 else self._decode(response, Inventories).inventories
 
     def set_aggregates(self, uuid: str, aggregates: Iterable[str]) -> None:
         """Make a provider a member of exactly these aggregates. Raises errors.NotFound without the provider."""
@@ -284,17 +283,17 @@ class PlacementClient:
         path = f"/resource_providers/{uuid}/aggregates"
         for attempt in range(ATTEMPTS):
             response = self._call("GET", path)
-            _expect(response, 200, 404)
+            self._expect(response, 200, 404)
             if response.status_code == 404:
                 raise errors.NotFound(f"Resource provider {uuid} could not be found.")
-            now = _decode(response, Aggregates)
+            now = self._decode(response, Aggregates)
             if sorted(now.aggregates) == wanted:
                 return
             body = {"aggregates": wanted, "resource_provider_generation": now.resource_provider_generation}
             response = self._call("PUT", path, body)
             if response.status_code == 200:
                 return
-            _expect(response, 200, 409)
+            self._expect(response, 200, 409)
             _step_back(attempt)
         raise errors.GenerationConflict(what=f"resource provider {uuid}")
 
@@ -335,15 +334,15 @@ class PlacementClient:
             response = self._call("PUT", f"/resource_providers/{uuid}", body)
             if response.status_code == 409:
                 raise errors.NameExists(name=name)
-            _expect(response, 200)
+            self._expect(response, 200)
         inventories = self._call("GET", f"/resource_providers/{uuid}/inventories")
         traits = self._call("GET", f"/resource_providers/{uuid}/traits")
         if 404 in (inventories.status_code, traits.status_code):
             return None
-        _expect(inventories, 200)
-        _expect(traits, 200)
-        offered = _decode(inventories, Inventories)
-        had = _decode(traits, Traits).traits
+        self._expect(inventories, 200)
+        self._expect(traits, 200)
+        offered = self._decode(inventories, Inventories)
+        had = self._decode(traits, Traits).traits
         # The older generation of the two: a change between the two reads must not go unnoticed.
         return _Offer(offered.resource_provider_generation, offered.inventories, frozenset(had))
 
@@ -354,18 +353,18 @@ class PlacementClient:
             if self.provider(uuid) is None:
                 raise errors.NameExists(name=name)
             return None
-        _expect(response, 200)
-        return _Offer(_decode(response, Provider).generation, {}, frozenset())
+        self._expect(response, 200)
+        return _Offer(self._decode(response, Provider).generation, {}, frozenset())
 
     def _change(self, uuid: str, what: str, body: dict[str, Any], generation: int) -> int | None:
         """Put a part of a provider; its generation then, None when another change came first."""
         body["resource_provider_generation"] = generation
         response = self._call("PUT", f"/resource_providers/{uuid}/{what}", body)
         if response.status_code == 200:
-            return _decode(response, Generation).resource_provider_generation
+            return self._decode(response, Generation).resource_provider_generation
         if response.status_code == 400:
             raise errors.Invalid(read_problem(response.content).detail)
-        _expect(response, 200, 404, 409)
+        self._expect(response, 200, 404, 409)
         if response.status_code == 409 and read_problem(response.content).code != _CONCURRENT_UPDATE:
             raise ProviderInUse(uuid=uuid, reason=read_problem(response.content).detail)
         return None
@@ -374,22 +373,32 @@ class PlacementClient:
         """Custom classes and traits must be made known to Placement before their first use."""
         for name in names:
             if name.startswith("CUSTOM_"):
-                _expect(self._call("PUT", f"/{collection}/{name}"), 200, 201, 204)
+                self._expect(self._call("PUT", f"/{collection}/{name}"), 200, 201, 204)
 
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, Any] | None = None
     ) -> requests.Response:
         headers = {"Accept": "application/json", "OpenStack-API-Version": f"placement {MICROVERSION}"}
-        extra: dict[str, Any] = dict(self._options)
+        extra: dict[str, Any] = {}
         if body is not None:
             headers["Content-Type"] = "application/json"
             extra["data"] = _encode(body)
         if params:
             extra["params"] = params
+        return self._service.ask(method, path, headers=headers, **extra)
+
+    def _expect(self, response: requests.Response, *statuses: int) -> None:
+        if response.status_code not in statuses:
+            raise self._service.failed(response)
+
+    def _read(self, response: requests.Response, read: Callable[[bytes], T]) -> T:
         try:
-            return self._adapter.request(path, method, raise_exc=False, headers=headers, **extra)
-        except exceptions.ClientException as error:
-            raise errors.Unavailable(service="Placement", reason=str(error)) from error
+            return read(response.content)
+        except msgspec.MsgspecError as error:
+            raise self._service.not_understood(response) from error
+
+    def _decode(self, response: requests.Response, shape: type[T]) -> T:
+        return self._read(response, lambda content: msgspec.json.decode(content, type=shape))
 
 
 def candidates_query(
@@ -428,16 +437,6 @@ def _inventory_body(inventory: Inventory) -> dict[str, Any]:
 
 def _plain(allocations: Allocations) -> dict[str, dict[str, int]]:
     return {provider: dict(amounts) for provider, amounts in allocations.items()}
-
-
-def _decode(response: requests.Response, shape: Any) -> Any:
-    return msgspec.json.decode(response.content, type=shape)
-
-
-def _expect(response: requests.Response, *statuses: int) -> None:
-    if response.status_code not in statuses:
-        reason = f"{response.status_code} {read_problem(response.content).detail}"
-        raise errors.Unavailable(service="Placement", reason=reason)
 
 
 def _step_back(attempt: int) -> None:

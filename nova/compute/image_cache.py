@@ -146,7 +146,7 @@ class ImageCache:
             part.unlink(missing_ok=True)
             raise
         if image.size and _size(part) < image.size:
-            raise errors.Unavailable(service="Image service", reason=f"the data of image {image.id} end early")
+            raise errors.Unavailable(service="The Image service", reason=f"the data of image {image.id} end early")
 
     def _inspect(self, image: Image, path: Path) -> None:
         """Refuse what could make QEMU read another file of this host, or guess a format."""

@@ -5,7 +5,7 @@ from oslo_config import cfg
 GROUP = cfg.OptGroup("neutron", title="Networking API")
 
 OPTIONS = [
-    cfg.IntOpt("http_retries", default=3, min=0, help="Further attempts of a request that got no answer."),
+    cfg.IntOpt("http_retries", default=3, min=0, help="Further attempts to reach the service."),
     cfg.BoolOpt(
         "service_metadata_proxy", default=False, help="Whether a metadata proxy adds the guest's id to requests."
     ),

@@ -18,12 +18,15 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.identity.neighbour import Neighbour
 from nova.structs.context import Context
 from nova.structs.image import Image
 
 LOG = logging.getLogger(__name__)
 
 _UPLOAD_CHUNK = 1 << 20
+# The service stores and checks an image that it has before it answers.
+_STORING_S = 600
 # What a download that breaks off loses at most.
 _DOWNLOAD_CHUNK = 1 << 16
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
@@ -45,7 +48,7 @@ class Images:
     """
 
     def __init__(self, adapter: Adapter, cache_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._adapter = adapter
+        self._service = Neighbour("The Image service", adapter)
         self._cache_s = cache_s
         self._clock = clock
         self._cached: dict[tuple[str, str], tuple[float, Image]] = {}
@@ -59,7 +62,7 @@ class Images:
             known = self._cached.get(key)
         if known is not None and known[0] > now:
             return known[1]
-        image = read_image(self._request("GET", _path(image_id), context, image_id).json())
+        image = self._image(self._request("GET", _path(image_id), context, image_id))
         with self._lock:
             self._cached = {k: v for k, v in self._cached.items() if v[0] > now}
             if image.status == "active":
@@ -68,26 +71,27 @@ class Images:
 
     def documents(self, context: Context | None = None, **query: str | int) -> list[dict[str, Any]]:
         """One page of what list() gives, as the Image API says it."""
-        return self._request("GET", "/v2/images", context, params=query).json()["images"]
+        return self._service.part(self._request("GET", "/v2/images", context, params=query), "images")
 
     def list(self, context: Context | None = None, **query: str | int) -> Iterator[Image]:
         """The images this user sees, in the Image API's order; query is the Image API's. With a limit, one page."""
         path = "/v2/images"
         while path:
-            page = self._request("GET", path, context, params=query).json()
-            yield from (read_image(document) for document in page["images"])
+            answer = self._request("GET", path, context, params=query)
+            page = self._service.document(answer)
+            yield from (read_image(document) for document in self._service.part(answer, "images"))
             path, query = ("" if "limit" in query else page.get("next") or ""), {}
 
     def base_url(self) -> str:
         """Where the Image service is; empty when that is not known."""
         try:
-            return self._adapter.get_endpoint() or ""
+            return self._service.adapter.get_endpoint() or ""
         except ksa.ClientException:
             return ""
 
     def document(self, image_id: str, context: Context | None = None) -> dict[str, Any]:
         """One image as the Image API says it, for those who pass it on. Raises ImageNotFound, Unavailable."""
-        return self._request("GET", _path(image_id), context, image_id).json()
+        return self._service.document(self._request("GET", _path(image_id), context, image_id))
 
     def create(self, image: Image, context: Context | None = None) -> Image:
         """Make a record for an image whose data are uploaded later. image.id is the id it gets; one that is there is kept."""
@@ -105,7 +109,7 @@ class Images:
         if image.owner:
             document["owner"] = image.owner
         try:
-            return read_image(self._request("POST", "/v2/images", context, json=document).json())
+            return self._image(self._request("POST", "/v2/images", context, json=document))
         except errors.NameExists:
             return self.get(image.id, context)
 
@@ -117,6 +121,7 @@ class Images:
                 _path(image_id, "/file"),
                 context,
                 image_id,
+                at_least_s=_STORING_S,
                 data=_chunks(file),
                 headers={"Content-Type": "application/octet-stream"},
             )
@@ -159,7 +164,14 @@ class Images:
                         yield chunk[skip:]
                     skip = max(0, skip - len(chunk))
             except (requests.RequestException, OSError) as error:
-                raise errors.Unavailable(service="Image service", reason=str(error)) from error
+                LOG.warning("the data of image %s broke off: %s", image_id, error)
+                raise self._service.unavailable("it broke off while it sent an image") from error
+
+    def _image(self, response: requests.Response) -> Image:
+        document = self._service.document(response)
+        if "id" not in document:
+            raise self._service.not_understood(response)
+        return read_image(document)
 
     def _fetch(self, image_id: str, context: Context | None) -> Image:
         self._forget(image_id)
@@ -172,16 +184,7 @@ class Images:
     def _request(
         self, method: str, path: str, context: Context | None = None, image_id: str = "", **kwargs: Any
     ) -> requests.Response:
-        headers = dict(kwargs.pop("headers", {}))
-        if context is not None and context.auth_token:
-            headers["X-Auth-Token"] = context.auth_token
-            kwargs["authenticated"] = False
-        if context is not None and context.request_id:
-            headers["X-OpenStack-Request-ID"] = context.request_id
-        try:
-            response = self._adapter.request(path, method, headers=headers, raise_exc=False, **kwargs)
-        except ksa.ClientException as error:
-            raise errors.Unavailable(service="Image service", reason=str(error)) from error
+        response = self._service.ask(method, path, context, **kwargs)
         if response.status_code < 400 or response.status_code == 416:
             return response
         raise _refusal(response, image_id)
@@ -213,15 +216,11 @@ def _refusal(response: requests.Response, image_id: str) -> errors.DomainError:
     # What a user may not see is not there for that user.
     if status == 404 or (status == 403 and response.request.method == "GET"):
         return errors.ImageNotFound(image_id=image_id)
-    if status == 401:
-        return errors.Unauthorized()
     if status == 403:
         return errors.Forbidden(text)
     if status == 409:
         return errors.NameExists(name=image_id)
-    if status in (400, 413, 415):
-        return errors.Invalid(text)
-    return errors.Unavailable(service="Image service", reason=f"{status} {text}")
+    return errors.Invalid(text)
 
 
 def _path(image_id: str, rest: str = "") -> str:

@@ -322,21 +322,21 @@ class Networking:
         if not wanted:
             return []
         if len(wanted) == 1:
-            return [self._http.post("ports", {"port": wanted[0]})["port"]]
-        return self._http.post("ports", {"ports": wanted})["ports"]
+            return [self._http.post("ports", {"port": wanted[0]})]
+        return self._http.post("ports", {"ports": wanted})
 
     def _moved(self, port: Json, binding: Json) -> Json:
         if port.get("binding:host_id") == binding["binding:host_id"]:
             return port
         body = {"port": {"binding:host_id": binding["binding:host_id"]}}
-        return self._http.put(f"ports/{port['id']}", body)["port"]
+        return self._http.put(f"ports/{port['id']}", body)
 
     def _adopt(self, project_id: str, port_id: str, binding: Json) -> Json:
         port = self.port(port_id)
         if port["device_id"] not in ("", binding["device_id"]):
             raise errors.PortInUse(port_id=port_id)
         try:
-            return self._http.put(f"ports/{port_id}", {"port": binding})["port"]
+            return self._http.put(f"ports/{port_id}", {"port": binding})
         except NetworkingRefused:
             raise errors.PortInUse(port_id=port_id) from None
         except errors.NotFound:
@@ -361,7 +361,7 @@ class Networking:
 
     def _find_port(self, port_id: str) -> Json | None:
         try:
-            return self._http.get(f"ports/{port_id}")["port"]
+            return self._http.get(f"ports/{port_id}", "port")
         except errors.NotFound:
             return None
 

@@ -49,7 +49,7 @@ class FloatingIps:
         if not networks:
             raise PoolNotFound(pool=pool)
         body = {"floating_network_id": networks[0]["id"], "project_id": project_id}
-        return self._http.post("floatingips", {"floatingip": body})["floatingip"]
+        return self._http.post("floatingips", {"floatingip": body})
 
     def delete(self, floating_ip_id: str) -> None:
         self._http.delete(f"floatingips/{floating_ip_id}")

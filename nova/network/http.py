@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import requests
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.identity.neighbour import Neighbour
 
 T = TypeVar("T")
 
-_SERVICE = "The Networking API"
 # A URL longer than this may be cut off on its way.
 _IDS_PER_REQUEST = 100
 
@@ -28,7 +29,7 @@ class NetworkingHttp:
     """The Networking API's collections, through an adapter that logs in as the service."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+        self._service = Neighbour("The Networking service", adapter)
         self._prefix: str | None = None
 
     def find(self, plural: str, query: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -36,37 +37,44 @@ class NetworkingHttp:
         pairs = {name: _values(value) for name, value in (query or {}).items()}
         long = next((name for name, values in pairs.items() if len(values) > _IDS_PER_REQUEST), None)
         if long is None:
-            return self.get(plural.replace("_", "-"), pairs)[plural]
+            return self.get(plural.replace("_", "-"), plural, pairs)
         found = []
         for start in range(0, len(pairs[long]), _IDS_PER_REQUEST):
             found += self.find(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]})
         return found
 
-    def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return self._send("GET", path, params=query)
+    def get(self, path: str, key: str, query: Mapping[str, Any] | None = None) -> Any:
+        """What the answer holds under key."""
+        return self._service.part(self._send("GET", path, params=query), key)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._send("POST", path, json=body)
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What was made; the answer has it under the key it was asked for with."""
+        return self._service.part(self._send("POST", path, json=body), next(iter(body)))
 
-    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._send("PUT", path, json=body)
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What it is now; the answer has it under the key it was asked for with."""
+        return self._service.part(self._send("PUT", path, json=body), next(iter(body)))
 
     def delete(self, path: str) -> None:
         """Delete; what is not there is done."""
         with contextlib.suppress(errors.NotFound):
             self._send("DELETE", path)
 
-    def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            if self._prefix is None:
-                endpoint = self._adapter.get_endpoint() or ""
-                self._prefix = "" if endpoint.rstrip("/").endswith("/v2.0") else "/v2.0"
-            answer = self._adapter.request(f"{self._prefix}/{path}", method, raise_exc=False, **options)
-        except exceptions.ClientException as error:
-            raise errors.Unavailable(service=_SERVICE, reason=str(error)) from error
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+        answer = self._service.ask(method, f"{self._root()}/{path}", **options)
         if answer.status_code >= 400:
             raise _error_of(answer)
-        return answer.json() if answer.content else {}
+        return answer
+
+    def _root(self) -> str:
+        """What comes between the endpoint and the collections: some catalogs name the version, some do not."""
+        if self._prefix is None:
+            try:
+                endpoint = self._service.adapter.get_endpoint() or ""
+            except exceptions.ClientException as error:
+                raise self._service.silent(error) from error
+            self._prefix = "" if endpoint.rstrip("/").endswith("/v2.0") else "/v2.0"
+        return self._prefix
 
 
 class Memory:
@@ -140,7 +148,5 @@ def _error_of(answer: Any) -> errors.DomainError:
             return errors.Forbidden(message)
         case 404, _:
             return errors.NotFound(message)
-        case 409 | 412, _:
+        case _:
             return NetworkingRefused(message)
-        case status, _:
-            return errors.Unavailable(service=_SERVICE, reason=f"status {status}: {message}")

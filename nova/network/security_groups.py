@@ -49,20 +49,20 @@ class SecurityGroups:
 
     def create(self, project_id: str, name: str, description: str) -> Json:
         body = {"name": name, "description": description, "project_id": project_id}
-        return self._http.post("security-groups", {"security_group": body})["security_group"]
+        return self._http.post("security-groups", {"security_group": body})
 
     def update(self, group_id: str, name: str, description: str) -> Json:
         body = {"name": name, "description": description}
-        return self._http.put(f"security-groups/{group_id}", {"security_group": body})["security_group"]
+        return self._http.put(f"security-groups/{group_id}", {"security_group": body})
 
     def delete(self, group_id: str) -> None:
         self._http.delete(f"security-groups/{group_id}")
 
     def add_rule(self, rule: Json) -> Json:
-        return self._http.post("security-group-rules", {"security_group_rule": rule})["security_group_rule"]
+        return self._http.post("security-group-rules", {"security_group_rule": rule})
 
     def rule(self, rule_id: str) -> Json:
-        return self._http.get(f"security-group-rules/{rule_id}")["security_group_rule"]
+        return self._http.get(f"security-group-rules/{rule_id}", "security_group_rule")
 
     def delete_rule(self, rule_id: str) -> None:
         self._http.delete(f"security-group-rules/{rule_id}")

@@ -9,15 +9,14 @@ from typing import Any
 
 import msgspec
 import requests
-from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.identity.neighbour import Neighbour
 from nova.structs.context import Context
 
 # Locks came with 2.81, locks on access rules with 2.82.
 _MICROVERSION = "2.82"
-_SERVICE = "Shared File Systems service"
 
 Json = dict[str, Any]
 
@@ -48,17 +47,17 @@ class Shares:
     """The Shared File Systems service. Any method raises errors.Unavailable when it cannot be reached."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+        self._service = Neighbour("The Shared File Systems service", adapter)
 
     def get(self, share_id: str, context: Context) -> ShareFacts:
         """Raises ShareNotFound, also for one the user may not see."""
-        found = self._call("GET", f"/shares/{share_id}", context, share_id=share_id)["share"]
+        found = self._call("GET", f"/shares/{share_id}", context, share_id=share_id, key="share")
         return ShareFacts(id=found["id"], status=found["status"], protocol=(found.get("share_proto") or "").upper())
 
     def export_location(self, share_id: str, context: Context) -> str:
         """Where the share is mounted from: the preferred of its locations. Raises ShareNotFound for a share without one."""
         path = f"/shares/{share_id}/export_locations"
-        found = self._call("GET", path, context, share_id=share_id)["export_locations"]
+        found = self._call("GET", path, context, share_id=share_id, key="export_locations")
         usable = [one for one in found if not one.get("is_admin_only")]
         if not usable:
             raise ShareNotFound(f"Share {share_id} has no export location.")
@@ -80,7 +79,7 @@ class Shares:
                 "lock_deletion": True,
                 "lock_reason": "Servers on this host have the share.",
             }
-            rule = self._act(share_id, {"allow_access": asked})["access"]
+            rule = self._act(share_id, {"allow_access": asked}, key="access")
         if rule["state"] == "error":
             raise ShareAccessFailed(share_id=share_id, address=address, reason="the rule is in error")
         if rule["state"] != "active":
@@ -116,35 +115,34 @@ class Shares:
 
     def _rule(self, share_id: str, address: str) -> Json | None:
         query = {"share_id": share_id, "access_type": "ip", "access_to": address}
-        found = self._call("GET", "/share-access-rules", share_id=share_id, params=query)["access_list"]
+        found = self._call("GET", "/share-access-rules", share_id=share_id, params=query, key="access_list")
         return next((one for one in found if one["access_to"] == address), None)
 
     def _locks(self, share_id: str, reason: str) -> list[Json]:
         query = {"resource_id": share_id, "lock_reason": reason, "all_projects": 1}
-        return self._call("GET", "/resource-locks", params=query)["resource_locks"]
+        return self._call("GET", "/resource-locks", params=query, key="resource_locks")
 
-    def _act(self, share_id: str, body: Json) -> Any:
-        return self._call("POST", f"/shares/{share_id}/action", share_id=share_id, json=body)
+    def _act(self, share_id: str, body: Json, key: str | None = None) -> Any:
+        return self._call("POST", f"/shares/{share_id}/action", share_id=share_id, json=body, key=key)
 
     def _call(
-        self, method: str, path: str, context: Context | None = None, share_id: str | None = None, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        context: Context | None = None,
+        share_id: str | None = None,
+        key: str | None = None,
+        **kwargs: Any,
     ) -> Any:
+        """What the answer holds under key."""
         headers = {
             "OpenStack-API-Version": f"shared-file-system {_MICROVERSION}",
             "X-OpenStack-Manila-API-Version": _MICROVERSION,
         }
-        if context is not None and context.auth_token:
-            headers["X-Auth-Token"] = context.auth_token
-            kwargs["authenticated"] = False
-        if context is not None and context.request_id:
-            headers["X-OpenStack-Request-ID"] = context.request_id
-        try:
-            response = self._adapter.request(path, method, headers=headers, raise_exc=False, **kwargs)
-        except ksa.ClientException as error:
-            raise errors.Unavailable(service=_SERVICE, reason=str(error)) from error
-        if response.status_code < 400:
-            return response.json() if response.content else None
-        raise _refusal(response, share_id)
+        response = self._service.ask(method, path, context, headers=headers, **kwargs)
+        if response.status_code >= 400:
+            raise _refusal(response, share_id)
+        return self._service.part(response, key) if key else None
 
 
 def _refusal(response: requests.Response, share_id: str | None) -> errors.DomainError:
@@ -152,10 +150,6 @@ def _refusal(response: requests.Response, share_id: str | None) -> errors.Domain
     # What a user may not see is not there for that user.
     if status == 404 or (status == 403 and response.request.method == "GET"):
         return ShareNotFound(share_id=share_id) if share_id else errors.NotFound(text)
-    if status == 401:
-        return errors.Unauthorized()
     if status == 403:
         return errors.Forbidden(text)
-    if status in (400, 409):
-        return errors.Invalid(text)
-    return errors.Unavailable(service=_SERVICE, reason=f"{status} {text}")
+    return errors.Invalid(text)

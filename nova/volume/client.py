@@ -14,11 +14,14 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.identity.neighbour import Neighbour
 from nova.structs.context import Context
 
 # Attachments came with 3.27, os-complete with 3.44, reimaging with 3.68.
 _MICROVERSION = "3.44"
 _REIMAGING = "3.68"
+# A storage system may take its time to let a host in.
+_EXPORTING_S = 180
 
 Json = dict[str, Any]
 
@@ -70,14 +73,14 @@ class Volumes:
     """The Block Storage service. Any method raises errors.Unavailable when it cannot be reached."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+        self._service = Neighbour("The Block Storage service", adapter)
 
     def get(self, volume_id: str, context: Context | None = None) -> Volume:
         """Raises VolumeNotFound."""
-        return _volume(self._call("GET", f"/volumes/{volume_id}", context, volume_id=volume_id)["volume"])
+        return _volume(self._call("GET", f"/volumes/{volume_id}", context, volume_id=volume_id, key="volume"))
 
     def find(self, context: Context, **query: str | int) -> list[Volume]:
-        found = self._call("GET", "/volumes/detail", context, params=query)["volumes"]
+        found = self._call("GET", "/volumes/detail", context, params=query, key="volumes")
         return [_volume(one) for one in found]
 
     def create(
@@ -104,7 +107,7 @@ class Volumes:
             "metadata": metadata or {},
         }
         sent = {key: value for key, value in body.items() if value is not None}
-        return _volume(self._call("POST", "/volumes", context, json={"volume": sent})["volume"])
+        return _volume(self._call("POST", "/volumes", context, json={"volume": sent}, key="volume"))
 
     def delete(self, volume_id: str, context: Context | None = None) -> None:
         """One that is not there is done.
@@ -125,12 +128,12 @@ class Volumes:
         query = {"all_tenants": 1, "instance_id": instance_id}
         if volume_id is not None:
             query["volume_id"] = volume_id
-        return self._call("GET", "/attachments/detail", params=query)["attachments"]
+        return self._call("GET", "/attachments/detail", params=query, key="attachments")
 
     def servers_of(self, volume_id: str) -> list[str]:
         """The servers that have a volume."""
         query = {"all_tenants": 1, "volume_id": volume_id}
-        found = self._call("GET", "/attachments/detail", params=query)["attachments"]
+        found = self._call("GET", "/attachments/detail", params=query, key="attachments")
         return list(dict.fromkeys(str(one["instance"]) for one in found if one.get("instance")))
 
     def reserve(self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset()) -> str:
@@ -144,7 +147,7 @@ class Volumes:
         volume = self.get(volume_id)
         self._check_made(volume)
         body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id}}
-        return str(self._call("POST", "/attachments", json=body, volume_id=volume_id)["attachment"]["id"])
+        return str(self._call("POST", "/attachments", json=body, volume_id=volume_id, key="attachment")["id"])
 
     def _check_made(self, volume: Volume) -> None:
         if volume.status in ("creating", "downloading", "restoring-backup"):
@@ -157,12 +160,13 @@ class Volumes:
         """
         named = {"mountpoint": device_name} if device_name else {}
         body = {"attachment": {"connector": connector | named}}
-        attachment = self._call("PUT", f"/attachments/{attachment_id}", json=body)["attachment"]
+        path = f"/attachments/{attachment_id}"
+        attachment = self._call("PUT", path, json=body, key="attachment", at_least_s=_EXPORTING_S)
         # The API tells the kind and what belongs to it side by side.
         data = dict(attachment["connection_info"])
         kind = data.pop("driver_volume_type", None)
         if kind is None:
-            raise errors.Unavailable(service="Block Storage service", reason=f"{attachment_id} comes without a way")
+            raise self._service.unavailable("it does not say how to reach a volume")
         return {
             "driver_volume_type": kind,
             "data": data,
@@ -196,12 +200,12 @@ class Volumes:
     def snapshot(self, snapshot_id: str, context: Context | None = None) -> Json:
         """Raises SnapshotNotFound."""
         try:
-            return self._call("GET", f"/snapshots/{snapshot_id}", context)["snapshot"]
+            return self._call("GET", f"/snapshots/{snapshot_id}", context, key="snapshot")
         except errors.NotFound as error:
             raise SnapshotNotFound(snapshot_id=snapshot_id) from error
 
     def snapshots(self, context: Context) -> "list[Json]":
-        return self._call("GET", "/snapshots/detail", context)["snapshots"]
+        return self._call("GET", "/snapshots/detail", context, key="snapshots")
 
     def create_snapshot(
         self,
@@ -212,7 +216,7 @@ class Volumes:
         force: bool = True,
     ) -> Json:
         body = {"volume_id": volume_id, "name": name, "description": description, "force": force}
-        return self._call("POST", "/snapshots", context, json={"snapshot": body}, volume_id=volume_id)["snapshot"]
+        return self._call("POST", "/snapshots", context, json={"snapshot": body}, volume_id=volume_id, key="snapshot")
 
     def check_snapshot(self, snapshot_id: str) -> None:
         """Raises SnapshotNotFound, SnapshotNotReady while it is being made, SnapshotFailed."""
@@ -244,26 +248,26 @@ class Volumes:
         context: Context | None = None,
         volume_id: str | None = None,
         microversion: str = _MICROVERSION,
+        key: str | None = None,
         **kwargs: Any,
     ) -> Any:
+        """What the answer holds under key."""
         headers = {"OpenStack-API-Version": f"volume {microversion}"}
-        if context is not None and context.request_id:
-            headers["X-OpenStack-Request-ID"] = context.request_id
         try:
-            headers["X-Service-Token"] = self._adapter.get_token() or ""
+            headers["X-Service-Token"] = self._service.adapter.get_token() or ""
             if context is not None and context.auth_token:
-                headers["X-Auth-Token"] = context.auth_token
-                kwargs |= {"authenticated": False, **self._address_for(context)}
-            response = self._adapter.request(path, method, headers=headers, raise_exc=False, **kwargs)
+                kwargs |= self._address_for(context)
         except ksa.ClientException as error:
-            raise errors.Unavailable(service="Block Storage service", reason=str(error)) from error
-        if response.status_code < 400:
-            return response.json() if response.content else None
-        raise _refusal(response, volume_id)
+            raise self._service.silent(error) from error
+        response = self._service.ask(method, path, context, headers=headers, **kwargs)
+        if response.status_code >= 400:
+            raise _refusal(response, volume_id)
+        return self._service.part(response, key) if key else None
 
     def _address_for(self, context: Context) -> Json:
         """A catalog may write the project into the endpoint: a user's token wants the user's, not this service's own."""
-        endpoint, own = (self._adapter.get_endpoint() or "").rstrip("/"), self._adapter.get_project_id()
+        adapter = self._service.adapter
+        endpoint, own = (adapter.get_endpoint() or "").rstrip("/"), adapter.get_project_id()
         if not own or not endpoint.endswith(f"/{own}"):
             return {}
         return {"endpoint_override": endpoint.removesuffix(own) + context.project_id}
@@ -274,15 +278,11 @@ def _refusal(response: requests.Response, volume_id: str | None) -> errors.Domai
     text = _message(response)
     if status == 404:
         return VolumeNotFound(volume_id=volume_id) if volume_id else errors.NotFound(text)
-    if status == 401:
-        return errors.Unauthorized()
     if status == 403:
         return errors.Forbidden(text)
     if status == 413:
         return errors.QuotaExceeded(text)
-    if status in (400, 409):
-        return errors.Invalid(text)
-    return errors.Unavailable(service="Block Storage service", reason=f"{status} {text}")
+    return errors.Invalid(text)
 
 
 def _message(response: requests.Response) -> str:

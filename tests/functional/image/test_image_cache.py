@@ -39,7 +39,7 @@ def cache_over(make_images, glance, tmp_path):
 
     def make(wire, attempts):
         images = make_images()
-        images._adapter.session.auth.endpoint = f"http://127.0.0.1:{wire.port}"
+        images._service.adapter.session.auth.endpoint = f"http://127.0.0.1:{wire.port}"
         return ImageCache(tmp_path / "_base", images, host="host-1", attempts=attempts)
 
     return make

@@ -126,7 +126,7 @@ def test_service_that_is_not_there_is_unavailable(make_images):
     images = make_images()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        images._adapter.session.auth.endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        images._service.adapter.session.auth.endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
 
     with pytest.raises(errors.Unavailable, match="Image service"):
         images.get(str(uuid.uuid4()))

@@ -104,7 +104,7 @@ def test_scheduler_says_when_placement_does_not_answer(cloud):
     cloud.add_host("a")
     cloud.placement_transport.is_down = True
 
-    with pytest.raises(errors.Unavailable, match="Placement does not answer"):
+    with pytest.raises(errors.Unavailable, match="Placement is not available"):
         cloud.select()
 
     cloud.placement_transport.is_down = False

@@ -17,14 +17,16 @@ SECOND = str(uuid.UUID(int=12))
 
 def a_copy(client):
     """The same service as another daemon sees it, which has written nothing yet."""
-    return PlacementClient(client._adapter)
+    return PlacementClient(client._service.adapter)
 
 
 @pytest.fixture
 def requests_made(client):
     made = []
-    send = client._adapter.request
-    client._adapter.request = lambda path, method, **kwargs: made.append((method, path)) or send(path, method, **kwargs)
+    send = client._service.adapter.request
+    client._service.adapter.request = lambda path, method, **kwargs: (
+        made.append((method, path)) or send(path, method, **kwargs)
+    )
     return made
 
 

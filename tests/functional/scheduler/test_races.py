@@ -85,7 +85,7 @@ class Overtaken(PlacementClient):
     """Lets something happen between the candidates and the first claim."""
 
     def __init__(self, client, meanwhile):
-        super().__init__(client._adapter)
+        super().__init__(client._service.adapter)
         self._meanwhile = meanwhile
 
     def claim(self, *args, **kwargs):
