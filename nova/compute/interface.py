@@ -60,4 +60,5 @@ def topic(host: str) -> str:
 
 def on_host(bus: oslo_messaging.Transport, host: str, timeout_s: float = _PATIENCE_S) -> ComputeCalls:
     """The nova-compute of one host."""
-    return cast(ComputeCalls, rpc.client(bus, topic(host), ComputeCalls, timeout_s=timeout_s))
+    # Not every user may know which host it is.
+    return cast(ComputeCalls, rpc.client(bus, topic(host), ComputeCalls, timeout_s=timeout_s, service="nova-compute"))

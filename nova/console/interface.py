@@ -9,6 +9,8 @@ from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 
 TOPIC = "consoleauth"
+# The conductor asks while its own caller waits, and has asked the guest's host before.
+_PATIENCE_S = 15.0
 
 
 class ConsoleAuthCalls:
@@ -27,6 +29,6 @@ class ConsoleAuthCalls:
         """The daemon's host; proof that a message came through its queue."""
 
 
-def over_bus(bus: oslo_messaging.Transport, timeout_s: float | None = None) -> ConsoleAuthCalls:
+def over_bus(bus: oslo_messaging.Transport, timeout_s: float = _PATIENCE_S) -> ConsoleAuthCalls:
     """The nova-consoleauth daemons that listen on the bus."""
     return cast(ConsoleAuthCalls, rpc.client(bus, TOPIC, ConsoleAuthCalls, timeout_s=timeout_s))

@@ -31,6 +31,8 @@ VERSION = "1.0"
 # How long a call waits for somebody to listen, and between two tries.
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.25
+# Tries to reach a broker that is away, after 1, 3 and 5 seconds more: what waits for ever is no answer either.
+_SENDING_RETRIES = 3
 
 _PING = "ping itself"
 _PING_INTERVAL_S = 30.0
@@ -38,8 +40,6 @@ _PING_INTERVAL_S = 30.0
 
 class BusFailure(errors.Unavailable):
     """The other side did not answer in time, or the bus did not take the message."""
-
-    text = "{topic} does not answer: {reason}"
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -120,21 +120,27 @@ def client(
     interface: type,
     server: str | None = None,
     timeout_s: float | None = None,
+    service: str | None = None,
 ) -> Any:
-    """An object with interface's methods; each is a message to topic (to one server of it, if named)."""
+    """An object with interface's methods; each is a message to topic (to one server of it, if named).
+
+    service: how those are called who answer, where the topic does not tell. A call whose caller waits for an
+    answer itself has a timeout shorter than that caller's ([DEFAULT] rpc_response_timeout, 60 s).
+    """
     target = oslo_messaging.Target(topic=topic, server=server, version=VERSION)
     # A broker drops what no queue wants, and the caller would wait in vain: let it say so instead.
     routed = oslo_messaging.TransportOptions(at_least_once=True)
-    sender = oslo_messaging.get_rpc_client(bus, target, timeout=timeout_s, transport_options=routed)
-    fanout_sender = oslo_messaging.get_rpc_client(bus, target).prepare(fanout=True)
+    options = {"timeout": timeout_s, "retry": _SENDING_RETRIES}
+    sender = oslo_messaging.get_rpc_client(bus, target, transport_options=routed, **options)
+    fanout_sender = oslo_messaging.get_rpc_client(bus, target, **options).prepare(fanout=True)
     namespace = {
-        name: _stub(method, fanout_sender if method.is_fanout else sender, topic)
+        name: _stub(method, fanout_sender if method.is_fanout else sender, topic, service or f"nova-{topic}")
         for name, method in methods(interface).items()
     }
     return type(f"{interface.__name__}Client", (), namespace)()
 
 
-def _stub(method: Method, sender: Any, topic: str) -> Callable[..., Any]:
+def _stub(method: Method, sender: Any, topic: str, service: str) -> Callable[..., Any]:
     names = [field.name for field in msgspec.structs.fields(method.arguments)]
     decode_result = msgspec.json.Decoder(method.result).decode
     encode = msgspec.json.Encoder().encode
@@ -149,7 +155,8 @@ def _stub(method: Method, sender: Any, topic: str) -> Callable[..., Any]:
                 return None
             answer = _call(sender, request, name=method.name, arguments=text)
         except (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable) as error:
-            raise BusFailure(topic=topic, reason=str(error) or type(error).__name__) from error
+            LOG.warning("%s to %s: %s", method.name, topic, str(error) or type(error).__name__)
+            raise BusFailure(service=service, reason=_reason(error)) from error
         if "error" in answer:
             failure = answer["error"]
             raise errors.by_name(failure["type"])(failure["message"], **failure["details"])
@@ -157,6 +164,16 @@ def _stub(method: Method, sender: Any, topic: str) -> Callable[..., Any]:
 
     call.__name__ = method.name
     return call
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case oslo_messaging.MessagingTimeout():
+            return "it did not answer in time"
+        case oslo_messaging.MessageUndeliverable():
+            return "it is not there"
+        case _:
+            return "the message bus cannot be reached"
 
 
 def _call(sender: Any, request: dict[str, Any], **message: Any) -> Any:

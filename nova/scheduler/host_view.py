@@ -60,7 +60,7 @@ class Hosts:
     def known(self, timeout_s: float = FIRST_VIEW_TIMEOUT_S) -> Mapping[str, HostState]:
         """The hosts now. Raises errors.Unavailable while the conductor has never answered."""
         if not self._is_loaded.wait(timeout_s):
-            raise errors.Unavailable(service="The conductor", reason="the hosts are not known yet")
+            raise errors.Unavailable(service="nova-conductor", reason="the hosts are not known yet")
         return self._known
 
     def changed(self, version: int) -> None:

@@ -8,6 +8,8 @@ from nova.messaging import rpc
 from nova.structs.schedule import Decision, PlacementRequest
 
 TOPIC = "scheduler"
+# Whoever asks the conductor to explain a choice waits 60 s; the scheduler itself waits 30 s for Placement.
+_PATIENCE_S = 45.0
 
 
 class SchedulerCalls:
@@ -25,6 +27,6 @@ class SchedulerCalls:
         """Something a host view is made of changed; fetch it."""
 
 
-def over_bus(bus: oslo_messaging.Transport, timeout_s: float | None = None) -> SchedulerCalls:
+def over_bus(bus: oslo_messaging.Transport, timeout_s: float = _PATIENCE_S) -> SchedulerCalls:
     """The schedulers that listen on the bus; select goes to one of them, hosts_changed to all."""
     return cast(SchedulerCalls, rpc.client(bus, TOPIC, SchedulerCalls, timeout_s=timeout_s))

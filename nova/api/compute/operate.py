@@ -30,4 +30,4 @@ def operate_and_wait(request: Request, operation: str, /, **arguments: Any) -> I
             raise errors.by_name(outcome.error)(outcome.message)
         if outcome is not None:
             return request.conductor.server(request.context, server_id)
-    raise errors.Unavailable(service="The server's host", reason="it has not answered yet")
+    raise errors.Unavailable("The server's host has not answered yet; what was asked for goes on.")

@@ -49,10 +49,7 @@ class ConsoleCalls:
         kind = _kind(protocol, type)
         instance = self._database.read(lambda c: instances.get(c, server_id))
         address = self._address(instance, kind)
-        try:
-            token = self._consoleauth.authorize(server_id, kind, address)
-        except BusFailure as error:
-            raise errors.Unavailable(service="nova-consoleauth", reason=error.message) from error
+        token = self._consoleauth.authorize(server_id, kind, address)
         return RemoteConsole(protocol=protocol, type=type, url=_url(self._conf, kind, token))
 
     def console_token(self, context: Context, token: str) -> ConsoleAccess:

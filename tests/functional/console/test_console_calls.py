@@ -135,10 +135,10 @@ def test_a_daemon_that_does_not_answer_is_named(cloud, silent):
             return self
 
         def console_address(self, *_):
-            raise BusFailure(topic="compute.host-1", reason="timed out")
+            raise BusFailure(service="nova-compute", reason="it did not answer in time")
 
         def authorize(self, *_):
-            raise BusFailure(topic="consoleauth", reason="timed out")
+            raise BusFailure(service="nova-consoleauth", reason="it did not answer in time")
 
     server = cloud.boot(screen=AScreen)
     setattr(cloud.conductor, {"host": "_compute", "consoleauth": "_consoleauth"}[silent], Silent())
