@@ -4,15 +4,21 @@ Both end in environ["nova.context"], a nova.structs.context.Context. No identity
 answer is 401 before anything else is looked at.
 """
 
+import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import webob
+from keystoneauth1.exceptions import ClientException
 from keystonemiddleware import auth_token
 from oslo_config import cfg
 
+from nova import errors
 from nova.structs.context import Context
+
+LOG = logging.getLogger(__name__)
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -20,21 +26,22 @@ CONTEXT = "nova.context"
 _GLOBAL_REQUEST_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
 
 
-def authenticate(app: Wsgi, conf: cfg.ConfigOpts, unauthorized: Wsgi, strategy: str | None = None) -> Wsgi:
+# What an API says in its own words where nobody can tell who asks.
+UNAVAILABLE = errors.Unavailable(service="The Identity service", reason="nobody can check tokens").message
+
+
+def authenticate(
+    app: Wsgi, conf: cfg.ConfigOpts, unauthorized: Wsgi, unavailable: Wsgi, strategy: str | None = None
+) -> Wsgi:
     """Wrap app so that it only sees requests with an identity.
 
-    unauthorized answers the others (keystonemiddleware's own 401 carries no body of the API it
-    guards). strategy is [api] auth_strategy unless given.
+    unauthorized answers the others, and unavailable does while Keystone is away: keystonemiddleware's own answers
+    carry no body of the API it guards. strategy is [api] auth_strategy unless given.
     """
     strategy = strategy or conf.api.auth_strategy
     if strategy == "noauth2":
         return _NoAuth(app, unauthorized)
-    # Decided here rather than by the middleware, so that the 401 has the API's own error body.
-    guarded = auth_token.AuthProtocol(
-        _FromKeystoneHeaders(app, unauthorized),
-        {"oslo_config_config": conf, "delay_auth_decision": True, "log_name": "keystonemiddleware"},
-    )
-    return guarded
+    return _Keystone(_FromKeystoneHeaders(app, unauthorized), conf, unauthorized, unavailable)
 
 
 def request_id(environ: dict[str, Any]) -> str:
@@ -42,6 +49,28 @@ def request_id(environ: dict[str, Any]) -> str:
     if "openstack.request_id" not in environ:
         environ["openstack.request_id"] = f"req-{uuid.uuid4()}"
     return environ["openstack.request_id"]
+
+
+class _Keystone(auth_token.AuthProtocol):
+    """keystonemiddleware with the answers of the API it guards.
+
+    The decision is not delayed: a middleware that delays takes a token it cannot check for one that is wrong, and
+    a client that gets a 401 throws away a good token.
+    """
+
+    def __init__(self, app: Wsgi, conf: cfg.ConfigOpts, unauthorized: Wsgi, unavailable: Wsgi) -> None:
+        super().__init__(app, {"oslo_config_config": conf, "log_name": "keystonemiddleware"})
+        self._answer_unauthorized = unauthorized
+        self._answer_unavailable = unavailable
+
+    def process_request(self, request: webob.Request) -> webob.Response | None:
+        try:
+            return super().process_request(request)
+        except webob.exc.HTTPUnauthorized:
+            return self.process_response(request.get_response(self._answer_unauthorized))
+        except (webob.exc.HTTPServiceUnavailable, ClientException) as error:
+            LOG.error("nobody can check tokens: %s", error)
+            return request.get_response(self._answer_unavailable)
 
 
 class _FromKeystoneHeaders:

@@ -64,6 +64,11 @@ MODULES = (
 # Groups in which this cloud logs in somewhere: they carry keystoneauth's auth and session options.
 CLIENT_GROUPS = ("cinder", "glance", "keystone", "manila", "neutron", "placement")
 
+# Half of what the callers of this cloud wait for it.
+_REQUEST_S = 30
+# Of one attempt; the middleware makes four.
+_TOKEN_CHECK_S = 10
+
 
 class BadConfiguration(Exception):
     """The configuration cannot be used; the message names the file, the group and the option."""
@@ -104,9 +109,13 @@ def register(conf: cfg.ConfigOpts) -> None:
     for module in MODULES:
         # A group remembers what was set in it: each configuration needs groups of its own.
         conf.register_opts(module.OPTIONS, group=copy.deepcopy(getattr(module, "GROUP", None)))
+    for group, options in list_auth_token_options():
+        conf.register_opts(options, group=group)
+    # Not in the options themselves, which the middleware registers once more.
+    conf.set_default("http_connect_timeout", _TOKEN_CHECK_S, group="keystone_authtoken")
     for group in CLIENT_GROUPS:
         auth_loading.register_auth_conf_options(conf, group)
-        auth_loading.register_session_conf_options(conf, group)
+        conf.register_opts(_session_options(), group=group)
         auth_loading.register_adapter_conf_options(conf, group)
 
 
@@ -117,17 +126,31 @@ def list_options() -> list[tuple[str, list[cfg.Opt]]]:
         group = getattr(module, "GROUP", None)
         by_group.setdefault(group.name if group else "DEFAULT", []).extend(module.OPTIONS)
     for group, options in list_auth_token_options():
+        cfg.set_defaults(options, http_connect_timeout=_TOKEN_CHECK_S)
         by_group.setdefault(group, []).extend(options)
     for group in CLIENT_GROUPS:
         by_group.setdefault(group, []).extend(
             [
                 *auth_loading.get_auth_common_conf_options(),
-                *auth_loading.get_session_conf_options(),
+                *_session_options(),
                 *auth_loading.get_adapter_conf_options(include_deprecated=False),
                 *auth_loading.get_auth_plugin_conf_options("v3password"),
             ]
         )
     return sorted(by_group.items())
+
+
+def _session_options() -> list[cfg.Opt]:
+    """keystoneauth's, with an end to every request."""
+    options = auth_loading.get_session_conf_options()
+    cfg.set_defaults(options, timeout=_REQUEST_S)
+    for option in options:
+        if option.dest == "timeout":
+            option.help = (
+                "Seconds a request may take, so that a service that takes connections and never answers holds nobody up; "
+                "less than the callers of this cloud wait (rpc_response_timeout)."
+            )
+    return options
 
 
 def _register_client_auth(conf: cfg.ConfigOpts) -> None:

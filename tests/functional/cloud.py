@@ -24,6 +24,7 @@ from nova.scheduler.service import Scheduler
 from nova.virt.fake import Hypervisor, _hypervisors
 from tests.functional.cinder import FakeCinder
 from tests.functional.glance import FakeGlance
+from tests.functional.keystone import FakeKeystone
 from tests.functional.manila import FakeManila
 from tests.functional.wsgi_adapter import WsgiAdapter
 
@@ -63,6 +64,10 @@ token = admin:service
 [manila]
 auth_type = admin_token
 endpoint = http://share/v2
+token = admin:service
+[keystone]
+auth_type = admin_token
+endpoint = http://identity/v3
 token = admin:service
 [glance]
 auth_type = admin_token
@@ -124,9 +129,11 @@ class Cloud:
         self.adapters = {}
         self.cinder = FakeCinder()
         self.manila = FakeManila()
+        self.keystone = FakeKeystone()
         self._mount("http://image", self.glance)
         self._mount("http://volume", self.cinder)
         self._mount("http://share", self.manila)
+        self._mount("http://identity", self.keystone)
         self._mount("http://placement", placement.application(self.conf))
         self.conductor_calls = conductor_client.over_bus(self.bus, timeout_s=20)
         self._mount("http://network", network_api.application(self.conf, self.conductor_calls, NullDataplane()))

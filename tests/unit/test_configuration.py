@@ -158,6 +158,7 @@ def test_options_that_mean_the_same_have_upstreams_defaults():
 
 # What an option means here makes another default the right one; the reason stands in its help.
 DIFFERENT_ON_PURPOSE = {
+    *((group, "timeout") for group in configuration.CLIENT_GROUPS),
     ("DEFAULT", "state_path"),
     ("DEFAULT", "host"),
     ("DEFAULT", "my_ip"),

@@ -58,6 +58,7 @@ from nova.api.framework.operation import collect
 from nova.api.framework.policy import Policy
 from nova.api.framework.request import Doors
 from nova.conductor.interface import ConductorCalls
+from nova.identity.projects import Projects
 from nova.image.client import Images
 from nova.network.client import Networking
 from nova.policies import compute as policies
@@ -123,8 +124,9 @@ def application(
         network=Networking(identity.adapter(conf, "neutron", transport)),
         volumes=Volumes(identity.adapter(conf, "cinder", transport)),
         shares=Shares(identity.adapter(conf, "manila", transport)),
+        projects=Projects(identity.adapter(conf, "keystone", transport)),
     )
-    return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized))
+    return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized, _unavailable))
 
 
 class _Front:
@@ -166,5 +168,11 @@ def _not_found(environ: dict[str, Any], start_response: Callable[..., Any]) -> I
 def _unauthorized(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     answer = faults.response(401, "The request you have made requires authentication.")
     answer.headers["WWW-Authenticate"] = "Keystone uri"
+    answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = auth.request_id(environ)
+    return answer(environ, start_response)
+
+
+def _unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    answer = faults.response(503, auth.UNAVAILABLE)
     answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = auth.request_id(environ)
     return answer(environ, start_response)

@@ -61,7 +61,7 @@ _CLASS_SETTABLE = tuple(optional(name, _LIMIT, until=last) for name, last in _CL
     errors=(400,),
 )
 def show(request: Request, project_id: str) -> dict[str, Any]:
-    request.check("os_compute_api:os-quota-sets:show", {"project_id": project_id})
+    _check(request, "show", project_id)
     quota = request.conductor.quota(project_id, request.first("user_id"))
     return {"quota_set": {"id": project_id, **_shown(quota)}}
 
@@ -75,7 +75,7 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
     errors=(400,),
 )
 def detail(request: Request, project_id: str) -> dict[str, Any]:
-    request.check("os_compute_api:os-quota-sets:detail", {"project_id": project_id})
+    _check(request, "detail", project_id)
     quota = request.conductor.quota(project_id, request.first("user_id"))
     shown = {
         name: {"limit": limit, "in_use": quota.in_use.get(name, 0), "reserved": 0}
@@ -93,7 +93,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
     errors=(400,),
 )
 def defaults(request: Request, project_id: str) -> dict[str, Any]:
-    request.check("os_compute_api:os-quota-sets:defaults", {"project_id": project_id})
+    _check(request, "defaults", project_id)
     return {"quota_set": {"id": project_id, **_shown(request.conductor.default_quota())}}
 
 
@@ -108,7 +108,7 @@ def defaults(request: Request, project_id: str) -> dict[str, Any]:
 )
 def update(request: Request, project_id: str) -> dict[str, Any]:
     """Raises Invalid for a limit below what is in use, unless forced."""
-    request.check("os_compute_api:os-quota-sets:update", {"project_id": project_id})
+    _check(request, "update", project_id)
     asked = dict(request.body["quota_set"])
     force = asked.pop("force", False)
     limits = {name: limit for name, limit in asked.items() if name not in _NETWORK}
@@ -148,6 +148,12 @@ def update_class(request: Request, name: str) -> dict[str, Any]:
     asked = request.body["quota_class_set"]
     limits = {resource: limit for resource, limit in asked.items() if resource not in _NETWORK}
     return {"quota_class_set": _shown(request.conductor.set_default_quota(limits, name))}
+
+
+def _check(request: Request, what: str, project_id: str) -> None:
+    """Raises PolicyDenied, and Invalid for what is no project."""
+    request.check(f"os_compute_api:os-quota-sets:{what}", {"project_id": project_id})
+    request.doors.projects.check(project_id, request.context)
 
 
 def _shown(quota: Quota) -> dict[str, int]:

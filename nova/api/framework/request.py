@@ -27,7 +27,7 @@ class Doors:
     network: Any = None
     volumes: Any = None
     shares: Any = None
-    identity: Any = None
+    projects: Any = None
     operations: tuple[Operation, ...] = ()
 
 

@@ -45,7 +45,7 @@ _MAX_BODY = 1024 * 1024
 
 def application(conf: cfg.ConfigOpts, conductor: NetworkingCalls, dataplane: Dataplane) -> Wsgi:
     """The whole API, with authentication; version documents need none."""
-    guarded = auth.authenticate(Api(conf, conductor, dataplane), conf, _unauthorized)
+    guarded = auth.authenticate(Api(conf, conductor, dataplane), conf, _unauthorized, _unavailable)
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").rstrip("/")
@@ -266,3 +266,7 @@ def _unauthorized(environ: dict[str, Any], start_response: Callable[..., Any]) -
         }
     }
     return _json(401, body)(environ, start_response)
+
+
+def _unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    return _json(503, faults.body(errors.Unavailable(auth.UNAVAILABLE)))(environ, start_response)

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_policy import policy as oslo_policy
 
-from nova.auth import authenticate
+from nova.auth import UNAVAILABLE, authenticate
 from nova.placement.api import (
     aggregates,
     allocations,
@@ -108,7 +108,7 @@ class Service:
 def make_application(conf: cfg.ConfigOpts, store: Store) -> Callable[..., Iterable[bytes]]:
     """The service over this store. The version document at the root needs no token."""
     answer = _Front(Service(conf, store))
-    guarded = authenticate(answer, conf, _unauthorized)
+    guarded = authenticate(answer, conf, _unauthorized, _unavailable)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -125,6 +125,10 @@ def make_application(conf: cfg.ConfigOpts, store: Store) -> Callable[..., Iterab
 
 def _unauthorized(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     return respond_error(HttpError(401, "Authentication required"), environ, None, start_response)
+
+
+def _unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    return respond_error(HttpError(503, UNAVAILABLE), environ, None, start_response)
 
 
 class _Front:
