@@ -50,7 +50,10 @@ class Engine:
         self._lease_s = conf.conductor.lease_s
         self._poll_s = conf.conductor.poll_interval_s
         self._owner = str(uuids.uuid4())
-        self._turns = Turns(db, cloud, workflows, compute, liveness, self.wake, self._owner, self._lease_s, boundary)
+        pauses_s = conf.conductor.step_pauses_s
+        self._turns = Turns(
+            db, cloud, workflows, compute, liveness, self.wake, self._owner, self._lease_s, pauses_s, boundary
+        )
         self._pool = concurrency.Pool(conf.conductor.threads, "engine")
         self._periodics: list[concurrency.Periodic] = []
         # Only what really goes on here keeps its lease: whatever else this conductor holds runs out.

@@ -92,7 +92,8 @@ class Step:
     absorb: Callable[[Document, Any], Document] = lambda document, _: document
     commit: Callable[[Connection, Document], Mapping[str, Any] | None] | None = None
     again_on: tuple[type[DomainError], ...] = ()
-    retries: int = 3
+    # Nearly a minute, with the pauses that are the default: the time in which a daemon comes back.
+    retries: int = 6
     timeout_s: float = 600.0
     applies: Callable[[Document], bool] = lambda document: True
 

@@ -6,7 +6,7 @@ next turn; a host's, which has been ordered something; or nobody's, because it i
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,11 +23,10 @@ from nova.conductor.operation import Noted, OnHost, Operation, Step
 from nova.db import events, instances, operations
 from nova.db.database import Database
 from nova.db.operations import RUNNING, UNWINDING, Failure, Lease, LeaseLost
+from nova.messaging.rpc import BusFailure
 from nova.structs.operation import StepAnswer, StepOrder
 
 LOG = logging.getLogger(__name__)
-
-_BACKOFF_S = (0.2, 1.0, 5.0, 15.0)
 
 # What a turn gives after which a host has the operation in hand.
 _LET_GO = object()
@@ -48,7 +47,7 @@ class Turns:
     """Turns of operations, for one conductor.
 
     cloud is what steps may ask; compute(host) reaches a host's daemon; wake has an operation looked at; owner and
-    lease_s are of the leases it goes on with.
+    lease_s are of the leases it goes on with; pauses_s come between the tries of a step, the last again and again.
     """
 
     db: Database
@@ -59,6 +58,7 @@ class Turns:
     wake: Callable[[str], None]
     owner: str
     lease_s: float
+    pauses_s: Sequence[float]
     boundary: Callable[[str, str, str], None] = no_boundary
 
     def taken(self, held: Lease) -> None:
@@ -245,7 +245,7 @@ class Turns:
         return self._give_up(workflow, held, document, error, started, trace, resume_at)
 
     def _pause(self, held: Lease, name: str, error: errors.DomainError, started: datetime, tried: int) -> None:
-        until = utcnow() + timedelta(seconds=_BACKOFF_S[min(tried, len(_BACKOFF_S) - 1)])
+        until = utcnow() + timedelta(seconds=self.pauses_s[min(tried, len(self.pauses_s) - 1)])
 
         def work(connection: Connection) -> None:
             self._record_failure(connection, held, name, started, error.message)
@@ -320,7 +320,7 @@ class Turns:
             if not isinstance(error, errors.DomainError):
                 LOG.exception("undo %s of operation %s", name, held.uuid)
             failed_before = self.db.read(lambda c: operations.failures(c, held.uuid, name))
-            if failed_before < step.retries:
+            if failed_before < step.retries or (_passes(error) and utcnow() < held.deadline_at):
                 return self._pause(held, name, _as_domain_error(error), started, failed_before)
             # Never stuck: what this undo leaves behind is for the reconcilers.
             LOG.error("%s of operation %s is given up: %s", name, held.uuid, error)
@@ -426,6 +426,14 @@ def _result(answer: StepAnswer, kind: Any) -> Any:
     if answer.error is not None:
         raise errors.by_name(answer.error)(answer.message, **answer.details)
     return None if kind is None else msgspec.json.decode(answer.result, type=kind)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether what another service holds for this operation can be taken back when that service is there again.
+
+    A host that is silent cleans up by itself when it comes back.
+    """
+    return isinstance(error, errors.Unavailable) and not isinstance(error, errors.HostUnreachable | BusFailure)
 
 
 def _as_domain_error(error: Exception) -> errors.DomainError:

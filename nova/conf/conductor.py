@@ -25,6 +25,13 @@ OPTIONS = [
         min=0.01,
         help="Seconds between two searches for operations that wait for a conductor.",
     ),
+    cfg.ListOpt(
+        "step_pauses_s",
+        item_type=cfg.types.Float(min=0.0),
+        default=[0.2, 1.0, 5.0, 15.0],
+        bounds=False,
+        help="Seconds between the tries of a step that needs a service which is away; the last counts for all later ones.",
+    ),
     cfg.IntOpt(
         "purge_after_days",
         default=90,

@@ -4,7 +4,6 @@ Source: Compute API reference, "Servers - run an action".
 """
 
 import uuid as uuids
-from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -46,6 +45,7 @@ from nova.api.framework.versions import (
 from nova.api.framework.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance
+from nova.taking_back import TakingBack
 
 _REBUILD = obj(
     required("imageRef", UUID),
@@ -200,7 +200,7 @@ def create_image(request: Request) -> Reply:
     asked = request.body
     _check_image_metadata(request, asked)
     facts = {"image_type": "snapshot", **(asked.get("metadata") or {})}
-    with ExitStack() as undo:
+    with TakingBack() as undo:
         snapshots: tuple[str, ...] = ()
         if request.server.image_id is None:
             target = {"project_id": request.server.project_id, "user_id": request.server.user_id}
@@ -208,8 +208,7 @@ def create_image(request: Request) -> Reply:
             snapshots, mapping = mapped_images.snapshot_volumes(request, asked["name"], undo)
             facts |= mapping
         image = _image_of(request.server, request, asked["name"], facts)
-        _make(request, image, "createImage", snapshots=snapshots)
-        undo.pop_all()
+        _make(request, image, "createImage", undo, snapshots=snapshots)
     return _made(request, image)
 
 
@@ -233,18 +232,16 @@ def create_backup(request: Request) -> Reply:
         raise errors.Invalid("Backup is not supported for volume-backed instances.")
     facts = {"image_type": "backup", "backup_type": asked["backup_type"], **(asked.get("metadata") or {})}
     image = _image_of(request.server, request, asked["name"], facts)
-    _make(request, image, "createBackup", backup_type=asked["backup_type"], rotation=asked["rotation"])
+    with TakingBack() as undo:
+        _make(request, image, "createBackup", undo, backup_type=asked["backup_type"], rotation=asked["rotation"])
     return _made(request, image)
 
 
-def _make(request: Request, image: Image, operation: str, **arguments: Any) -> None:
+def _make(request: Request, image: Image, operation: str, undo: TakingBack, **arguments: Any) -> None:
     """The image's record first, in the user's name; a request that is refused takes it away again."""
+    undo.made(f"image {image.id}", request.doors.images.delete, image.id, request.context)
     request.doors.images.create(image, request.context)
-    try:
-        operate(request, operation, image_id=image.id, disk_format=image.disk_format, **arguments)
-    except errors.DomainError:
-        request.doors.images.delete(image.id, request.context)
-        raise
+    operate(request, operation, image_id=image.id, disk_format=image.disk_format, **arguments)
 
 
 def _made(request: Request, image: Image) -> Reply:

@@ -4,7 +4,6 @@ They are made of servers that boot from volumes, and read when a server is made 
 guide, "Block Device Mapping"; Compute API reference, "Create Image (createImage Action)".
 """
 
-from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from nova import errors
 from nova.api.framework.request import Request
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
+from nova.taking_back import TakingBack
 
 _MAPPING, _IS_SECOND, _ROOT = "block_device_mapping", "bdm_v2", "root_device_name"
 # They say what the image's own disks are: a copy has its own.
@@ -41,7 +41,7 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     tag: str | None = None
 
 
-def snapshot_volumes(request: Request, name: str, undo: ExitStack) -> tuple[tuple[str, ...], dict[str, str]]:
+def snapshot_volumes(request: Request, name: str, undo: TakingBack) -> tuple[tuple[str, ...], dict[str, str]]:
     """Ask for a snapshot of each of the server's volumes; their ids, and the properties of an image that maps them.
 
     It is done in the user's name, for a workflow has no user's token. undo deletes them again.
@@ -55,7 +55,7 @@ def snapshot_volumes(request: Request, name: str, undo: ExitStack) -> tuple[tupl
         snapshot = None
         if device.destination == "volume" and device.volume_id:
             snapshot = volumes.create_snapshot(device.volume_id, f"snapshot for {name}", context)
-            undo.callback(volumes.delete_snapshot, snapshot["id"], context)
+            undo.made(f"snapshot {snapshot['id']}", volumes.delete_snapshot, snapshot["id"], context)
             made.append(snapshot["id"])
         entries.append(_entry(device, snapshot))
     properties = {_MAPPING: msgspec.json.encode(entries).decode(), _IS_SECOND: "True"}

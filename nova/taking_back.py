@@ -1,0 +1,74 @@
+"""What a refused request has made in other services is taken back: at once, or when that service is there again.
+
+Only what a request makes before it is accepted needs this: whatever comes later is undone by its operation.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from nova import concurrency, errors
+
+LOG = logging.getLogger(__name__)
+
+# For an hour: the user's token, which it is done with, is not good for much longer.
+_PAUSES_S = (1, 5, 15, *(60,) * 60)
+
+
+class TakingBack:
+    """A block in which things are made; what was made and not kept is taken back when an error leaves the block.
+
+    An error is never replaced by one of taking back: what cannot be taken back now is tried in a thread of its
+    own, and what remains at last is in the log.
+    """
+
+    def __init__(self) -> None:
+        self._made: list[tuple[str, Callable[[], Any]]] = []
+
+    def __enter__(self) -> "TakingBack":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.take_back(at_once=not isinstance(error, errors.Unavailable))
+
+    def made(self, what: str, undo: Callable[..., Any], *args: Any) -> None:
+        """Something is made, or may have been; undo(*args) takes it away and does not mind when it is not there."""
+        self._made.append((what, lambda: undo(*args)))
+
+    def keep(self) -> None:
+        self._made.clear()
+
+    def take_back(self, at_once: bool = True) -> None:
+        """The last first. at_once: before this returns, if the other service is there."""
+        rest = self._made[::-1]
+        self._made.clear()
+        while rest and at_once:
+            at_once = _is_gone(*rest[0])
+            if at_once:
+                rest.pop(0)
+        if rest:
+            concurrency.spawn(_take_back_later, rest, name="taking back")
+
+
+def _take_back_later(rest: list[tuple[str, Callable[[], Any]]]) -> None:
+    for pause_s in _PAUSES_S:
+        rest = [one for one in rest if not _is_gone(*one)]
+        if not rest:
+            return
+        time.sleep(pause_s)
+    for what, _ in rest:
+        LOG.error("%s of a refused request is left behind", what)
+
+
+def _is_gone(what: str, undo: Callable[[], Any]) -> bool:
+    try:
+        undo()
+    except errors.DomainError as error:
+        LOG.warning("%s of a refused request is not taken back yet: %s", what, error)
+        return False
+    return True
