@@ -91,7 +91,7 @@ class Images:
 
     def document(self, image_id: str, context: Context | None = None) -> dict[str, Any]:
         """One image as the Image API says it, for those who pass it on. Raises ImageNotFound, Unavailable."""
-        return self._service.document(self._request("GET", _path(image_id), context, image_id))
+        return self._document(self._request("GET", _path(image_id), context, image_id))
 
     def create(self, image: Image, context: Context | None = None) -> Image:
         """Make a record for an image whose data are uploaded later. image.id is the id it gets; one that is there is kept."""
@@ -168,10 +168,13 @@ class Images:
                 raise self._service.unavailable("it broke off while it sent an image") from error
 
     def _image(self, response: requests.Response) -> Image:
+        return read_image(self._document(response))
+
+    def _document(self, response: requests.Response) -> dict[str, Any]:
         document = self._service.document(response)
         if "id" not in document:
             raise self._service.not_understood(response)
-        return read_image(document)
+        return document
 
     def _fetch(self, image_id: str, context: Context | None) -> Image:
         self._forget(image_id)

@@ -16,6 +16,16 @@ def templates(tmp_path_factory):
 @pytest.fixture
 def make_cloud(tmp_path_factory, templates):
     """Start clouds with settings of their own; they are stopped at the end."""
+    yield from _clouds(tmp_path_factory, templates)
+
+
+@pytest.fixture(scope="module")
+def make_module_cloud(tmp_path_factory, templates):
+    """The same for clouds that a whole module shares."""
+    yield from _clouds(tmp_path_factory, templates)
+
+
+def _clouds(tmp_path_factory, templates):
     made = []
 
     def make(settings=""):

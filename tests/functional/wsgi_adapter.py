@@ -1,23 +1,82 @@
-"""Carries HTTP requests straight into WSGI applications of this process: no port, no thread."""
+"""Carries HTTP requests straight into WSGI applications of this process: no port, no thread.
+
+What can become of a request on its way, or in a service that is not well, is a fault of the adapter.
+"""
 
 import io
+import time
 from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
 
 
+def _refuses(request, timeout):
+    raise requests.ConnectionError("HTTPConnectionPool: [Errno 111] Connection refused", request=request)
+
+
+def _never_answers(request, timeout):
+    assert timeout is not None, f"{request.method} {request.url} would wait for ever"
+    _, answer_s = timeout if isinstance(timeout, tuple) else (None, timeout)
+    # Some requests may take minutes; a test has no minutes.
+    time.sleep(min(answer_s, 0.2))
+    raise requests.ReadTimeout(f"Read timed out. (read timeout={answer_s})", request=request)
+
+
+def _answers(status, body, content_type="application/json"):
+    def answer(request, timeout):
+        response = requests.Response()
+        response.request, response.url, response.status_code = request, request.url, status
+        response.headers["Content-Type"] = content_type
+        response.raw = io.BytesIO(body)
+        return response
+
+    return answer
+
+
+def _is_slow(request, timeout):
+    time.sleep(0.05)
+
+
+_TRACE = b'{"error": {"message": "Traceback: SomeError at 0x7f00", "code": 500}}'
+# Each gives the answer, or raises, or gives None, after which the application is asked.
+FAULTS = {
+    None: lambda request, timeout: None,
+    "refuses": _refuses,
+    "never answers": _never_answers,
+    "fails": _answers(500, _TRACE),
+    "is overloaded": _answers(503, b"<html><h1>503 Service Unavailable</h1></html>", "text/html"),
+    "denies our credentials": _answers(401, b'{"error": {"message": "Unauthorized", "code": 401}}'),
+    "is something else": _answers(200, b"<html><h1>It works!</h1></html>", "text/html"),
+    "speaks another language": _answers(200, b'{"bonjour": ["monde"]}'),
+    "is slow": _is_slow,
+}
+
+
 class WsgiAdapter(BaseAdapter):
-    """Mount it on a requests.Session for the address an application is to have."""
+    """Mount it on a requests.Session for the address an application is to have.
+
+    fault is one of FAULTS; fault_after() lets the weather change between two requests.
+    """
 
     def __init__(self, app):
         super().__init__()
         self.app = app
-        self.is_down = False
+        self.fault = None
+        self._change = None
 
-    def send(self, request, **ignored):
-        if self.is_down:
-            raise requests.ConnectionError("connection refused", request=request)
+    def fault_after(self, requests, fault, method="POST"):
+        """Take the fault when so many more requests of a method have been answered."""
+        self._change = (requests, fault, method)
+
+    def send(self, request, timeout=None, **ignored):
+        if self._change is not None and request.method == self._change[2]:
+            left, fault, method = self._change
+            self._change = (left - 1, fault, method) if left else None
+            self.fault = self.fault if left else fault
+        faulty = FAULTS[self.fault](request, timeout)
+        if faulty is not None:
+            return faulty
         response = requests.Response()
         response.request, response.url = request, request.url
 

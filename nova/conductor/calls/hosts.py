@@ -103,23 +103,27 @@ class HostCalls:
         return self.service(context, found.uuid)
 
     def delete_service(self, context: Context, service_id: str) -> None:
-        def work(connection: Connection) -> tuple[Service, list[Node]]:
+        def removable(connection: Connection) -> tuple[Service, list[Node]]:
             found = hosts.service(connection, service_id)
-            nodes = []
-            if found.binary == "nova-compute":
-                if instances.count_on_host(connection, found.host):
-                    raise errors.Conflict(
-                        "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
-                    )
-                nodes = hosts.nodes(connection, found.host)
+            if found.binary != "nova-compute":
+                return found, []
+            if instances.count_on_host(connection, found.host):
+                raise errors.Conflict(
+                    "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
+                )
+            return found, hosts.nodes(connection, found.host)
+
+        def work(connection: Connection) -> Service:
+            found, _ = removable(connection)
             hosts.remove_service(connection, found)
             self._log_service(connection, context, "delete", found)
-            return found, nodes
+            return found
 
-        found, nodes = self._db.write(work)
-        self._core.liveness.forget(found.host, found.binary)
-        for node in nodes:
+        # First, because it can be done again: what Placement still had of a host nobody knows would stay.
+        for node in self._db.read(removable)[1]:
             self._core.cloud.placement.delete_provider(node.uuid)
+        found = self._db.write(work)
+        self._core.liveness.forget(found.host, found.binary)
         announce.hosts_changed(self._core.cloud)
 
     def _log_service(self, connection: Connection, context: Context, what: str, service: Service) -> None:

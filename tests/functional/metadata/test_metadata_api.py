@@ -299,9 +299,9 @@ def test_a_guest_asks_again_when_the_networking_api_is_back(guests):
     server = guests.boot()
     network = guests.cloud.adapters["http://network"]
 
-    network.is_down = True
+    network.fault = "refuses"
     away = guests.ask("/latest/meta-data/", guests.address(server))
-    network.is_down = False
+    network.fault = None
     back = guests.ask("/latest/meta-data/", guests.address(server))
 
     assert (away.status_code, back.status_code) == (503, 200)

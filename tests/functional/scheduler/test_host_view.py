@@ -102,10 +102,10 @@ def test_scheduler_started_before_the_conductor_waits_for_it(cloud):
 
 def test_scheduler_says_when_placement_does_not_answer(cloud):
     cloud.add_host("a")
-    cloud.placement_transport.is_down = True
+    cloud.placement_transport.fault = "refuses"
 
     with pytest.raises(errors.Unavailable, match="Placement is not available"):
         cloud.select()
 
-    cloud.placement_transport.is_down = False
+    cloud.placement_transport.fault = None
     assert cloud.select().host == "a"
