@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from nova import errors
+
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -116,6 +118,8 @@ def call_within(timeout_s: float, function: Callable[..., T], *args: Any) -> T:
 class Periodic:
     """Calls a function again and again until stopped; an exception is logged and the next turn comes.
 
+    A service that is away is no defect, and comes without a trace.
+
     The first call comes after one interval unless at_once. wake() brings the next call forward.
     """
 
@@ -146,6 +150,8 @@ class Periodic:
                 return
             try:
                 self._function()
+            except errors.Unavailable as error:
+                LOG.warning("%s has to wait: %s", self._name, error)
             except Exception:
                 LOG.exception("%s failed; next try in %s s", self._name, self._interval_s)
 

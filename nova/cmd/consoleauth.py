@@ -14,13 +14,13 @@ from nova.console.auth import ConsoleAuthService  # noqa: E402
 from nova.heartbeat import Heartbeat  # noqa: E402
 from nova.messaging import rpc  # noqa: E402
 
-# nova-consoleauth's own callers wait 15 s.
-_PATIENCE_S = 10.0
+# nova-consoleauth's own callers wait a quarter.
+_PART = 0.15
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
     bus = rpc.transport(conf)
-    conductor = conductor_client.over_bus(bus, timeout_s=_PATIENCE_S)
+    conductor = conductor_client.over_bus(bus, timeout_s=rpc.part_of_patience(bus, _PART))
     heartbeat = Heartbeat(conductor, "nova-consoleauth", conf.host, conf.report_interval)
     return [ConsoleAuthService(conf, bus, conductor), heartbeat]
 

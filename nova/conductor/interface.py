@@ -77,21 +77,21 @@ class ServerCalls:
         """How far the server's live migration is, as its host knows."""
 
     def abort_migration(self, context: Context, server_id: str, migration_id: str) -> None:
-        """Give a live migration up. Raises MigrationNotFound, MigrationNotRunning, HostUnreachable."""
+        """Give a live migration up. Raises MigrationNotFound, MigrationNotRunning, Unavailable."""
 
     def force_migration(self, context: Context, server_id: str, migration_id: str) -> None:
-        """Bring a live migration to its end. Raises MigrationNotFound, MigrationNotRunning, HostUnreachable."""
+        """Bring a live migration to its end. Raises MigrationNotFound, MigrationNotRunning, Unavailable."""
 
     def migrations(self, context: Context, query: MigrationQuery) -> list[Migration]:
         """Raises Invalid for an unknown marker."""
 
     def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
-        """Raises ServerNotFound, ServerNotReady, HostUnreachable."""
+        """Raises ServerNotFound, ServerNotReady, Unavailable."""
 
     def diagnostics(self, context: Context, server_id: str) -> dict[str, Any]:
         """Counters of a guest, as the Compute API shows them since 2.48.
 
-        Raises ServerNotFound, ServerNotReady, HostUnreachable, NotImplementedHere.
+        Raises ServerNotFound, ServerNotReady, Unavailable, NotImplementedHere.
         """
 
     def operations(
@@ -398,7 +398,7 @@ class ConsoleCalls:
         """A page on which a user sees the guest, for [consoleauth] token_ttl seconds.
 
         Raises ServerNotFound, ServerNotReady, WrongServerState, ConsoleTypeInvalid,
-        ConsoleTypeUnavailable, HostUnreachable.
+        ConsoleTypeUnavailable, Unavailable.
         """
 
     def console_token(self, context: Context, token: str) -> ConsoleAccess:

@@ -9,8 +9,8 @@ from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 
 TOPIC = "consoleauth"
-# The conductor asks while its own caller waits, and has asked the guest's host before.
-_PATIENCE_S = 15.0
+# Of the time a user waits for a console: the conductor has asked the guest's host before.
+_PART = 0.25
 
 
 class ConsoleAuthCalls:
@@ -29,6 +29,6 @@ class ConsoleAuthCalls:
         """The daemon's host; proof that a message came through its queue."""
 
 
-def over_bus(bus: oslo_messaging.Transport, timeout_s: float = _PATIENCE_S) -> ConsoleAuthCalls:
+def over_bus(bus: oslo_messaging.Transport) -> ConsoleAuthCalls:
     """The nova-consoleauth daemons that listen on the bus."""
-    return cast(ConsoleAuthCalls, rpc.client(bus, TOPIC, ConsoleAuthCalls, timeout_s=timeout_s))
+    return cast(ConsoleAuthCalls, rpc.client(bus, TOPIC, ConsoleAuthCalls, timeout_s=rpc.part_of_patience(bus, _PART)))

@@ -124,8 +124,8 @@ def client(
 ) -> Any:
     """An object with interface's methods; each is a message to topic (to one server of it, if named).
 
-    service: how those are called who answer, where the topic does not tell. A call whose caller waits for an
-    answer itself has a timeout shorter than that caller's ([DEFAULT] rpc_response_timeout, 60 s).
+    A call takes at most timeout_s; [DEFAULT] rpc_response_timeout when unset. service: how those are called who
+    answer, where the topic does not tell.
     """
     target = oslo_messaging.Target(topic=topic, server=server, version=VERSION)
     # A broker drops what no queue wants, and the caller would wait in vain: let it say so instead.
@@ -138,6 +138,14 @@ def client(
         for name, method in methods(interface).items()
     }
     return type(f"{interface.__name__}Client", (), namespace)()
+
+
+def part_of_patience(bus: oslo_messaging.Transport, part: float) -> float:
+    """Seconds for a call whose caller is waited for itself: a part of [DEFAULT] rpc_response_timeout.
+
+    Whoever waits longer than its own caller speaks to nobody.
+    """
+    return float(bus.conf.rpc_response_timeout) * part
 
 
 def _stub(method: Method, sender: Any, topic: str, service: str) -> Callable[..., Any]:

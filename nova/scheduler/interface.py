@@ -8,8 +8,8 @@ from nova.messaging import rpc
 from nova.structs.schedule import Decision, PlacementRequest
 
 TOPIC = "scheduler"
-# Whoever asks the conductor to explain a choice waits 60 s; the scheduler itself waits 30 s for Placement.
-_PATIENCE_S = 45.0
+# Of the time a user waits for the conductor to explain a choice; the scheduler itself waits half of it for Placement.
+_PART = 0.75
 
 
 class SchedulerCalls:
@@ -27,6 +27,6 @@ class SchedulerCalls:
         """Something a host view is made of changed; fetch it."""
 
 
-def over_bus(bus: oslo_messaging.Transport, timeout_s: float = _PATIENCE_S) -> SchedulerCalls:
+def over_bus(bus: oslo_messaging.Transport) -> SchedulerCalls:
     """The schedulers that listen on the bus; select goes to one of them, hosts_changed to all."""
-    return cast(SchedulerCalls, rpc.client(bus, TOPIC, SchedulerCalls, timeout_s=timeout_s))
+    return cast(SchedulerCalls, rpc.client(bus, TOPIC, SchedulerCalls, timeout_s=rpc.part_of_patience(bus, _PART)))

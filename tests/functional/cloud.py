@@ -1,7 +1,9 @@
 """A whole cloud in one process: every daemon's real code, SQLite, the in-process bus, fake hypervisors."""
 
+import contextlib
 import itertools
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -35,6 +37,7 @@ NOVA_CONF = """
 transport_url = local:///{name}
 host = {name}-controller
 compute_driver = fake.FakeDriver
+rpc_response_timeout = 20
 concurrency_backend = threading
 service_down_time = 60
 report_interval = 1
@@ -88,6 +91,17 @@ class Boundary:
 
     def __init__(self):
         self._plans = {}
+        self._goes_on = threading.Event()
+        self._goes_on.set()
+
+    @contextlib.contextmanager
+    def held(self):
+        """Whatever is accepted meanwhile begins when the block ends."""
+        self._goes_on.clear()
+        try:
+            yield
+        finally:
+            self._goes_on.set()
 
     def kill(self, operation, step, moment):
         """Let the conductor die there: it does nothing more, and gives nothing back."""
@@ -100,6 +114,7 @@ class Boundary:
         self._plans[(operation, step, moment)] = function
 
     def __call__(self, operation, step, moment):
+        self._goes_on.wait()
         plan = self._plans.pop((operation, step, moment), None)
         if plan is not None:
             plan()
@@ -142,21 +157,16 @@ class Cloud:
         self.boundary = Boundary()
         self.conductors = []
         self.hosts = {}
-        self._scheduler = Scheduler(self.conf, self.conductor_calls, self.placement)
-        self._scheduler_server = rpc.Server(
-            self.bus, scheduler_interface.TOPIC, self.name, scheduler_interface.SchedulerCalls, self._scheduler
-        )
+        self._scheduler = []
 
     def start(self):
         self.add_conductor()
-        self._scheduler.start()
-        self._scheduler_server.start()
+        self.start_scheduler()
 
     def stop(self):
         for host in self.hosts.values():
             host.stop()
-        self._scheduler_server.stop()
-        self._scheduler.stop()
+        self.stop_scheduler()
         for conductor in self.conductors:
             conductor.stop()
 
@@ -165,6 +175,21 @@ class Cloud:
         conductor.start()
         self.conductors.append(conductor)
         return conductor
+
+    def start_scheduler(self):
+        scheduler = Scheduler(self.conf, self.conductor_calls, self.placement)
+        interface = scheduler_interface
+        server = rpc.Server(self.bus, interface.TOPIC, self.name, interface.SchedulerCalls, scheduler)
+        self._scheduler = [scheduler, server]
+        for part in self._scheduler:
+            part.start()
+
+    def stop_scheduler(self):
+        while self._scheduler:
+            self._scheduler.pop().stop()
+
+    def stop_conductor(self):
+        self.conductors.pop().stop()
 
     def add_host(self, name="host-1", **size):
         """A fake host with a nova-compute; back when it can take servers."""

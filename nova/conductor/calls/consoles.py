@@ -11,7 +11,6 @@ from nova.compute.interface import ComputeCalls
 from nova.console.interface import ConsoleAuthCalls
 from nova.db import console_tokens, instances
 from nova.db.database import Database
-from nova.messaging.rpc import BusFailure
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.guest import ConsoleAddress, ConsoleKind
@@ -84,8 +83,6 @@ class ConsoleCalls:
             )
         try:
             return self._compute(instance.host).console_address(instance.uuid, kind)
-        except BusFailure as error:
-            raise errors.HostUnreachable(host=instance.host) from error
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=instance.uuid) from error
         except errors.NotImplementedHere as error:

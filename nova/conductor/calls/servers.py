@@ -17,7 +17,6 @@ from nova.conductor.core import Core
 from nova.conductor.workflows import WORKFLOWS, attach_volume
 from nova.db import events, instances, operations
 from nova.db.operations import Lease
-from nova.messaging.rpc import BusFailure
 from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
@@ -182,8 +181,6 @@ class ServerCalls:
             raise errors.ServerNotReady(server_id=server_id)
         try:
             found = self._core.compute(instance.host).diagnostics(server_id)
-        except BusFailure as error:
-            raise errors.HostUnreachable(host=instance.host) from error
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=server_id) from error
         if found.get("uptime") is None and instance.launched_at is not None:
