@@ -130,6 +130,8 @@ class Operation:
     fail: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     tells: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     deadline_s: float = 3600.0
+    # The action's name in the API, where a refusal has to say another one than the instance action's.
+    asked_as: str | None = None
     # Delete may overtake: the operation under way is told to unwind first.
     overtakes: bool = False
     # Works on a locked server for its owner too.
@@ -148,6 +150,11 @@ class Operation:
         """The step to undo when that of index is undone, not beyond floor; None: there is none."""
         earlier = range(index - 1, floor - 1, -1)
         return next((one for one in earlier if self.steps[one].applies(document)), None)
+
+    @property
+    def asked_for(self) -> str:
+        """What a user asked for, in the API's words."""
+        return self.asked_as or self.name
 
     def may_start_in(self, state: VmState, document: Document) -> bool:
         states = self.from_states if isinstance(self.from_states, frozenset) else self.from_states(document)

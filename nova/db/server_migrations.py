@@ -29,7 +29,8 @@ def status_of(connection: Connection, uuid: str) -> str | None:
 
 def get(connection: Connection, instance_uuid: str, migration_id: str) -> Migration:
     """One of a server's migrations, by number or uuid. Raises MigrationNotFound."""
-    key = _table.c.id == int(migration_id) if migration_id.isdigit() else _table.c.uuid == migration_id
+    is_number = migration_id.isascii() and migration_id.isdigit() and len(migration_id) <= 18
+    key = _table.c.id == int(migration_id) if is_number else _table.c.uuid == migration_id
     row = connection.execute(select(*_COLUMNS).where(key, _table.c.instance_uuid == instance_uuid)).one_or_none()
     if row is None:
         raise errors.MigrationNotFound(migration_id=migration_id, server_id=instance_uuid)

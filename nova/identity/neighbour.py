@@ -6,6 +6,7 @@ carries that user's token, so that the other service decides what the user may s
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from keystoneauth1 import exceptions
@@ -100,6 +101,12 @@ class Neighbour:
             # Nobody gets as far as the service while nobody can log in.
             return errors.Unavailable(service="The Identity service", reason=_reason(other))
         return self.unavailable(_reason(error))
+
+
+def segment(text: str) -> str:
+    """A text that comes from a user, as a part of a path: nothing but one segment comes of it."""
+    quoted = quote(text, safe="")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
 
 
 def _reason(error: exceptions.ClientException) -> str:

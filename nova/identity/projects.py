@@ -1,12 +1,11 @@
 """Whether a project is one: the Identity service is asked, in the user's name."""
 
 import logging
-from urllib.parse import quote
 
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.identity.neighbour import Neighbour
+from nova.identity.neighbour import Neighbour, segment
 from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ class Projects:
         if project_id == context.project_id:
             return
         try:
-            response = self._service.ask("GET", f"/projects/{quote(project_id, safe='')}", context)
+            response = self._service.ask("GET", f"/projects/{segment(project_id)}", context)
         except (errors.Unavailable, errors.Unauthorized) as error:
             LOG.warning("project %s is not looked up: %s", project_id, error)
             return

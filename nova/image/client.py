@@ -18,7 +18,7 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.identity.neighbour import Neighbour
+from nova.identity.neighbour import Neighbour, segment
 from nova.structs.context import Context
 from nova.structs.image import Image
 
@@ -227,8 +227,7 @@ def _refusal(response: requests.Response, image_id: str) -> errors.DomainError:
 
 
 def _path(image_id: str, rest: str = "") -> str:
-    # The id comes from users: nothing but one segment of a path may come of it.
-    return f"/v2/images/{requests.utils.quote(image_id, safe='')}{rest}"
+    return f"/v2/images/{segment(image_id)}{rest}"
 
 
 def _pointer(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
+from nova.identity.neighbour import segment
 from nova.network import view
 from nova.network.floating_ips import FloatingIps
 from nova.network.http import Memory, NetworkingHttp, NetworkingRefused
@@ -336,7 +337,7 @@ class Networking:
         if port["device_id"] not in ("", binding["device_id"]):
             raise errors.PortInUse(port_id=port_id)
         try:
-            return self._http.put(f"ports/{port_id}", {"port": binding})
+            return self._http.put(f"ports/{segment(port_id)}", {"port": binding})
         except NetworkingRefused:
             raise errors.PortInUse(port_id=port_id) from None
         except errors.NotFound:
@@ -361,7 +362,7 @@ class Networking:
 
     def _find_port(self, port_id: str) -> Json | None:
         try:
-            return self._http.get(f"ports/{port_id}", "port")
+            return self._http.get(f"ports/{segment(port_id)}", "port")
         except errors.NotFound:
             return None
 

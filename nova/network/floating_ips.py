@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nova import errors
+from nova.identity.neighbour import segment
 from nova.network.http import NetworkingHttp
 
 Json = dict[str, Any]
@@ -52,7 +53,7 @@ class FloatingIps:
         return self._http.post("floatingips", {"floatingip": body})
 
     def delete(self, floating_ip_id: str) -> None:
-        self._http.delete(f"floatingips/{floating_ip_id}")
+        self._http.delete(f"floatingips/{segment(floating_ip_id)}")
 
     def associate(self, project_id: str, address: str, instance_uuid: str, fixed_ip: str | None = None) -> None:
         """Lead an address to a server: to its fixed_ip, or its first IPv4 address."""

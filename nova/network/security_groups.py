@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nova import errors
+from nova.identity.neighbour import segment
 from nova.network.http import Memory, NetworkingHttp
 
 Json = dict[str, Any]
@@ -53,19 +54,19 @@ class SecurityGroups:
 
     def update(self, group_id: str, name: str, description: str) -> Json:
         body = {"name": name, "description": description}
-        return self._http.put(f"security-groups/{group_id}", {"security_group": body})
+        return self._http.put(f"security-groups/{segment(group_id)}", {"security_group": body})
 
     def delete(self, group_id: str) -> None:
-        self._http.delete(f"security-groups/{group_id}")
+        self._http.delete(f"security-groups/{segment(group_id)}")
 
     def add_rule(self, rule: Json) -> Json:
         return self._http.post("security-group-rules", {"security_group_rule": rule})
 
     def rule(self, rule_id: str) -> Json:
-        return self._http.get(f"security-group-rules/{rule_id}", "security_group_rule")
+        return self._http.get(f"security-group-rules/{segment(rule_id)}", "security_group_rule")
 
     def delete_rule(self, rule_id: str) -> None:
-        self._http.delete(f"security-group-rules/{rule_id}")
+        self._http.delete(f"security-group-rules/{segment(rule_id)}")
 
     def of_server(self, instance_uuid: str) -> list[Json]:
         """The groups of all ports of a server."""

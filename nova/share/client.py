@@ -12,7 +12,7 @@ import requests
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.identity.neighbour import Neighbour
+from nova.identity.neighbour import Neighbour, segment
 from nova.structs.context import Context
 
 # Locks came with 2.81, locks on access rules with 2.82.
@@ -51,12 +51,12 @@ class Shares:
 
     def get(self, share_id: str, context: Context) -> ShareFacts:
         """Raises ShareNotFound, also for one the user may not see."""
-        found = self._call("GET", f"/shares/{share_id}", context, share_id=share_id, key="share")
+        found = self._call("GET", f"/shares/{segment(share_id)}", context, share_id=share_id, key="share")
         return ShareFacts(id=found["id"], status=found["status"], protocol=(found.get("share_proto") or "").upper())
 
     def export_location(self, share_id: str, context: Context) -> str:
         """Where the share is mounted from: the preferred of its locations. Raises ShareNotFound for a share without one."""
-        path = f"/shares/{share_id}/export_locations"
+        path = f"/shares/{segment(share_id)}/export_locations"
         found = self._call("GET", path, context, share_id=share_id, key="export_locations")
         usable = [one for one in found if not one.get("is_admin_only")]
         if not usable:
@@ -123,7 +123,7 @@ class Shares:
         return self._call("GET", "/resource-locks", params=query, key="resource_locks")
 
     def _act(self, share_id: str, body: Json, key: str | None = None) -> Any:
-        return self._call("POST", f"/shares/{share_id}/action", share_id=share_id, json=body, key=key)
+        return self._call("POST", f"/shares/{segment(share_id)}/action", share_id=share_id, json=body, key=key)
 
     def _call(
         self,

@@ -14,7 +14,7 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.identity.neighbour import Neighbour
+from nova.identity.neighbour import Neighbour, segment
 from nova.structs.context import Context
 
 # Attachments came with 3.27, os-complete with 3.44, reimaging with 3.68.
@@ -77,7 +77,7 @@ class Volumes:
 
     def get(self, volume_id: str, context: Context | None = None) -> Volume:
         """Raises VolumeNotFound."""
-        return _volume(self._call("GET", f"/volumes/{volume_id}", context, volume_id=volume_id, key="volume"))
+        return _volume(self._call("GET", f"/volumes/{segment(volume_id)}", context, volume_id=volume_id, key="volume"))
 
     def find(self, context: Context, **query: str | int) -> list[Volume]:
         found = self._call("GET", "/volumes/detail", context, params=query, key="volumes")
@@ -115,7 +115,7 @@ class Volumes:
         Raises VolumeNotReady while it is being made, Invalid when something else needs it, such as a snapshot.
         """
         try:
-            self._call("DELETE", f"/volumes/{volume_id}", context, volume_id=volume_id)
+            self._call("DELETE", f"/volumes/{segment(volume_id)}", context, volume_id=volume_id)
         except VolumeNotFound:
             return
         except errors.Invalid as error:
@@ -200,7 +200,7 @@ class Volumes:
     def snapshot(self, snapshot_id: str, context: Context | None = None) -> Json:
         """Raises SnapshotNotFound."""
         try:
-            return self._call("GET", f"/snapshots/{snapshot_id}", context, key="snapshot")
+            return self._call("GET", f"/snapshots/{segment(snapshot_id)}", context, key="snapshot")
         except errors.NotFound as error:
             raise SnapshotNotFound(snapshot_id=snapshot_id) from error
 
@@ -229,17 +229,19 @@ class Volumes:
     def delete_snapshot(self, snapshot_id: str, context: Context | None = None) -> None:
         """One that is not there is done."""
         try:
-            self._call("DELETE", f"/snapshots/{snapshot_id}", context)
+            self._call("DELETE", f"/snapshots/{segment(snapshot_id)}", context)
         except errors.NotFound:
             return
 
     def update_snapshot_status(self, snapshot_id: str, status: str, progress: str = "90%") -> None:
         """Tell how far a snapshot is that a host makes of an attached volume."""
         body = {"os-update_snapshot_status": {"status": status, "progress": progress}}
-        self._call("POST", f"/snapshots/{snapshot_id}/action", json=body)
+        self._call("POST", f"/snapshots/{segment(snapshot_id)}/action", json=body)
 
     def _act(self, volume_id: str, body: Json, microversion: str = _MICROVERSION) -> None:
-        self._call("POST", f"/volumes/{volume_id}/action", json=body, volume_id=volume_id, microversion=microversion)
+        self._call(
+            "POST", f"/volumes/{segment(volume_id)}/action", json=body, volume_id=volume_id, microversion=microversion
+        )
 
     def _call(
         self,

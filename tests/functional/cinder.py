@@ -56,7 +56,7 @@ class FakeCinder:
         request = webob.Request(environ)
         parts = [part for part in request.path_info.split("/") if part not in ("", "v3")]
         handler = getattr(self, "_" + parts[0])
-        status, content = handler(request, *parts[1:])
+        status, content = handler(request, *parts[1:]) if ".." not in parts else (404, None)
         body = b"" if content is None else json.dumps(content).encode()
         return webob.Response(status=status, body=body, content_type="application/json")(environ, start_response)
 

@@ -17,6 +17,7 @@ from nova.api.framework.schema import (
     Obj,
     Plain,
     arr,
+    is_number,
     nullable,
     obj,
     one_of,
@@ -174,6 +175,6 @@ def cache_images(request: Request, aggregate_id: str) -> None:
 
 
 def _number(aggregate_id: str) -> int:
-    if not aggregate_id.isdigit() or len(aggregate_id) > 18:
+    if not is_number(aggregate_id):
         raise errors.Invalid(f"Invalid aggregate id {aggregate_id}: it is a number.")
     return int(aggregate_id)

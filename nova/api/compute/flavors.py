@@ -20,6 +20,7 @@ from nova.api.framework.schema import (
     body,
     enum,
     integer,
+    is_number,
     obj,
     optional,
     query,
@@ -169,7 +170,7 @@ def _page(request: Request) -> Page:
     for parameter, attribute in (("minRam", "memory_mb"), ("minDisk", "root_gb")):
         least = request.first(parameter)
         if least is not None:
-            if not least.lstrip("-").isdigit():
+            if not is_number(least.removeprefix("-")):
                 raise errors.Invalid(f"Invalid {parameter} filter [{least}]")
             flavors = [one for one in flavors if getattr(one, attribute) >= int(least)]
     if (name := request.first("name")) is not None:

@@ -16,6 +16,7 @@ from nova.api.framework.schema import (
     Plain,
     arr,
     enum,
+    is_number,
     is_uuid,
     nullable,
     obj,
@@ -257,7 +258,7 @@ def _node(request: Request, hypervisor_id: str) -> Node:
     if request.since(SERVICES_BY_UUID):
         if not is_uuid(hypervisor_id):
             raise errors.Invalid(f"Invalid uuid {hypervisor_id}")
-    elif not hypervisor_id.isdigit():
+    elif not is_number(hypervisor_id):
         raise errors.HypervisorNotFound(hypervisor_id=hypervisor_id)
     return request.conductor.node(request.context, hypervisor_id)
 

@@ -21,6 +21,7 @@ from nova.api.framework.schema import (
     arr,
     enum,
     integer,
+    is_number,
     nullable,
     obj,
     optional,
@@ -212,7 +213,7 @@ def _page(request: Request) -> Page:
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"marker [{asked.get('marker')}] not found") from error
     for name in ("minRam", "minDisk"):
-        if name in asked and str(asked[name]).isdigit():
+        if name in asked and is_number(str(asked[name])):
             found = [one for one in found if (one.get(_FILTERS[name]) or 0) >= int(asked[name])]
     is_full = bool(found) and len(found) == query["limit"]
     return Page(found, found[-1]["id"] if is_full else None)

@@ -12,7 +12,7 @@ import msgspec
 from nova import errors
 from nova.api.compute import server_view
 from nova.api.framework.request import Request
-from nova.api.framework.schema import LIMIT, REGEX, STRING, TIME, enum, optional, query, versioned
+from nova.api.framework.schema import LIMIT, REGEX, STRING, TIME, enum, is_number, optional, query, versioned
 from nova.api.framework.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.structs.instance import VmState
 from nova.structs.requests import ServerQuery
@@ -149,7 +149,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             continue
         fields[field] = (value,) if field == "uuids" else value.rsplit("/", 1)[-1] if parameter in everybody else value
     if (state := request.first("power_state")) is not None and (admin or request.since(FILTERS_OPEN)):
-        if not state.isdigit():
+        if not is_number(state):
             raise errors.Invalid(f"Invalid power_state: {state}")
         fields["power_state"] = int(state)
     if (locked := request.first("locked")) is not None:
@@ -165,7 +165,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
         if (number := request.first(name)) is not None and (
             admin or (name == "progress" and request.since(FILTERS_OPEN))
         ):
-            if not number.isdigit():
+            if not is_number(number):
                 raise errors.Invalid(f"Invalid filter field: {name}.")
             properties[name] = int(number)
     fields["properties"] = properties

@@ -14,6 +14,7 @@ from nova.api.framework.schema import (
     TIME,
     UUID,
     enum,
+    is_number,
     is_uuid,
     nullable,
     obj,
@@ -174,7 +175,7 @@ def force_down(request: Request) -> dict[str, Any]:
 def remove(request: Request, service_id: str) -> None:
     if request.since(SERVICES_BY_UUID) and not is_uuid(service_id):
         raise errors.Invalid(f"Invalid uuid {service_id}")
-    if not request.since(SERVICES_BY_UUID) and not service_id.isdigit():
+    if not request.since(SERVICES_BY_UUID) and not is_number(service_id):
         raise errors.Invalid(f"Invalid service id {service_id}: it is a number.")
     request.conductor.delete_service(request.context, service_id)
 

@@ -18,6 +18,7 @@ from nova.api.framework.schema import (
     Obj,
     arr,
     integer,
+    is_number,
     nullable,
     obj,
     once,
@@ -144,7 +145,7 @@ def watch(request: Request) -> Reply:
         project = None
     token = request.first("after")
     if (header := request.headers.get("Last-Event-ID")) is not None:
-        if not header.isdigit() or len(header) > 18:
+        if not is_number(header):
             raise errors.Invalid("Last-Event-ID is no token of this stream.")
         token = int(header)
     begin = request.conductor.last_event(request.context) if token is None else token

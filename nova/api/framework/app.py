@@ -236,9 +236,25 @@ def _read_body(request: webob.Request, limit: int) -> Any:
     if b"\\u0000" in raw:
         raise errors.Invalid("Malformed request body: it holds a NUL character")
     try:
-        return orjson.loads(raw)
+        content = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise errors.Invalid("Malformed request body") from error
+    # Few bodies have as many brackets at all.
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST and not _is_flat(content, _DEEPEST):
+        raise errors.Invalid(f"Malformed request body: it is nested deeper than {_DEEPEST} levels")
+    return content
+
+
+def _is_flat(content: Any, levels: int) -> bool:
+    """Whether a value has at most so many levels. What checks, copies and keeps values goes down by recursion."""
+    if not isinstance(content, dict | list):
+        return True
+    inner = content.values() if isinstance(content, dict) else content
+    return levels > 0 and all(_is_flat(one, levels - 1) for one in inner)
+
+
+# The deepest body that upstream's schemas describe has seven.
+_DEEPEST = 32
 
 
 def _choose(candidates: list[Operation], content: Any, version: int) -> Operation:

@@ -11,9 +11,14 @@ _KEYS = {
     503: "serviceUnavailable",
 }  # fmt: skip
 
+_LONGEST = 1000
+
 
 def response(status: int, message: str, key: str | None = None) -> webob.Response:
     """An error answer; key is the one of the status unless given."""
+    if len(message) > _LONGEST:
+        # It quotes what was asked, or what another service said.
+        message = f"{message[:_LONGEST]}..."
     name = key or _KEYS.get(status, "computeFault")
     fault: dict[str, Any] = {"code": status, "message": message}
     answer = webob.Response(status=status, content_type="application/json", charset="UTF-8")

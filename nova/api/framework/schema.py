@@ -388,6 +388,11 @@ def is_uuid(value: str) -> bool:
         return False
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number without a sign, and one that a database can hold."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def _is_address(version: int) -> Callable[[str], bool]:
     def check(value: str) -> bool:
         try:

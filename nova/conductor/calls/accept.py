@@ -58,10 +58,10 @@ def operation(
         raise errors.ServerIsLocked(server_id=server_id)
     if not workflow.may_start_in(instance.vm_state, document):
         raise errors.WrongServerState(
-            action=workflow.name, server_id=server_id, attribute="vm_state", state=str(instance.vm_state)
+            action=workflow.asked_for, server_id=server_id, attribute="vm_state", state=str(instance.vm_state)
         )
     if instance.shares and workflow.bars_shares:
-        raise errors.SharesAttached(action=workflow.name, server_id=server_id)
+        raise errors.SharesAttached(action=workflow.asked_for, server_id=server_id)
     active = operations.active(connection, server_id, for_update=True)
     if active is not None:
         return _overtake(connection, core, context, instance, workflow, document, active)
@@ -87,7 +87,7 @@ def _overtake(
     """Another operation is under way: delete tells it to make way; anything else is refused."""
     if not workflow.overtakes:
         raise errors.WrongServerState(
-            action=workflow.name,
+            action=workflow.asked_for,
             server_id=instance.uuid,
             attribute="task_state",
             # Some actions show nothing while they are under way.

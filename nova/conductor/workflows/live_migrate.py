@@ -113,6 +113,7 @@ LIVE_MIGRATE = Operation(
         Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),
         Step(moving.release_source, task_state=_MIGRATING, retries=20),
     ),
+    asked_as="os-migrateLive",
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED}),
     begin=_begin,
     succeeds_as=unchanged,

@@ -73,6 +73,7 @@ def _restored(connection: Connection, op: SoftDelete, instance: Instance) -> dic
 SOFT_DELETE = Operation(
     "softDelete",
     SoftDelete,
+    asked_as="delete",
     steps=(Step(stop_guest, start_again, task_state="soft-deleting", result=PowerResult, absorb=keep_power_state),),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED}),
     begin=_begin,
