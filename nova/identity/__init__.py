@@ -17,6 +17,9 @@ _SERVICE_TYPES = {
     "placement": "placement",
 }
 
+# Some groups have upstream's option for how often a service is tried.
+_ATTEMPTS = {"cinder": "http_retries", "glance": "num_retries", "neutron": "http_retries"}
+
 
 def adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None = None) -> keystone_adapter.Adapter:
     """An adapter that logs in as [group] says and finds the service in the catalog, or at endpoint_override.
@@ -57,9 +60,8 @@ def _credentials(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin | No
 
 
 def _attempts(conf: cfg.ConfigOpts, group: str) -> int:
-    """Further attempts to reach a service. Each group has upstream's name for it, or none."""
-    options = conf[group]
-    return int(options.get("http_retries", options.get("num_retries", 3)))
+    """Further attempts to reach a service."""
+    return int(conf[group][_ATTEMPTS[group]]) if group in _ATTEMPTS else 3
 
 
 class _Attempts(urllib3.Retry):

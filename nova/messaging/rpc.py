@@ -6,15 +6,18 @@ implements them. Arguments and results travel as one JSON text each, so that a t
 the bus one string. Domain errors arrive as what they were raised as.
 """
 
+import contextlib
 import inspect
 import logging
 import time
 import typing
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import oslo_messaging
+from kombu.exceptions import KombuError
 from oslo_concurrency import lockutils
 from oslo_concurrency import opts as concurrency_options
 from oslo_config import cfg
@@ -33,6 +36,10 @@ _PATIENCE_S = 10.0
 _PAUSE_S = 0.25
 # Tries to reach a broker that is away, after 1, 3 and 5 seconds more: what waits for ever is no answer either.
 _SENDING_RETRIES = 3
+
+# The library lets its own library's errors through where it makes a connection.
+_FAILURES = (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable, KombuError)
+_reached: weakref.WeakSet[oslo_messaging.Transport] = weakref.WeakSet()
 
 _PING = "ping itself"
 _PING_INTERVAL_S = 30.0
@@ -134,7 +141,7 @@ def client(
     sender = oslo_messaging.get_rpc_client(bus, target, transport_options=routed, **options)
     fanout_sender = oslo_messaging.get_rpc_client(bus, target, **options).prepare(fanout=True)
     namespace = {
-        name: _stub(method, fanout_sender if method.is_fanout else sender, topic, service or f"nova-{topic}")
+        name: _stub(method, bus, fanout_sender if method.is_fanout else sender, topic, service or f"nova-{topic}")
         for name, method in methods(interface).items()
     }
     return type(f"{interface.__name__}Client", (), namespace)()
@@ -148,7 +155,7 @@ def part_of_patience(bus: oslo_messaging.Transport, part: float) -> float:
     return float(bus.conf.rpc_response_timeout) * part
 
 
-def _stub(method: Method, sender: Any, topic: str, service: str) -> Callable[..., Any]:
+def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str, service: str) -> Callable[..., Any]:
     names = [field.name for field in msgspec.structs.fields(method.arguments)]
     decode_result = msgspec.json.Decoder(method.result).decode
     encode = msgspec.json.Encoder().encode
@@ -161,8 +168,9 @@ def _stub(method: Method, sender: Any, topic: str, service: str) -> Callable[...
             if method.is_cast:
                 sender.cast(request, "handle", name=method.name, arguments=text)
                 return None
+            _reach(bus, sender)
             answer = _call(sender, request, name=method.name, arguments=text)
-        except (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable) as error:
+        except _FAILURES as error:
             LOG.warning("%s to %s: %s", method.name, topic, str(error) or type(error).__name__)
             raise BusFailure(service=service, reason=_reason(error)) from error
         if "error" in answer:
@@ -182,6 +190,15 @@ def _reason(error: Exception) -> str:
             return "it is not there"
         case _:
             return "the message bus cannot be reached"
+
+
+def _reach(bus: oslo_messaging.Transport, sender: Any) -> None:
+    """See whether there is a broker, before the first call: what has no end is the library's wait for the
+    connection on which answers come, and it is made once."""
+    if bus not in _reached:
+        with contextlib.suppress(oslo_messaging.MessageUndeliverable):
+            sender.cast({}, "handle", name=_PING, arguments="{}")
+        _reached.add(bus)
 
 
 def _call(sender: Any, request: dict[str, Any], **message: Any) -> Any:
@@ -249,7 +266,7 @@ class Server:
         try:
             sender.call({}, "handle", name=_PING, arguments="{}")
             self._unheard = 0
-        except oslo_messaging.MessagingException as error:
+        except _FAILURES as error:
             self._unheard += 1
             LOG.error("this daemon does not hear %s.%s: %s", self._target.topic, self._target.server, error)
         metrics.DEAF.labels(self._target.topic).set(self._unheard > 0)

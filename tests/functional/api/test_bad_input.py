@@ -76,6 +76,24 @@ def test_another_projects_server_is_not_there(cloud):
     assert {answer.status_code for answer in answers} == {404}
 
 
+def test_what_another_project_has_is_not_there(cloud):
+    """Neither found nor forbidden, which would betray it."""
+    owner, stranger = cloud.client(version="2.1"), cloud.client("stranger", "elsewhere", version="2.1")
+    group = {"server_group": {"name": "apart", "policies": ["anti-affinity"]}}
+    rules = {"security_group": {"name": "web", "description": "web"}}
+    paths = [
+        f"/os-server-groups/{owner.post('/os-server-groups', group).json()['server_group']['id']}",
+        f"/os-security-groups/{owner.post('/os-security-groups', rules).json()['security_group']['id']}",
+        f"/images/{cloud.glance.add('theirs', visibility='private', owner='project')}",
+        f"/os-keypairs/{owner.post('/os-keypairs', {'keypair': {'name': 'mine'}}).json()['keypair']['name']}",
+    ]
+
+    answers = {path: (stranger.get(path).status_code, stranger.delete(path).status_code) for path in paths}
+
+    assert answers == dict.fromkeys(paths, (404, 404))
+    assert {owner.get(path).status_code for path in paths} == {200}
+
+
 def test_strange_paths_and_queries_are_no_defects(cloud):
     user = cloud.client()
 
