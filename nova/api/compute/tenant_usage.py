@@ -176,7 +176,9 @@ def _usage(
 
 def _server(one: ServerUsage, begin: datetime.datetime, end: datetime.datetime) -> dict[str, Any]:
     ended = one.terminated_at
-    within = min(ended or end, end) - max(one.launched_at, begin)
+    # What is still to come of the period is not used yet: Horizon and the CLI ask until the end of today or later.
+    until = ended or utcnow()
+    within = min(until, end) - max(one.launched_at, begin)
     return {
         "instance_id": one.uuid,
         "name": one.name,
@@ -188,6 +190,6 @@ def _server(one: ServerUsage, begin: datetime.datetime, end: datetime.datetime) 
         "started_at": one.launched_at.isoformat(),
         "ended_at": None if ended is None else ended.isoformat(),
         "state": "terminated" if ended is not None else one.vm_state,
-        "uptime": max(int(((ended or utcnow()) - one.launched_at).total_seconds()), 0),
+        "uptime": max(int((until - one.launched_at).total_seconds()), 0),
         "hours": max(within / _HOUR, 0.0),
     }
