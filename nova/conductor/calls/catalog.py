@@ -28,10 +28,10 @@ class CatalogCalls:
         return self._db.read(lambda c: flavors.get(c, flavor_id, project))
 
     def add_flavor(self, context: Context, flavor: Flavor) -> Flavor:
+        """A flavor that is not public is nobody's until a project is let in, the creator's own included."""
+
         def work(connection: Connection) -> Flavor:
             flavors.add(connection, flavor)
-            if not flavor.is_public and context.project_id:
-                flavors.allow(connection, flavor.id, context.project_id)
             made = flavors.get(connection, flavor.id)
             _log_flavor(connection, context, "create", made, flavors.projects(connection, flavor.id))
             return made
