@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from nova import identity
 from nova.compute import interface as compute_interface
-from nova.conductor import client
+from nova.conductor import client, network_view
 from nova.conductor.calls.aggregates import AggregateCalls
 from nova.conductor.calls.annotations import AnnotationCalls
 from nova.conductor.calls.catalog import CatalogCalls
@@ -58,7 +58,6 @@ CALLS = (
     AnnotationCalls,
     UsageCalls,
     ExternalCalls,
-    NetworkingCalls,
     CatalogCalls,
     QuotaCalls,
     HostCalls,
@@ -94,6 +93,7 @@ class Conductor:
         self.engine = Engine(self.db, cloud, WORKFLOWS, self._computes.of, liveness, conf, boundary)
         self.core = Core(conf, self.db, cloud, self.engine, liveness, self._computes.of, conf.host)
         parts = [cls(self.core) for cls in CALLS]
+        parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
         parts.append(ConsoleCalls(conf, self.db, self._computes.of, console_interface.over_bus(bus)))
         self.calls = _answering(parts)
         self._server = rpc.Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)

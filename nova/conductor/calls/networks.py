@@ -13,9 +13,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from nova import clock, concurrency, errors
-from nova.conductor import network_view
-from nova.conductor.core import Core
 from nova.db import networks as db
+from nova.db.database import Database
 from nova.network import ipam
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Network, Port, Quota, Router, Subnet
 
@@ -27,9 +26,11 @@ _OWN_PORTS = ("network:dhcp",)
 
 
 class NetworkingCalls:
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._database = core.db
+    """refresh brings what users see of servers up to date with their ports."""
+
+    def __init__(self, database: Database, refresh: Callable[[Iterable[str]], None] = lambda servers: None) -> None:
+        self._database = database
+        self._refresh = refresh
 
     def networking(self, noun: str, where: Mapping[str, list[Any]]) -> list[AnyRecord]:
         return self._database.read(lambda connection: db.find(connection, noun, where))
@@ -114,7 +115,7 @@ class NetworkingCalls:
         found = self._database.read(lambda connection: db.find(connection, "port", {"id": wanted}))
         servers = {port.device_id for port in found if port.device_owner.startswith("compute:")}
         if servers:
-            concurrency.spawn(network_view.refresh_all, self._core, servers)
+            concurrency.spawn(self._refresh, servers)
 
     def _again_on_collision(self, work: Callable[[Connection], T], records: Sequence[AnyRecord]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
