@@ -20,12 +20,9 @@ class Liveness:
         self._heard: dict[tuple[str, str], float] = {}
         self._forced_down: set[str] = set()
 
-    def hear(self, sign: SignOfLife) -> list[str]:
-        """The hosts of the sign that were never heard of before."""
+    def hear(self, sign: SignOfLife) -> None:
         now = time.monotonic()
-        new = [host for host in sign.hosts if (host, sign.binary) not in self._heard]
         self._heard.update({(host, sign.binary): now for host in sign.hosts})
-        return new
 
     def is_up(self, host: str, binary: str = "nova-compute") -> bool:
         if binary == "nova-compute" and host in self._forced_down:

@@ -53,10 +53,12 @@ class HostCalls:
         return nodes
 
     def alive(self, sign: SignOfLife) -> None:
-        new = self._core.liveness.hear(sign)
         # A nova-compute registers with what it has; of the others there is no more to know than that they live.
+        new = [host for host in sign.hosts if self._core.liveness.last_heard(host, sign.binary) is None]
         if new and sign.binary != "nova-compute":
             self._db.write(lambda c: [self._ensure_service(c, host, sign.binary, sign.version) for host in new])
+        # Heard once it is written down: what could not be written is new with the next sign.
+        self._core.liveness.hear(sign)
 
     def _ensure_service(self, connection: Connection, host: str, binary: str, version: int, listener: str = "") -> None:
         # To keep servers off new hosts is what operators disable services for; nothing else is kept off anything.
