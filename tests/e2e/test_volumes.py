@@ -68,7 +68,7 @@ def test_two_servers_share_a_volume_of_a_type_for_it(cloud):
             cloud.wait_for_console(server.id, f"{server.name} login:")
             cloud.run("--os-compute-api-version", "2.60", "server", "add", "volume", server.id, volume.id)
             assert cloud.wait_for(lambda server=server: "vdb" in disks(cloud, server)), server.name
-        assert len(storage.get_volume(volume.id).attachments) == 2
+        assert cloud.wait_for(lambda: len(storage.get_volume(volume.id).attachments) == 2)
 
     assert cloud.wait_for(lambda: status(cloud, volume.id) == "available")
     storage.delete_volume(volume)
