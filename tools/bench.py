@@ -169,14 +169,14 @@ class Bench:
                 "first page": "/servers/detail?limit=100",
                 "by status and name": "/servers/detail?limit=100&status=ACTIVE&name=crowd-9",
                 "sorted by name": "/servers/detail?limit=100&sort_key=display_name&sort_dir=asc",
-                "changed lately": "/servers/detail?limit=100&changes-since=2020-01-01T00:00:00Z",
+                "all changed since 2020": "/servers/detail?limit=100&changes-since=2020-01-01T00:00:00Z",
             }
             halfway = self._all("/servers?limit=1000")[-1]["id"]
             paths["later page"] = f"/servers/detail?limit=100&status=ACTIVE&marker={halfway}"
             rows = []
             for name, path in paths.items():
-                # No index serves an order by name.
-                target = "" if name == "sorted by name" else "60"
+                # No index serves an order by name, nor changes that deleted servers count among and all have.
+                target = "" if name in ("sorted by name", "all changed since 2020") else "60"
                 rows += _latency(f"100 of {size}, {name}", [self._time("GET", path) for _ in range(20)], target)
         self._delete_all([made])
         return rows
