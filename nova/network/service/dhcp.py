@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import stat
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ LOG = logging.getLogger(__name__)
 METADATA = "169.254.169.254"
 _IPV6_RANGE = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
 _STOPPED_WITHIN_S = 5.0
+_PAUSES_S = (0.05, 0.2, 0.5, 1.0)
 
 
 class DhcpServers:
@@ -65,7 +67,7 @@ class DhcpServers:
         if pid is None or is_other or _blocks(directory / "leases", served):
             _stop(directory)
             _drop_leases(directory / "leases", served)
-            host.run(*command)
+            _start(command)
         elif changed:
             os.kill(pid, signal.SIGHUP)
 
@@ -232,6 +234,19 @@ def _write(path: Path, text: str) -> bool:
     new.chmod(0o644)
     new.replace(path)
     return True
+
+
+def _start(command: list[str]) -> None:
+    """Start a server; the one before it may have died this moment, and hold its addresses a little longer."""
+    for pause_s in _PAUSES_S:
+        try:
+            host.run(*command)
+            return
+        except host.HostRefused as error:
+            if "Address already in use" not in str(error):
+                raise
+        time.sleep(pause_s)
+    host.run(*command)
 
 
 def _is_open_to_all(directory: Path) -> bool:
