@@ -72,8 +72,10 @@ check_shell() {
 }
 
 run_tests() {
-    local status=0
-    python -m pytest "tests/$1" --durations=5 --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
+    local status=0 options=()
+    # These wait more than they work, and each file brings what it needs.
+    [ "$1" != functional ] || options=(-n "$(nproc)" --dist loadfile)
+    python -m pytest "tests/$1" "${options[@]}" --durations=5 --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
     # 5: a stage that has no tests yet.
     [ $status = 0 ] || [ $status = 5 ] || FAILED+=("$1")
     tail -n 1 "$RESULTS/$1.log" | sed 's/^=* *//; s/ *=*$//' >"$RESULTS/$1.line"
