@@ -1,9 +1,10 @@
 """What an event of the log was about, as it was then: for readers that tell it outside this cloud."""
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
+from nova.structs.context import Context
 from nova.structs.flavor import Flavor
 from nova.structs.host import Aggregate, Service
 from nova.structs.instance import Instance
@@ -46,3 +47,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     aggregate_before: Aggregate | None = None
     group: ServerGroup | None = None
     service: Service | None = None
+
+    @classmethod
+    def of(cls, context: Context, **facts: Any) -> Self:
+        """What a request was about: asked by whom, and the facts in the fields above."""
+        return cls(user_id=context.user_id, project_id=context.project_id, **facts)

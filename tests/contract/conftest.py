@@ -5,6 +5,7 @@ Nothing here or in the runners names a file of it: another directory of the same
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def find_contract(config: pytest.Config) -> Path:
     """The contract directory this run was asked to use; it need not exist."""
     return Path(config.getoption("--contract-dir", None) or os.environ.get("CONTRACT_DIR") or _BESIDE)
+
+
+def parametrize(metafunc: pytest.Metafunc, names: tuple[str, ...], cases: list[Any], what: str) -> None:
+    """A test for each case; without any, because the contract is not there, one that is skipped and says so."""
+    if not cases:
+        reason = f"no {what}: give --contract-dir or CONTRACT_DIR"
+        cases = [pytest.param(*(None for _ in names), id="no contract data", marks=pytest.mark.skip(reason=reason))]
+    metafunc.parametrize(names if len(names) > 1 else names[0], cases)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from compute_declared import (
     their_fields,
     versions_of_interest,
 )
-from conftest import find_contract
+from conftest import find_contract, parametrize
 
 # Where we differ knowingly, and why.
 _CELLS = "told only of servers in a cell that cannot be reached, and there are no cells"
@@ -54,10 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.param(key, rows, tables.fields.get(key), id=" ".join(filter(None, key)))
             for key, rows in sorted(by_key.items(), key=str)
         ]
-    if not cases:
-        reason = f"no tables under {contract}/compute: give --contract-dir or CONTRACT_DIR"
-        cases = [pytest.param(None, None, None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
-    metafunc.parametrize(("operation", "rows", "fields"), cases)
+    parametrize(metafunc, ("operation", "rows", "fields"), cases, f"tables under {contract}/compute")
 
 
 @pytest.fixture(scope="module")

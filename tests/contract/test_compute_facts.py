@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from compute_declared import Key, declared, key_of, minor, our_fields
 
-from tests.contract.conftest import find_contract
+from tests.contract.conftest import find_contract, parametrize
 
 _PARTS = {"req": "request", "resp": "response", "query": "query"}
 OURS = declared()
@@ -35,10 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 if _can_be_declared(minor(number, 1), fact):
                     what = " ".join(filter(None, (number, fact["kind"], str(fact["op"])[:60], fact.get("field"))))
                     cases.append(pytest.param(minor(number, 1), fact, id=what))
-    if not cases:
-        reason = f"no {path}: give --contract-dir or CONTRACT_DIR"
-        cases = [pytest.param(None, None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
-    metafunc.parametrize(("version", "fact"), cases)
+    parametrize(metafunc, ("version", "fact"), cases, str(path))
 
 
 def _can_be_declared(version: int, fact: dict[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from compute_samples import Case, Reader, Sample, Unmatched
 from compute_scenes import PROJECT, Scene, World, fill, scene_of
 from compute_shapes import differences, misfits
 
-from tests.contract.conftest import NOT_REPLAYED, find_contract
+from tests.contract.conftest import NOT_REPLAYED, find_contract, parametrize
 
 # Operations that answer something else here than their samples show: the documented code, and why.
 _NO_IRONIC = "there is no Bare Metal service"
@@ -68,10 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for argument, listed in (("case", _cases), ("operation", _operations)):
         if argument in metafunc.fixturenames:
             cases = listed(reader) if reader is not None else []
-            if not cases:
-                reason = f"no samples under {contract}/compute: give --contract-dir or CONTRACT_DIR"
-                cases = [pytest.param(None, None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
-            metafunc.parametrize(("reader", argument), cases)
+            parametrize(metafunc, ("reader", argument), cases, f"samples under {contract}/compute")
 
 
 def _cases(reader: Reader) -> list[Any]:

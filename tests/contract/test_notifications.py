@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import find_contract
+from conftest import find_contract, parametrize
 from notification_scenes import heard_in
 from notification_shapes import Contract
 
@@ -32,10 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (directory / "notifications.json").is_file():
         contract = Contract(directory)
         cases = sorted(contract.events.keys() | contract.samples.keys())
-    if not cases:
-        reason = f"no notifications under {directory}: give --contract-dir or CONTRACT_DIR"
-        cases = [pytest.param(None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
-    metafunc.parametrize("event_type", cases)
+    parametrize(metafunc, ("event_type",), cases, f"notifications under {directory}")
 
 
 @pytest.fixture(scope="module")

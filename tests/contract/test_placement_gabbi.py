@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from gabbi import handlers, suitemaker, utils
 
-from tests.contract.conftest import find_contract
+from tests.contract.conftest import find_contract, parametrize
 from tests.contract.placement_fixtures import Cloud, make_fixture_module
 
 CLOUD = Cloud()
@@ -58,10 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             cases.extend(
                 pytest.param(gabbi_file, test, id=f"{path.name}:{test.test_data['name']}") for test in gabbi_file.suite
             )
-    if not cases:
-        reason = f"no gabbi files under {directory}: give --contract-dir or CONTRACT_DIR"
-        cases.append(pytest.param(None, None, id="no contract data", marks=pytest.mark.skip(reason=reason)))
-    metafunc.parametrize(("gabbi_file", "request_test"), cases)
+    parametrize(metafunc, ("gabbi_file", "request_test"), cases, f"gabbi files under {directory}")
 
 
 @pytest.fixture(scope="module", autouse=True)

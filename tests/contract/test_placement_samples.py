@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nova.placement.api.wsgi import MAX_MINOR
-from tests.contract.conftest import find_contract
+from tests.contract.conftest import find_contract, parametrize
 from tests.contract.placement_fixtures import Cloud
 
 CLOUD = Cloud()
@@ -46,10 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.param(one, id=f"{one.operation['method']} {one.operation['path']} {' '.join(one.names)}")
             for one in _read(directory)
         ]
-    if not cases:
-        reason = f"no samples under {directory}: give --contract-dir or CONTRACT_DIR"
-        cases = [pytest.param(None, id="no contract data", marks=pytest.mark.skip(reason=reason))]
-    metafunc.parametrize("case", cases)
+    parametrize(metafunc, ("case",), cases, f"samples under {directory}")
 
 
 def _read(directory: Path) -> Iterator[Case]:

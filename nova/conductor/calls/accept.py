@@ -317,9 +317,8 @@ def _log(
         {"operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
         instance.uuid,
         context.request_id,
-        Circumstances(
-            user_id=context.user_id,
-            project_id=context.project_id,
+        Circumstances.of(
+            context,
             operation=workflow.name,
             moments=("start", f"begins {workflow.steps[0].name}"),
             about=dict(workflow.tells(document)),

@@ -165,9 +165,8 @@ def _log(
         None,
         {"aggregate_id": aggregate.id},
         request_id=context.request_id,
-        circumstances=Circumstances(
-            user_id=context.user_id,
-            project_id=context.project_id,
+        circumstances=Circumstances.of(
+            context,
             aggregate=aggregate,
             aggregate_before=before or aggregate,
         ),

@@ -92,9 +92,7 @@ class AnnotationCalls:
                     {"changed": [what]},
                     server_id,
                     context.request_id,
-                    Circumstances(
-                        user_id=context.user_id, project_id=context.project_id, server=instance, changes=changes
-                    ),
+                    Circumstances.of(context, server=instance, changes=changes),
                 )
             return changes
 

@@ -124,9 +124,8 @@ def _log_flavor(
         None,
         {"flavor_id": flavor.id},
         request_id=context.request_id,
-        circumstances=Circumstances(
-            user_id=context.user_id,
-            project_id=context.project_id,
+        circumstances=Circumstances.of(
+            context,
             flavor=flavor,
             projects=None if projects is None else tuple(projects),
         ),
@@ -140,5 +139,5 @@ def _log_keypair(connection: Connection, context: Context, what: str, keypair: K
         None,
         {"user_id": keypair.user_id, "name": keypair.name},
         request_id=context.request_id,
-        circumstances=Circumstances(user_id=context.user_id, project_id=context.project_id, keypair=keypair),
+        circumstances=Circumstances.of(context, keypair=keypair),
     )

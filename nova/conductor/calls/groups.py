@@ -57,5 +57,5 @@ def log(connection: Connection, context: Context, what: str, group: ServerGroup)
         group.project_id,
         {"server_group_id": group.uuid},
         request_id=context.request_id,
-        circumstances=Circumstances(user_id=context.user_id, project_id=context.project_id, group=group),
+        circumstances=Circumstances.of(context, group=group),
     )

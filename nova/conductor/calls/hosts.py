@@ -136,9 +136,8 @@ class HostCalls:
             None,
             {"service_id": service.uuid, "host": service.host, "binary": service.binary},
             request_id=context.request_id or None,
-            circumstances=Circumstances(
-                user_id=context.user_id,
-                project_id=context.project_id,
+            circumstances=Circumstances.of(
+                context,
                 service=msgspec.structs.replace(service, last_seen_at=heard),
             ),
         )

@@ -75,5 +75,5 @@ def _log(connection: Connection, context: Context, server_id: str, what: str) ->
         {},
         server_id,
         context.request_id,
-        Circumstances(user_id=context.user_id, project_id=context.project_id, server=instance),
+        Circumstances.of(context, server=instance),
     )

@@ -90,9 +90,7 @@ class ServerCalls:
                     {"changed": sorted(columns)},
                     server_id,
                     context.request_id,
-                    Circumstances(
-                        user_id=context.user_id, project_id=context.project_id, server=instance, changes=columns
-                    ),
+                    Circumstances.of(context, server=instance, changes=columns),
                 )
             return instances.get(connection, server_id)
 
@@ -236,7 +234,7 @@ def _record(connection: Connection, context: Context, instance: Instance, name: 
         {},
         instance.uuid,
         request_id,
-        Circumstances(user_id=context.user_id, project_id=context.project_id, server=instance, changes=changes),
+        Circumstances.of(context, server=instance, changes=changes),
     )
 
 
