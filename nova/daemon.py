@@ -17,8 +17,11 @@ from typing import Protocol
 from oslo_config import cfg
 from oslo_log import log as oslo_log
 
-from nova import concurrency, metrics
+from nova import concurrency
 from nova.conf import BadConfiguration, load
+from nova.http import health
+from nova.http.server import HttpServer
+from nova.http.wsgi import Wsgi
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ LOG = logging.getLogger(__name__)
 _UNUSABLE = 2
 
 
-class Service(Protocol):
+class Component(Protocol):
     """What runs inside a daemon's process."""
 
     def start(self) -> None:
@@ -42,7 +45,7 @@ class Service(Protocol):
 
 def run(
     name: str,
-    build: Callable[[cfg.ConfigOpts], Sequence[Service]],
+    build: Callable[[cfg.ConfigOpts], Sequence[Component]],
     workers: Callable[[cfg.ConfigOpts], int] | None = None,
     argv: Sequence[str] | None = None,
 ) -> int:
@@ -72,7 +75,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _health(conf: cfg.ConfigOpts, services: Sequence[Service], worker: int) -> list[Service]:
+def _health(conf: cfg.ConfigOpts, services: Sequence[Component], worker: int) -> list[Component]:
     """The page that tells how this process is, one port further for every worker."""
     if not conf.health_port:
         return []
@@ -81,11 +84,11 @@ def _health(conf: cfg.ConfigOpts, services: Sequence[Service], worker: int) -> l
         asked = [service.checks() for service in services if hasattr(service, "checks")]
         return {name: passes for results in asked for name, passes in results.items()}
 
-    return [HttpService(metrics.page(checks), conf.health_listen, conf.health_port + worker, 4)]
+    return [HttpService(health.page(checks), conf.health_listen, conf.health_port + worker, 4)]
 
 
 def _work(
-    name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]], worker: int | None = None
+    name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Component]], worker: int | None = None
 ) -> int:
     """Run the services in this process until a signal; worker is its number, if it has siblings."""
     stopping = threading.Event()
@@ -94,7 +97,7 @@ def _work(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    services: list[Service] = []
+    services: list[Component] = []
     try:
         services.extend(build(conf))
         services.extend(_health(conf, services, worker or 0))
@@ -124,7 +127,7 @@ class _Parent:
     """Forks workers and replaces those that die."""
 
     def __init__(
-        self, name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Service]], count: int
+        self, name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Component]], count: int
     ) -> None:
         self._name = name
         self._conf = conf
@@ -178,14 +181,14 @@ class _Parent:
 class HttpService:
     """Serves one WSGI application on one address."""
 
-    def __init__(self, app: concurrency.Wsgi, host: str, port: int, threads: int) -> None:
-        self._app = metrics.counted(app)
+    def __init__(self, app: Wsgi, host: str, port: int, threads: int) -> None:
+        self._app = health.counted(app)
         self._address = (host, port)
         self._threads = threads
-        self._server: concurrency.HttpServer | None = None
+        self._server: HttpServer | None = None
 
     def start(self) -> None:
-        self._server = concurrency.HttpServer(listen(*self._address), self._app, self._threads)
+        self._server = HttpServer(listen(*self._address), self._app, self._threads)
         self._server.start()
 
     def stop(self) -> None:

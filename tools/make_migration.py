@@ -10,7 +10,7 @@ from pathlib import Path
 from alembic import command
 
 from nova.db import migrations
-from nova.db.database import Database
+from nova.db.engine import Database
 
 
 def main() -> int:

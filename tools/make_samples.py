@@ -16,7 +16,7 @@ NAMESPACES = ("nova", "oslo.log", "oslo.messaging", "oslo.policy", "oslo.concurr
 
 def configuration() -> str:
     """Every option of every daemon, commented out, with its help and default."""
-    # As nova.messaging.rpc has it.
+    # As nova.rpc.bus has it.
     oslo_messaging.set_transport_defaults("nova")
     conf = cfg.ConfigOpts()
     generator.register_cli_opts(conf)

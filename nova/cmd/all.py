@@ -25,7 +25,7 @@ from nova.cmd import (  # noqa: E402
 _DAEMONS = (conductor, placement_api, network, scheduler, compute, consoleauth, api)
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     screens = [proxy for proxy, group in ((novncproxy, "vnc"), (spicehtml5proxy, "spice")) if conf[group].enabled]
     return [service for module in (*_DAEMONS, *screens) for service in module.build(conf)]
 

@@ -11,14 +11,14 @@ from oslo_config import cfg  # noqa: E402
 from nova import daemon  # noqa: E402
 from nova.api.compute import application  # noqa: E402
 from nova.cmd import api_metadata  # noqa: E402
-from nova.conductor import client as conductor_client  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
+from nova.rpc.conductor import conductor_client  # noqa: E402
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
-    services: list[daemon.Service] = []
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
+    services: list[daemon.Component] = []
     if "osapi_compute" in conf.enabled_apis:
-        conductor = conductor_client.over_bus(rpc.transport(conf))
+        conductor = conductor_client(connect(conf))
         app = application(conf, conductor)
         address = (conf.osapi_compute_listen, conf.osapi_compute_listen_port)
         services.append(daemon.HttpService(app, *address, conf.default_green_pool_size))

@@ -10,15 +10,15 @@ from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
 from nova.api.metadata import application  # noqa: E402
-from nova.conductor import client as conductor_client  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
+from nova.rpc.conductor import conductor_client  # noqa: E402
 
 # Guests that one worker answers at once; a booting guest asks a dozen times in a second.
 _THREADS = 100
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
-    app = application(conf, conductor_client.over_bus(rpc.transport(conf)))
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
+    app = application(conf, conductor_client(connect(conf)))
     return [daemon.HttpService(app, conf.metadata_listen, conf.metadata_listen_port, _THREADS)]
 
 

@@ -10,11 +10,11 @@ from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
 from nova.compute.service import Compute  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
-    return [Compute(conf, rpc.transport(conf))]
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
+    return [Compute(conf, connect(conf))]
 
 
 def main() -> int:

@@ -11,11 +11,11 @@ from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
 from nova.conductor.service import Conductor  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
-    return [Conductor(conf, rpc.transport(conf))]
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
+    return [Conductor(conf, connect(conf))]
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from oslo_config import cfg
 from nova.cmd import placement_manage
 from nova.conf import BadConfiguration, load
 from nova.db import cells, hosts, migrations
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.structs.host import Cell
 
 _CELL0 = "00000000-0000-0000-0000-000000000000"

@@ -12,12 +12,11 @@ from collections.abc import Sequence  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
-from nova.conductor import client as conductor_client  # noqa: E402
-from nova.conductor.interface import ConductorCalls  # noqa: E402
 from nova.conf import BadConfiguration, load  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
-from nova.network.service import NullDataplane, application  # noqa: E402
-from nova.network.service.linux import LinuxDataplane  # noqa: E402
+from nova.network.api import NullDataplane, application  # noqa: E402
+from nova.network.host.dataplane import LinuxDataplane  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
+from nova.rpc.conductor import ConductorCalls, conductor_client  # noqa: E402
 
 LOG = logging.getLogger(__name__)
 
@@ -25,10 +24,10 @@ LOG = logging.getLogger(__name__)
 _THREADS = 100
 
 
-def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Service]:
+def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Component]:
     """conductor: one of this process; otherwise it is reached over the bus."""
     if conductor is None:
-        conductor = conductor_client.over_bus(rpc.transport(conf))
+        conductor = conductor_client(connect(conf))
     listen = (conf.network_api_listen, conf.network_api_listen_port)
     if conf.network_dataplane and os.geteuid() != 0:
         LOG.warning("nova-network is not root: networks are records only, and guests get none")

@@ -15,7 +15,7 @@ from nova.placement import application  # noqa: E402
 _THREADS = 100
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     options = conf.placement
     return [daemon.HttpService(application(conf), options.listen, options.listen_port, _THREADS)]
 

@@ -6,8 +6,8 @@ nova-policy policy check --os-roles reader --os-project-id P --api-name servers:
 import argparse
 import sys
 
-from nova.api.framework.policy import Policy
 from nova.conf import BadConfiguration, load
+from nova.http.policy import Policy
 from nova.policies import compute
 from nova.structs.context import Context
 

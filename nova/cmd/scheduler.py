@@ -8,27 +8,25 @@ from collections.abc import Sequence  # noqa: E402
 
 from oslo_config import cfg  # noqa: E402
 
-from nova import daemon, identity  # noqa: E402
-from nova.conductor import client as conductor_client  # noqa: E402
-from nova.heartbeat import Heartbeat  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
-from nova.placement_client import PlacementClient  # noqa: E402
-from nova.scheduler import interface  # noqa: E402
+from nova import daemon  # noqa: E402
+from nova.clients import adapters  # noqa: E402
+from nova.clients.placement import PlacementClient  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
+from nova.rpc.conductor import conductor_client  # noqa: E402
+from nova.rpc.heartbeat import Heartbeat  # noqa: E402
+from nova.rpc.scheduler import TOPIC, SchedulerCalls  # noqa: E402
+from nova.rpc.server import Server  # noqa: E402
 from nova.scheduler.service import Scheduler  # noqa: E402
 
 # A conductor that has not answered by then was not there when it was asked: asking anew is quicker.
 _PATIENCE_S = 10.0
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
-    bus = rpc.transport(conf)
-    conductor = conductor_client.over_bus(bus, timeout_s=_PATIENCE_S)
-    scheduler = Scheduler(
-        conf,
-        conductor,
-        PlacementClient(identity.adapter(conf, "placement")),
-    )
-    server = rpc.Server(bus, interface.TOPIC, conf.host, interface.SchedulerCalls, scheduler)
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
+    bus = connect(conf)
+    conductor = conductor_client(bus, timeout_s=_PATIENCE_S)
+    scheduler = Scheduler(conf, conductor, PlacementClient(adapters.adapter(conf, "placement")))
+    server = Server(bus, TOPIC, conf.host, SchedulerCalls, scheduler)
     return [scheduler, server, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
 
 

@@ -9,12 +9,13 @@ from collections.abc import Sequence  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
-from nova.console import interface, proxy  # noqa: E402
-from nova.messaging import rpc  # noqa: E402
+from nova.console import proxy  # noqa: E402
+from nova.rpc.bus import connect  # noqa: E402
+from nova.rpc.consoleauth import consoleauth_client  # noqa: E402
 
 
-def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Service]:
-    return [proxy.serial(conf, interface.over_bus(rpc.transport(conf)))]
+def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
+    return [proxy.serial(conf, consoleauth_client(connect(conf)))]
 
 
 def main() -> int:

@@ -16,14 +16,14 @@ import msgspec
 from oslo_config import cfg
 
 from nova import concurrency, errors, log_context
+from nova.clients.placement import PlacementClient
 from nova.clock import utcnow
 from nova.compute import inventory
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.reconcilers.guests import GuestWatch
 from nova.compute.steps import VERBS
-from nova.conductor.interface import ConductorCalls
-from nova.placement_client import PlacementClient
+from nova.rpc.conductor import ConductorCalls
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 from nova.structs.host import HostReport, SignOfLife
 from nova.structs.image import Image

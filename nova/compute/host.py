@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
+from nova.clients.image import Images
 from nova.compute.image_cache import ImageCache
 from nova.compute.jobs import Jobs
-from nova.image.client import Images
-from nova.network.agent import HostNetworks
+from nova.network.host.agent import HostNetworks
 from nova.virt.driver import Driver
 
 

@@ -21,7 +21,7 @@ import msgspec
 from oslo_config import cfg
 
 from nova import concurrency, errors
-from nova.image.client import Images
+from nova.clients.image import Images
 from nova.structs.context import Context
 from nova.structs.image import Image
 

@@ -4,17 +4,17 @@ import oslo_messaging
 import requests
 from oslo_config import cfg
 
-from nova import identity
+from nova.clients import adapters
+from nova.clients.image import Images
+from nova.clients.placement import PlacementClient
 from nova.compute.agent import Agent
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.image_cleaning import ImageCleaning
-from nova.compute.interface import ComputeCalls, topic
-from nova.conductor import client as conductor_client
-from nova.image.client import Images
-from nova.messaging import rpc
-from nova.network.agent import HostNetworks
-from nova.placement_client import PlacementClient
+from nova.network.host.agent import HostNetworks
+from nova.rpc.compute import ComputeCalls, topic
+from nova.rpc.conductor import conductor_client
+from nova.rpc.server import Server
 from nova.virt import loader
 
 
@@ -29,7 +29,7 @@ class Compute:
         name: str | None = None,
     ) -> None:
         self.name = name or conf.host
-        images = Images(identity.adapter(conf, "glance", transport))
+        images = Images(adapters.adapter(conf, "glance", transport))
         cache = ImageCache.from_conf(conf, images)
         self._networks = _host_networks(conf, self.name, transport)
         hosts = {
@@ -41,10 +41,10 @@ class Compute:
             conf,
             self.name,
             hosts,
-            conductor_client.over_bus(bus),
-            PlacementClient(identity.adapter(conf, "placement", transport)),
+            conductor_client(bus),
+            PlacementClient(adapters.adapter(conf, "placement", transport)),
         )
-        self._server = rpc.Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
+        self._server = Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
 
     def start(self) -> None:
         if self._networks is not None:
@@ -65,7 +65,7 @@ def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session 
     """The fake driver's guests are plugged into nothing."""
     if conf.compute_driver == "fake.FakeDriver":
         return None
-    return HostNetworks(conf, identity.adapter(conf, "neutron", transport), name)
+    return HostNetworks(conf, adapters.adapter(conf, "neutron", transport), name)
 
 
 def _host_names(conf: cfg.ConfigOpts, name: str) -> list[str]:

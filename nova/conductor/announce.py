@@ -3,11 +3,11 @@
 import contextlib
 
 from nova import errors
-from nova.conductor.cloud import Cloud
+from nova.conductor.engine.step_context import StepContext
 from nova.db import hosts
 
 
-def hosts_changed(cloud: Cloud) -> None:
+def hosts_changed(context: StepContext) -> None:
     # A scheduler that does not hear it looks by itself, a little later.
     with contextlib.suppress(errors.Unavailable):
-        cloud.scheduler.hosts_changed(cloud.db.read(hosts.view_version))
+        context.scheduler.hosts_changed(context.db.read(hosts.view_version))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from nova.compute.interface import ComputeCalls
-from nova.conductor.cloud import Cloud
-from nova.conductor.engine import Engine
-from nova.conductor.liveness import Liveness
-from nova.db.database import Database
+from nova.conductor.engine.engine import Engine
+from nova.conductor.engine.liveness import Liveness
+from nova.conductor.engine.step_context import StepContext
+from nova.db.engine import Database
+from nova.rpc.compute import ComputeCalls
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Core:
 
     conf: cfg.ConfigOpts
     db: Database
-    cloud: Cloud
+    step_context: StepContext
     engine: Engine
     liveness: Liveness
     compute: Callable[[str], ComputeCalls]

@@ -1,16 +1,16 @@
-"""What is told of a server's host to those who may know. Source: Compute API reference, "Servers", host_status."""
+"""What is with_host_status of a server's host to those who may know. Source: Compute API reference, "Servers", host_status."""
 
 from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.liveness import Liveness
+from nova.conductor.engine.liveness import Liveness
 from nova.db import hosts
 from nova.structs.instance import Instance
 
 
-def told(connection: Connection, liveness: Liveness, instances: Sequence[Instance]) -> list[Instance]:
+def with_host_status(connection: Connection, liveness: Liveness, instances: Sequence[Instance]) -> list[Instance]:
     """The servers with UP, DOWN, MAINTENANCE or UNKNOWN of their hosts; nothing of one without a host."""
     names = {one.host for one in instances if one.host is not None}
     only = next(iter(names)) if len(names) == 1 else None

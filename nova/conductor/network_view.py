@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 def refresh(core: Core, instance: Instance, without: str | None = None) -> None:
     """Read the server's ports again. without: a port that is gone, whatever the Networking API says still."""
     try:
-        vifs = tuple(core.cloud.network.view(instance.uuid, instance.vifs))
+        vifs = tuple(core.step_context.network.view(instance.uuid, instance.vifs))
     except errors.Unavailable as error:
         LOG.warning("the network of server %s is not read again: %s", instance.uuid, error)
         return

@@ -17,11 +17,11 @@ from nova import concurrency
 from nova.conf import BadConfiguration
 from nova.conf.notifications import are_wanted
 from nova.db import events, log_readers
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.db.events import Entry
 from nova.db.log_readers import Cursor
 from nova.notifications import table
-from nova.notifications.occasion import Occasion, Settings
+from nova.notifications.event import NotificationEvent, Settings
 
 LOG = logging.getLogger(__name__)
 
@@ -114,11 +114,11 @@ class Notifying:
         return is_ours
 
     def _tell(self, entry: Entry) -> None:
-        occasion = self._occasion(entry)
-        if occasion is None:
+        event = self._notification_event(entry)
+        if event is None:
             return
         try:
-            told = table.notifications(occasion)
+            told = table.notifications(event)
         except Exception:
             # A defect: one that cannot be told must not keep back the others.
             LOG.exception("event %s (%s) is not told", entry.event.id, entry.event.kind)
@@ -127,10 +127,10 @@ class Notifying:
             sender = self._notifier.prepare(publisher_id=notification.publisher_id)
             getattr(sender, _METHODS[notification.priority])({}, notification.event_type, notification.payload)
 
-    def _occasion(self, entry: Entry) -> Occasion | None:
+    def _notification_event(self, entry: Entry) -> NotificationEvent | None:
         """What there may be to tell; None where there is nothing."""
-        event, circumstances = entry
-        if circumstances is None or not table.may_tell(event.kind, circumstances, self._settings):
+        event, details = entry
+        if details is None or not table.may_tell(event.kind, details, self._settings):
             return None
         was = now = None
         if event.instance_uuid is not None:
@@ -139,10 +139,10 @@ class Notifying:
                 # Its operation began before anybody told of events.
                 return None
             was, now = server
-        return Occasion(
+        return NotificationEvent(
             kind=event.kind,
             at=event.created_at,
-            circumstances=circumstances,
+            details=details,
             settings=self._settings,
             request_id=event.request_id,
             was=was,

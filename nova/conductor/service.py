@@ -7,13 +7,18 @@ import oslo_messaging
 import requests
 from oslo_config import cfg
 
-from nova import identity
-from nova.compute import interface as compute_interface
-from nova.conductor import client, network_view
+from nova.clients import adapters
+from nova.clients.image import Images
+from nova.clients.network.client import Networking
+from nova.clients.placement import PlacementClient
+from nova.clients.share import Shares
+from nova.clients.volume import Volumes
+from nova.conductor import network_view
 from nova.conductor.calls.aggregates import AggregateCalls
 from nova.conductor.calls.annotations import AnnotationCalls
 from nova.conductor.calls.catalog import CatalogCalls
 from nova.conductor.calls.consoles import ConsoleCalls
+from nova.conductor.calls.events import WatchingCalls
 from nova.conductor.calls.external import ExternalCalls
 from nova.conductor.calls.groups import GroupCalls
 from nova.conductor.calls.guests import GuestCalls
@@ -24,29 +29,25 @@ from nova.conductor.calls.quotas import QuotaCalls
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.calls.steps import EngineCalls
 from nova.conductor.calls.usage import UsageCalls
-from nova.conductor.calls.watching import WatchingCalls
-from nova.conductor.client import TOPIC
-from nova.conductor.cloud import Cloud
 from nova.conductor.core import Core
-from nova.conductor.engine import Engine
-from nova.conductor.interface import ConductorCalls
-from nova.conductor.liveness import Liveness
+from nova.conductor.engine.engine import Engine
+from nova.conductor.engine.liveness import Liveness
+from nova.conductor.engine.step_context import StepContext
+from nova.conductor.engine.step_runner import no_boundary
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
-from nova.conductor.turn import no_boundary
 from nova.conductor.workflows import WORKFLOWS
 from nova.conf.notifications import are_wanted
-from nova.console import interface as console_interface
 from nova.db import hosts
-from nova.db.database import Database
-from nova.heartbeat import Heartbeat
-from nova.image.client import Images
-from nova.messaging import rpc
-from nova.network.client import Networking
-from nova.placement_client import PlacementClient
-from nova.scheduler import interface as scheduler_interface
-from nova.share.client import Shares
-from nova.volume.client import Volumes
+from nova.db.engine import Database
+from nova.rpc import compute as compute_interface
+from nova.rpc.compute import compute_client
+from nova.rpc.conductor import TOPIC, ConductorCalls, conductor_client
+from nova.rpc.consoleauth import consoleauth_client
+from nova.rpc.declaration import methods
+from nova.rpc.heartbeat import Heartbeat
+from nova.rpc.scheduler import scheduler_client
+from nova.rpc.server import Server
 
 # Every call of ConductorCalls is answered by the method of that name in one of these.
 CALLS = (
@@ -76,29 +77,29 @@ class Conductor:
         transport: requests.Session | None = None,
         boundary: Any = no_boundary,
     ) -> None:
-        self.db = open_database(conf, keeps_circumstances=are_wanted(conf))
+        self.db = open_database(conf, keeps_event_details=are_wanted(conf))
         self._computes = _Computes(bus, self.db)
-        cloud = Cloud(
+        step_context = StepContext(
             conf=conf,
             db=self.db,
-            scheduler=scheduler_interface.over_bus(bus),
-            placement=PlacementClient(identity.adapter(conf, "placement", transport)),
-            network=Networking(identity.adapter(conf, "neutron", transport)),
-            images=Images(identity.adapter(conf, "glance", transport)),
-            volumes=Volumes(identity.adapter(conf, "cinder", transport)),
-            shares=Shares(identity.adapter(conf, "manila", transport)),
+            scheduler=scheduler_client(bus),
+            placement=PlacementClient(adapters.adapter(conf, "placement", transport)),
+            network=Networking(adapters.adapter(conf, "neutron", transport)),
+            images=Images(adapters.adapter(conf, "glance", transport)),
+            volumes=Volumes(adapters.adapter(conf, "cinder", transport)),
+            shares=Shares(adapters.adapter(conf, "manila", transport)),
             compute=self._computes.of,
         )
         liveness = Liveness(conf.service_down_time)
-        self.engine = Engine(self.db, cloud, WORKFLOWS, self._computes.of, liveness, conf, boundary)
-        self.core = Core(conf, self.db, cloud, self.engine, liveness, self._computes.of, conf.host)
+        self.engine = Engine(self.db, step_context, WORKFLOWS, self._computes.of, liveness, conf, boundary)
+        self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, conf.host)
         parts = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
-        parts.append(ConsoleCalls(conf, self.db, self._computes.of, console_interface.over_bus(bus)))
+        parts.append(ConsoleCalls(conf, self.db, self._computes.of, consoleauth_client(bus)))
         self.calls = _answering(parts)
-        self._server = rpc.Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
+        self._server = Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
         self._reconcilers = Reconcilers(self.core)
-        self._heartbeat = Heartbeat(client.over_bus(bus), "nova-conductor", conf.host, conf.report_interval)
+        self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
 
     def start(self) -> None:
@@ -127,7 +128,7 @@ class _Computes:
     def __init__(self, bus: oslo_messaging.Transport, db: Database) -> None:
         self._db = db
         self._listeners: dict[str, str] = {}
-        self._client = functools.cache(lambda listener: compute_interface.on_host(bus, listener))
+        self._client = functools.cache(lambda listener: compute_client(bus, listener))
 
     def of(self, host: str) -> compute_interface.ComputeCalls:
         if host not in self._listeners:
@@ -135,7 +136,7 @@ class _Computes:
         return self._client(self._listeners.get(host, host))
 
 
-def open_database(conf: cfg.ConfigOpts, keeps_circumstances: bool = False) -> Database:
+def open_database(conf: cfg.ConfigOpts, keeps_event_details: bool = False) -> Database:
     """The database of [database] connection."""
     options = conf.database
     return Database(
@@ -143,14 +144,14 @@ def open_database(conf: cfg.ConfigOpts, keeps_circumstances: bool = False) -> Da
         options.max_pool_size,
         options.max_overflow,
         options.connection_recycle_time,
-        keeps_circumstances,
+        keeps_event_details,
     )
 
 
 def _answering(parts: list[Any]) -> Any:
     """One object with the methods of all parts that the interface declares; a missing one is an error now."""
     table = {}
-    for name in rpc.methods(ConductorCalls):
+    for name in methods(ConductorCalls):
         owners = [part for part in parts if hasattr(part, name)]
         if len(owners) != 1:
             raise TypeError(f"{name} of ConductorCalls has {len(owners)} implementations")

@@ -14,9 +14,9 @@ from oslo_config import cfg
 
 from nova import concurrency
 from nova.clock import utcnow
-from nova.conductor.interface import ConductorCalls
-from nova.console.interface import TOPIC, ConsoleAuthCalls
-from nova.messaging import rpc
+from nova.rpc.conductor import ConductorCalls
+from nova.rpc.consoleauth import TOPIC, ConsoleAuthCalls
+from nova.rpc.server import Server
 from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 
@@ -57,7 +57,7 @@ class ConsoleAuthService:
 
     def __init__(self, conf: cfg.ConfigOpts, bus: oslo_messaging.Transport, conductor: ConductorCalls) -> None:
         self._conductor = conductor
-        self._server = rpc.Server(bus, TOPIC, conf.host, ConsoleAuthCalls, ConsoleAuth(conf, conductor))
+        self._server = Server(bus, TOPIC, conf.host, ConsoleAuthCalls, ConsoleAuth(conf, conductor))
         self._purge: concurrency.Periodic | None = None
 
     def start(self) -> None:

@@ -22,10 +22,10 @@ from websockify.websocketserver import WebSocketRequestHandlerMixIn
 from nova import concurrency, errors
 from nova.clock import utcnow
 from nova.console import pages
-from nova.console.interface import ConsoleAuthCalls
 from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
 from nova.daemon import listen
+from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleKind
 

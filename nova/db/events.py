@@ -1,6 +1,6 @@
 """The event log: what happened, in the order it was committed.
 
-An entry has a payload, which users may read, and circumstances, which say what it was about as it was
+An entry has a payload, which users may read, and details, which say what it was about as it was
 then. These are stored while somebody tells of events outside this cloud, and cost nothing otherwise.
 """
 
@@ -15,23 +15,23 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.db.models.operations import Decision as DecisionTable
 from nova.db.models.operations import Event as Table
-from nova.structs.circumstances import Circumstances
+from nova.structs.event_details import EventDetails
 from nova.structs.instance import BlockDevice, Instance
 from nova.structs.operation import Event
 from nova.structs.schedule import Decision
 
 _table = Table.__table__
 _decisions = DecisionTable.__table__
-_SHOWN = [column for column in _table.c if column.name != "circumstances"]
+_SHOWN = [column for column in _table.c if column.name != "details"]
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Circumstances).decode
+_decode = msgspec.json.Decoder(EventDetails).decode
 
 
 class Entry(NamedTuple):
-    """An event with its circumstances; None: it was appended while nobody told of events."""
+    """An event with its details; None: it was appended while nobody told of events."""
 
     event: Event
-    circumstances: Circumstances | None
+    details: EventDetails | None
 
 
 def append(
@@ -41,11 +41,11 @@ def append(
     payload: dict[str, Any],
     instance_uuid: str | None = None,
     request_id: str | None = None,
-    circumstances: Circumstances | None = None,
+    details: EventDetails | None = None,
 ) -> None:
     kept = None
-    if circumstances is not None and connection.get_execution_options().get("keeps_circumstances"):
-        kept = _encode(_fit_to_keep(circumstances)).decode()
+    if details is not None and connection.get_execution_options().get("keeps_event_details"):
+        kept = _encode(_fit_to_keep(details)).decode()
     connection.execute(
         insert(_table).values(
             created_at=utcnow(),
@@ -54,7 +54,7 @@ def append(
             instance_uuid=instance_uuid,
             request_id=request_id,
             payload=_encode(payload).decode(),
-            circumstances=kept,
+            details=kept,
         )
     )
 
@@ -76,7 +76,7 @@ def unread(connection: Connection, position: int, missing: Iterable[int], limit:
         query = select(_table).where(_table.c.id.in_(late[start : start + 500])).order_by(_table.c.id)
         rows.extend(connection.execute(query))
     rows.extend(connection.execute(select(_table).where(_table.c.id > position).order_by(_table.c.id).limit(limit)))
-    return [Entry(_event(row), _decode(row.circumstances) if row.circumstances else None) for row in rows]
+    return [Entry(_event(row), _decode(row.details) if row.details else None) for row in rows]
 
 
 def server_then(connection: Connection, entry: Entry) -> tuple[Instance, Instance] | None:
@@ -84,25 +84,25 @@ def server_then(connection: Connection, entry: Entry) -> tuple[Instance, Instanc
 
     An entry that says only what it changed goes on from those before it.
     """
-    circumstances = entry.circumstances
-    if circumstances is None or entry.event.instance_uuid is None:
+    details = entry.details
+    if details is None or entry.event.instance_uuid is None:
         return None
-    before = circumstances.server or _server_before(connection, entry.event)
+    before = details.server or _server_before(connection, entry.event)
     if before is None:
         return None
-    return before, _changed(before, {"updated_at": entry.event.created_at, **circumstances.changes})
+    return before, _changed(before, {"updated_at": entry.event.created_at, **details.changes})
 
 
 def _server_before(connection: Connection, event: Event) -> Instance | None:
     query = (
-        select(_table.c.circumstances, _table.c.created_at)
+        select(_table.c.details, _table.c.created_at)
         .where(_table.c.instance_uuid == event.instance_uuid, _table.c.id < event.id)
-        .where(_table.c.circumstances.is_not(None))
+        .where(_table.c.details.is_not(None))
         .order_by(_table.c.id.desc())
     )
     changes: dict[str, Any] = {}
     for row in connection.execute(query):
-        found = _decode(row.circumstances)
+        found = _decode(row.details)
         changes = {"updated_at": row.created_at, **found.changes, **changes}
         if found.server is not None:
             return _changed(found.server, changes)
@@ -116,16 +116,16 @@ def _changed(server: Instance, changes: dict[str, Any]) -> Instance:
 _NOT_KEPT = ("user_data", "system_metadata")
 
 
-def _fit_to_keep(circumstances: Circumstances) -> Circumstances:
+def _fit_to_keep(details: EventDetails) -> EventDetails:
     """Without what is large, secret, or no business of anybody outside."""
-    changes = {name: value for name, value in circumstances.changes.items() if name not in _NOT_KEPT}
+    changes = {name: value for name, value in details.changes.items() if name not in _NOT_KEPT}
     if "block_devices" in changes:
         changes["block_devices"] = _without_connections(changes["block_devices"])
-    server = circumstances.server
+    server = details.server
     if server is not None:
         devices = _without_connections(server.block_devices)
         server = msgspec.structs.replace(server, user_data=None, system_metadata={}, block_devices=devices)
-    return msgspec.structs.replace(circumstances, changes=changes, server=server)
+    return msgspec.structs.replace(details, changes=changes, server=server)
 
 
 def _without_connections(devices: Iterable[BlockDevice]) -> tuple[BlockDevice, ...]:

@@ -15,7 +15,7 @@ from nova.db.models.hosts import Counter
 from nova.db.models.hosts import Node as NodeTable
 from nova.db.models.hosts import Service as ServiceTable
 from nova.structs.guest import NodeState
-from nova.structs.host import Aggregate, Node, Service
+from nova.structs.host import Aggregate, Node, ServiceRecord
 
 _services = ServiceTable.__table__
 _nodes = NodeTable.__table__
@@ -44,7 +44,7 @@ def next_version(connection: Connection) -> int:
     return view_version(connection)
 
 
-def services(connection: Connection, host: str | None = None, binary: str | None = None) -> list[Service]:
+def services(connection: Connection, host: str | None = None, binary: str | None = None) -> list[ServiceRecord]:
     query = select(_services).order_by(_services.c.id)
     if host is not None:
         query = query.where(_services.c.host == host)
@@ -53,7 +53,7 @@ def services(connection: Connection, host: str | None = None, binary: str | None
     return [_service(row) for row in connection.execute(query)]
 
 
-def service(connection: Connection, service_id: str) -> Service:
+def service(connection: Connection, service_id: str) -> ServiceRecord:
     """By uuid or number. Raises ServiceNotFound."""
     query = select(_services).where(_by_id(_services, service_id))
     row = connection.execute(query).one_or_none()
@@ -64,7 +64,7 @@ def service(connection: Connection, service_id: str) -> Service:
 
 def ensure_service(
     connection: Connection, host: str, binary: str, version: int, is_enabled: bool = True, listener: str = ""
-) -> tuple[Service, str | None]:
+) -> tuple[ServiceRecord, str | None]:
     """The record of a daemon, made on its first sign of life. listener: the queue that is read for host.
 
     Gives with it "create" when it was made now, "update" when the daemon is of another version, else None.
@@ -114,7 +114,7 @@ def change_service(connection: Connection, uuid: str, **changes: Any) -> None:
     )
 
 
-def remove_service(connection: Connection, found: Service) -> None:
+def remove_service(connection: Connection, found: ServiceRecord) -> None:
     """Forget a daemon and, for a nova-compute, its nodes."""
     next_version(connection)
     connection.execute(delete(_services).where(_services.c.uuid == found.uuid))
@@ -196,8 +196,8 @@ def _by_id(table: Any, given: str) -> Any:
     return or_(table.c.uuid == given, table.c.id == number)
 
 
-def _service(row: Row[Any]) -> Service:
-    return Service(**{name: row._mapping[name] for name in _SERVICE})
+def _service(row: Row[Any]) -> ServiceRecord:
+    return ServiceRecord(**{name: row._mapping[name] for name in _SERVICE})
 
 
 _SERVICE = (

@@ -3,25 +3,25 @@
 from typing import Any
 
 from nova.notifications.envelope import versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 from nova.structs.host import Aggregate
 
 
-def aggregate(occasion: Occasion) -> dict[str, Any]:
-    found = occasion.circumstances.aggregate
+def aggregate(event: NotificationEvent) -> dict[str, Any]:
+    found = event.details.aggregate
     assert found is not None
     return _of(found, found.id, list(found.hosts))
 
 
-def before(occasion: Occasion) -> dict[str, Any]:
-    found = occasion.circumstances.aggregate_before
+def before(event: NotificationEvent) -> dict[str, Any]:
+    found = event.details.aggregate_before
     assert found is not None
     return _of(found, found.id, list(found.hosts))
 
 
-def to_be_made(occasion: Occasion) -> dict[str, Any]:
+def to_be_made(event: NotificationEvent) -> dict[str, Any]:
     """An aggregate that has no number yet."""
-    found = occasion.circumstances.aggregate
+    found = event.details.aggregate
     assert found is not None
     return _of(found, None, None)
 

@@ -3,35 +3,36 @@
 from typing import Any
 
 from nova.notifications.envelope import versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 
 # The user took the request back: the operation has not failed.
 CANCELLED = "Cancelled"
 
 
-def exception(occasion: Occasion) -> dict[str, Any] | None:
+def exception(event: NotificationEvent) -> dict[str, Any] | None:
     """The step that failed and its error; None where nothing did."""
-    mishap = occasion.circumstances.mishap
-    if mishap is None:
+    step_error = event.details.step_error
+    if step_error is None:
         return None
     return versioned(
         "ExceptionPayload",
         "1.1",
         {
-            "exception": mishap.error,
-            "exception_message": mishap.message,
-            "function_name": mishap.function,
-            "module_name": mishap.module,
-            "traceback": mishap.traceback or f"{mishap.module}.{mishap.function}: {mishap.error}: {mishap.message}",
+            "exception": step_error.error,
+            "exception_message": step_error.message,
+            "function_name": step_error.function,
+            "module_name": step_error.module,
+            "traceback": step_error.traceback
+            or f"{step_error.module}.{step_error.function}: {step_error.error}: {step_error.message}",
         },
     )
 
 
-def failed(occasion: Occasion) -> bool:
-    mishap = occasion.circumstances.mishap
-    return mishap is not None and mishap.error != CANCELLED
+def failed(event: NotificationEvent) -> bool:
+    step_error = event.details.step_error
+    return step_error is not None and step_error.error != CANCELLED
 
 
-def found_no_host(occasion: Occasion) -> bool:
-    mishap = occasion.circumstances.mishap
-    return mishap is not None and mishap.error == "NoValidHost"
+def found_no_host(event: NotificationEvent) -> bool:
+    step_error = event.details.step_error
+    return step_error is not None and step_error.error == "NoValidHost"

@@ -3,14 +3,14 @@
 from typing import Any
 
 from nova.notifications.envelope import versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 from nova.structs.flavor import Flavor
 
 
-def flavor(occasion: Occasion) -> dict[str, Any]:
-    found = occasion.circumstances.flavor
+def flavor(event: NotificationEvent) -> dict[str, Any]:
+    found = event.details.flavor
     assert found is not None
-    projects = occasion.circumstances.projects
+    projects = event.details.projects
     return of(found, None if projects is None else list(projects))
 
 

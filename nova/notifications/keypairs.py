@@ -3,24 +3,24 @@
 from typing import Any
 
 from nova.notifications.envelope import versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 from nova.structs.instance import Instance
 
 
-def keypair(occasion: Occasion) -> dict[str, Any]:
-    found = occasion.circumstances.keypair
+def keypair(event: NotificationEvent) -> dict[str, Any]:
+    found = event.details.keypair
     assert found is not None
     return _of(found.user_id, found.name, found.type, found.fingerprint, found.public_key)
 
 
-def to_be_made(occasion: Occasion) -> dict[str, Any]:
-    found = occasion.circumstances.keypair
+def to_be_made(event: NotificationEvent) -> dict[str, Any]:
+    found = event.details.keypair
     assert found is not None
     return _of(found.user_id, found.name, found.type, None, None)
 
 
-def to_be_imported(occasion: Occasion) -> dict[str, Any]:
-    found = occasion.circumstances.keypair
+def to_be_imported(event: NotificationEvent) -> dict[str, Any]:
+    found = event.details.keypair
     assert found is not None
     return _of(found.user_id, found.name, found.type, None, found.public_key)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from nova.notifications import faults, flavors
 from nova.notifications.envelope import versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 from nova.structs.image import Image
 
 # Image properties whose value is text; the others have types of their own in the object's declaration.
@@ -17,8 +17,8 @@ _TEXTS = (
 )  # fmt: skip
 
 
-def request_spec(occasion: Occasion) -> dict[str, Any]:
-    server, about = occasion.server, occasion.about
+def request_spec(event: NotificationEvent) -> dict[str, Any]:
+    server, about = event.server, event.about
     properties = server.properties
     return versioned(
         "RequestSpecPayload",
@@ -28,7 +28,7 @@ def request_spec(occasion: Occasion) -> dict[str, Any]:
             "project_id": server.project_id,
             "user_id": server.user_id,
             "availability_zone": properties.requested_zone,
-            "flavor": flavors.of(occasion.flavor),
+            "flavor": flavors.of(event.flavor),
             "image": _image(server.image) if server.image else None,
             "num_instances": 1,
             "ignore_hosts": list(about.get("refused", ())) or None,
@@ -47,15 +47,15 @@ def request_spec(occasion: Occasion) -> dict[str, Any]:
     )
 
 
-def compute_task(occasion: Occasion) -> dict[str, Any]:
+def compute_task(event: NotificationEvent) -> dict[str, Any]:
     return versioned(
         "ComputeTaskPayload",
         "1.0",
         {
-            "instance_uuid": occasion.server.uuid,
-            "state": str(occasion.server.vm_state),
-            "reason": faults.exception(occasion),
-            "request_spec": request_spec(occasion),
+            "instance_uuid": event.server.uuid,
+            "state": str(event.server.vm_state),
+            "reason": faults.exception(event),
+            "request_spec": request_spec(event),
         },
     )
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 from nova.notifications.envelope import versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 
 
-def server_group(occasion: Occasion) -> dict[str, Any]:
+def server_group(event: NotificationEvent) -> dict[str, Any]:
     """members: of a group that others joined, those who did."""
-    found = occasion.circumstances.group
+    found = event.details.group
     assert found is not None
     return versioned(
         "ServerGroupPayload",

@@ -7,7 +7,7 @@ import msgspec
 
 from nova.notifications import faults, flavors, keypairs
 from nova.notifications.envelope import time_text, versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 from nova.structs.instance import Instance, PowerState
 from nova.structs.network import FixedIp, Vif
 
@@ -22,77 +22,77 @@ _POWER_STATES = {
 }
 
 
-def action(occasion: Occasion) -> dict[str, Any]:
-    return _action("InstanceActionPayload", "1.9", occasion)
+def action(event: NotificationEvent) -> dict[str, Any]:
+    return _action("InstanceActionPayload", "1.9", event)
 
 
-def arriving(occasion: Occasion) -> dict[str, Any]:
+def arriving(event: NotificationEvent) -> dict[str, Any]:
     """A server of its new size that a host begins to make: the record says so when it is there."""
-    server = msgspec.structs.replace(occasion.server, flavor=occasion.flavor)
-    return _action("InstanceActionPayload", "1.9", occasion, server)
+    server = msgspec.structs.replace(event.server, flavor=event.flavor)
+    return _action("InstanceActionPayload", "1.9", event, server)
 
 
-def create(occasion: Occasion) -> dict[str, Any]:
-    server = occasion.server
+def create(event: NotificationEvent) -> dict[str, Any]:
+    server = event.server
     return _action(
         "InstanceCreatePayload",
         "1.13",
-        occasion,
+        event,
         keypairs=keypairs.of_server(server),
         tags=list(server.tags),
         trusted_image_certificates=_certificates(server),
-        instance_name=_instance_name(occasion),
+        instance_name=_instance_name(event),
     )
 
 
-def rebuild(occasion: Occasion) -> dict[str, Any]:
-    certificates = _certificates(occasion.server)
-    return _action("InstanceActionRebuildPayload", "1.10", occasion, trusted_image_certificates=certificates)
+def rebuild(event: NotificationEvent) -> dict[str, Any]:
+    certificates = _certificates(event.server)
+    return _action("InstanceActionRebuildPayload", "1.10", event, trusted_image_certificates=certificates)
 
 
-def rescue(occasion: Occasion) -> dict[str, Any]:
-    image = occasion.about.get("image_id")
-    return _action("InstanceActionRescuePayload", "1.4", occasion, rescue_image_ref=image)
+def rescue(event: NotificationEvent) -> dict[str, Any]:
+    image = event.about.get("image_id")
+    return _action("InstanceActionRescuePayload", "1.4", event, rescue_image_ref=image)
 
 
-def resize_prep(occasion: Occasion) -> dict[str, Any]:
+def resize_prep(event: NotificationEvent) -> dict[str, Any]:
     """new_flavor: the flavor there is, when the server only moves."""
-    new_flavor = flavors.of(occasion.flavor)
-    return _action("InstanceActionResizePrepPayload", "1.4", occasion, new_flavor=new_flavor)
+    new_flavor = flavors.of(event.flavor)
+    return _action("InstanceActionResizePrepPayload", "1.4", event, new_flavor=new_flavor)
 
 
-def snapshot(occasion: Occasion) -> dict[str, Any]:
-    image = occasion.about["image_id"]
-    return _action("InstanceActionSnapshotPayload", "1.10", occasion, snapshot_image_id=image)
+def snapshot(event: NotificationEvent) -> dict[str, Any]:
+    image = event.about["image_id"]
+    return _action("InstanceActionSnapshotPayload", "1.10", event, snapshot_image_id=image)
 
 
-def volume(occasion: Occasion) -> dict[str, Any]:
-    return _action("InstanceActionVolumePayload", "1.7", occasion, volume_id=occasion.about["volume_id"])
+def volume(event: NotificationEvent) -> dict[str, Any]:
+    return _action("InstanceActionVolumePayload", "1.7", event, volume_id=event.about["volume_id"])
 
 
-def volume_swap(occasion: Occasion) -> dict[str, Any]:
+def volume_swap(event: NotificationEvent) -> dict[str, Any]:
     return _action(
         "InstanceActionVolumeSwapPayload",
         "1.9",
-        occasion,
-        old_volume_id=occasion.about["volume_id"],
-        new_volume_id=occasion.about["new_volume_id"],
+        event,
+        old_volume_id=event.about["volume_id"],
+        new_volume_id=event.about["new_volume_id"],
     )
 
 
-def share(occasion: Occasion) -> dict[str, Any]:
-    return _action("InstanceActionSharePayload", "1.0", occasion, share_id=occasion.about["share_id"])
+def share(event: NotificationEvent) -> dict[str, Any]:
+    return _action("InstanceActionSharePayload", "1.0", event, share_id=event.about["share_id"])
 
 
-def exists(occasion: Occasion) -> dict[str, Any]:
+def exists(event: NotificationEvent) -> dict[str, Any]:
     """What a project has had of a server in this period until now: the server is about to become another."""
     return versioned(
-        "InstanceExistsPayload", "2.1", {**_facts(occasion, occasion.server), "audit_period": _audit_period(occasion)}
+        "InstanceExistsPayload", "2.1", {**_facts(event, event.server), "audit_period": _audit_period(event)}
     )
 
 
-def update(occasion: Occasion) -> dict[str, Any]:
-    was, now = occasion.was, occasion.server
+def update(event: NotificationEvent) -> dict[str, Any]:
+    was, now = event.was, event.server
     assert was is not None
     states = {
         "old_state": str(was.vm_state),
@@ -104,8 +104,8 @@ def update(occasion: Occasion) -> dict[str, Any]:
         "InstanceUpdatePayload",
         "2.1",
         {
-            **_facts(occasion, now),
-            "audit_period": _audit_period(occasion),
+            **_facts(event, now),
+            "audit_period": _audit_period(event),
             "state_update": versioned("InstanceStateUpdatePayload", "1.0", states),
             "old_display_name": was.name if was.name != now.name else None,
             "tags": list(now.tags),
@@ -113,22 +113,24 @@ def update(occasion: Occasion) -> dict[str, Any]:
     )
 
 
-def has_changed_state(occasion: Occasion) -> bool:
+def has_changed_state(event: NotificationEvent) -> bool:
     """Whether [notifications] notify_on_state_change asks to be told of this."""
-    was, now, wanted = occasion.was, occasion.server, occasion.settings.notify_on_state_change
+    was, now, wanted = event.was, event.server, event.settings.notify_on_state_change
     if was is None or wanted is None:
         return False
     return was.vm_state != now.vm_state or (wanted == "vm_and_task_state" and was.task_state != now.task_state)
 
 
-def _action(name: str, version: str, occasion: Occasion, server: Instance | None = None, **more: Any) -> dict[str, Any]:
-    facts = _facts(occasion, server or occasion.server)
-    return versioned(name, version, {**facts, "fault": faults.exception(occasion), **more})
+def _action(
+    name: str, version: str, event: NotificationEvent, server: Instance | None = None, **more: Any
+) -> dict[str, Any]:
+    facts = _facts(event, server or event.server)
+    return versioned(name, version, {**facts, "fault": faults.exception(event), **more})
 
 
-def _facts(occasion: Occasion, server: Instance) -> dict[str, Any]:
+def _facts(event: NotificationEvent, server: Instance) -> dict[str, Any]:
     properties, image = server.properties, server.image.properties if server.image else {}
-    asker = occasion.circumstances
+    asker = event.details
     return {
         "uuid": server.uuid,
         "user_id": server.user_id,
@@ -157,13 +159,13 @@ def _facts(occasion: Occasion, server: Instance) -> dict[str, Any]:
         "power_state": _POWER_STATES[server.power_state],
         "progress": properties.progress,
         "ip_addresses": [_address(vif, address) for vif in server.vifs for address in vif.fixed_ips],
-        "block_devices": _block_devices(server) if occasion.settings.with_block_devices else [],
+        "block_devices": _block_devices(server) if event.settings.with_block_devices else [],
         "metadata": server.metadata,
         "locked": server.is_locked,
         "locked_reason": properties.locked_reason,
         "auto_disk_config": properties.disk_config,
-        "shares": _shares(server) if occasion.settings.with_shares else [],
-        "request_id": occasion.request_id,
+        "shares": _shares(server) if event.settings.with_shares else [],
+        "request_id": event.request_id,
         "action_initiator_user": asker.user_id or None,
         "action_initiator_project": asker.project_id or None,
     }
@@ -226,16 +228,16 @@ def _certificates(server: Instance) -> list[str] | None:
     return None if certificates is None else list(certificates)
 
 
-def _instance_name(occasion: Occasion) -> str:
-    template, server = occasion.settings.instance_name_template, occasion.server
+def _instance_name(event: NotificationEvent) -> str:
+    template, server = event.settings.instance_name_template, event.server
     return template % server.id if "%(" not in template else template % {"id": server.id, "uuid": server.uuid}
 
 
-def _audit_period(occasion: Occasion) -> dict[str, Any]:
+def _audit_period(event: NotificationEvent) -> dict[str, Any]:
     """From the beginning of the month until now: upstream's default period, as far as it has come."""
-    beginning = datetime.datetime(occasion.at.year, occasion.at.month, 1)
+    beginning = datetime.datetime(event.at.year, event.at.month, 1)
     return versioned(
         "AuditPeriodPayload",
         "1.0",
-        {"audit_period_beginning": time_text(beginning), "audit_period_ending": time_text(occasion.at)},
+        {"audit_period_beginning": time_text(beginning), "audit_period_ending": time_text(event.at)},
     )

@@ -3,12 +3,12 @@
 from typing import Any
 
 from nova.notifications.envelope import time_text, versioned
-from nova.notifications.occasion import Occasion
+from nova.notifications.event import NotificationEvent
 
 
-def service(occasion: Occasion) -> dict[str, Any]:
+def service(event: NotificationEvent) -> dict[str, Any]:
     """report_count is 0: signs of life are heard by every conductor and counted by none."""
-    found = occasion.circumstances.service
+    found = event.details.service
     assert found is not None
     return versioned(
         "ServiceStatusPayload",

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nova.notifications import aggregates, faults, flavors, keypairs, scheduling, server_groups, servers, services
-from nova.notifications.occasion import (
+from nova.notifications.event import (
     Notification,
-    Occasion,
+    NotificationEvent,
     Settings,
     by_api,
     by_conductor,
@@ -22,7 +22,7 @@ from nova.notifications.occasion import (
     by_service,
     by_source,
 )
-from nova.structs.circumstances import Circumstances
+from nova.structs.event_details import EventDetails
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,25 @@ class Told:
     """One notification: its type, what it carries, in whose name it is told, and when it is."""
 
     event_type: str
-    payload: Callable[[Occasion], dict[str, Any] | None] = servers.action
-    publisher: Callable[[Occasion], str] = by_host
-    when: Callable[[Occasion], bool] = lambda occasion: True
+    payload: Callable[[NotificationEvent], dict[str, Any] | None] = servers.action
+    publisher: Callable[[NotificationEvent], str] = by_host
+    when: Callable[[NotificationEvent], bool] = lambda event: True
     is_error: bool = False
 
 
-def _pair(name: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action) -> dict[str, tuple[Told, ...]]:
+def _pair(
+    name: str, payload: Callable[[NotificationEvent], dict[str, Any]] = servers.action
+) -> dict[str, tuple[Told, ...]]:
     """An operation of which its beginning and its good end are told."""
     return {"start": (Told(f"instance.{name}.start", payload),), "end": (Told(f"instance.{name}.end", payload),)}
 
 
-def _error(event_type: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action) -> Told:
+def _error(event_type: str, payload: Callable[[NotificationEvent], dict[str, Any]] = servers.action) -> Told:
     return Told(event_type, payload, is_error=True)
 
 
 def _with_error(
-    name: str, payload: Callable[[Occasion], dict[str, Any]] = servers.action
+    name: str, payload: Callable[[NotificationEvent], dict[str, Any]] = servers.action
 ) -> dict[str, tuple[Told, ...]]:
     return {**_pair(name, payload), "error": (_error(f"instance.{name}.error", payload),)}
 
@@ -65,24 +67,24 @@ def _task_error(name: str) -> Told:
     )
 
 
-def _has_host(occasion: Occasion) -> bool:
-    return occasion.server.host is not None
+def _has_host(event: NotificationEvent) -> bool:
+    return event.server.host is not None
 
 
-def _had_host(occasion: Occasion) -> bool:
-    return occasion.was is not None and occasion.was.host is not None
+def _had_host(event: NotificationEvent) -> bool:
+    return event.was is not None and event.was.host is not None
 
 
-def _goes_somewhere(occasion: Occasion) -> bool:
-    return not occasion.about.get("lies_here")
+def _goes_somewhere(event: NotificationEvent) -> bool:
+    return not event.about.get("lies_here")
 
 
-def _offloads(occasion: Occasion) -> bool:
-    return bool(occasion.about["offloads"])
+def _offloads(event: NotificationEvent) -> bool:
+    return bool(event.about["offloads"])
 
 
-def _stays_on_its_host(occasion: Occasion) -> bool:
-    return not occasion.about["offloads"]
+def _stays_on_its_host(event: NotificationEvent) -> bool:
+    return not event.about["offloads"]
 
 
 _SELECTED = (
@@ -224,9 +226,9 @@ _STATE = Told("instance.update", servers.update, when=servers.has_changed_state)
 
 def _started_and_ended(
     name: str,
-    end: Callable[[Occasion], dict[str, Any]],
-    start: Callable[[Occasion], dict[str, Any]] | None = None,
-    publisher: Callable[[Occasion], str] = by_api,
+    end: Callable[[NotificationEvent], dict[str, Any]],
+    start: Callable[[NotificationEvent], dict[str, Any]] | None = None,
+    publisher: Callable[[NotificationEvent], str] = by_api,
 ) -> tuple[Told, ...]:
     return (Told(f"{name}.start", start or end, publisher), Told(f"{name}.end", end, publisher))
 
@@ -273,32 +275,32 @@ def event_types() -> set[str]:
     return {one.event_type for one in rows}
 
 
-def may_tell(kind: str, circumstances: Circumstances, settings: Settings) -> bool:
+def may_tell(kind: str, details: EventDetails, settings: Settings) -> bool:
     """Whether an event may give a notification: asked before the server is looked up."""
-    return any(True for _ in _candidates(kind, circumstances, settings))
+    return any(True for _ in _candidates(kind, details, settings))
 
 
-def notifications(occasion: Occasion) -> list[Notification]:
+def notifications(event: NotificationEvent) -> list[Notification]:
     """What is told of an event, in order."""
     found = []
-    for told in _candidates(occasion.kind, occasion.circumstances, occasion.settings):
-        if not told.when(occasion):
+    for told in _candidates(event.kind, event.details, event.settings):
+        if not told.when(event):
             continue
-        payload = told.payload(occasion)
+        payload = told.payload(event)
         assert payload is not None
-        priority = "ERROR" if told.is_error else occasion.settings.level
-        found.append(Notification(told.event_type, told.publisher(occasion), priority, payload))
+        priority = "ERROR" if told.is_error else event.settings.level
+        found.append(Notification(told.event_type, told.publisher(event), priority, payload))
     return found
 
 
-def _candidates(kind: str, circumstances: Circumstances, settings: Settings) -> Iterator[Told]:
-    if settings.notify_on_state_change and circumstances.changes.keys() & {"vm_state", "task_state"}:
+def _candidates(kind: str, details: EventDetails, settings: Settings) -> Iterator[Told]:
+    if settings.notify_on_state_change and details.changes.keys() & {"vm_state", "task_state"}:
         yield _STATE
-    if circumstances.operation is None:
+    if details.operation is None:
         yield from OTHERS.get(kind, ())
         return
-    if "unwinds" in circumstances.moments:
+    if "unwinds" in details.moments:
         yield _EXCEPTION
-    moments = OPERATIONS.get(circumstances.operation, {})
-    for moment in circumstances.moments:
+    moments = OPERATIONS.get(details.operation, {})
+    for moment in details.moments:
         yield from moments.get(moment, ())

@@ -3,12 +3,11 @@
 It imports nothing of the compute side; application() is all of it as one WSGI callable.
 """
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from oslo_config import cfg
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from nova.http.wsgi import Wsgi
 
 
 def application(conf: cfg.ConfigOpts) -> Wsgi:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.scheduler.weighers.weigher import MULTIPLIER, Weigher, normalise
 from nova.structs.host import HostState
 from nova.structs.schedule import Dropped, PlacementRequest, Stage, Weighed
@@ -22,7 +22,7 @@ SHOWN = 20
 class Ranking(msgspec.Struct, frozen=True):
     """The hosts that passed, the best first, with the weight of each and the record of the first few."""
 
-    hosts: list[Contender]
+    hosts: list[HostCandidate]
     weights: list[float]
     weighed: tuple[Weighed, ...]
 
@@ -30,13 +30,13 @@ class Ranking(msgspec.Struct, frozen=True):
 class Filtered(msgspec.Struct, frozen=True):
     """Who passed all filters, stage by stage; lost counts the dropped by the short reason."""
 
-    passed: Sequence[Contender]
+    passed: Sequence[HostCandidate]
     stages: tuple[Stage, ...]
     lost: Counter[str]
 
 
 def pass_filters(
-    hosts: Sequence[Contender], filters: Iterable[Filter], request: PlacementRequest, known: Mapping[str, HostState]
+    hosts: Sequence[HostCandidate], filters: Iterable[Filter], request: PlacementRequest, known: Mapping[str, HostState]
 ) -> Filtered:
     """Put every filter's question to the hosts that are left; stop when none is."""
     stages: list[Stage] = []
@@ -47,7 +47,7 @@ def pass_filters(
         if request.only_image and not one.judges_image:
             continue
         before = len(hosts)
-        dropped: list[tuple[Contender, Refusal]] = []
+        dropped: list[tuple[HostCandidate, Refusal]] = []
         check = one.check_among(request, known)
         if check is not None:
             kept = []
@@ -63,7 +63,7 @@ def pass_filters(
     return Filtered(hosts, tuple(stages), lost)
 
 
-def stage(name: str, before: int, after: int, dropped: Iterable[tuple[Contender, Refusal]]) -> Stage:
+def stage(name: str, before: int, after: int, dropped: Iterable[tuple[HostCandidate, Refusal]]) -> Stage:
     """The record of a stage, with the first few hosts it dropped."""
     shown = (
         Dropped(host=host.state.host, node=host.state.node, reason=str(why))
@@ -72,7 +72,7 @@ def stage(name: str, before: int, after: int, dropped: Iterable[tuple[Contender,
     return Stage(name=name, before=before, after=after, dropped=tuple(shown))
 
 
-def rank(hosts: Sequence[Contender], weighers: Iterable[Weigher], request: PlacementRequest) -> Ranking:
+def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: PlacementRequest) -> Ranking:
     """The hosts by weight; equal ones stay in their order."""
     shares: dict[str, list[float]] = {}
     # Few hosts have aggregates that set multipliers: they alone are asked, once for all weighers.
@@ -101,7 +101,7 @@ def rank(hosts: Sequence[Contender], weighers: Iterable[Weigher], request: Place
     return Ranking([hosts[place] for place in order], [totals[place] for place in order], tuple(weighed))
 
 
-def _sets_multipliers(host: Contender) -> bool:
+def _sets_multipliers(host: HostCandidate) -> bool:
     for aggregate in host.state.aggregates:
         for key in aggregate.metadata:
             if key.endswith(MULTIPLIER):
@@ -109,7 +109,7 @@ def _sets_multipliers(host: Contender) -> bool:
     return False
 
 
-def order_of_trial(ranking: Ranking, subset_size: int, shuffle_equals: bool) -> list[Contender]:
+def order_of_trial(ranking: Ranking, subset_size: int, shuffle_equals: bool) -> list[HostCandidate]:
     """The order in which hosts are tried: that of their weights, but for the dice the configuration throws.
 
     One of the best subset_size hosts comes first; with shuffle_equals, the hosts as good as the best

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from nova import errors
-from nova.placement_client import PlacementClient
-from nova.scheduler.contender import Refusal
+from nova.clients.placement import PlacementClient
+from nova.scheduler.host_candidate import Refusal
 from nova.structs.schedule import PlacementRequest
 
 # Answers of this many hosts are kept for so long.

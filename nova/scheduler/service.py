@@ -10,11 +10,11 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova.placement_client import PlacementClient
+from nova.clients.placement import PlacementClient
+from nova.rpc.scheduler import SchedulerCalls
 from nova.scheduler import filters, weighers
+from nova.scheduler.host_selector import HostSelector
 from nova.scheduler.host_view import Hosts, Loads
-from nova.scheduler.interface import SchedulerCalls
-from nova.scheduler.selection import Selector
 from nova.structs.host import HostState
 from nova.structs.schedule import Decision, PlacementRequest
 
@@ -34,7 +34,7 @@ class Scheduler(SchedulerCalls):
         needs_load = any(one.needs_load for one in (*chosen, *scales))
         self._hosts = Hosts(conductor)
         self._loads = Loads(conductor.host_loads) if needs_load else None
-        self._selector = Selector(conf, placement, chosen, scales)
+        self._selector = HostSelector(conf, placement, chosen, scales)
 
     def start(self) -> None:
         """Begin to fetch the hosts, in a thread of its own."""

@@ -7,7 +7,7 @@ import msgspec
 from nova.structs.guest import Inventory, NodeState
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A daemon on a host. last_seen_at: its last sign of life that this conductor heard of."""
 
     id: int

@@ -9,12 +9,12 @@ import os
 from oslo_log import log as oslo_log
 
 from nova.api.compute import application as make_application
-from nova.conductor import client as conductor_client
 from nova.conf import load
-from nova.messaging import rpc
+from nova.rpc.bus import connect
+from nova.rpc.conductor import conductor_client
 
 _files = os.environ.get("NOVA_CONFIG_FILES")
 _conf = load([], _files.split(":") if _files else None)
 oslo_log.setup(_conf, "nova-api")
 
-application = make_application(_conf, conductor_client.over_bus(rpc.transport(_conf)))
+application = make_application(_conf, conductor_client(connect(_conf)))

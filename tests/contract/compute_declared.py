@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nova.api.compute import MODULES
-from nova.api.framework.operation import Operation, collect
-from nova.api.framework.versions import MAXIMUM, MINIMUM
+from nova.http.declaration import Endpoint, collect
+from nova.http.versions import MAXIMUM, MINIMUM
 
 Key = tuple[str, str, str | None]
 
@@ -26,9 +26,9 @@ def key_of(method: str, path: str, action: str | None) -> Key:
     return method, re.sub(r"{[^}]*}", "{}", path).rstrip("/") or "/", action
 
 
-def declared() -> dict[Key, list[Operation]]:
+def declared() -> dict[Key, list[Endpoint]]:
     """Our operations; several may share a key and differ in version."""
-    found: dict[Key, list[Operation]] = {}
+    found: dict[Key, list[Endpoint]] = {}
     for operation in collect(*MODULES):
         found.setdefault(key_of(operation.method, operation.path, operation.action), []).append(operation)
     return found
@@ -122,7 +122,7 @@ def _types(given: Any) -> list[str]:
     return list(given) if isinstance(given, list) else [given]
 
 
-def versions_of_interest(row: dict[str, Any] | None, operations: Iterable[Operation]) -> list[int]:
+def versions_of_interest(row: dict[str, Any] | None, operations: Iterable[Endpoint]) -> list[int]:
     """Every version at which a field of this operation may begin or end, within the operation's own."""
     marks = {MINIMUM, MAXIMUM}
     for part in ("query", "request", "response"):

@@ -11,9 +11,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
 from nova.api.compute import MODULES
-from nova.api.framework import openapi
-from nova.api.framework.operation import collect
 from nova.console.auth import ConsoleAuthService
+from nova.http import openapi
+from nova.http.declaration import collect
 from tests.functional.cloud import Cloud, make_templates
 
 _EXAMPLES = int(os.environ.get("COMPUTE_FUZZ_EXAMPLES", "2"))

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from compute_bodies import smallest
 from compute_declared import declared
 
-from nova.api.framework.operation import LATER, SERVER, USER, Operation
+from nova.http.declaration import LATER, SERVER, USER, Endpoint
 from tests.functional.cloud import Cloud, make_templates
 
 # Name to (user, project, roles, further headers). The project is the server's own but for two of them.
@@ -71,7 +71,7 @@ def rules(contract_dir: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("operation", _cases())
-def test_each_persona_is_let_in_or_kept_out(operation: Operation, world: Any, rules: dict[str, Any]) -> None:
+def test_each_persona_is_let_in_or_kept_out(operation: Endpoint, world: Any, rules: dict[str, Any]) -> None:
     check = rules.get(operation.policy)
     if check is None:
         assert operation.is_ours, f"{operation.policy} is no rule of the contract"
@@ -87,7 +87,7 @@ def test_each_persona_is_let_in_or_kept_out(operation: Operation, world: Any, ru
     assert wrong == {}
 
 
-def _expected(operation: Operation, name: str, persona: Any, check: Any) -> int | None:
+def _expected(operation: Endpoint, name: str, persona: Any, check: Any) -> int | None:
     """The status a persona must get; None for any but 401 and 403."""
     user, project, roles, _ = persona
     if name == "nobody":
@@ -107,7 +107,7 @@ def _expected(operation: Operation, name: str, persona: Any, check: Any) -> int 
     return None if check(target, credentials, None) else 403
 
 
-def _ask(world: Any, operation: Operation, persona: Any) -> int:
+def _ask(world: Any, operation: Endpoint, persona: Any) -> int:
     user, project, roles, headers = persona
     path = operation.path
     for name, value in (("server_id", world.server_id), ("project_id", "project")):

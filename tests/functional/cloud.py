@@ -12,16 +12,17 @@ import requests
 from nova import conf as configuration
 from nova import placement
 from nova.api import compute as compute_api
+from nova.clients.adapters import adapter
+from nova.clients.placement import PlacementClient
 from nova.compute.service import Compute
-from nova.conductor import client as conductor_client
 from nova.conductor.service import Conductor
 from nova.db.migrations import sync
-from nova.identity import adapter
-from nova.messaging import rpc
-from nova.network.service import NullDataplane
-from nova.network.service import api as network_api
-from nova.placement_client import PlacementClient
-from nova.scheduler import interface as scheduler_interface
+from nova.network.api import NullDataplane
+from nova.network.api import api as network_api
+from nova.rpc import scheduler as scheduler_interface
+from nova.rpc.bus import connect
+from nova.rpc.conductor import conductor_client
+from nova.rpc.server import Server
 from nova.scheduler.service import Scheduler
 from nova.virt.fake import Hypervisor, _hypervisors
 from tests.functional.cinder import FakeCinder
@@ -138,7 +139,7 @@ class Cloud:
         path = directory / "nova.conf"
         path.write_text(NOVA_CONF.format(name=self.name, directory=directory) + settings)
         self.conf = configuration.load([], [str(path)])
-        self.bus = rpc.transport(self.conf)
+        self.bus = connect(self.conf)
         self.glance = FakeGlance()
         self.transport = requests.Session()
         self.adapters = {}
@@ -150,7 +151,7 @@ class Cloud:
         self._mount("http://share", self.manila)
         self._mount("http://identity", self.keystone)
         self._mount("http://placement", placement.application(self.conf))
-        self.conductor_calls = conductor_client.over_bus(self.bus, timeout_s=20)
+        self.conductor_calls = conductor_client(self.bus, timeout_s=20)
         self._mount("http://network", network_api.application(self.conf, self.conductor_calls, NullDataplane()))
         self._mount("http://compute", compute_api.application(self.conf, self.conductor_calls, self.transport))
         self.placement = PlacementClient(adapter(self.conf, "placement", self.transport))
@@ -179,7 +180,7 @@ class Cloud:
     def start_scheduler(self):
         scheduler = Scheduler(self.conf, self.conductor_calls, self.placement)
         interface = scheduler_interface
-        server = rpc.Server(self.bus, interface.TOPIC, self.name, interface.SchedulerCalls, scheduler)
+        server = Server(self.bus, interface.TOPIC, self.name, interface.SchedulerCalls, scheduler)
         self._scheduler = [scheduler, server]
         for part in self._scheduler:
             part.start()

@@ -11,7 +11,7 @@ import pytest
 
 from nova import errors
 from nova.conductor.workflows import WORKFLOWS
-from nova.messaging.local import bus_of
+from nova.rpc.local import bus_of
 from nova.virt.fake import ANY
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import SETUPS, workflow_of

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from nova.heartbeat import Heartbeat
+from nova.rpc.heartbeat import Heartbeat
 from tests.functional.cloud import wait
 
 DAEMON = "nova-scheduler"

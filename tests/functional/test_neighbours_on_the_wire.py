@@ -9,17 +9,20 @@ import time
 import pytest
 import requests
 
-from nova import auth, errors, identity
 from nova import conf as configuration
+from nova import errors
 from nova.api import compute as compute_api
-from nova.console.interface import ConsoleAuthCalls
-from nova.image.client import Images
-from nova.messaging import rpc
-from nova.network.client import Networking
-from nova.placement_client import PlacementClient
-from nova.share.client import Shares
+from nova.clients import adapters
+from nova.clients.image import Images
+from nova.clients.network.client import Networking
+from nova.clients.placement import PlacementClient
+from nova.clients.share import Shares
+from nova.clients.volume import Volumes
+from nova.http import auth
+from nova.rpc.bus import BusFailure, connect, timeout_part
+from nova.rpc.client import make_client
+from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.context import Context
-from nova.volume.client import Volumes
 from tests.functional.wsgi_adapter import WsgiAdapter
 
 CONF = """
@@ -117,7 +120,7 @@ def configured(tmp_path):
 def test_a_service_that_takes_connections_and_says_nothing_is_given_up_in_time(listen, configured, group):
     port = listen(says_nothing)
     make, ask, name = CLIENTS[group]
-    client = make(identity.adapter(configured(port), group))
+    client = make(adapters.adapter(configured(port), group))
 
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=f"^{name}.* is not available: it did not answer in time."):
@@ -130,15 +133,15 @@ def test_a_service_that_takes_connections_and_says_nothing_is_given_up_in_time(l
 @pytest.mark.parametrize("group", CLIENTS)
 def test_without_a_setting_nobody_waits_as_long_as_the_callers_of_this_cloud(configured, listen, group):
     conf = configuration.load([], [])
-    bus = rpc.transport(conf)
+    bus = connect(conf)
 
-    assert conf[group].timeout < rpc.part_of_patience(bus, 0.75) < conf.rpc_response_timeout
+    assert conf[group].timeout < timeout_part(bus, 0.75) < conf.rpc_response_timeout
 
 
 @pytest.mark.parametrize("group", CLIENTS)
 def test_nobody_there_is_noticed_at_once(listen, configured, group):
     make, ask, name = CLIENTS[group]
-    client = make(identity.adapter(configured(listen(), "[glance]\nnum_retries = 1\n"), group))
+    client = make(adapters.adapter(configured(listen(), "[glance]\nnum_retries = 1\n"), group))
 
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=f"^{name}.* is not available: it cannot be reached."):
@@ -149,7 +152,7 @@ def test_nobody_there_is_noticed_at_once(listen, configured, group):
 
 def test_a_connection_that_breaks_under_a_question_is_made_again(listen, configured):
     port = listen(hangs_up)
-    images = Images(identity.adapter(configured(port, "[glance]\nnum_retries = 2\n"), "glance"))
+    images = Images(adapters.adapter(configured(port, "[glance]\nnum_retries = 2\n"), "glance"))
 
     with pytest.raises(errors.Unavailable):
         images.get("id")
@@ -160,7 +163,7 @@ def test_a_connection_that_breaks_under_a_question_is_made_again(listen, configu
 @pytest.mark.parametrize("behave", [hangs_up, says_nothing])
 def test_what_may_have_been_done_is_not_asked_for_twice(listen, configured, behave):
     port = listen(behave)
-    volumes = Volumes(identity.adapter(configured(port), "cinder"))
+    volumes = Volumes(adapters.adapter(configured(port), "cinder"))
 
     with pytest.raises(errors.Unavailable):
         volumes.create(1)
@@ -170,7 +173,7 @@ def test_what_may_have_been_done_is_not_asked_for_twice(listen, configured, beha
 
 def test_half_an_upload_is_never_the_whole(listen, configured):
     port = listen(hangs_up)
-    images = Images(identity.adapter(configured(port), "glance"))
+    images = Images(adapters.adapter(configured(port), "glance"))
 
     with pytest.raises(errors.Unavailable):
         images._request("PUT", "/v2/images/id/file", data=iter([b"first", b"second"]))
@@ -180,11 +183,11 @@ def test_half_an_upload_is_never_the_whole(listen, configured):
 
 @pytest.mark.parametrize("behave", [None, hangs_up])
 def test_a_broker_that_is_away_is_given_up_in_time(listen, configured, behave):
-    bus = rpc.transport(configured(listen(behave), "[oslo_messaging_rabbit]\nrabbit_retry_backoff = 0\n"))
-    consoleauth = rpc.client(bus, "consoleauth", ConsoleAuthCalls, timeout_s=2)
+    bus = connect(configured(listen(behave), "[oslo_messaging_rabbit]\nrabbit_retry_backoff = 0\n"))
+    consoleauth = make_client(bus, "consoleauth", ConsoleAuthCalls, timeout_s=2)
 
     began = time.monotonic()
-    with pytest.raises(rpc.BusFailure, match="nova-consoleauth is not available: the message bus cannot be reached"):
+    with pytest.raises(BusFailure, match="nova-consoleauth is not available: the message bus cannot be reached"):
         consoleauth.ping()
 
     assert time.monotonic() - began < 30

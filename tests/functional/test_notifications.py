@@ -217,7 +217,7 @@ def test_nothing_is_told(make_cloud, listen, settings):
 
     cloud.client().create_server()
 
-    kept = cloud.db.read(lambda c: c.exec_driver_sql("SELECT count(circumstances) FROM events").scalar())
+    kept = cloud.db.read(lambda c: c.exec_driver_sql("SELECT count(details) FROM events").scalar())
     readers = cloud.db.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM log_readers").scalar())
     assert listener.heard() == []
     assert (kept, readers) == (0, 0)
@@ -275,7 +275,7 @@ def test_the_log_keeps_no_secrets_for_those_who_are_told(telling):
     user.post(f"/servers/{server_id}/os-volume_attachments", {"volumeAttachment": {"volumeId": cloud.cinder.add()}})
     settle(cloud)
 
-    kept = cloud.db.read(lambda c: c.exec_driver_sql("SELECT circumstances FROM events").scalars().all())
+    kept = cloud.db.read(lambda c: c.exec_driver_sql("SELECT details FROM events").scalars().all())
 
     assert any(server_id in one for one in kept if one)
     assert not any("c2VjcmV0" in one or "connection_info" in one for one in kept if one)
@@ -305,4 +305,4 @@ def test_users_streams_show_servers_alone_and_their_owners_see_what_others_do(te
 
     assert {"instance.stop.start", "instance.stop.end"} <= set(kinds(user, ""))
     assert all(kind.startswith("instance.") for kind in kinds(admin, "&all_projects=1"))
-    assert "circumstances" not in admin.get("/servers/events?after=0&timeout=0&all_projects=1").text
+    assert "details" not in admin.get("/servers/events?after=0&timeout=0&all_projects=1").text

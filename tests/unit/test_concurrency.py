@@ -12,13 +12,14 @@ import sys
 from nova import concurrency
 concurrency.start(sys.argv[1])
 from nova import daemon
+from nova.http.server import HttpServer
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 
 sock = daemon.listen("127.0.0.1", 0)
-concurrency.HttpServer(sock, app, size=4).start()
+HttpServer(sock, app, size=4).start()
 print(sock.getsockname()[1], flush=True)
 concurrency.run_blocking(sys.stdin.read)
 """

@@ -7,8 +7,11 @@ import pytest
 
 from nova import conf as configuration
 from nova import errors
-from nova.messaging import rpc
-from nova.messaging.local import bus_of
+from nova.rpc.bus import BusFailure, connect
+from nova.rpc.client import make_client
+from nova.rpc.declaration import cast, fanout
+from nova.rpc.local import bus_of
+from nova.rpc.server import Server
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
 
@@ -22,10 +25,10 @@ class Calls:
 
     def break_down(self) -> None: ...
 
-    @rpc.cast
+    @cast
     def note(self, word: str) -> None: ...
 
-    @rpc.fanout
+    @fanout
     def tell_all(self, word: str) -> None: ...
 
 
@@ -55,7 +58,7 @@ def bus(tmp_path):
     path = tmp_path / "nova.conf"
     path.write_text(f"[DEFAULT]\ntransport_url = local:///unit{next(_numbers)}\nstate_path = {tmp_path}\n")
     conf = configuration.load([], [str(path)])
-    bus = rpc.transport(conf)
+    bus = connect(conf)
     bus.name = conf.transport_url
     return bus
 
@@ -66,7 +69,7 @@ def serve(bus):
 
     def start(name="one"):
         implementation = Implementation()
-        server = rpc.Server(bus, "things", name, Calls, implementation, threads=4)
+        server = Server(bus, "things", name, Calls, implementation, threads=4)
         server.start()
         started.append(server)
         return implementation
@@ -78,7 +81,7 @@ def serve(bus):
 
 def test_a_struct_goes_there_and_another_comes_back(bus, serve):
     serve()
-    things = rpc.client(bus, "things", Calls)
+    things = make_client(bus, "things", Calls)
 
     grown = things.grow(Flavor(id="1", name="tiny", vcpus=1, memory_mb=64), by=3)
 
@@ -88,14 +91,14 @@ def test_a_struct_goes_there_and_another_comes_back(bus, serve):
 def test_an_argument_left_out_has_its_default(bus, serve):
     serve()
 
-    assert rpc.client(bus, "things", Calls).grow(Flavor(id="1", name="t", vcpus=1, memory_mb=1)).vcpus == 2
+    assert make_client(bus, "things", Calls).grow(Flavor(id="1", name="t", vcpus=1, memory_mb=1)).vcpus == 2
 
 
 def test_a_domain_error_arrives_as_what_it_was_raised_as(bus, serve):
     serve()
 
     with pytest.raises(errors.ServerNotFound) as caught:
-        rpc.client(bus, "things", Calls).fail(Context(project_id="p"))
+        make_client(bus, "things", Calls).fail(Context(project_id="p"))
 
     assert caught.value.details == {"server_id": "p"}
     assert caught.value.status == 404
@@ -105,15 +108,15 @@ def test_a_defect_on_the_other_side_tells_nothing_of_itself(bus, serve):
     serve()
 
     with pytest.raises(errors.DomainError) as caught:
-        rpc.client(bus, "things", Calls).break_down()
+        make_client(bus, "things", Calls).break_down()
 
     assert "secret" not in str(caught.value)
     assert caught.value.status == 500
 
 
 def test_nobody_there_is_a_failure_of_the_bus_within_the_time_given(bus):
-    with pytest.raises(rpc.BusFailure) as caught:
-        rpc.client(bus, "nobody", Calls, timeout_s=0.05).break_down()
+    with pytest.raises(BusFailure) as caught:
+        make_client(bus, "nobody", Calls, timeout_s=0.05).break_down()
 
     assert "nobody" in str(caught.value)
     assert caught.value.status == 503
@@ -121,7 +124,7 @@ def test_nobody_there_is_a_failure_of_the_bus_within_the_time_given(bus):
 
 def test_a_cast_is_heard_by_one_and_a_fanout_by_all(bus, serve):
     first, second = serve("one"), serve("two")
-    things = rpc.client(bus, "things", Calls)
+    things = make_client(bus, "things", Calls)
 
     things.tell_all("everybody")
     for one in (first, second):
@@ -136,14 +139,14 @@ def test_a_cast_is_heard_by_one_and_a_fanout_by_all(bus, serve):
 
 
 def test_a_message_sent_before_anybody_listens_waits(bus, serve):
-    rpc.client(bus, "things", Calls).note("early")
+    make_client(bus, "things", Calls).note("early")
 
     assert serve().has_heard.wait(5)
 
 
 def test_a_server_hears_itself_and_says_so_when_it_does_not(bus, serve):
     implementation = Implementation()
-    server = rpc.Server(bus, "things", "deaf", Calls, implementation)
+    server = Server(bus, "things", "deaf", Calls, implementation)
     server.start()
     server._ping_self()
     assert server.checks() == {"hears things": True}

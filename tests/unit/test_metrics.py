@@ -4,11 +4,11 @@ import json
 
 import webob
 
-from nova import metrics
+from nova.http import health
 
 
 def ask(path, checks):
-    return webob.Request.blank(path).get_response(metrics.page(lambda: checks))
+    return webob.Request.blank(path).get_response(health.page(lambda: checks))
 
 
 def test_a_daemon_whose_checks_pass_is_healthy():
@@ -26,7 +26,7 @@ def test_a_daemon_that_is_not_well_names_what_fails():
 
 
 def test_requests_are_counted_by_method_and_status():
-    webob.Request.blank("/").get_response(metrics.counted(webob.Response(status=418)))
+    webob.Request.blank("/").get_response(health.counted(webob.Response(status=418)))
 
     assert b'nova_http_request_seconds_count{method="GET",status="418"} 1.0' in ask("/metrics", {}).body
 

@@ -8,7 +8,6 @@ import requests
 import webob
 from oslo_config import cfg
 
-from nova import auth, identity
 from nova.api.compute import (
     actions,
     admin_actions,
@@ -19,6 +18,7 @@ from nova.api.compute import (
     baremetal,
     consoles,
     discovery,
+    events,
     extensions,
     external_events,
     flavor_extras,
@@ -50,20 +50,21 @@ from nova.api.compute import (
     tenant_usage,
     volume_attachments,
     volumes,
-    watching,
 )
-from nova.api.framework import faults
-from nova.api.framework.app import Application
-from nova.api.framework.operation import collect
-from nova.api.framework.policy import Policy
-from nova.api.framework.request import Doors
-from nova.conductor.interface import ConductorCalls
-from nova.identity.projects import Projects
-from nova.image.client import Images
-from nova.network.client import Networking
+from nova.clients import adapters
+from nova.clients.identity import Projects
+from nova.clients.image import Images
+from nova.clients.network.client import Networking
+from nova.clients.share import Shares
+from nova.clients.volume import Volumes
+from nova.http import auth, faults
+from nova.http.app import Application
+from nova.http.declaration import collect
+from nova.http.policy import Policy
+from nova.http.request import Services
+from nova.http.wsgi import Wsgi
 from nova.policies import compute as policies
-from nova.share.client import Shares
-from nova.volume.client import Volumes
+from nova.rpc.conductor import ConductorCalls
 
 # In the order in which the OpenAPI document lists them.
 MODULES = (
@@ -105,26 +106,24 @@ MODULES = (
     baremetal,
     migration_list,
     openapi,
-    watching,
+    events,
     removed,
 )
 
 
-def application(
-    conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None
-) -> auth.Wsgi:
+def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Wsgi:
     """The whole service, authentication included, as a WSGI application."""
     operations = tuple(collect(*MODULES))
-    doors = Doors(
+    doors = Services(
         conf=conf,
         operations=operations,
         conductor=conductor,
         policy=Policy(conf, policies.list_rules()),
-        images=Images(identity.adapter(conf, "glance", transport)),
-        network=Networking(identity.adapter(conf, "neutron", transport)),
-        volumes=Volumes(identity.adapter(conf, "cinder", transport)),
-        shares=Shares(identity.adapter(conf, "manila", transport)),
-        projects=Projects(identity.adapter(conf, "keystone", transport)),
+        images=Images(adapters.adapter(conf, "glance", transport)),
+        network=Networking(adapters.adapter(conf, "neutron", transport)),
+        volumes=Volumes(adapters.adapter(conf, "cinder", transport)),
+        shares=Shares(adapters.adapter(conf, "manila", transport)),
+        projects=Projects(adapters.adapter(conf, "keystone", transport)),
     )
     return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized, _unavailable))
 
@@ -132,7 +131,7 @@ def application(
 class _Front:
     """Answers what needs no token, and hands everything else on."""
 
-    def __init__(self, conf: cfg.ConfigOpts, guarded: auth.Wsgi) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, guarded: Wsgi) -> None:
         self._conf = conf
         self._guarded = guarded
 

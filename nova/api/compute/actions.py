@@ -4,10 +4,10 @@ Source: Compute API reference, "Servers - run an action".
 """
 
 from nova.api.compute.operate import operate
-from nova.api.framework.operation import action
-from nova.api.framework.request import Request
-from nova.api.framework.schema import ANY, NOTHING, STRING, Plain, enum, obj, optional, required
-from nova.api.framework.view import Answer
+from nova.http.declaration import action
+from nova.http.request import Request
+from nova.http.schema import ANY, NOTHING, STRING, Plain, enum, obj, optional, required
+from nova.http.view import Answer
 
 _POWER = "os_compute_api:servers:"
 

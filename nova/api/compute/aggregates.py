@@ -3,9 +3,9 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import PROJECT, action, delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import PROJECT, action, delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLEAN,
     HOSTNAME,
     INTEGER,
@@ -24,7 +24,7 @@ from nova.api.framework.schema import (
     optional,
     required,
 )
-from nova.api.framework.view import Answer, View, listing, shows, single, view
+from nova.http.view import Answer, View, listing, shows, single, view
 from nova.structs.host import Aggregate
 
 _RULES = "os_compute_api:os-aggregates:"

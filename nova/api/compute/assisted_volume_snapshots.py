@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from nova import errors
-from nova.api.framework.operation import delete, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import STRING, UUID, body, enum, nullable, obj, optional, query, required, string
-from nova.api.framework.view import Answer
+from nova.http.declaration import delete, post
+from nova.http.request import Request
+from nova.http.schema import STRING, UUID, body, enum, nullable, obj, optional, query, required, string
+from nova.http.view import Answer
 
 _RULE = "os_compute_api:os-assisted-volume-snapshots:"
 _WORD = string(minLength=1)

@@ -8,11 +8,11 @@ import datetime
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import STRING, TIME, Obj, Plain, arr, enum, obj, optional, required
-from nova.api.framework.view import made
 from nova.clock import utcnow
+from nova.http.declaration import get
+from nova.http.request import Request
+from nova.http.schema import STRING, TIME, Obj, Plain, arr, enum, obj, optional, required
+from nova.http.view import made
 
 _RULES = "os_compute_api:os-instance-usage-audit-log:"
 _COUNT = Plain({"type": "integer", "minimum": 0})

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from nova.api.framework.operation import get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import BOOLEAN, NULL, STRING, TIME, Plain, Shape, arr, nullable, obj, optional, required
-from nova.api.framework.view import made
-from nova.structs.host import Service
+from nova.http.declaration import get
+from nova.http.request import Request
+from nova.http.schema import BOOLEAN, NULL, STRING, TIME, Plain, Shape, arr, nullable, obj, optional, required
+from nova.http.view import made
+from nova.structs.host import ServiceRecord
 
 _SERVICE = obj(required("active", BOOLEAN), required("available", BOOLEAN), required("updated_at", nullable(TIME)))
 _HOSTS = obj(patterns={"^.+$": obj(patterns={"^.+$": _SERVICE})}, is_nullable=True)
@@ -56,13 +56,13 @@ def detail(request: Request) -> dict[str, Any]:
 _TIME = "%Y-%m-%dT%H:%M:%S.%f"
 
 
-def _by_zone(services: list[Service]) -> dict[str, list[Service]]:
-    zones: dict[str, list[Service]] = {}
+def _by_zone(services: list[ServiceRecord]) -> dict[str, list[ServiceRecord]]:
+    zones: dict[str, list[ServiceRecord]] = {}
     for one in sorted(services, key=lambda service: service.zone):
         zones.setdefault(one.zone, []).append(one)
     return zones
 
 
-def _shown(name: str, members: list[Service], hosts: dict[str, Any] | None) -> dict[str, Any]:
+def _shown(name: str, members: list[ServiceRecord], hosts: dict[str, Any] | None) -> dict[str, Any]:
     is_available = any(not one.is_disabled for one in members)
     return {"zoneName": name, "zoneState": {"available": is_available}, "hosts": hosts}

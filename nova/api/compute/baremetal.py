@@ -6,10 +6,10 @@ Source: Compute API reference, "Bare metal nodes (deprecated)".
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import PROJECT, action, delete, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import ANY, STRING, UUID, Plain, arr, obj, optional, query, required
-from nova.api.framework.view import made
+from nova.http.declaration import PROJECT, action, delete, get, post
+from nova.http.request import Request
+from nova.http.schema import ANY, STRING, UUID, Plain, arr, obj, optional, query, required
+from nova.http.view import made
 
 _RULES = "os_compute_api:os-baremetal-nodes:"
 _UNTIL = "2.35"

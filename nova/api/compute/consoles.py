@@ -6,9 +6,9 @@ Source: Compute API reference, "Servers remote consoles", "Server consoles".
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import SERVER, action, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import SERVER, action, get, post
+from nova.http.request import Request
+from nova.http.schema import (
     ANY,
     INTEGER,
     STRING,
@@ -25,8 +25,8 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.versions import ALL_CONSOLE_TOKENS
-from nova.api.framework.view import made, shows, single, view
+from nova.http.versions import ALL_CONSOLE_TOKENS
+from nova.http.view import made, shows, single, view
 from nova.structs.console import ConsoleAccess, RemoteConsole
 
 _RULE = "os_compute_api:os-remote-consoles"

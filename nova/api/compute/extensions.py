@@ -6,10 +6,10 @@ Source: Compute API reference, "Extensions (deprecated)".
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import STRING, TIME, Plain, arr, obj, optional, required
-from nova.api.framework.view import made
+from nova.http.declaration import get
+from nova.http.request import Request
+from nova.http.schema import STRING, TIME, Plain, arr, obj, optional, required
+from nova.http.view import made
 
 _LINKS = arr(obj(optional("href", Plain({"type": "string", "format": "url"})), optional("rel", STRING), is_open=True))
 _SHAPE = obj(

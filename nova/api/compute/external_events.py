@@ -5,11 +5,11 @@ Source: Compute API reference, "Create external events".
 
 from typing import Any
 
-from nova.api.framework.app import Reply
-from nova.api.framework.operation import post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import UUID, Plain, arr, enum, obj, optional, required, string, versioned
-from nova.api.framework.view import made
+from nova.http.app import Reply
+from nova.http.declaration import post
+from nova.http.request import Request
+from nova.http.schema import UUID, Plain, arr, enum, obj, optional, required, string, versioned
+from nova.http.view import made
 from nova.structs.requests import ExternalEvent
 
 _FIRST = ("network-changed", "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted")

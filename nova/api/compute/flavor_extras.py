@@ -7,12 +7,12 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute import extra_specs
-from nova.api.framework.operation import PROJECT as CALLER
-from nova.api.framework.operation import action, delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import STRING, Obj, Plain, arr, obj, required, string
-from nova.api.framework.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVORS_ARE_ALL_S
-from nova.api.framework.view import made
+from nova.http.declaration import PROJECT as CALLER
+from nova.http.declaration import action, delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import STRING, Obj, Plain, arr, obj, required, string
+from nova.http.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVORS_ARE_ALL_S
+from nova.http.view import made
 
 _SPECS = "os_compute_api:os-flavor-extra-specs:"
 _ACCESS = "os_compute_api:os-flavor-access"

@@ -4,9 +4,9 @@ import uuid
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLEAN,
     BOOLISH,
     INTEGER,
@@ -27,7 +27,7 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.view import ABSENT, Page, listing, shows, single, view
+from nova.http.view import ABSENT, Page, listing, shows, single, view
 from nova.structs.flavor import Flavor
 
 _RXTX = Plain(

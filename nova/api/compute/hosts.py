@@ -3,11 +3,11 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import get, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import ANY, INTEGER, STRING, Plain, arr, enum, obj, optional, query, required
-from nova.api.framework.view import made
-from nova.structs.host import Service
+from nova.http.declaration import get, put
+from nova.http.request import Request
+from nova.http.schema import ANY, INTEGER, STRING, Plain, arr, enum, obj, optional, query, required
+from nova.http.view import made
+from nova.structs.host import ServiceRecord
 
 _RULES = "os_compute_api:os-hosts:"
 _UNTIL = "2.42"
@@ -124,7 +124,7 @@ shutdown = _power_action("shutdown", "shutdown")
 startup = _power_action("startup", "start")
 
 
-def _compute(request: Request, host: str) -> Service:
+def _compute(request: Request, host: str) -> ServiceRecord:
     found = request.conductor.services(request.context, host, "nova-compute")
     if not found:
         raise errors.HostNotFound(host=host)

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import get
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLISH,
     INTEGER,
     LIMIT,
@@ -27,9 +27,9 @@ from nova.api.framework.schema import (
     string,
     versioned,
 )
-from nova.api.framework.versions import HYPERVISORS_SLIM, SERVERS_ALWAYS_SHOWN, SERVICES_BY_UUID
-from nova.api.framework.view import ABSENT, Page, listing, made, shows, single, view
-from nova.structs.host import Node, NodeUse, Service
+from nova.http.versions import HYPERVISORS_SLIM, SERVERS_ALWAYS_SHOWN, SERVICES_BY_UUID
+from nova.http.view import ABSENT, Page, listing, made, shows, single, view
+from nova.structs.host import Node, NodeUse, ServiceRecord
 
 _READ = "os_compute_api:os-hypervisors:"
 _PATTERN = string(minLength=1, maxLength=255, pattern="^[a-zA-Z0-9-._]*$")
@@ -41,7 +41,7 @@ class Hypervisor:
     """A node with its daemon and what runs on it."""
 
     node: Node
-    service: Service
+    service: ServiceRecord
     use: NodeUse
 
 

@@ -12,10 +12,11 @@ from nova import errors
 from nova.api.compute import mapped_images, server_view
 from nova.api.compute.operate import operate
 from nova.api.compute.servers import CERTIFICATES_ARE_FOR_IMAGES, check_metadata, make_password
-from nova.api.framework.app import Reply
-from nova.api.framework.operation import action
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.clients.rollback import Rollback
+from nova.http.app import Reply
+from nova.http.declaration import action
+from nova.http.request import Request
+from nova.http.schema import (
     ANY,
     BASE64,
     BOOLISH,
@@ -36,16 +37,10 @@ from nova.api.framework.schema import (
     string,
     versioned,
 )
-from nova.api.framework.versions import (
-    IMAGE_ID_IN_BODY,
-    IMAGE_METADATA_IS_GLANCE_S,
-    RESCUE_OF_VOLUMES,
-    VOLUMES_REIMAGED,
-)
-from nova.api.framework.view import Answer
+from nova.http.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_IS_GLANCE_S, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
+from nova.http.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance
-from nova.taking_back import TakingBack
 
 _REBUILD = obj(
     required("imageRef", UUID),
@@ -200,15 +195,15 @@ def create_image(request: Request) -> Reply:
     asked = request.body
     _check_image_metadata(request, asked)
     facts = {"image_type": "snapshot", **(asked.get("metadata") or {})}
-    with TakingBack() as undo:
+    with Rollback() as rollback:
         snapshots: tuple[str, ...] = ()
         if request.server.image_id is None:
             target = {"project_id": request.server.project_id, "user_id": request.server.user_id}
             request.check("os_compute_api:servers:create_image:allow_volume_backed", target)
-            snapshots, mapping = mapped_images.snapshot_volumes(request, asked["name"], undo)
+            snapshots, mapping = mapped_images.snapshot_volumes(request, asked["name"], rollback)
             facts |= mapping
         image = _image_of(request.server, request, asked["name"], facts)
-        _make(request, image, "createImage", undo, snapshots=snapshots)
+        _make(request, image, "createImage", rollback, snapshots=snapshots)
     return _made(request, image)
 
 
@@ -232,14 +227,14 @@ def create_backup(request: Request) -> Reply:
         raise errors.Invalid("Backup is not supported for volume-backed instances.")
     facts = {"image_type": "backup", "backup_type": asked["backup_type"], **(asked.get("metadata") or {})}
     image = _image_of(request.server, request, asked["name"], facts)
-    with TakingBack() as undo:
-        _make(request, image, "createBackup", undo, backup_type=asked["backup_type"], rotation=asked["rotation"])
+    with Rollback() as rollback:
+        _make(request, image, "createBackup", rollback, backup_type=asked["backup_type"], rotation=asked["rotation"])
     return _made(request, image)
 
 
-def _make(request: Request, image: Image, operation: str, undo: TakingBack, **arguments: Any) -> None:
+def _make(request: Request, image: Image, operation: str, rollback: Rollback, **arguments: Any) -> None:
     """The image's record first, in the user's name; a request that is refused takes it away again."""
-    undo.made(f"image {image.id}", request.doors.images.delete, image.id, request.context)
+    rollback.made(f"image {image.id}", request.doors.images.delete, image.id, request.context)
     request.doors.images.create(image, request.context)
     operate(request, operation, image_id=image.id, disk_format=image.disk_format, **arguments)
 

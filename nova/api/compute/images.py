@@ -6,9 +6,10 @@ Source: Compute API reference, "Images (deprecated)".
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.clients.image import OWN_KEYS
+from nova.http.declaration import delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import (
     ANY,
     INTEGER,
     METADATA,
@@ -27,8 +28,7 @@ from nova.api.framework.schema import (
     optional,
     required,
 )
-from nova.api.framework.view import ABSENT, Page, listing, made, shows, single, view
-from nova.image.client import OWN_KEYS
+from nova.http.view import ABSENT, Page, listing, made, shows, single, view
 
 _UNTIL, _METADATA_UNTIL = "2.35", "2.38"
 _FROM_ONE = integer(1)

@@ -5,10 +5,10 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate, operate_and_wait
-from nova.api.framework.operation import SERVER, delete, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import IP, STRING, TAG, UUID, arr, nullable, obj, optional, query, required
-from nova.api.framework.view import listing, shows, single, view
+from nova.http.declaration import SERVER, delete, get, post
+from nova.http.request import Request
+from nova.http.schema import IP, STRING, TAG, UUID, arr, nullable, obj, optional, query, required
+from nova.http.view import listing, shows, single, view
 from nova.structs.network import NetworkRequest, Vif
 
 _PATH = "/servers/{server_id}/os-interface"

@@ -3,9 +3,9 @@
 from typing import Any
 
 from nova.api.compute import keys
-from nova.api.framework.operation import USER, delete, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import USER, delete, get, post
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLEAN,
     INTEGER,
     NULL,
@@ -20,7 +20,7 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.view import ABSENT, Page, View, listing, shows, single, view
+from nova.http.view import ABSENT, Page, View, listing, shows, single, view
 from nova.structs.keypair import Keypair
 
 _NAME = {"type": "string", "format": "name", "minLength": 1, "maxLength": 255}

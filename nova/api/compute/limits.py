@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from nova.api.framework.operation import get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import NONE_OF_THEM, Field, Plain, obj, optional, query, required
-from nova.api.framework.schema import STRING as TEXT
-from nova.api.framework.view import chosen
+from nova.http.declaration import get
+from nova.http.request import Request
+from nova.http.schema import NONE_OF_THEM, Field, Plain, obj, optional, query, required
+from nova.http.schema import STRING as TEXT
+from nova.http.view import chosen
 
 _COUNT = Plain({"type": "integer", "minimum": -1})
 

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from nova import errors
-from nova.api.framework.request import Request
+from nova.clients.rollback import Rollback
+from nova.http.request import Request
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
-from nova.taking_back import TakingBack
 
 _MAPPING, _IS_SECOND, _ROOT = "block_device_mapping", "bdm_v2", "root_device_name"
 # They say what the image's own disks are: a copy has its own.
@@ -41,7 +41,7 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     tag: str | None = None
 
 
-def snapshot_volumes(request: Request, name: str, undo: TakingBack) -> tuple[tuple[str, ...], dict[str, str]]:
+def snapshot_volumes(request: Request, name: str, rollback: Rollback) -> tuple[tuple[str, ...], dict[str, str]]:
     """Ask for a snapshot of each of the server's volumes; their ids, and the properties of an image that maps them.
 
     It is done in the user's name, for a workflow has no user's token. undo deletes them again.
@@ -55,7 +55,7 @@ def snapshot_volumes(request: Request, name: str, undo: TakingBack) -> tuple[tup
         snapshot = None
         if device.destination == "volume" and device.volume_id:
             snapshot = volumes.create_snapshot(device.volume_id, f"snapshot for {name}", context)
-            undo.made(f"snapshot {snapshot['id']}", volumes.delete_snapshot, snapshot["id"], context)
+            rollback.made(f"snapshot {snapshot['id']}", volumes.delete_snapshot, snapshot["id"], context)
             made.append(snapshot["id"])
         entries.append(_entry(device, snapshot))
     properties = {_MAPPING: msgspec.json.encode(entries).decode(), _IS_SECOND: "True"}

@@ -3,24 +3,11 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
-    INTEGER,
-    LIMIT,
-    LINK,
-    STRING,
-    TIME,
-    UUID,
-    arr,
-    enum,
-    nullable,
-    once,
-    optional,
-    query,
-)
-from nova.api.framework.versions import MIGRATIONS_PAGED
-from nova.api.framework.view import ABSENT, Page, listing, shows, view
+from nova.http.declaration import get
+from nova.http.request import Request
+from nova.http.schema import INTEGER, LIMIT, LINK, STRING, TIME, UUID, arr, enum, nullable, once, optional, query
+from nova.http.versions import MIGRATIONS_PAGED
+from nova.http.view import ABSENT, Page, listing, shows, view
 from nova.structs.migration import ENDED, LIVE, Migration, MigrationQuery
 
 _RULES = "os_compute_api:os-migrations:"

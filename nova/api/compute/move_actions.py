@@ -9,9 +9,9 @@ from typing import Any
 from nova import errors
 from nova.api.compute.operate import operate
 from nova.api.compute.servers import make_password
-from nova.api.framework.operation import action, also_at
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import action, also_at
+from nova.http.request import Request
+from nova.http.schema import (
     ANY,
     BOOLISH,
     HOSTNAME,
@@ -25,8 +25,8 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.versions import EVACUATED_STAY_OFF, HOST_BEFORE_FORCE, HOST_CHECKED
-from nova.api.framework.view import Answer
+from nova.http.versions import EVACUATED_STAY_OFF, HOST_BEFORE_FORCE, HOST_CHECKED
+from nova.http.view import Answer
 
 
 @action(

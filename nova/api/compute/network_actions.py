@@ -2,9 +2,9 @@
 
 from nova import errors
 from nova.api.compute.operate import operate
-from nova.api.framework.operation import action
-from nova.api.framework.request import Request
-from nova.api.framework.schema import IP, Plain, obj, optional, required, string
+from nova.http.declaration import action
+from nova.http.request import Request
+from nova.http.schema import IP, Plain, obj, optional, required, string
 from nova.structs.instance import Instance
 from nova.structs.requests import ExternalEvent
 

@@ -7,9 +7,9 @@ reference, "Networks (deprecated)", "Project networks (deprecated)", "Floating I
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import delete, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import delete, get, post
+from nova.http.request import Request
+from nova.http.schema import (
     INTEGER,
     NULL,
     STRING,
@@ -25,7 +25,7 @@ from nova.api.framework.schema import (
     query,
     required,
 )
-from nova.api.framework.view import made
+from nova.http.view import made
 
 _UNTIL = "2.35"
 _NO_QUERY = query()

@@ -3,10 +3,10 @@
 from functools import lru_cache
 from typing import Any
 
-from nova.api.framework import openapi
-from nova.api.framework.operation import Operation, get
-from nova.api.framework.request import Request
-from nova.api.framework.view import made
+from nova.http import openapi
+from nova.http.declaration import Endpoint, get
+from nova.http.request import Request
+from nova.http.view import made
 
 
 @get("/openapi.json", policy="os_compute_api:extensions", answer=made(), is_ours=True)
@@ -16,5 +16,5 @@ def show(request: Request) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def _document(operations: tuple[Operation, ...], version: int, base_url: str) -> dict[str, Any]:
+def _document(operations: tuple[Endpoint, ...], version: int, base_url: str) -> dict[str, Any]:
     return openapi.document(operations, version, base_url)

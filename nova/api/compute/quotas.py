@@ -5,11 +5,11 @@ Source: Compute API reference, "Quota sets", "Quota class sets".
 
 from typing import Any
 
-from nova.api.framework.operation import LATER, delete, get, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import BOOLISH, Field, Obj, Plain, body, integer, obj, optional, query, required
-from nova.api.framework.schema import STRING as TEXT
-from nova.api.framework.view import chosen
+from nova.http.declaration import LATER, delete, get, put
+from nova.http.request import Request
+from nova.http.schema import BOOLISH, Field, Obj, Plain, body, integer, obj, optional, query, required
+from nova.http.schema import STRING as TEXT
+from nova.http.view import chosen
 from nova.structs.quota import Quota
 
 _COUNT = Plain({"type": "integer", "minimum": -1})

@@ -3,7 +3,7 @@
 Source: Compute API reference, the sections marked obsolete.
 """
 
-from nova.api.framework.operation import gone
+from nova.http.declaration import gone
 
 REMOVED = (
     *(gone("POST", "/servers/{server_id}/action", name) for name in ("resetNetwork",)),

@@ -6,9 +6,9 @@ Source: Compute API reference, "Security groups (deprecated)", "Security group r
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import SERVER, delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import SERVER, delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import (
     ANY,
     LIMIT,
     STRING,
@@ -23,7 +23,7 @@ from nova.api.framework.schema import (
     required,
     string,
 )
-from nova.api.framework.view import made
+from nova.http.view import made
 
 _RULES = "os_compute_api:os-security-groups:"
 _UNTIL = "2.35"

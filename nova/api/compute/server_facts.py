@@ -7,9 +7,9 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.server_view import addresses
-from nova.api.framework.operation import SERVER, delete, get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import SERVER, delete, get
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLEAN,
     INTEGER,
     IP,
@@ -24,8 +24,8 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.versions import DIAGNOSTICS_DEFINED
-from nova.api.framework.view import made
+from nova.http.versions import DIAGNOSTICS_DEFINED
+from nova.http.view import made
 from nova.structs.instance import PowerState, VmState
 
 _ADDRESS = obj(required("addr", IP), required("version", Plain({"enum": [4, 6]})))

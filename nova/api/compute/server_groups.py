@@ -3,9 +3,9 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import LATER, delete, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import LATER, delete, get, post
+from nova.http.request import Request
+from nova.http.schema import (
     INTEGER,
     LIMIT,
     NAME,
@@ -21,7 +21,7 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.view import Page, listing, shows, single, view
+from nova.http.view import Page, listing, shows, single, view
 from nova.structs.server_group import ServerGroup
 
 _RULES = "os_compute_api:os-server-groups:"

@@ -3,10 +3,10 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import SERVER, delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import METADATA, Obj, Plain, obj, required
-from nova.api.framework.view import made
+from nova.http.declaration import SERVER, delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import METADATA, Obj, Plain, obj, required
+from nova.http.view import made
 
 _RULES = "os_compute_api:server-metadata:"
 _PATH = "/servers/{server_id}/metadata"

@@ -7,10 +7,10 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.server_view import time
-from nova.api.framework.operation import SERVER, action, delete, get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import INTEGER, NOTHING, STRING, TIME, UUID, nullable, query
-from nova.api.framework.view import listing, shows, single, view
+from nova.http.declaration import SERVER, action, delete, get
+from nova.http.request import Request
+from nova.http.schema import INTEGER, NOTHING, STRING, TIME, UUID, nullable, query
+from nova.http.view import listing, shows, single, view
 from nova.structs.migration import LIVE, Migration, MigrationProgress
 
 _PATH = "/servers/{server_id}/migrations"

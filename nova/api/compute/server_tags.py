@@ -3,11 +3,11 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.app import Reply
-from nova.api.framework.operation import SERVER, delete, get, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import NULL, TAG, arr, checker, obj, query, required
-from nova.api.framework.view import made
+from nova.http.app import Reply
+from nova.http.declaration import SERVER, delete, get, put
+from nova.http.request import Request
+from nova.http.schema import NULL, TAG, arr, checker, obj, query, required
+from nova.http.view import made
 
 _RULES = "os_compute_api:os-server-tags:"
 _PATH = "/servers/{server_id}/tags"

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from nova.api.framework.schema import (
+from nova.http.schema import (
     BOOLEAN,
     INTEGER,
     LINK,
@@ -23,8 +23,8 @@ from nova.api.framework.schema import (
     required,
     versioned,
 )
-from nova.api.framework.versions import parse
-from nova.api.framework.view import ABSENT, Shown, View, shows, view
+from nova.http.versions import parse
+from nova.http.view import ABSENT, Shown, View, shows, view
 from nova.structs.instance import Instance, VmState
 
 _STATUS: dict[VmState, dict[str | None, str]] = {

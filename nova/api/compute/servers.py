@@ -9,10 +9,10 @@ import msgspec
 from nova import errors
 from nova.api.compute import block_devices, server_view
 from nova.api.compute.server_filters import FILTERS, query_of
-from nova.api.framework.app import Reply
-from nova.api.framework.operation import SERVER, delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.app import Reply
+from nova.http.declaration import SERVER, delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import (
     ANY,
     BASE64,
     BOOLISH,
@@ -40,8 +40,8 @@ from nova.api.framework.schema import (
     string,
     versioned,
 )
-from nova.api.framework.versions import NETWORKS_REQUIRED, WHOLE_SERVER_AFTER_CHANGE
-from nova.api.framework.view import Answer, Page, listing, single
+from nova.http.versions import NETWORKS_REQUIRED, WHOLE_SERVER_AFTER_CHANGE
+from nova.http.view import Answer, Page, listing, single
 from nova.structs.image import Image
 from nova.structs.instance import Instance, VmState
 from nova.structs.network import NetworkRequest

@@ -3,9 +3,9 @@
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import delete, get, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import delete, get, put
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLEAN,
     BOOLISH,
     HOSTNAME,
@@ -25,9 +25,9 @@ from nova.api.framework.schema import (
     string,
     versioned,
 )
-from nova.api.framework.versions import SERVICES_BY_UUID
-from nova.api.framework.view import listing, made, shows, single, view
-from nova.structs.host import Service
+from nova.http.versions import SERVICES_BY_UUID
+from nova.http.view import listing, made, shows, single, view
+from nova.structs.host import ServiceRecord
 
 _MANAGE = "os_compute_api:os-services:update"
 _STATUS = enum("enabled", "disabled")
@@ -40,11 +40,11 @@ def _key(name: str, shape: Any, read: Any = None, since: str | None = None) -> t
     return (shows(name, shape, read, since, "2.68"), shows(name, shape, read, "2.69", is_optional=True))
 
 
-def _status(service: Service, request: Request) -> str:
+def _status(service: ServiceRecord, request: Request) -> str:
     return "disabled" if service.is_disabled else "enabled"
 
 
-def _updated(service: Service, request: Request) -> str | None:
+def _updated(service: ServiceRecord, request: Request) -> str | None:
     moment = service.last_seen_at or service.updated_at
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
@@ -85,7 +85,7 @@ _OLD_BODY = obj(*_WHERE, optional("disabled_reason", _REASON), optional("forced_
     query=query(optional("host", STRING), optional("binary", STRING), strict_since="2.75"),
     answer=listing("services", _SERVICE),
 )
-def index(request: Request) -> list[Service]:
+def index(request: Request) -> list[ServiceRecord]:
     return request.conductor.services(request.context, request.first("host"), request.first("binary"))
 
 
@@ -101,7 +101,7 @@ def index(request: Request) -> list[Service]:
     answer=single("service", _SERVICE),
     errors=(400, 404),
 )
-def update(request: Request, service_id: str) -> Service:
+def update(request: Request, service_id: str) -> ServiceRecord:
     asked = request.body
     if not is_uuid(service_id):
         raise errors.Invalid(f"Invalid uuid {service_id}")
@@ -180,7 +180,7 @@ def remove(request: Request, service_id: str) -> None:
     request.conductor.delete_service(request.context, service_id)
 
 
-def _named(request: Request) -> Service:
+def _named(request: Request) -> ServiceRecord:
     host, binary = request.body["host"], request.body["binary"]
     found = request.conductor.services(request.context, host, binary)
     if not found:
@@ -188,5 +188,5 @@ def _named(request: Request) -> Service:
     return found[0]
 
 
-def _old(service: Service, **changed: Any) -> dict[str, Any]:
+def _old(service: ServiceRecord, **changed: Any) -> dict[str, Any]:
     return {"service": {"host": service.host, "binary": service.binary, **changed}}

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import LATER, get
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.clock import utcnow
+from nova.http.declaration import LATER, get
+from nova.http.request import Request
+from nova.http.schema import (
     INTEGER,
     LIMIT,
     NEXT,
@@ -27,9 +28,8 @@ from nova.api.framework.schema import (
     query,
     required,
 )
-from nova.api.framework.versions import USAGE_PAGED
-from nova.api.framework.view import made
-from nova.clock import utcnow
+from nova.http.versions import USAGE_PAGED
+from nova.http.view import made
 from nova.structs.usage import ServerUsage
 
 _RULES = "os_compute_api:os-simple-tenant-usage:"

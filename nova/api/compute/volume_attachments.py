@@ -9,9 +9,9 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate
-from nova.api.framework.operation import SERVER, also_at, delete, get, post, put
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.http.declaration import SERVER, also_at, delete, get, post, put
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLEAN,
     BOOLISH,
     STRING,
@@ -25,8 +25,8 @@ from nova.api.framework.schema import (
     query,
     required,
 )
-from nova.api.framework.versions import ATTACHED_LATER, MULTIATTACH, VOLUMES_ON_SHELVED
-from nova.api.framework.view import listing, shows, single, view
+from nova.http.versions import ATTACHED_LATER, MULTIATTACH, VOLUMES_ON_SHELVED
+from nova.http.view import listing, shows, single, view
 from nova.structs.instance import BlockDevice, Instance, VmState
 
 _PATH = "/servers/{server_id}/os-volume_attachments"

@@ -6,9 +6,10 @@ Source: Compute API reference, "Volume extension (deprecated)".
 from typing import Any
 
 from nova import errors
-from nova.api.framework.operation import also_at, delete, get, post
-from nova.api.framework.request import Request
-from nova.api.framework.schema import (
+from nova.clients.volume import Volume
+from nova.http.declaration import also_at, delete, get, post
+from nova.http.request import Request
+from nova.http.schema import (
     BOOLISH,
     INTEGER,
     STRING,
@@ -26,8 +27,7 @@ from nova.api.framework.schema import (
     query,
     required,
 )
-from nova.api.framework.view import listing, shows, single, view
-from nova.volume.client import Volume
+from nova.http.view import listing, shows, single, view
 
 _UNTIL = "2.35"
 _RULE = "os_compute_api:os-volumes:"

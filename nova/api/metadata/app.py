@@ -11,15 +11,15 @@ import webob
 from oslo_config import cfg
 from oslo_middleware import http_proxy_to_wsgi
 
-from nova import errors, identity
+from nova import errors
 from nova.api.metadata.guests import Addresses, Guests
-from nova.conductor.interface import ConductorCalls
+from nova.clients import adapters
+from nova.clients.network.client import Networking
+from nova.http.wsgi import Wsgi
 from nova.metadata.documents import NoSuchDocument
-from nova.network.client import Networking
+from nova.rpc.conductor import ConductorCalls
 
 LOG = logging.getLogger(__name__)
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _PASSWORD = "/password"
 _LONGEST_BODY = 1020
@@ -31,7 +31,7 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, networking: Add
     A guest's address is that of the connection; [oslo_middleware] enable_proxy_headers_parsing makes
     it that in X-Forwarded-For.
     """
-    networking = networking or Networking(identity.adapter(conf, "neutron"))
+    networking = networking or Networking(adapters.adapter(conf, "neutron"))
     return http_proxy_to_wsgi.HTTPProxyToWSGI(_Metadata(Guests(conf, conductor, networking)), conf)
 
 

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from oslo_config import cfg
 
 from nova import errors
-from nova.conductor.interface import ConductorCalls
+from nova.clients.network.http import TtlCache
 from nova.metadata import documents
 from nova.metadata.documents import Documents
-from nova.network.http import Memory
+from nova.rpc.conductor import ConductorCalls
 from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ class Guests:
         self._addresses = addresses
         self._is_behind_proxy = conf.neutron.service_metadata_proxy
         self._secret = conf.neutron.metadata_proxy_shared_secret
-        self._documents = Memory(conf.api.metadata_cache_expiration)
-        self._servers = Memory(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
+        self._documents = TtlCache(conf.api.metadata_cache_expiration)
+        self._servers = TtlCache(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
         if self._is_behind_proxy and not self._secret:
             LOG.warning("[neutron] metadata_proxy_shared_secret is empty: any guest can sign for any other")
 

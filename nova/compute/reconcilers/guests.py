@@ -11,7 +11,7 @@ from datetime import timedelta
 from nova import errors
 from nova.compute.host import Host
 from nova.compute.steps import power
-from nova.conductor.interface import ConductorCalls
+from nova.rpc.conductor import ConductorCalls
 from nova.structs.guest import GuestState
 from nova.structs.instance import PowerState
 from nova.structs.steps import GuestArguments

@@ -1,1 +1,1 @@
-"""The conductor's side of every call in nova.conductor.interface, one module per noun."""
+"""The conductor's side of every call in nova.rpc.conductor, one module per noun."""

@@ -13,8 +13,8 @@ from nova import errors
 from nova.conductor import announce
 from nova.conductor.core import Core
 from nova.db import aggregates, events, hosts, instances
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.host import Aggregate, Node
 
 LOG = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class AggregateCalls:
 
     def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
         found = self.aggregate(context, aggregate_id)
-        wanted = [self._core.cloud.images.get(image, context) for image in images]
+        wanted = [self._core.step_context.images.get(image, context) for image in images]
         for host in found.hosts:
             self._core.compute(host).cache_images(wanted)
         self._db.write(lambda c: _log(c, context, "cache_images", found))
@@ -118,7 +118,7 @@ class AggregateCalls:
         changed = self._db.write(work)
         for host in moved:
             self._mirror(host)
-        announce.hosts_changed(self._core.cloud)
+        announce.hosts_changed(self._core.step_context)
         return changed
 
     def _check_zone(
@@ -151,7 +151,7 @@ class AggregateCalls:
         uuids, nodes = self._db.read(work)
         for node in nodes:
             try:
-                self._core.cloud.placement.set_aggregates(node.uuid, uuids)
+                self._core.step_context.placement.set_aggregates(node.uuid, uuids)
             except errors.DomainError as error:
                 LOG.warning("Placement does not know the aggregates of %s yet: %s", host, error)
 
@@ -165,7 +165,7 @@ def _log(
         None,
         {"aggregate_id": aggregate.id},
         request_id=context.request_id,
-        circumstances=Circumstances.of(
+        details=EventDetails.of(
             context,
             aggregate=aggregate,
             aggregate_before=before or aggregate,

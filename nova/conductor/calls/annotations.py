@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor import limits
+from nova.conductor.acceptance import limits
 from nova.conductor.core import Core
 from nova.db import events, instances
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.instance import Instance, VmState
 
 MAX_TAGS = 50
@@ -92,7 +92,7 @@ class AnnotationCalls:
                     {"changed": [what]},
                     server_id,
                     context.request_id,
-                    Circumstances.of(context, server=instance, changes=changes),
+                    EventDetails.of(context, server=instance, changes=changes),
                 )
             return changes
 

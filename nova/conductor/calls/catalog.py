@@ -5,11 +5,11 @@ from collections.abc import Callable
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor import limits
+from nova.conductor.acceptance import limits
 from nova.conductor.core import Core
 from nova.db import events, flavors, keypairs
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.flavor import Flavor
 from nova.structs.keypair import Keypair
 
@@ -124,7 +124,7 @@ def _log_flavor(
         None,
         {"flavor_id": flavor.id},
         request_id=context.request_id,
-        circumstances=Circumstances.of(
+        details=EventDetails.of(
             context,
             flavor=flavor,
             projects=None if projects is None else tuple(projects),
@@ -139,5 +139,5 @@ def _log_keypair(connection: Connection, context: Context, what: str, keypair: K
         None,
         {"user_id": keypair.user_id, "name": keypair.name},
         request_id=context.request_id,
-        circumstances=Circumstances.of(context, keypair=keypair),
+        details=EventDetails.of(context, keypair=keypair),
     )

@@ -7,10 +7,10 @@ from oslo_config import cfg
 
 from nova import errors
 from nova.clock import utcnow
-from nova.compute.interface import ComputeCalls
-from nova.console.interface import ConsoleAuthCalls
 from nova.db import console_tokens, instances
-from nova.db.database import Database
+from nova.db.engine import Database
+from nova.rpc.compute import ComputeCalls
+from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.guest import ConsoleAddress, ConsoleKind

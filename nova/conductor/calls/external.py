@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor import network_view
-from nova.conductor.calls import accept
+from nova.conductor.acceptance import accept
 from nova.conductor.core import Core
 from nova.conductor.workflows import WORKFLOWS
 from nova.db import events, instances
@@ -52,7 +52,7 @@ class ExternalCalls:
         document = workflow.document(instance_id=instance.uuid)
         try:
             accepted = self._core.db.write(
-                lambda c: accept.operation(c, self._core, context, instance.uuid, workflow, document)
+                lambda c: accept.accept_operation(c, self._core, context, instance.uuid, workflow, document)
             )
         except errors.Conflict as error:
             LOG.info("server %s does not follow %s: %s", instance.uuid, event.tag, error)

@@ -3,11 +3,11 @@
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor import limits
+from nova.conductor.acceptance import limits
 from nova.conductor.core import Core
 from nova.db import events, quotas, server_groups
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.server_group import ServerGroup
 
 _QUOTA = {"server_groups": 1}
@@ -57,5 +57,5 @@ def log(connection: Connection, context: Context, what: str, group: ServerGroup)
         group.project_id,
         {"server_group_id": group.uuid},
         request_id=context.request_id,
-        circumstances=Circumstances.of(context, group=group),
+        details=EventDetails.of(context, group=group),
     )

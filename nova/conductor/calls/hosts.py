@@ -12,8 +12,8 @@ from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
 from nova.db import events, hosts, instances
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.host import (
     Aggregate,
     HostLoad,
@@ -23,7 +23,7 @@ from nova.structs.host import (
     Node,
     NodeUse,
     ServerName,
-    Service,
+    ServiceRecord,
     SignOfLife,
 )
 from nova.structs.instance import Instance, PowerState, VmState
@@ -49,7 +49,7 @@ class HostCalls:
         self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
         is_changed, nodes = self._db.write(work)
         if is_changed:
-            announce.hosts_changed(self._core.cloud)
+            announce.hosts_changed(self._core.step_context)
         return nodes
 
     def alive(self, sign: SignOfLife) -> None:
@@ -67,15 +67,15 @@ class HostCalls:
         if change is not None:
             self._log_service(connection, Context(), change, service)
 
-    def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[Service]:
-        def work(connection: Connection) -> list[Service]:
+    def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[ServiceRecord]:
+        def work(connection: Connection) -> list[ServiceRecord]:
             zones = _zones(hosts.aggregates(connection))
             return [self._complete(one, zones) for one in hosts.services(connection, host, binary)]
 
         return self._db.read(work)
 
-    def service(self, context: Context, service_id: str) -> Service:
-        def work(connection: Connection) -> Service:
+    def service(self, context: Context, service_id: str) -> ServiceRecord:
+        def work(connection: Connection) -> ServiceRecord:
             return self._complete(hosts.service(connection, service_id), _zones(hosts.aggregates(connection)))
 
         return self._db.read(work)
@@ -87,8 +87,8 @@ class HostCalls:
         is_disabled: bool | None = None,
         disabled_reason: str | None = None,
         is_forced_down: bool | None = None,
-    ) -> Service:
-        def work(connection: Connection) -> Service:
+    ) -> ServiceRecord:
+        def work(connection: Connection) -> ServiceRecord:
             found = hosts.service(connection, service_id)
             changes: dict[str, object] = {}
             if is_disabled is not None:
@@ -101,11 +101,11 @@ class HostCalls:
 
         found = self._db.write(work)
         liveness.reconcile(self._core)
-        announce.hosts_changed(self._core.cloud)
+        announce.hosts_changed(self._core.step_context)
         return self.service(context, found.uuid)
 
     def delete_service(self, context: Context, service_id: str) -> None:
-        def removable(connection: Connection) -> tuple[Service, list[Node]]:
+        def removable(connection: Connection) -> tuple[ServiceRecord, list[Node]]:
             found = hosts.service(connection, service_id)
             if found.binary != "nova-compute":
                 return found, []
@@ -115,7 +115,7 @@ class HostCalls:
                 )
             return found, hosts.nodes(connection, found.host)
 
-        def work(connection: Connection) -> Service:
+        def work(connection: Connection) -> ServiceRecord:
             found, _ = removable(connection)
             hosts.remove_service(connection, found)
             self._log_service(connection, context, "delete", found)
@@ -123,12 +123,12 @@ class HostCalls:
 
         # First, because it can be done again: what Placement still had of a host nobody knows would stay.
         for node in self._db.read(removable)[1]:
-            self._core.cloud.placement.delete_provider(node.uuid)
+            self._core.step_context.placement.delete_provider(node.uuid)
         found = self._db.write(work)
         self._core.liveness.forget(found.host, found.binary)
-        announce.hosts_changed(self._core.cloud)
+        announce.hosts_changed(self._core.step_context)
 
-    def _log_service(self, connection: Connection, context: Context, what: str, service: Service) -> None:
+    def _log_service(self, connection: Connection, context: Context, what: str, service: ServiceRecord) -> None:
         heard = self._core.liveness.last_heard(service.host, service.binary)
         events.append(
             connection,
@@ -136,7 +136,7 @@ class HostCalls:
             None,
             {"service_id": service.uuid, "host": service.host, "binary": service.binary},
             request_id=context.request_id or None,
-            circumstances=Circumstances.of(
+            details=EventDetails.of(
                 context,
                 service=msgspec.structs.replace(service, last_seen_at=heard),
             ),
@@ -238,7 +238,7 @@ class HostCalls:
             )
         return states
 
-    def _complete(self, service: Service, zones: dict[str, str]) -> Service:
+    def _complete(self, service: ServiceRecord, zones: dict[str, str]) -> ServiceRecord:
         conf = self._core.conf
         is_compute = service.binary == "nova-compute"
         default = conf.default_availability_zone if is_compute else conf.internal_service_availability_zone
@@ -275,7 +275,7 @@ def _write_power_state(connection: Connection, instance: Instance, state: PowerS
         instance.project_id,
         {"power_state": int(state)},
         instance.uuid,
-        circumstances=Circumstances(server=instance, changes={"power_state": state}),
+        details=EventDetails(server=instance, changes={"power_state": state}),
     )
 
 

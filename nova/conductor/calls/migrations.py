@@ -6,8 +6,8 @@ from nova import errors
 from nova.conductor.core import Core
 from nova.conductor.workflows.live_migrate import ABORTING
 from nova.db import events, instances, operations, server_migrations
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.migration import LIVE, Migration, MigrationProgress, MigrationQuery
 
 _WAITING = ("queued", "preparing")
@@ -75,5 +75,5 @@ def _log(connection: Connection, context: Context, server_id: str, what: str) ->
         {},
         server_id,
         context.request_id,
-        Circumstances.of(context, server=instance),
+        EventDetails.of(context, server=instance),
     )

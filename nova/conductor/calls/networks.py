@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from nova import clock, concurrency, errors
 from nova.db import networks as db
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.network import ipam
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Network, Port, Quota, Router, Subnet
 

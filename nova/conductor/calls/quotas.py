@@ -3,7 +3,7 @@
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor import limits
+from nova.conductor.acceptance import limits
 from nova.conductor.core import Core
 from nova.db import quotas
 from nova.structs.quota import Quota

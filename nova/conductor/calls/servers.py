@@ -10,15 +10,16 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor import ending, host_status
-from nova.conductor.boot_volumes import Made
-from nova.conductor.calls import accept
+from nova.conductor import host_status
+from nova.conductor.acceptance import accept
+from nova.conductor.acceptance.boot_volumes import BootVolumes
 from nova.conductor.core import Core
+from nova.conductor.engine import completion
 from nova.conductor.workflows import WORKFLOWS, attach_volume
 from nova.db import events, instances, operations
 from nova.db.operations import Lease
-from nova.structs.circumstances import Circumstances
 from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
 from nova.structs.instance import Instance, VmState
 from nova.structs.operation import OperationRecord, Outcome
 from nova.structs.requests import BuildRequest, ServerQuery, ServerUpdate
@@ -30,23 +31,23 @@ class ServerCalls:
         self._core = core
 
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
-        self._core.cloud.network.validate(context, request.networks, request.max_count, request.security_groups)
+        self._core.step_context.network.validate(context, request.networks, request.max_count, request.security_groups)
         leases: list[Lease] = []
 
-        volumes = Made(self._core.cloud, context, request)
+        volumes = BootVolumes.create(self._core.step_context, context, request)
 
         def work(connection: Connection) -> list[Instance]:
             leases.clear()
-            made = accept.servers(connection, self._core, context, request, volumes.devices)
+            made = accept.accept_build(connection, self._core, context, request, volumes.devices)
             leases.extend(lease for _, lease in made)
             return [instance for instance, _ in made]
 
         try:
             made = self._core.db.write(work)
         except errors.DomainError:
-            volumes.keep(0)
+            volumes.discard_from(0)
             raise
-        volumes.keep(len(made))
+        volumes.discard_from(len(made))
         for lease in leases:
             self._core.engine.run(lease)
         return made
@@ -56,14 +57,20 @@ class ServerCalls:
     ) -> Instance:
         def work(connection: Connection) -> Instance:
             found = instances.get(connection, server_id, with_user_data=with_user_data)
-            return host_status.told(connection, self._core.liveness, [found])[0] if with_host_status else found
+            return (
+                host_status.with_host_status(connection, self._core.liveness, [found])[0] if with_host_status else found
+            )
 
         return self._core.db.read(work)
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
         def work(connection: Connection) -> list[Instance]:
             found = instances.find(connection, query)
-            return host_status.told(connection, self._core.liveness, found) if query.with_host_status else found
+            return (
+                host_status.with_host_status(connection, self._core.liveness, found)
+                if query.with_host_status
+                else found
+            )
 
         return self._core.db.read(work)
 
@@ -90,7 +97,7 @@ class ServerCalls:
                     {"changed": sorted(columns)},
                     server_id,
                     context.request_id,
-                    Circumstances.of(context, server=instance, changes=columns),
+                    EventDetails.of(context, server=instance, changes=columns),
                 )
             return instances.get(connection, server_id)
 
@@ -100,7 +107,7 @@ class ServerCalls:
         workflow = WORKFLOWS[operation]
         document = msgspec.convert({**arguments, "instance_id": server_id}, type=workflow.document)
         accepted = self._core.db.write(
-            lambda c: accept.operation(c, self._core, context, server_id, workflow, document)
+            lambda c: accept.accept_operation(c, self._core, context, server_id, workflow, document)
         )
         if accepted.lease is not None:
             self._core.engine.run(accepted.lease)
@@ -154,7 +161,7 @@ class ServerCalls:
 
         def work(connection: Connection) -> Instance:
             instance = _live(connection, server_id)
-            changes, woken[:] = ending.reset(connection, instance, VmState(state))
+            changes, woken[:] = completion.reset(connection, instance, VmState(state))
             _record(connection, context, instance, "resetState", changes)
             return instances.get(connection, server_id)
 
@@ -234,7 +241,7 @@ def _record(connection: Connection, context: Context, instance: Instance, name: 
         {},
         instance.uuid,
         request_id,
-        Circumstances.of(context, server=instance, changes=changes),
+        EventDetails.of(context, server=instance, changes=changes),
     )
 
 

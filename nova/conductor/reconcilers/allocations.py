@@ -16,7 +16,7 @@ def reconcile(core: Core) -> None:
     """
     consumers: set[str] = set()
     for node in core.db.read(hosts.nodes):
-        consumers |= set(core.cloud.placement.provider_allocations(node.uuid))
+        consumers |= set(core.step_context.placement.provider_allocations(node.uuid))
     known = core.db.read(instances.live_uuids) | core.db.read(server_migrations.holders)
     for consumer in consumers - known:
-        core.cloud.placement.release(consumer)
+        core.step_context.placement.release(consumer)

@@ -21,4 +21,4 @@ def reconcile(core: Core) -> None:
     for host in down:
         core.engine.host_lost(host)
     if changed:
-        announce.hosts_changed(core.cloud)
+        announce.hosts_changed(core.step_context)

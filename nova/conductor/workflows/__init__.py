@@ -1,6 +1,6 @@
 """Every long operation, one file each: its steps in order, undo beside do."""
 
-from nova.conductor.operation import Operation
+from nova.conductor.engine.operation import Operation
 from nova.conductor.workflows import (
     attach_volume,
     build,

@@ -1,7 +1,7 @@
 """What the driver of a server's host can do, asked where the API promises 501 for what it cannot."""
 
 from nova import errors
-from nova.conductor.operation import Acceptance
+from nova.conductor.engine.operation import Acceptance
 from nova.db import hosts
 
 

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.db import instances
 from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.steps import SwapArguments, VolumeArguments
@@ -24,42 +24,42 @@ class AttachVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     device: BlockDevice
 
 
-def reserve_volume(op: AttachVolume, cloud: Cloud) -> AttachVolume:
-    attachment = cloud.volumes.reserve(op.instance_id, _volume(op.device))
+def reserve_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
+    attachment = context.volumes.reserve(op.instance_id, _volume(op.device))
     return _with(op, attachment_id=attachment)
 
 
-def release_volume(op: AttachVolume, cloud: Cloud) -> AttachVolume:
+def release_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
     # A reservation that timed out may have been made: they are asked for by server and volume.
-    for one in cloud.volumes.attachments(op.instance_id, _volume(op.device)):
-        cloud.volumes.release(one["id"])
+    for one in context.volumes.attachments(op.instance_id, _volume(op.device)):
+        context.volumes.release(one["id"])
     return op
 
 
-def open_to_host(op: AttachVolume, cloud: Cloud) -> AttachVolume:
-    host = cloud.instance(op.instance_id).host
+def open_to_host(op: AttachVolume, context: StepContext) -> AttachVolume:
+    host = context.instance(op.instance_id).host
     if host is None:
         return op
-    attachment, connector = str(op.device.attachment_id), cloud.connector(host)
-    return _with(op, connection_info=cloud.volumes.connect(attachment, connector, op.device.device_name))
+    attachment, connector = str(op.device.attachment_id), context.connector(host)
+    return _with(op, connection_info=context.volumes.connect(attachment, connector, op.device.device_name))
 
 
-def plug_in(op: AttachVolume, cloud: Cloud) -> OnHost | AttachVolume:
-    return _on_host(op, cloud, "attach_volume")
+def plug_in(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
+    return _on_host(op, context, "attach_volume")
 
 
-def unplug(op: AttachVolume, cloud: Cloud) -> OnHost | AttachVolume:
-    return _on_host(op, cloud, "detach_volume", skip_if_down=True)
+def unplug(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
+    return _on_host(op, context, "detach_volume", skip_if_down=True)
 
 
-def complete(op: AttachVolume, cloud: Cloud) -> AttachVolume:
-    if cloud.instance(op.instance_id).host is not None:
-        cloud.volumes.complete(str(op.device.attachment_id))
+def complete(op: AttachVolume, context: StepContext) -> AttachVolume:
+    if context.instance(op.instance_id).host is not None:
+        context.volumes.complete(str(op.device.attachment_id))
     return op
 
 
-def _on_host(op: AttachVolume, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost | AttachVolume:
-    instance = cloud.instance(op.instance_id)
+def _on_host(op: AttachVolume, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost | AttachVolume:
+    instance = context.instance(op.instance_id)
     if instance.host is None:
         return op
     arguments = VolumeArguments(instance=instance, device=op.device)
@@ -119,27 +119,27 @@ class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
     volume_id: str = ""
 
 
-def mark_detaching(op: DetachVolume, cloud: Cloud) -> DetachVolume:
-    cloud.volumes.begin_detaching(op.volume_id)
+def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
+    context.volumes.begin_detaching(op.volume_id)
     return op
 
 
-def mark_attached(op: DetachVolume, cloud: Cloud) -> DetachVolume:
-    cloud.volumes.roll_detaching(op.volume_id)
+def mark_attached(op: DetachVolume, context: StepContext) -> DetachVolume:
+    context.volumes.roll_detaching(op.volume_id)
     return op
 
 
-def unplug_volume(op: DetachVolume, cloud: Cloud) -> OnHost | AttachVolume:
-    return _on_host(op, cloud, "detach_volume")
+def unplug_volume(op: DetachVolume, context: StepContext) -> OnHost | AttachVolume:
+    return _on_host(op, context, "detach_volume")
 
 
-def plug_again(op: DetachVolume, cloud: Cloud) -> OnHost | AttachVolume:
-    return _on_host(op, cloud, "attach_volume")
+def plug_again(op: DetachVolume, context: StepContext) -> OnHost | AttachVolume:
+    return _on_host(op, context, "attach_volume")
 
 
-def close(op: DetachVolume, cloud: Cloud) -> DetachVolume:
+def close(op: DetachVolume, context: StepContext) -> DetachVolume:
     if op.device.attachment_id:
-        cloud.volumes.release(op.device.attachment_id)
+        context.volumes.release(op.device.attachment_id)
     return op
 
 
@@ -168,42 +168,42 @@ class SwapVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     new: BlockDevice | None = None
 
 
-def open_new(op: SwapVolume, cloud: Cloud) -> SwapVolume:
+def open_new(op: SwapVolume, context: StepContext) -> SwapVolume:
     """Reserve the new volume and open it to the server's host."""
     assert op.new is not None
-    host = str(cloud.instance(op.instance_id).host)
-    attachment = cloud.volumes.reserve(op.instance_id, op.new_volume_id)
-    info = cloud.volumes.connect(attachment, cloud.connector(host), op.new.device_name)
+    host = str(context.instance(op.instance_id).host)
+    attachment = context.volumes.reserve(op.instance_id, op.new_volume_id)
+    info = context.volumes.connect(attachment, context.connector(host), op.new.device_name)
     return msgspec.structs.replace(
         op, new=msgspec.structs.replace(op.new, attachment_id=attachment, connection_info=info)
     )
 
 
-def close_new(op: SwapVolume, cloud: Cloud) -> SwapVolume:
-    for one in cloud.volumes.attachments(op.instance_id, op.new_volume_id):
-        cloud.volumes.release(one["id"])
+def close_new(op: SwapVolume, context: StepContext) -> SwapVolume:
+    for one in context.volumes.attachments(op.instance_id, op.new_volume_id):
+        context.volumes.release(one["id"])
     return op
 
 
-def swap(op: SwapVolume, cloud: Cloud) -> OnHost:
+def swap(op: SwapVolume, context: StepContext) -> OnHost:
     assert op.old is not None and op.new is not None
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     arguments = SwapArguments(instance=instance, old=op.old, new=op.new)
     return OnHost(str(instance.host), "swap_volume", arguments)
 
 
-def swap_back(op: SwapVolume, cloud: Cloud) -> OnHost:
+def swap_back(op: SwapVolume, context: StepContext) -> OnHost:
     assert op.old is not None and op.new is not None
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     arguments = SwapArguments(instance=instance, old=op.new, new=op.old)
     return OnHost(str(instance.host), "swap_volume", arguments, skip_if_down=True)
 
 
-def close_old(op: SwapVolume, cloud: Cloud) -> SwapVolume:
+def close_old(op: SwapVolume, context: StepContext) -> SwapVolume:
     assert op.old is not None and op.new is not None
-    cloud.volumes.complete(str(op.new.attachment_id))
+    context.volumes.complete(str(op.new.attachment_id))
     if op.old.attachment_id:
-        cloud.volumes.release(op.old.attachment_id)
+        context.volumes.release(op.old.attachment_id)
     return op
 
 

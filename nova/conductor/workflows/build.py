@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.operation import Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import volumes
 from nova.db import events, server_groups
 from nova.structs.flavor import Flavor
@@ -46,22 +46,22 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power_state: int = 0
 
 
-def claim_host(op: Build, cloud: Cloud) -> Noted:
+def claim_host(op: Build, context: StepContext) -> Noted:
     """Allocate on the best host that has not refused. Raises NoValidHost."""
-    if len(op.refused) >= cloud.conf.scheduler.max_attempts:
+    if len(op.refused) >= context.conf.scheduler.max_attempts:
         raise errors.NoValidHost(reason=f"{len(op.refused)} hosts were tried and could not build the server.")
-    instance = cloud.instance(op.instance_id)
-    decision = cloud.scheduler.select(placement_request(cloud, instance, op))
-    return placed(op, cloud, "create", decision)
+    instance = context.instance(op.instance_id)
+    decision = context.scheduler.select(placement_request(context, instance, op))
+    return placed(op, context, "create", decision)
 
 
-def placed(op: Any, cloud: Cloud, occasion: str, decision: Decision) -> Noted:
+def placed(op: Any, context: StepContext, operation: str, decision: Decision) -> Noted:
     """The document with the chosen host, and the decision to be kept with it. Raises NoValidHost."""
     if decision.host is None:
-        cloud.record_decision(op.instance_id, occasion, decision)
+        context.record_decision(op.instance_id, operation, decision)
         raise errors.NoValidHost(reason=decision.reason or "")
     document = msgspec.structs.replace(op, host=decision.host, node=decision.node, host_zone=decision.zone)
-    return Noted(document, lambda c: events.add_decision(c, op.instance_id, occasion, decision))
+    return Noted(document, lambda c: events.add_decision(c, op.instance_id, operation, decision))
 
 
 def keep_group_rule(connection: Connection, op: Build) -> None:
@@ -69,15 +69,15 @@ def keep_group_rule(connection: Connection, op: Build) -> None:
         server_groups.check_host(connection, op.group, op.instance_id, op.host)
 
 
-def release_host(op: Build, cloud: Cloud) -> Build:
-    cloud.placement.release(op.instance_id)
+def release_host(op: Build, context: StepContext) -> Build:
+    context.placement.release(op.instance_id)
     refused = (*op.refused, op.host) if op.host else op.refused
     return msgspec.structs.replace(op, host=None, node=None, host_zone=None, refused=refused)
 
 
-def make_ports(op: Build, cloud: Cloud) -> Build:
-    instance = cloud.instance(op.instance_id)
-    vifs = cloud.network.allocate(
+def make_ports(op: Build, context: StepContext) -> Build:
+    instance = context.instance(op.instance_id)
+    vifs = context.network.allocate(
         project_id=instance.project_id,
         instance_uuid=op.instance_id,
         host=op.host,
@@ -90,33 +90,33 @@ def make_ports(op: Build, cloud: Cloud) -> Build:
     return msgspec.structs.replace(op, vifs=tuple(vifs))
 
 
-def remove_ports(op: Build, cloud: Cloud) -> Build:
+def remove_ports(op: Build, context: StepContext) -> Build:
     # An allocate that timed out may have made ports we never heard of: the client asks by device.
-    cloud.network.release(op.instance_id, keep=tuple(r.port_id for r in op.networks or () if r.port_id))
+    context.network.release(op.instance_id, keep=tuple(r.port_id for r in op.networks or () if r.port_id))
     return msgspec.structs.replace(op, vifs=())
 
 
-def open_volumes(op: Build, cloud: Cloud) -> Build:
+def open_volumes(op: Build, context: StepContext) -> Build:
     """Reserve the server's volumes and open them to its host. Raises VolumeNotReady while one is being made."""
-    instance = cloud.instance(op.instance_id)
-    return msgspec.structs.replace(op, devices=volumes.connected(cloud, instance, str(op.host)))
+    instance = context.instance(op.instance_id)
+    return msgspec.structs.replace(op, devices=volumes.connected(context, instance, str(op.host)))
 
 
-def close_volumes(op: Build, cloud: Cloud) -> Build:
-    instance = cloud.instance(op.instance_id)
-    volumes.release_all(cloud, instance)
+def close_volumes(op: Build, context: StepContext) -> Build:
+    instance = context.instance(op.instance_id)
+    volumes.release_all(context, instance)
     return op if op.devices is None else msgspec.structs.replace(op, devices=volumes.unattached(instance))
 
 
-def complete_volumes(op: Build, cloud: Cloud) -> Build:
+def complete_volumes(op: Build, context: StepContext) -> Build:
     for device in op.devices or ():
         if device.attachment_id:
-            cloud.volumes.complete(device.attachment_id)
+            context.volumes.complete(device.attachment_id)
     return op
 
 
-def spawn(op: Build, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def spawn(op: Build, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(op.host, "spawn", SpawnArguments(instance=instance, personality=op.personality, password=op.password))
 
 
@@ -124,18 +124,18 @@ def keep_power_state(op: Build, result: PowerResult) -> Build:
     return msgspec.structs.replace(op, power_state=result.power_state, password=None)
 
 
-def destroy(op: Build, cloud: Cloud) -> OnHost | Build:
+def destroy(op: Build, context: StepContext) -> OnHost | Build:
     if op.host is None:
         return op
     # A dead host cleans up by itself when it is back: its server is not there any more.
-    return OnHost(op.host, "destroy", DestroyArguments(instance=cloud.instance(op.instance_id)), skip_if_down=True)
+    return OnHost(op.host, "destroy", DestroyArguments(instance=context.instance(op.instance_id)), skip_if_down=True)
 
 
 def has_volumes(op: Build) -> bool:
     return op.has_volumes
 
 
-def placement_request(cloud: Cloud, instance: Instance, op: Build) -> PlacementRequest:
+def placement_request(context: StepContext, instance: Instance, op: Build) -> PlacementRequest:
     """What the scheduler is to place."""
     flavor: Flavor = instance.flavor
     return PlacementRequest(
@@ -151,10 +151,10 @@ def placement_request(cloud: Cloud, instance: Instance, op: Build) -> PlacementR
         exclude=op.refused,
         only_host=op.only_host,
         only_node=op.only_node,
-        group=cloud.group_view(op.group, without=instance.uuid) if op.group else None,
+        group=context.group_view(op.group, without=instance.uuid) if op.group else None,
         hints=op.hints,
-        same_hosts=cloud.hosts_of(_servers(op.hints, "same_host")),
-        different_hosts=cloud.hosts_of(_servers(op.hints, "different_host")),
+        same_hosts=context.hosts_of(_servers(op.hints, "same_host")),
+        different_hosts=context.hosts_of(_servers(op.hints, "different_host")),
     )
 
 

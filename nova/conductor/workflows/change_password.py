@@ -5,8 +5,8 @@ The password lies in the operation's row only until the host has it, or could no
 
 import msgspec
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows.abilities import need
 from nova.structs.instance import VmState
 from nova.structs.steps import PasswordArguments
@@ -17,8 +17,8 @@ class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     password: str = ""
 
 
-def set_password(op: ChangePassword, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def set_password(op: ChangePassword, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "set_password", PasswordArguments(instance=instance, password=op.password))
 
 

@@ -4,8 +4,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows.resize_quota import growth
 from nova.db import quotas, server_migrations
 from nova.structs.instance import Instance, ResizedFrom, VmState
@@ -17,14 +17,14 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     before: ResizedFrom | None = None
 
 
-def forget_old_guest(op: Confirm, cloud: Cloud) -> OnHost | Confirm:
+def forget_old_guest(op: Confirm, context: StepContext) -> OnHost | Confirm:
     assert op.before is not None
-    return OnHost(op.before.host, "forget_aside", GuestArguments(instance=cloud.instance(op.instance_id)))
+    return OnHost(op.before.host, "forget_aside", GuestArguments(instance=context.instance(op.instance_id)))
 
 
-def release_source(op: Confirm, cloud: Cloud) -> Confirm:
+def release_source(op: Confirm, context: StepContext) -> Confirm:
     assert op.before is not None
-    cloud.placement.release(op.before.migration_id)
+    context.placement.release(op.before.migration_id)
     return op
 
 

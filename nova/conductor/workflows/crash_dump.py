@@ -2,8 +2,8 @@
 
 import msgspec
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import VmState
 from nova.structs.steps import GuestArguments
 
@@ -12,8 +12,8 @@ class CrashDump(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance_id: str
 
 
-def interrupt_guest(op: CrashDump, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def interrupt_guest(op: CrashDump, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "crash_dump", GuestArguments(instance=instance))
 
 

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import OnHost, Operation, Step, always
+from nova.conductor.engine.operation import OnHost, Operation, Step, always
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import shares, volumes
 from nova.conductor.workflows.resize_quota import server_quota
 from nova.db import quotas, server_groups, server_migrations
@@ -23,42 +23,42 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance_id: str
 
 
-def destroy_guest(op: Delete, cloud: Cloud) -> OnHost | Delete:
-    instance = cloud.instance(op.instance_id)
+def destroy_guest(op: Delete, context: StepContext) -> OnHost | Delete:
+    instance = context.instance(op.instance_id)
     if instance.host is None:
         return op
     # A dead host destroys the guest when it is back and finds no record of it.
     return OnHost(instance.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
 
 
-def forget_old_guest(op: Delete, cloud: Cloud) -> OnHost | Delete:
+def forget_old_guest(op: Delete, context: StepContext) -> OnHost | Delete:
     """A resize that was not confirmed has left the old guest aside."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     before = instance.properties.resized_from
     if before is None:
         return op
     return OnHost(before.host, "forget_aside", GuestArguments(instance=instance), skip_if_down=True)
 
 
-def remove_ports(op: Delete, cloud: Cloud) -> Delete:
-    instance = cloud.instance(op.instance_id)
-    cloud.network.release(op.instance_id, keep=tuple(vif.port_id for vif in instance.vifs if vif.is_preexisting))
+def remove_ports(op: Delete, context: StepContext) -> Delete:
+    instance = context.instance(op.instance_id)
+    context.network.release(op.instance_id, keep=tuple(vif.port_id for vif in instance.vifs if vif.is_preexisting))
     return op
 
 
-def remove_storage(op: Delete, cloud: Cloud) -> Delete:
+def remove_storage(op: Delete, context: StepContext) -> Delete:
     """Its volumes are free again, those that were to go with it are deleted, and its host has no more to do with its shares."""
-    instance = cloud.instance(op.instance_id)
-    volumes.release_all(cloud, instance, and_delete=True)
-    shares.release_all(cloud, instance)
+    instance = context.instance(op.instance_id)
+    volumes.release_all(context, instance, and_delete=True)
+    shares.release_all(context, instance)
     return op
 
 
-def release_allocations(op: Delete, cloud: Cloud) -> Delete:
-    cloud.placement.release(op.instance_id)
-    before = cloud.instance(op.instance_id).properties.resized_from
+def release_allocations(op: Delete, context: StepContext) -> Delete:
+    context.placement.release(op.instance_id)
+    before = context.instance(op.instance_id).properties.resized_from
     if before is not None:
-        cloud.placement.release(before.migration_id)
+        context.placement.release(before.migration_id)
     return op
 
 

@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import moving, volumes
 from nova.conductor.workflows.moving import Move
 from nova.db import hosts, server_migrations
@@ -25,22 +25,22 @@ class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
     stays_off: bool = False
 
 
-def spawn(op: Evacuate, cloud: Cloud) -> OnHost:
-    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+def spawn(op: Evacuate, context: StepContext) -> OnHost:
+    instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(str(op.host), "spawn", SpawnArguments(instance=instance))
 
 
-def destroy(op: Evacuate, cloud: Cloud) -> OnHost | Evacuate:
+def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
     if op.host is None:
         return op
-    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    instance = moving.at_destination(op, context.instance(op.instance_id))
     return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
 
 
-def stop_guest(op: Evacuate, cloud: Cloud) -> OnHost | Evacuate:
+def stop_guest(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
     if not op.stays_off:
         return op
-    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    instance = moving.at_destination(op, context.instance(op.instance_id))
     return OnHost(str(op.host), "power_off", StopArguments(instance=instance))
 
 

@@ -3,8 +3,8 @@
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Operation, Step, unchanged
+from nova.conductor.engine.operation import Operation, Step, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import Instance, VmState
 from nova.structs.network import Vif
 
@@ -18,26 +18,26 @@ class ChangeAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     vifs: tuple[Vif, ...] | None = None
 
 
-def add_address(op: ChangeAddress, cloud: Cloud) -> ChangeAddress:
-    instance = cloud.instance(op.instance_id)
+def add_address(op: ChangeAddress, context: StepContext) -> ChangeAddress:
+    instance = context.instance(op.instance_id)
     # What the record knows of tells whether an earlier attempt has added it already.
     known = frozenset(ip.address for vif in instance.vifs for ip in vif.fixed_ips)
-    cloud.network.add_fixed_ip(op.instance_id, op.network_id, known)
-    return _seen(op, cloud, instance)
+    context.network.add_fixed_ip(op.instance_id, op.network_id, known)
+    return _seen(op, context, instance)
 
 
-def remove_address(op: ChangeAddress, cloud: Cloud) -> ChangeAddress:
-    cloud.network.remove_fixed_ip(op.instance_id, op.address)
-    return _seen(op, cloud, cloud.instance(op.instance_id))
+def remove_address(op: ChangeAddress, context: StepContext) -> ChangeAddress:
+    context.network.remove_fixed_ip(op.instance_id, op.address)
+    return _seen(op, context, context.instance(op.instance_id))
 
 
-def see_addresses(op: ChangeAddress, cloud: Cloud) -> ChangeAddress:
+def see_addresses(op: ChangeAddress, context: StepContext) -> ChangeAddress:
     """Whatever became of it, the record tells what is."""
-    return _seen(op, cloud, cloud.instance(op.instance_id))
+    return _seen(op, context, context.instance(op.instance_id))
 
 
-def _seen(op: ChangeAddress, cloud: Cloud, instance: Instance) -> ChangeAddress:
-    return msgspec.structs.replace(op, vifs=cloud.network.view(op.instance_id, instance.vifs))
+def _seen(op: ChangeAddress, context: StepContext, instance: Instance) -> ChangeAddress:
+    return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
 def _end(connection: Connection, op: ChangeAddress, instance: Instance) -> dict[str, object]:

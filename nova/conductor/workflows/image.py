@@ -9,8 +9,8 @@ import io
 
 import msgspec
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import VmState
 from nova.structs.steps import SnapshotArguments
 
@@ -31,45 +31,45 @@ class CreateBackup(CreateImage, frozen=True, kw_only=True, omit_defaults=True):
     rotation: int
 
 
-def copy_disk(op: CreateImage, cloud: Cloud) -> OnHost | CreateImage:
+def copy_disk(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
     """Copy the disk on its host, or wait until the snapshots are there. Raises SnapshotFailed."""
     if not op.snapshots:
-        return _on_host(op, cloud, "snapshot")
+        return _on_host(op, context, "snapshot")
     for snapshot_id in op.snapshots:
-        cloud.volumes.check_snapshot(snapshot_id)
+        context.volumes.check_snapshot(snapshot_id)
     return op
 
 
-def remove_copy(op: CreateImage, cloud: Cloud) -> OnHost | CreateImage:
-    cloud.images.delete(op.image_id)
+def remove_copy(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
+    context.images.delete(op.image_id)
     for snapshot_id in op.snapshots:
-        cloud.volumes.delete_snapshot(snapshot_id)
+        context.volumes.delete_snapshot(snapshot_id)
     if op.snapshots:
         return op
     # A dead host's copy is removed with the next snapshot of this image, which there is not: it is a file without a name.
-    return _on_host(op, cloud, "forget_snapshot", skip_if_down=True)
+    return _on_host(op, context, "forget_snapshot", skip_if_down=True)
 
 
-def upload_image(op: CreateImage, cloud: Cloud) -> OnHost | CreateImage:
+def upload_image(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
     if not op.snapshots:
-        return _on_host(op, cloud, "upload_snapshot")
+        return _on_host(op, context, "upload_snapshot")
     # An image without data is not usable before that was said.
-    cloud.images.upload(op.image_id, io.BytesIO())
+    context.images.upload(op.image_id, io.BytesIO())
     return op
 
 
-def _on_host(op: CreateImage, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def _on_host(op: CreateImage, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost:
+    instance = context.instance(op.instance_id)
     arguments = SnapshotArguments(instance=instance, image_id=op.image_id, disk_format=op.disk_format)
     return OnHost(instance.host, verb, arguments, timeout_s=6 * 3600, skip_if_down=skip_if_down)
 
 
-def rotate(op: CreateBackup, cloud: Cloud) -> CreateBackup:
+def rotate(op: CreateBackup, context: StepContext) -> CreateBackup:
     """Delete the oldest backups of this type beyond those to be kept."""
-    backups = cloud.images.list(instance_uuid=op.instance_id, image_type="backup", backup_type=op.backup_type)
+    backups = context.images.list(instance_uuid=op.instance_id, image_type="backup", backup_type=op.backup_type)
     ordered = sorted(backups, key=lambda one: (one.created_at or "", one.id == op.image_id), reverse=True)
     for one in ordered[op.rotation :]:
-        cloud.images.delete(one.id)
+        context.images.delete(one.id)
     return op
 
 

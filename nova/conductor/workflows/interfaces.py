@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import Instance, VmState
 from nova.structs.network import NetworkRequest, Vif
 from nova.structs.steps import VifArguments
@@ -23,9 +23,9 @@ class Attach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vif: Vif | None = None
 
 
-def make_port(op: Attach, cloud: Cloud) -> Attach:
-    instance = cloud.instance(op.instance_id)
-    vif = cloud.network.attach(
+def make_port(op: Attach, context: StepContext) -> Attach:
+    instance = context.instance(op.instance_id)
+    vif = context.network.attach(
         project_id=instance.project_id,
         instance_uuid=instance.uuid,
         host=instance.host,
@@ -39,24 +39,24 @@ def make_port(op: Attach, cloud: Cloud) -> Attach:
     return msgspec.structs.replace(op, vif=vif)
 
 
-def remove_port(op: Attach, cloud: Cloud) -> Attach:
+def remove_port(op: Attach, context: StepContext) -> Attach:
     brought = op.request.port_id if op.request is not None else None
-    known = {one.port_id for one in cloud.instance(op.instance_id).vifs}
+    known = {one.port_id for one in context.instance(op.instance_id).vifs}
     for port_id in {op.vif.port_id if op.vif else None, brought, op.port_id} - known - {None}:
-        cloud.network.detach(op.instance_id, port_id, keep=port_id == brought)
+        context.network.detach(op.instance_id, port_id, keep=port_id == brought)
     return msgspec.structs.replace(op, vif=None)
 
 
-def plug(op: Attach, cloud: Cloud) -> OnHost:
-    return _on_host(op, cloud, "attach_vif")
+def plug(op: Attach, context: StepContext) -> OnHost:
+    return _on_host(op, context, "attach_vif")
 
 
-def unplug(op: Attach, cloud: Cloud) -> OnHost | Attach:
-    return op if op.vif is None else _on_host(op, cloud, "detach_vif", skip_if_down=True)
+def unplug(op: Attach, context: StepContext) -> OnHost | Attach:
+    return op if op.vif is None else _on_host(op, context, "detach_vif", skip_if_down=True)
 
 
-def _on_host(op: Attach, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def _on_host(op: Attach, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost:
+    instance = context.instance(op.instance_id)
     assert op.vif is not None
     return OnHost(instance.host, verb, VifArguments(instance=instance, vif=op.vif), skip_if_down=skip_if_down)
 
@@ -71,16 +71,16 @@ class Detach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vif: Vif | None = None
 
 
-def unplug_vif(op: Detach, cloud: Cloud) -> OnHost:
-    return _on_host(op, cloud, "detach_vif")  # type: ignore[arg-type]
+def unplug_vif(op: Detach, context: StepContext) -> OnHost:
+    return _on_host(op, context, "detach_vif")  # type: ignore[arg-type]
 
 
-def plug_again(op: Detach, cloud: Cloud) -> OnHost:
-    return _on_host(op, cloud, "attach_vif")  # type: ignore[arg-type]
+def plug_again(op: Detach, context: StepContext) -> OnHost:
+    return _on_host(op, context, "attach_vif")  # type: ignore[arg-type]
 
 
-def give_port_back(op: Detach, cloud: Cloud) -> Detach:
-    cloud.network.detach(op.instance_id, op.port_id, keep=op.vif is not None and op.vif.is_preexisting)
+def give_port_back(op: Detach, context: StepContext) -> Detach:
+    context.network.detach(op.instance_id, op.port_id, keep=op.vif is not None and op.vif.is_preexisting)
     return op
 
 

@@ -8,8 +8,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import moving, volumes
 from nova.conductor.workflows.moving import Move
 from nova.db import server_migrations
@@ -26,30 +26,30 @@ class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
     is_block: bool | None = None
 
 
-def prepare_destination(op: LiveMigrate, cloud: Cloud) -> OnHost:
-    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+def prepare_destination(op: LiveMigrate, context: StepContext) -> OnHost:
+    instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(str(op.host), "prepare_destination", ReceiveArguments(instance=instance))
 
 
-def abort_destination(op: LiveMigrate, cloud: Cloud) -> OnHost | LiveMigrate:
+def abort_destination(op: LiveMigrate, context: StepContext) -> OnHost | LiveMigrate:
     if op.has_moved or op.host is None:
         return op
-    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    instance = moving.at_destination(op, context.instance(op.instance_id))
     return OnHost(op.host, "abort_destination", ReceiveArguments(instance=instance), skip_if_down=True)
 
 
-def check_disks(op: LiveMigrate, cloud: Cloud) -> LiveMigrate:
+def check_disks(op: LiveMigrate, context: StepContext) -> LiveMigrate:
     """Whether what the hosts share is what the user expects. Raises GuestFailed."""
     is_shared = bool(op.facts.get("is_shared"))
     if op.is_block is True and is_shared:
         raise errors.StepFailed(reason="Block migration can not be used with shared storage.")
-    if op.is_block is False and not is_shared and cloud.instance(op.instance_id).image_id is not None:
+    if op.is_block is False and not is_shared and context.instance(op.instance_id).image_id is not None:
         raise errors.StepFailed(reason="Live migration can not be used without shared storage.")
     return op
 
 
-def migrate_guest(op: LiveMigrate, cloud: Cloud) -> OnHost:
-    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+def migrate_guest(op: LiveMigrate, context: StepContext) -> OnHost:
+    instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(op.source_host, "migrate", MigrateArguments(instance=instance, to=str(op.host), facts=op.facts))
 
 
@@ -57,8 +57,8 @@ def has_moved(op: LiveMigrate, result: None) -> LiveMigrate:
     return msgspec.structs.replace(op, has_moved=True)
 
 
-def clean_source(op: LiveMigrate, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def clean_source(op: LiveMigrate, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     is_shared = bool(op.facts.get("is_shared"))
     # A dead host removes what is left when it is back and finds the server elsewhere.
     return OnHost(

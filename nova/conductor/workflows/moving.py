@@ -11,11 +11,11 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, Noted
+from nova.clients.placement import Claim
+from nova.conductor.engine.operation import Acceptance, Noted
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows.build import placed, placement_request
 from nova.db import server_groups, server_migrations
-from nova.placement_client import Claim
 from nova.structs.flavor import Flavor
 from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.network import Vif
@@ -96,62 +96,62 @@ def marks(status: str) -> Callable[[Connection, Move], None]:
     return commit
 
 
-def hold_source(op: Move, cloud: Cloud) -> Move:
+def hold_source(op: Move, context: StepContext) -> Move:
     """Let the migration hold what the server held until now."""
-    if not cloud.placement.allocations(op.migration_id).resources:
-        _hand_over(cloud, op.instance_id, op.migration_id, "MIGRATION")
+    if not context.placement.allocations(op.migration_id).resources:
+        _hand_over(context, op.instance_id, op.migration_id, "MIGRATION")
     return op
 
 
-def give_source_back(op: Move, cloud: Cloud) -> Move:
+def give_source_back(op: Move, context: StepContext) -> Move:
     """The server holds its source again; once it has moved, nobody does."""
     if op.has_moved:
-        cloud.placement.release(op.migration_id)
-    elif cloud.placement.allocations(op.migration_id).resources:
-        _hand_over(cloud, op.migration_id, op.instance_id, "INSTANCE")
+        context.placement.release(op.migration_id)
+    elif context.placement.allocations(op.migration_id).resources:
+        _hand_over(context, op.migration_id, op.instance_id, "INSTANCE")
     return op
 
 
-def release_source(op: Move, cloud: Cloud) -> Move:
-    cloud.placement.release(op.migration_id)
+def release_source(op: Move, context: StepContext) -> Move:
+    context.placement.release(op.migration_id)
     return op
 
 
-def _hand_over(cloud: Cloud, giver: str, taker: str, consumer_type: str) -> None:
-    held = cloud.placement.allocations(giver)
+def _hand_over(context: StepContext, giver: str, taker: str, consumer_type: str) -> None:
+    held = context.placement.allocations(giver)
     if held.resources:
         owner = {"project_id": held.project_id, "user_id": held.user_id}
-        cloud.placement.replace(
+        context.placement.replace(
             Claim(consumer=giver, allocations={}, **owner),
             Claim(consumer=taker, allocations=held.resources, consumer_type=consumer_type, **owner),
         )
 
 
-def claim_destination(op: Move, cloud: Cloud) -> Move | Noted:
+def claim_destination(op: Move, context: StepContext) -> Move | Noted:
     """Allocate on the best host that has not refused. Raises NoValidHost."""
     if op.host is not None:
         return op
-    if len(op.refused) >= cloud.conf.scheduler.max_attempts:
+    if len(op.refused) >= context.conf.scheduler.max_attempts:
         raise errors.NoValidHost(reason=f"{len(op.refused)} hosts were tried and could not take the server.")
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if op.flavor is not None:
         instance = msgspec.structs.replace(instance, flavor=op.flavor)
-    request = placement_request(cloud, instance, op)
+    request = placement_request(context, instance, op)
     if not op.may_stay:
         request = msgspec.structs.replace(request, leaves=op.source_host)
     if op.force:
-        return _claim_by_force(op, cloud, instance, request.resources)
-    decision = cloud.scheduler.select(request)
-    return placed(op, cloud, op.migration_id, decision)
+        return _claim_by_force(op, context, instance, request.resources)
+    decision = context.scheduler.select(request)
+    return placed(op, context, op.migration_id, decision)
 
 
-def _claim_by_force(op: Move, cloud: Cloud, instance: Instance, resources: dict[str, int]) -> Move:
+def _claim_by_force(op: Move, context: StepContext, instance: Instance, resources: dict[str, int]) -> Move:
     """The host an administrator insists on, whatever filters would say; there must be room all the same."""
-    node = next(iter(cloud.nodes_of(op.only_host or "")), None)
+    node = next(iter(context.nodes_of(op.only_host or "")), None)
     if node is None or op.only_host in op.refused:
         raise errors.NoValidHost(reason="The host asked for does not exist or has refused.")
     if resources:
-        cloud.placement.claim(op.instance_id, {node.uuid: resources}, instance.project_id, instance.user_id)
+        context.placement.claim(op.instance_id, {node.uuid: resources}, instance.project_id, instance.user_id)
     return msgspec.structs.replace(op, host=op.only_host, node=node.hypervisor_hostname, host_zone=op.source_zone)
 
 
@@ -160,29 +160,29 @@ def keep_group_rule(connection: Connection, op: Move) -> None:
         server_groups.check_host(connection, op.group, op.instance_id, op.host)
 
 
-def release_destination(op: Move, cloud: Cloud) -> Move:
+def release_destination(op: Move, context: StepContext) -> Move:
     if op.has_moved:
         return op
-    cloud.placement.release(op.instance_id)
+    context.placement.release(op.instance_id)
     refused = (*op.refused, op.host) if op.host else op.refused
     return msgspec.structs.replace(op, host=None, node=None, host_zone=None, refused=refused)
 
 
-def bind_ports(op: Move, cloud: Cloud) -> Move:
+def bind_ports(op: Move, context: StepContext) -> Move:
     """The server's ports are the destination's from here on."""
-    return _bound(op, cloud, op.host or op.source_host)
+    return _bound(op, context, op.host or op.source_host)
 
 
-def bind_ports_back(op: Move, cloud: Cloud) -> Move:
-    return op if op.has_moved else _bound(op, cloud, op.source_host)
+def bind_ports_back(op: Move, context: StepContext) -> Move:
+    return op if op.has_moved else _bound(op, context, op.source_host)
 
 
-def _bound(op: Move, cloud: Cloud, host: str) -> Move:
-    instance = cloud.instance(op.instance_id)
+def _bound(op: Move, context: StepContext, host: str) -> Move:
+    instance = context.instance(op.instance_id)
     if not instance.vifs:
         return op
-    cloud.network.bind(op.instance_id, host)
-    return msgspec.structs.replace(op, vifs=cloud.network.view(op.instance_id, instance.vifs))
+    context.network.bind(op.instance_id, host)
+    return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
 def keep_facts(op: Move, result: DisksAside) -> Move:

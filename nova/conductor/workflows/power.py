@@ -6,8 +6,8 @@ A guest whose state could not be changed is what it was: the power-state reconci
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.operation import OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.steps import GuestArguments, PowerResult, ReachArguments, StopArguments
 
@@ -17,36 +17,36 @@ class Power(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power_state: int = 0
 
 
-def power_on(op: Power, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def power_on(op: Power, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(instance.host, "power_on", GuestArguments(instance=instance))
 
 
-def power_off(op: Power, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def power_off(op: Power, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "power_off", StopArguments(instance=instance))
 
 
-def pause_guest(op: Power, cloud: Cloud) -> OnHost:
+def pause_guest(op: Power, context: StepContext) -> OnHost:
     """It stands still in memory."""
-    return _reach(op, cloud, PowerState.PAUSED)
+    return _reach(op, context, PowerState.PAUSED)
 
 
-def unpause_guest(op: Power, cloud: Cloud) -> OnHost:
-    return _reach(op, cloud, PowerState.RUNNING)
+def unpause_guest(op: Power, context: StepContext) -> OnHost:
+    return _reach(op, context, PowerState.RUNNING)
 
 
-def suspend_guest(op: Power, cloud: Cloud) -> OnHost:
+def suspend_guest(op: Power, context: StepContext) -> OnHost:
     """Its memory goes to disk."""
-    return _reach(op, cloud, PowerState.SUSPENDED)
+    return _reach(op, context, PowerState.SUSPENDED)
 
 
-def resume_guest(op: Power, cloud: Cloud) -> OnHost:
-    return _reach(op, cloud, PowerState.RUNNING)
+def resume_guest(op: Power, context: StepContext) -> OnHost:
+    return _reach(op, context, PowerState.RUNNING)
 
 
-def _reach(op: Power, cloud: Cloud, target: PowerState) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def _reach(op: Power, context: StepContext, target: PowerState) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "reach", ReachArguments(instance=instance, target=target))
 
 

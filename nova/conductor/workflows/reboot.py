@@ -3,8 +3,8 @@
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import OnHost, Operation, Step, always
+from nova.conductor.engine.operation import OnHost, Operation, Step, always
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.guest import RebootKind
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.steps import PowerResult, RebootArguments
@@ -16,8 +16,8 @@ class Reboot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power_state: int = 0
 
 
-def reboot_guest(op: Reboot, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def reboot_guest(op: Reboot, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(instance.host, "reboot", RebootArguments(instance=instance, kind=op.kind))
 
 

@@ -8,16 +8,16 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.clients.volume import VolumeNotReady
 from nova.clock import utcnow
-from nova.conductor import image_fit
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host
+from nova.conductor.acceptance import image_fit
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host
+from nova.conductor.engine.step_context import StepContext
 from nova.db import instances, keypairs
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, KeypairRef, PowerState, VmState
 from nova.structs.schedule import PlacementRequest
 from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments, StopArguments
-from nova.volume.client import VolumeNotReady
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,9 +42,9 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     root: BlockDevice | None = None
 
 
-def check_host(op: Rebuild, cloud: Cloud) -> Rebuild:
+def check_host(op: Rebuild, context: StepContext) -> Rebuild:
     """Whether the server's host runs the new image; no resources are claimed. Raises NoValidHost."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if op.image is not None and op.image.id != instance.image_id:
         request = PlacementRequest(
             instance_id=instance.uuid,
@@ -58,8 +58,8 @@ def check_host(op: Rebuild, cloud: Cloud) -> Rebuild:
             only_image=True,
             is_dry_run=True,
         )
-        decision = cloud.scheduler.select(request)
-        cloud.record_decision(op.instance_id, "rebuild", decision)
+        decision = context.scheduler.select(request)
+        context.record_decision(op.instance_id, "rebuild", decision)
         if decision.host is None:
             raise errors.NoValidHost(reason=decision.reason or "")
     return msgspec.structs.replace(op, is_begun=True)
@@ -80,8 +80,8 @@ def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
     return columns
 
 
-def destroy_guest(op: Rebuild, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def destroy_guest(op: Rebuild, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
 
 
@@ -89,35 +89,35 @@ def reimages(op: Rebuild) -> bool:
     return op.reimages and op.image is not None
 
 
-def reimage_root(op: Rebuild, cloud: Cloud) -> Rebuild:
+def reimage_root(op: Rebuild, context: StepContext) -> Rebuild:
     """Have the Block Storage service write the image over the root volume, which no host has meanwhile."""
     assert op.image is not None
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     root = _root_volume(instance)
     volume_id, before = str(root.volume_id), root.attachment_id
     opened = frozenset({before} if before and root.connection_info is not None else ())
-    attachment = cloud.volumes.reserve(instance.uuid, volume_id, opened)
+    attachment = context.volumes.reserve(instance.uuid, volume_id, opened)
     if opened:
-        cloud.volumes.release(str(before))
-    if cloud.volumes.get(volume_id).status != "downloading":
-        cloud.volumes.reimage(volume_id, op.image.id)
+        context.volumes.release(str(before))
+    if context.volumes.get(volume_id).status != "downloading":
+        context.volumes.reimage(volume_id, op.image.id)
     root = msgspec.structs.replace(root, attachment_id=attachment, connection_info=None)
     return msgspec.structs.replace(op, root=root)
 
 
-def open_root(op: Rebuild, cloud: Cloud) -> Rebuild:
+def open_root(op: Rebuild, context: StepContext) -> Rebuild:
     """Open the root volume to the host again once it is written. Raises VolumeNotReady, StepFailed."""
     if op.root is None:
         return op
     volume_id, attachment = str(op.root.volume_id), str(op.root.attachment_id)
-    status = cloud.volumes.get(volume_id).status
+    status = context.volumes.get(volume_id).status
     if status == "downloading":
         raise VolumeNotReady(volume_id=volume_id, status=status)
     if status.startswith("error"):
         raise errors.StepFailed(reason=f"The image could not be written to volume {volume_id}, which is {status}.")
-    connector = cloud.connector(str(cloud.instance(op.instance_id).host))
-    info = cloud.volumes.connect(attachment, connector, op.root.device_name)
-    cloud.volumes.complete(attachment)
+    connector = context.connector(str(context.instance(op.instance_id).host))
+    info = context.volumes.connect(attachment, connector, op.root.device_name)
+    context.volumes.complete(attachment)
     return msgspec.structs.replace(op, root=msgspec.structs.replace(op.root, connection_info=info))
 
 
@@ -132,17 +132,17 @@ def _root_volume(instance: Instance) -> BlockDevice:
     return next(one for one in instance.block_devices if one.boot_index == 0 and one.volume_id)
 
 
-def spawn(op: Rebuild, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def spawn(op: Rebuild, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(
         instance.host, "spawn", SpawnArguments(instance=instance, personality=op.personality, password=op.password)
     )
 
 
-def stop_again(op: Rebuild, cloud: Cloud) -> OnHost | Rebuild:
+def stop_again(op: Rebuild, context: StepContext) -> OnHost | Rebuild:
     if not op.was_stopped:
         return op
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "power_off", StopArguments(instance=instance))
 
 

@@ -6,8 +6,8 @@ The password lies in the operation's row only until the host has it.
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows.abilities import need
 from nova.structs.image import Image
 from nova.structs.instance import Instance, PowerState, VmState
@@ -24,14 +24,14 @@ class Rescue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power_state: int = 0
 
 
-def rescue_guest(op: Rescue, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def rescue_guest(op: Rescue, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     arguments = RescueArguments(instance=instance, image=op.image or instance.image, password=op.password or "")
     return OnHost(instance.host, "rescue", arguments)
 
 
-def unrescue_guest(op: Rescue, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def unrescue_guest(op: Rescue, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(instance.host, "unrescue", UnrescueArguments(instance=instance, is_running=op.was_running))
 
 

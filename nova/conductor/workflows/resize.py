@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor import image_fit, limits
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, Noted, OnHost, Operation, Step, always
+from nova.conductor.acceptance import image_fit, limits
+from nova.conductor.engine.operation import Acceptance, Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import moving, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.resize_quota import growth
@@ -36,46 +36,46 @@ class Resize(Move, frozen=True, kw_only=True, omit_defaults=True):
     disk_config: str | None = None
 
 
-def stop_guest(op: Resize, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def stop_guest(op: Resize, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(op.source_host, "power_off", StopArguments(instance=instance))
 
 
-def start_again(op: Resize, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def start_again(op: Resize, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     target = PowerState.RUNNING if op.was is VmState.ACTIVE else PowerState.SHUTDOWN
     return OnHost(op.source_host, "bring_to", BringToArguments(instance=instance, target=target))
 
 
-def set_aside(op: Resize, cloud: Cloud) -> OnHost:
-    return OnHost(op.source_host, "set_aside", GuestArguments(instance=cloud.instance(op.instance_id)))
+def set_aside(op: Resize, context: StepContext) -> OnHost:
+    return OnHost(op.source_host, "set_aside", GuestArguments(instance=context.instance(op.instance_id)))
 
 
-def bring_back(op: Resize, cloud: Cloud) -> OnHost:
-    return OnHost(op.source_host, "bring_back", GuestArguments(instance=cloud.instance(op.instance_id)))
+def bring_back(op: Resize, context: StepContext) -> OnHost:
+    return OnHost(op.source_host, "bring_back", GuestArguments(instance=context.instance(op.instance_id)))
 
 
-def keep_destination(op: Resize, cloud: Cloud) -> Move | Noted:
+def keep_destination(op: Resize, context: StepContext) -> Move | Noted:
     """Claim another host where the first has refused."""
-    return moving.claim_destination(op, cloud)
+    return moving.claim_destination(op, context)
 
 
-def take_over(op: Resize, cloud: Cloud) -> OnHost:
-    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+def take_over(op: Resize, context: StepContext) -> OnHost:
+    instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(str(op.host), "take_over", TakeOverArguments(instance=instance, facts=op.facts))
 
 
-def remove_new_guest(op: Resize, cloud: Cloud) -> OnHost | Resize:
+def remove_new_guest(op: Resize, context: StepContext) -> OnHost | Resize:
     if op.host is None:
         return op
-    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    instance = moving.at_destination(op, context.instance(op.instance_id))
     return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
 
 
-def start_guest(op: Resize, cloud: Cloud) -> OnHost | Resize:
+def start_guest(op: Resize, context: StepContext) -> OnHost | Resize:
     if op.was is not VmState.ACTIVE:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
-    instance = moving.at_destination(op, cloud.instance(op.instance_id, with_user_data=True))
+    instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(str(op.host), "power_on", GuestArguments(instance=instance))
 
 

@@ -8,12 +8,12 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step
+from nova.clients.placement import Claim
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import volumes
 from nova.conductor.workflows.resize_quota import growth
 from nova.db import quotas, server_migrations
-from nova.placement_client import Claim
 from nova.structs.instance import BlockDevice, Instance, PowerState, ResizedFrom, VmState
 from nova.structs.network import Vif
 from nova.structs.steps import DestroyArguments, GuestArguments, PowerResult
@@ -36,64 +36,64 @@ class Revert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.before
 
 
-def bring_back_elsewhere(op: Revert, cloud: Cloud) -> OnHost | Revert:
+def bring_back_elsewhere(op: Revert, context: StepContext) -> OnHost | Revert:
     """Before the new guest goes, the old one is known to be there; on one host they have no room side by side."""
     if op.old.host == op.host:
         return op
-    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, cloud)))
+    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, context)))
 
 
-def set_aside_again(op: Revert, cloud: Cloud) -> OnHost | Revert:
+def set_aside_again(op: Revert, context: StepContext) -> OnHost | Revert:
     if op.is_back or op.old.host == op.host:
         return op
-    return OnHost(op.old.host, "set_aside", GuestArguments(instance=_as_before(op, cloud)))
+    return OnHost(op.old.host, "set_aside", GuestArguments(instance=_as_before(op, context)))
 
 
-def destroy_new_guest(op: Revert, cloud: Cloud) -> OnHost:
+def destroy_new_guest(op: Revert, context: StepContext) -> OnHost:
     # A dead host destroys the guest when it is back and finds the server elsewhere.
-    return OnHost(op.host, "destroy", DestroyArguments(instance=cloud.instance(op.instance_id)), skip_if_down=True)
+    return OnHost(op.host, "destroy", DestroyArguments(instance=context.instance(op.instance_id)), skip_if_down=True)
 
 
 def is_gone(op: Revert, result: None) -> Revert:
     return msgspec.structs.replace(op, is_back=True)
 
 
-def bind_ports(op: Revert, cloud: Cloud) -> Revert:
-    instance = cloud.instance(op.instance_id)
+def bind_ports(op: Revert, context: StepContext) -> Revert:
+    instance = context.instance(op.instance_id)
     if not instance.vifs:
         return msgspec.structs.replace(op, is_back=True)
-    cloud.network.bind(op.instance_id, op.old.host)
-    return msgspec.structs.replace(op, is_back=True, vifs=cloud.network.view(op.instance_id, instance.vifs))
+    context.network.bind(op.instance_id, op.old.host)
+    return msgspec.structs.replace(op, is_back=True, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
-def bring_back(op: Revert, cloud: Cloud) -> OnHost:
-    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, cloud)))
+def bring_back(op: Revert, context: StepContext) -> OnHost:
+    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, context)))
 
 
-def hand_source_back(op: Revert, cloud: Cloud) -> Revert:
+def hand_source_back(op: Revert, context: StepContext) -> Revert:
     """The server holds its old host again, and the new one no more."""
-    held = cloud.placement.allocations(op.old.migration_id)
+    held = context.placement.allocations(op.old.migration_id)
     if held.resources:
         owner = {"project_id": held.project_id, "user_id": held.user_id}
-        cloud.placement.replace(
+        context.placement.replace(
             Claim(consumer=op.old.migration_id, allocations={}, **owner),
             Claim(consumer=op.instance_id, allocations=held.resources, **owner),
         )
     return op
 
 
-def start_guest(op: Revert, cloud: Cloud) -> OnHost | Revert:
+def start_guest(op: Revert, context: StepContext) -> OnHost | Revert:
     if not op.old.was_running:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
-    return OnHost(op.old.host, "power_on", GuestArguments(instance=_as_before(op, cloud)))
+    return OnHost(op.old.host, "power_on", GuestArguments(instance=_as_before(op, context)))
 
 
 def keep_power_state(op: Revert, result: PowerResult) -> Revert:
     return msgspec.structs.replace(op, power_state=result.power_state)
 
 
-def _as_before(op: Revert, cloud: Cloud) -> Instance:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def _as_before(op: Revert, context: StepContext) -> Instance:
+    instance = context.instance(op.instance_id, with_user_data=True)
     vifs = instance.vifs if op.vifs is None else op.vifs
     devices = instance.block_devices if op.devices is None else op.devices
     return msgspec.structs.replace(

@@ -13,11 +13,11 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.clients.share import ShareAccessFailed, ShareAccessNotReady
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.db import hosts, instances
-from nova.share.client import ShareAccessFailed, ShareAccessNotReady
 from nova.structs.instance import Instance, VmState
 from nova.structs.share import Share, ShareStatus
 from nova.structs.steps import GuestArguments
@@ -43,14 +43,14 @@ class AttachShare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     is_taken: bool = False
 
 
-def grant_access(op: AttachShare, cloud: Cloud) -> AttachShare:
+def grant_access(op: AttachShare, context: StepContext) -> AttachShare:
     """Let the host in and lock the share. Raises ShareNotFound, ShareAccessFailed."""
-    instance = cloud.instance(op.instance_id)
-    address = _address(cloud, str(instance.host))
-    cloud.shares.lock(op.share.share_id, _reason(op.instance_id))
-    patience_s = cloud.conf.manila.share_apply_policy_timeout
+    instance = context.instance(op.instance_id)
+    address = _address(context, str(instance.host))
+    context.shares.lock(op.share.share_id, _reason(op.instance_id))
+    patience_s = context.conf.manila.share_apply_policy_timeout
     try:
-        cloud.shares.grant(op.share.share_id, address)
+        context.shares.grant(op.share.share_id, address)
     except ShareAccessNotReady:
         assert op.asked_at is not None
         if not patience_s:
@@ -62,48 +62,48 @@ def grant_access(op: AttachShare, cloud: Cloud) -> AttachShare:
     return op
 
 
-def withdraw_access(op: AttachShare, cloud: Cloud) -> AttachShare:
-    _withdraw(cloud, cloud.instance(op.instance_id), op.share.share_id)
+def withdraw_access(op: AttachShare, context: StepContext) -> AttachShare:
+    _withdraw(context, context.instance(op.instance_id), op.share.share_id)
     return op
 
 
-def define_with_share(op: AttachShare, cloud: Cloud) -> OnHost:
-    return _define(op, cloud, (op.share,))
+def define_with_share(op: AttachShare, context: StepContext) -> OnHost:
+    return _define(op, context, (op.share,))
 
 
-def define_without_share(op: AttachShare, cloud: Cloud) -> OnHost:
-    return _define(op, cloud, (), skip_if_down=True)
+def define_without_share(op: AttachShare, context: StepContext) -> OnHost:
+    return _define(op, context, (), skip_if_down=True)
 
 
-def take_from_guest(op: AttachShare, cloud: Cloud) -> OnHost | AttachShare:
-    if cloud.instance(op.instance_id).host is None:
+def take_from_guest(op: AttachShare, context: StepContext) -> OnHost | AttachShare:
+    if context.instance(op.instance_id).host is None:
         return op
     # A server whose host is lost can go elsewhere once it has no shares.
-    return _define(op, cloud, (), skip_if_down=True)
+    return _define(op, context, (), skip_if_down=True)
 
 
 def is_taken(op: AttachShare, result: None) -> AttachShare:
     return msgspec.structs.replace(op, is_taken=True)
 
 
-def give_back_to_guest(op: AttachShare, cloud: Cloud) -> OnHost | AttachShare:
-    if op.is_taken or cloud.instance(op.instance_id).host is None or not op.share.is_for_guest:
+def give_back_to_guest(op: AttachShare, context: StepContext) -> OnHost | AttachShare:
+    if op.is_taken or context.instance(op.instance_id).host is None or not op.share.is_for_guest:
         return op
-    return _define(op, cloud, (op.share,), skip_if_down=True)
+    return _define(op, context, (op.share,), skip_if_down=True)
 
 
-def _define(op: AttachShare, cloud: Cloud, shares: tuple[Share, ...], skip_if_down: bool = False) -> OnHost:
+def _define(op: AttachShare, context: StepContext, shares: tuple[Share, ...], skip_if_down: bool = False) -> OnHost:
     """Have the guest defined with these in the place of this operation's share."""
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+    instance = context.instance(op.instance_id, with_user_data=True)
     others = tuple(one for one in instance.shares if one.share_id != op.share.share_id)
     wanted = msgspec.structs.replace(instance, shares=(*others, *shares))
     return OnHost(str(instance.host), "define_shares", GuestArguments(instance=wanted), skip_if_down=skip_if_down)
 
 
-def release_all(cloud: Cloud, instance: Instance) -> None:
+def release_all(context: StepContext, instance: Instance) -> None:
     """The server goes: what was granted and locked for it is not any more."""
     for share in instance.shares:
-        _withdraw(cloud, instance, share.share_id)
+        _withdraw(context, instance, share.share_id)
 
 
 def find(instance: Instance, share_id: str) -> Share:
@@ -114,24 +114,24 @@ def find(instance: Instance, share_id: str) -> Share:
     raise errors.ShareNotAttached(share_id=share_id, server_id=instance.uuid)
 
 
-def _withdraw(cloud: Cloud, instance: Instance, share_id: str) -> None:
+def _withdraw(context: StepContext, instance: Instance, share_id: str) -> None:
     if instance.host is not None:
-        address = _address(cloud, instance.host)
-        if not _is_needed(cloud, instance, share_id):
-            cloud.shares.deny(share_id, address)
+        address = _address(context, instance.host)
+        if not _is_needed(context, instance, share_id):
+            context.shares.deny(share_id, address)
             # Another server of the host may have been given the share since it was looked for.
-            if _is_needed(cloud, instance, share_id):
-                cloud.shares.grant(share_id, address)
-    cloud.shares.unlock(share_id, _reason(instance.uuid))
+            if _is_needed(context, instance, share_id):
+                context.shares.grant(share_id, address)
+    context.shares.unlock(share_id, _reason(instance.uuid))
 
 
-def _is_needed(cloud: Cloud, instance: Instance, share_id: str) -> bool:
-    others = (one for one in cloud.servers_on(str(instance.host)) if one.uuid != instance.uuid)
+def _is_needed(context: StepContext, instance: Instance, share_id: str) -> bool:
+    others = (one for one in context.servers_on(str(instance.host)) if one.uuid != instance.uuid)
     return any(share.share_id == share_id and share.is_for_guest for one in others for share in one.shares)
 
 
-def _address(cloud: Cloud, host: str) -> str:
-    state = cloud.nodes_of(host)[0].state
+def _address(context: StepContext, host: str) -> str:
+    state = context.nodes_of(host)[0].state
     return state.share_ip or state.host_ip
 
 

@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import volumes
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
@@ -36,23 +36,23 @@ class Shelve(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     devices: tuple[BlockDevice, ...] | None = None
 
 
-def stop_guest(op: Shelve, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id)
+def stop_guest(op: Shelve, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "power_off", StopArguments(instance=instance))
 
 
-def start_again(op: Shelve, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def start_again(op: Shelve, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(instance.host, "bring_to", BringToArguments(instance=instance, target=op.power_state))
 
 
-def make_image(op: Shelve, cloud: Cloud) -> Shelve:
+def make_image(op: Shelve, context: StepContext) -> Shelve:
     """The image's record, the project's own."""
     if op.image_id is None:
         return op
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     source = instance.image or Image(id="")
-    kept_back = cloud.conf.non_inheritable_image_properties
+    kept_back = context.conf.non_inheritable_image_properties
     inherited = {key: value for key, value in source.properties.items() if key not in kept_back}
     image = Image(
         id=op.image_id,
@@ -71,41 +71,41 @@ def make_image(op: Shelve, cloud: Cloud) -> Shelve:
             "user_id": instance.user_id,
         },
     )
-    cloud.images.create(image)
+    context.images.create(image)
     return op
 
 
-def remove_image(op: Shelve, cloud: Cloud) -> Shelve:
+def remove_image(op: Shelve, context: StepContext) -> Shelve:
     if op.image_id is not None:
-        cloud.images.delete(op.image_id)
+        context.images.delete(op.image_id)
     return op
 
 
-def copy_disk(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
-    return _copying(op, cloud, "snapshot")
+def copy_disk(op: Shelve, context: StepContext) -> OnHost | Shelve:
+    return _copying(op, context, "snapshot")
 
 
-def remove_copy(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
-    return _copying(op, cloud, "forget_snapshot", skip_if_down=True)
+def remove_copy(op: Shelve, context: StepContext) -> OnHost | Shelve:
+    return _copying(op, context, "forget_snapshot", skip_if_down=True)
 
 
-def upload_image(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
-    return _copying(op, cloud, "upload_snapshot")
+def upload_image(op: Shelve, context: StepContext) -> OnHost | Shelve:
+    return _copying(op, context, "upload_snapshot")
 
 
-def _copying(op: Shelve, cloud: Cloud, verb: str, skip_if_down: bool = False) -> OnHost | Shelve:
+def _copying(op: Shelve, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost | Shelve:
     if op.image_id is None:
         return op
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     arguments = SnapshotArguments(instance=instance, image_id=op.image_id, disk_format=op.disk_format)
     return OnHost(instance.host, verb, arguments, skip_if_down=skip_if_down)
 
 
-def destroy_guest(op: Shelve, cloud: Cloud) -> OnHost | Shelve:
+def destroy_guest(op: Shelve, context: StepContext) -> OnHost | Shelve:
     """From here on the server is offloaded: its disks are gone, and the image is what it is."""
     if not op.offloads:
         return op
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
 
 
@@ -113,35 +113,35 @@ def is_gone(op: Shelve, result: None) -> Shelve:
     return msgspec.structs.replace(op, is_offloaded=True)
 
 
-def unbind_ports(op: Shelve, cloud: Cloud) -> Shelve:
+def unbind_ports(op: Shelve, context: StepContext) -> Shelve:
     """The server keeps its ports and their addresses."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if not op.offloads or not instance.vifs:
         return op
-    cloud.network.unbind(op.instance_id)
-    return msgspec.structs.replace(op, vifs=cloud.network.view(op.instance_id, instance.vifs))
+    context.network.unbind(op.instance_id)
+    return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
-def keep_volumes_reserved(op: Shelve, cloud: Cloud) -> Shelve:
+def keep_volumes_reserved(op: Shelve, context: StepContext) -> Shelve:
     """The server keeps its volumes; no host has them."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if not op.offloads or not volumes.of(instance):
         return op
     connected = frozenset(one.attachment_id for one in instance.block_devices if one.attachment_id)
     devices = []
     for device in instance.block_devices:
         if device.destination == "volume" and device.volume_id:
-            attachment = cloud.volumes.reserve(instance.uuid, device.volume_id, connected)
+            attachment = context.volumes.reserve(instance.uuid, device.volume_id, connected)
             device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=None)
         devices.append(device)
     for attachment in connected:
-        cloud.volumes.release(attachment)
+        context.volumes.release(attachment)
     return msgspec.structs.replace(op, devices=tuple(devices))
 
 
-def release_allocations(op: Shelve, cloud: Cloud) -> Shelve:
+def release_allocations(op: Shelve, context: StepContext) -> Shelve:
     if op.offloads:
-        cloud.placement.release(op.instance_id)
+        context.placement.release(op.instance_id)
     return op
 
 

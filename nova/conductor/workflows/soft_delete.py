@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, always
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.steps import BringToArguments, GuestArguments, PowerResult, StopArguments
 
@@ -30,22 +30,22 @@ class SoftDelete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power_state: int = 0
 
 
-def stop_guest(op: SoftDelete, cloud: Cloud) -> OnHost | SoftDelete:
-    instance = cloud.instance(op.instance_id)
+def stop_guest(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
+    instance = context.instance(op.instance_id)
     if instance.host is None:
         return op
     return OnHost(instance.host, "power_off", StopArguments(instance=instance))
 
 
-def start_again(op: SoftDelete, cloud: Cloud) -> OnHost | SoftDelete:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def start_again(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
+    instance = context.instance(op.instance_id, with_user_data=True)
     if instance.host is None:
         return op
     return OnHost(instance.host, "bring_to", BringToArguments(instance=instance, target=op.was))
 
 
-def start_guest(op: SoftDelete, cloud: Cloud) -> OnHost | SoftDelete:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def start_guest(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
+    instance = context.instance(op.instance_id, with_user_data=True)
     if instance.host is None:
         return op
     return OnHost(instance.host, "power_on", GuestArguments(instance=instance))

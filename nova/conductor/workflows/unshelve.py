@@ -5,8 +5,8 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.operation import Acceptance, Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import moving, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
@@ -23,51 +23,51 @@ class Unshelve(Move, frozen=True, kw_only=True, omit_defaults=True):
     lies_here: bool = False
 
 
-def claim_host(op: Unshelve, cloud: Cloud) -> Move | Noted:
+def claim_host(op: Unshelve, context: StepContext) -> Move | Noted:
     if op.lies_here:
         return op
-    return moving.claim_destination(op, cloud)
+    return moving.claim_destination(op, context)
 
 
-def release_host(op: Unshelve, cloud: Cloud) -> Unshelve:
+def release_host(op: Unshelve, context: StepContext) -> Unshelve:
     if op.lies_here:
         return op
-    return moving.release_destination(op, cloud)  # type: ignore[return-value]
+    return moving.release_destination(op, context)  # type: ignore[return-value]
 
 
-def bind_ports(op: Unshelve, cloud: Cloud) -> Unshelve:
-    return op if op.lies_here else moving.bind_ports(op, cloud)  # type: ignore[return-value]
+def bind_ports(op: Unshelve, context: StepContext) -> Unshelve:
+    return op if op.lies_here else moving.bind_ports(op, context)  # type: ignore[return-value]
 
 
-def unbind_ports(op: Unshelve, cloud: Cloud) -> Unshelve:
+def unbind_ports(op: Unshelve, context: StepContext) -> Unshelve:
     if not op.lies_here:
-        cloud.network.unbind(op.instance_id)
+        context.network.unbind(op.instance_id)
     return msgspec.structs.replace(op, vifs=None)
 
 
-def open_volumes(op: Unshelve, cloud: Cloud) -> Unshelve:
+def open_volumes(op: Unshelve, context: StepContext) -> Unshelve:
     """The attachments that kept the volumes for the server are opened to its host."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if op.lies_here or not volumes.of(instance):
         return op
-    return msgspec.structs.replace(op, devices=volumes.connected(cloud, instance, str(op.host)))
+    return msgspec.structs.replace(op, devices=volumes.connected(context, instance, str(op.host)))
 
 
-def start_guest(op: Unshelve, cloud: Cloud) -> OnHost:
-    instance = cloud.instance(op.instance_id, with_user_data=True)
+def start_guest(op: Unshelve, context: StepContext) -> OnHost:
+    instance = context.instance(op.instance_id, with_user_data=True)
     if op.lies_here:
         return OnHost(op.source_host, "power_on", GuestArguments(instance=instance))
     there = moving.at_destination(op, instance)
     if op.image_id is not None:
-        image = cloud.images.get(op.image_id)
+        image = context.images.get(op.image_id)
         there = msgspec.structs.replace(there, image=image, image_id=image.id)
     return OnHost(str(op.host), "spawn", SpawnArguments(instance=there))
 
 
-def remove_guest(op: Unshelve, cloud: Cloud) -> OnHost | Unshelve:
+def remove_guest(op: Unshelve, context: StepContext) -> OnHost | Unshelve:
     if op.lies_here or op.host is None:
         return op
-    instance = moving.at_destination(op, cloud.instance(op.instance_id))
+    instance = moving.at_destination(op, context.instance(op.instance_id))
     return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
 
 
@@ -75,16 +75,16 @@ def keep_power_state(op: Unshelve, result: PowerResult) -> Unshelve:
     return msgspec.structs.replace(op, power_state=result.power_state)
 
 
-def complete_volumes(op: Unshelve, cloud: Cloud) -> Unshelve:
+def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:
     for device in op.devices or ():
         if device.attachment_id:
-            cloud.volumes.complete(device.attachment_id)
+            context.volumes.complete(device.attachment_id)
     return op
 
 
-def remove_image(op: Unshelve, cloud: Cloud) -> Unshelve:
+def remove_image(op: Unshelve, context: StepContext) -> Unshelve:
     if op.image_id is not None:
-        cloud.images.delete(op.image_id)
+        context.images.delete(op.image_id)
     return op
 
 

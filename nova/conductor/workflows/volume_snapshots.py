@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import attach_volume
 from nova.conductor.workflows.abilities import need
 from nova.structs.guest import VolumeFile
@@ -36,31 +36,31 @@ class MergeSnapshot(SnapshotVolume, frozen=True, kw_only=True, omit_defaults=Tru
     merge_target: str | None = None
 
 
-def begin_snapshot(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
+def begin_snapshot(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
     return op
 
 
-def report_error(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
-    cloud.volumes.update_snapshot_status(op.snapshot_id, "error")
+def report_error(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
+    context.volumes.update_snapshot_status(op.snapshot_id, "error")
     return op
 
 
-def switch_to_new_file(op: SnapshotVolume, cloud: Cloud) -> OnHost:
-    instance, device = _device(op, cloud)
+def switch_to_new_file(op: SnapshotVolume, context: StepContext) -> OnHost:
+    instance, device = _device(op, context)
     arguments = VolumeSnapshotArguments(instance=instance, device=device, new_file=op.new_file)
     return OnHost(str(instance.host), "snapshot_volume", arguments)
 
 
-def switch_back(op: SnapshotVolume, cloud: Cloud) -> OnHost:
-    instance, device = _device(op, cloud)
+def switch_back(op: SnapshotVolume, context: StepContext) -> OnHost:
+    instance, device = _device(op, context)
     arguments = MergeArguments(
         instance=instance, device=device, file_to_merge=op.new_file, merge_target=_file_of(device)
     )
     return OnHost(str(instance.host), "merge_volume_snapshot", arguments, skip_if_down=True)
 
 
-def merge(op: MergeSnapshot, cloud: Cloud) -> OnHost:
-    instance, device = _device(op, cloud)
+def merge(op: MergeSnapshot, context: StepContext) -> OnHost:
+    instance, device = _device(op, context)
     arguments = MergeArguments(
         instance=instance, device=device, file_to_merge=op.file_to_merge, merge_target=op.merge_target
     )
@@ -71,28 +71,28 @@ def keep_file(op: SnapshotVolume, result: VolumeFile) -> SnapshotVolume:
     return msgspec.structs.replace(op, written=result)
 
 
-def report_created(op: SnapshotVolume, cloud: Cloud) -> SnapshotVolume:
+def report_created(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
     """The host's part is done; the service does the rest."""
-    cloud.volumes.update_snapshot_status(op.snapshot_id, "creating")
+    context.volumes.update_snapshot_status(op.snapshot_id, "creating")
     return op
 
 
-def begin_merging(op: MergeSnapshot, cloud: Cloud) -> MergeSnapshot:
+def begin_merging(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
     return op
 
 
-def report_not_deleted(op: MergeSnapshot, cloud: Cloud) -> MergeSnapshot:
-    cloud.volumes.update_snapshot_status(op.snapshot_id, "error_deleting")
+def report_not_deleted(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
+    context.volumes.update_snapshot_status(op.snapshot_id, "error_deleting")
     return op
 
 
-def report_merged(op: MergeSnapshot, cloud: Cloud) -> MergeSnapshot:
-    cloud.volumes.update_snapshot_status(op.snapshot_id, "deleting")
+def report_merged(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
+    context.volumes.update_snapshot_status(op.snapshot_id, "deleting")
     return op
 
 
-def _device(op: SnapshotVolume, cloud: Cloud) -> tuple[Instance, BlockDevice]:
-    instance = cloud.instance(op.instance_id)
+def _device(op: SnapshotVolume, context: StepContext) -> tuple[Instance, BlockDevice]:
+    instance = context.instance(op.instance_id)
     return instance, attach_volume.find(instance, op.volume_id)
 
 

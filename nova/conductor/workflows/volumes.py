@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from nova import errors
-from nova.conductor.cloud import Cloud
-from nova.conductor.operation import Step
+from nova.conductor.engine.operation import Step
+from nova.conductor.engine.step_context import StepContext
 from nova.structs.instance import BlockDevice, Instance
 
 LOG = logging.getLogger(__name__)
@@ -23,53 +23,53 @@ def of(instance: Instance) -> tuple[BlockDevice, ...]:
 
 
 def connected(
-    cloud: Cloud, instance: Instance, host: str, leave: frozenset[str] = frozenset()
+    context: StepContext, instance: Instance, host: str, leave: frozenset[str] = frozenset()
 ) -> tuple[BlockDevice, ...]:
     """The server's block devices with its volumes open to host. leave: attachments that are another host's."""
     devices = []
-    connector = cloud.connector(host) if of(instance) else {}
+    connector = context.connector(host) if of(instance) else {}
     for device in instance.block_devices:
         if device.destination == "volume" and device.volume_id:
-            attachment = cloud.volumes.reserve(instance.uuid, device.volume_id, leave)
-            info = cloud.volumes.connect(attachment, connector, device.device_name)
+            attachment = context.volumes.reserve(instance.uuid, device.volume_id, leave)
+            info = context.volumes.connect(attachment, connector, device.device_name)
             device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=info)
         devices.append(device)
     return tuple(devices)
 
 
-def connect_destination(op: Any, cloud: Cloud) -> Any:
+def connect_destination(op: Any, context: StepContext) -> Any:
     """Open the server's volumes to the host it goes to."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if not of(instance):
         return op
-    return msgspec.structs.replace(op, devices=connected(cloud, instance, op.host, _attachments(instance)))
+    return msgspec.structs.replace(op, devices=connected(context, instance, op.host, _attachments(instance)))
 
 
-def disconnect_destination(op: Any, cloud: Cloud) -> Any:
+def disconnect_destination(op: Any, context: StepContext) -> Any:
     if getattr(op, "has_moved", False):
         return op
-    _release_others(op, cloud, _attachments(cloud.instance(op.instance_id)))
+    _release_others(op, context, _attachments(context.instance(op.instance_id)))
     return msgspec.structs.replace(op, devices=None)
 
 
-def disconnect_source(op: Any, cloud: Cloud) -> Any:
+def disconnect_source(op: Any, context: StepContext) -> Any:
     """The host the server has left has its volumes no more."""
     if op.devices is not None:
         for device in op.devices:
             if device.attachment_id:
-                cloud.volumes.complete(device.attachment_id)
-        _release_others(op, cloud, frozenset(one.attachment_id for one in op.devices if one.attachment_id))
+                context.volumes.complete(device.attachment_id)
+        _release_others(op, context, frozenset(one.attachment_id for one in op.devices if one.attachment_id))
     return op
 
 
-def reconnect_source(op: Any, cloud: Cloud) -> Any:
+def reconnect_source(op: Any, context: StepContext) -> Any:
     """A resize is reverted: the server's volumes are opened to its old host, and closed to the new one."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     if not of(instance):
         return op
-    devices = connected(cloud, instance, op.old.host, _attachments(instance))
+    devices = connected(context, instance, op.old.host, _attachments(instance))
     back = msgspec.structs.replace(op, devices=devices)
-    return disconnect_source(back, cloud)
+    return disconnect_source(back, context)
 
 
 def unattached(instance: Instance) -> tuple[BlockDevice, ...]:
@@ -79,37 +79,37 @@ def unattached(instance: Instance) -> tuple[BlockDevice, ...]:
     )
 
 
-def release_all(cloud: Cloud, instance: Instance, and_delete: bool = False) -> None:
+def release_all(context: StepContext, instance: Instance, and_delete: bool = False) -> None:
     """The server has its volumes no more; and_delete: those that go with it are deleted."""
     owned = of(instance)
     if not owned:
         return
     ours = {one.volume_id for one in owned}
-    for one in cloud.volumes.attachments(instance.uuid):
+    for one in context.volumes.attachments(instance.uuid):
         if one["volume_id"] in ours:
-            cloud.volumes.release(one["id"])
+            context.volumes.release(one["id"])
     for device in owned:
         if and_delete and device.delete_on_termination:
-            _delete(cloud, instance, str(device.volume_id))
+            _delete(context, instance, str(device.volume_id))
 
 
-def _delete(cloud: Cloud, instance: Instance, volume_id: str) -> None:
+def _delete(context: StepContext, instance: Instance, volume_id: str) -> None:
     try:
-        cloud.volumes.delete(volume_id)
+        context.volumes.delete(volume_id)
     except errors.Invalid as error:
         # Snapshots of it, an image's for example, need it still: it is free, and its owner may delete it later.
         LOG.warning("volume %s is not deleted with server %s: %s", volume_id, instance.uuid, error)
 
 
-def _release_others(op: Any, cloud: Cloud, keep: frozenset[str]) -> None:
+def _release_others(op: Any, context: StepContext, keep: frozenset[str]) -> None:
     """Remove the attachments of the server's volumes but these; others may have been made unheard of."""
-    instance = cloud.instance(op.instance_id)
+    instance = context.instance(op.instance_id)
     ours = {one.volume_id for one in of(instance)}
     if not ours:
         return
-    for one in cloud.volumes.attachments(instance.uuid):
+    for one in context.volumes.attachments(instance.uuid):
         if one["volume_id"] in ours and one["id"] not in keep:
-            cloud.volumes.release(one["id"])
+            context.volumes.release(one["id"])
 
 
 def _attachments(instance: Instance) -> frozenset[str]:

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from nova.db.database import Database
+from nova.db.engine import Database
 
 VERSION_TABLE = "alembic_version"
 

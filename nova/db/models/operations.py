@@ -71,7 +71,7 @@ class StepEvent(Base):
 class Event(Base):
     """The event log: every change of state, appended in the transaction that makes it.
 
-    circumstances: what the event was about, kept while somebody tells of it outside this cloud.
+    details: what the event was about, kept while somebody tells of it outside this cloud.
     """
 
     __tablename__ = "events"
@@ -83,7 +83,7 @@ class Event(Base):
     instance_uuid: Mapped[Uuid | None]
     request_id: Mapped[Word | None]
     payload: Mapped[Document]
-    circumstances: Mapped[Document | None]
+    details: Mapped[Document | None]
 
     __table_args__ = (
         Index("ix_events_project", "project_id", "id"),

@@ -16,7 +16,7 @@ from nova.placement.index import Index
 from nova.placement.structs import Candidate, CandidatesQuery, Pick, Provider
 
 if TYPE_CHECKING:
-    from nova.placement.api.service import Service
+    from nova.placement.api.service import Application
 
 BY_PROVIDER_SINCE = 12
 TRAITS_SINCE = 17
@@ -28,7 +28,7 @@ _REASONS, _MOST_REASONS = 20, 1000
 
 
 @operation("GET", "/allocation_candidates", "placement:allocation_candidates:list", since=10)
-def list_all(service: "Service", request: Request) -> Answer:
+def list_all(service: "Application", request: Request) -> Answer:
     options = service.conf.placement
     with service.store.read() as index:
         query = parse_candidates(request, index)
@@ -46,7 +46,7 @@ def list_all(service: "Service", request: Request) -> Answer:
 
 
 @operation("GET", "/allocation_candidates/explain", "placement:allocation_candidates:explain", since=10)
-def explain_all(service: "Service", request: Request) -> Answer:
+def explain_all(service: "Application", request: Request) -> Answer:
     """Not part of any version of upstream's API: the same query, answered with reasons."""
     own = {key: value for key, value in request.query if key in _EXPLAIN_KEYS}
     most = own.get("max_reasons", str(_REASONS))

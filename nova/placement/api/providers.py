@@ -14,7 +14,7 @@ from nova.placement.search import list_providers
 from nova.placement.structs import Provider
 
 if TYPE_CHECKING:
-    from nova.placement.api.service import Service
+    from nova.placement.api.service import Application
 
 NO_CONTENT_UNTIL = 19
 MOVES_SINCE = 37
@@ -53,7 +53,7 @@ def plain_name(name: str) -> str:
 
 
 @operation("GET", "/resource_providers", "placement:resource_providers:list")
-def list_all(service: "Service", request: Request) -> Answer:
+def list_all(service: "Application", request: Request) -> Answer:
     check_query(schemas.LIST_PROVIDERS, request)
     with service.store.read() as index:
         found = list_providers(index, parse_provider_filters(request, index))
@@ -63,7 +63,7 @@ def list_all(service: "Service", request: Request) -> Answer:
 
 
 @operation("POST", "/resource_providers", "placement:resource_providers:create", body=schemas.CREATE_PROVIDER)
-def create(service: "Service", request: Request, body: dict[str, Any]) -> Answer:
+def create(service: "Application", request: Request, body: dict[str, Any]) -> Answer:
     uuid = str(uuids.UUID(body["uuid"])) if body.get("uuid") else str(uuids.uuid4())
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
@@ -78,18 +78,18 @@ def create(service: "Service", request: Request, body: dict[str, Any]) -> Answer
 
 
 @operation("GET", "/resource_providers/{uuid}", "placement:resource_providers:show")
-def show(service: "Service", request: Request, uuid: str) -> Answer:
+def show(service: "Application", request: Request, uuid: str) -> Answer:
     return _show(service, request, uuid)
 
 
-def _show(service: "Service", request: Request, uuid: str) -> Answer:
+def _show(service: "Application", request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = providers.get_provider(index, uuid)
         return Answer(200, view_provider(index, provider, request), provider.updated_at)
 
 
 @operation("PUT", "/resource_providers/{uuid}", "placement:resource_providers:update", body=schemas.UPDATE_PROVIDER)
-def update(service: "Service", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def update(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
     name = plain_name(body["name"])
@@ -101,6 +101,6 @@ def update(service: "Service", request: Request, body: dict[str, Any], uuid: str
 
 
 @operation("DELETE", "/resource_providers/{uuid}", "placement:resource_providers:delete", has_body=False)
-def delete(service: "Service", request: Request, uuid: str) -> Answer:
+def delete(service: "Application", request: Request, uuid: str) -> Answer:
     service.store.write(lambda tx: providers.delete_provider(tx, uuid))
     return Answer(204)

@@ -12,11 +12,11 @@ from nova.placement.errors import BadRequest
 from nova.placement.reshaper import reshape
 
 if TYPE_CHECKING:
-    from nova.placement.api.service import Service
+    from nova.placement.api.service import Application
 
 
 @operation("POST", "/reshaper", "placement:reshaper:reshape", since=30, body=schemas.RESHAPE, has_body=False)
-def post(service: "Service", request: Request, body: dict[str, Any]) -> Answer:
+def post(service: "Application", request: Request, body: dict[str, Any]) -> Answer:
     inventories = {}
     for uuid, wanted in body["inventories"].items():
         if not schemas.is_uuid(uuid):

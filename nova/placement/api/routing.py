@@ -13,7 +13,7 @@ from nova.placement.api.wsgi import MAX_MINOR, Answer, HttpError, Request
 Handler = Callable[..., Answer]
 
 
-class Operation(msgspec.Struct, frozen=True):
+class Endpoint(msgspec.Struct, frozen=True):
     """One declared operation.
 
     below is the status for a version that does not have it yet. has_body says that the answer
@@ -32,7 +32,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 _Key = tuple[str | None, ...]
-TABLE: dict[_Key, dict[str, list[Operation]]] = {}
+TABLE: dict[_Key, dict[str, list[Endpoint]]] = {}
 
 
 def operation(
@@ -51,14 +51,14 @@ def operation(
     key: _Key = tuple(None if part.startswith("{") else part for part in path.split("/")[1:])
 
     def declare(handler: Handler) -> Handler:
-        declared = Operation(rule, handler, body, since, until, below, has_body, checks_policy)
+        declared = Endpoint(rule, handler, body, since, until, below, has_body, checks_policy)
         TABLE.setdefault(key, {}).setdefault(method, []).append(declared)
         return handler
 
     return declare
 
 
-def find(request: Request) -> Operation:
+def find(request: Request) -> Endpoint:
     """The operation a request asks for; sets request.names to the names in its path."""
     parts = request.path.split("/")[1:]
     methods = TABLE.get(tuple(parts)) if len(parts) < 3 else None
@@ -79,7 +79,7 @@ def find(request: Request) -> Operation:
     raise HttpError(operations[0].below)
 
 
-def all_operations() -> list[tuple[str, str, Operation]]:
+def all_operations() -> list[tuple[str, str, Endpoint]]:
     """Every declared operation with its method and path, names written as {}."""
     return [
         (method, "/" + "/".join("{}" if part is None else part for part in key), declared)

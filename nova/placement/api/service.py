@@ -10,7 +10,7 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_policy import policy as oslo_policy
 
-from nova.auth import UNAVAILABLE, authenticate
+from nova.http.auth import UNAVAILABLE, authenticate
 from nova.placement.api import (
     aggregates,
     allocations,
@@ -23,7 +23,7 @@ from nova.placement.api import (
     traits,
     usages,
 )
-from nova.placement.api.routing import Operation, find
+from nova.placement.api.routing import Endpoint, find
 from nova.placement.api.wsgi import (
     JSON,
     Answer,
@@ -57,7 +57,7 @@ HANDLERS = (
 _POLICY_MEMORY_S = 1.0
 
 
-class Service:
+class Application:
     """What handlers are given: the store, the configuration, and the say of policy."""
 
     def __init__(self, conf: cfg.ConfigOpts, store: Store) -> None:
@@ -107,7 +107,7 @@ class Service:
 
 def make_application(conf: cfg.ConfigOpts, store: Store) -> Callable[..., Iterable[bytes]]:
     """The service over this store. The version document at the root needs no token."""
-    answer = _Front(Service(conf, store))
+    answer = _Front(Application(conf, store))
     guarded = authenticate(answer, conf, _unauthorized, _unavailable)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -134,7 +134,7 @@ def _unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) ->
 class _Front:
     """From an authenticated request to its answer."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Application) -> None:
         self._service = service
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -168,7 +168,7 @@ class _Front:
         body = self._read(operation, request)
         return operation.handler(service, request, body, *request.names)
 
-    def _read(self, operation: Operation, request: Request) -> Any:
+    def _read(self, operation: Endpoint, request: Request) -> Any:
         kind = (request.environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
         if not kind and request.environ.get("CONTENT_LENGTH") not in (None, "", "0"):
             raise HttpError(400, "content-type header required")

@@ -12,14 +12,14 @@ from nova.placement.errors import BadRequest, NotFound
 from nova.placement.index import Index
 
 if TYPE_CHECKING:
-    from nova.placement.api.service import Service
+    from nova.placement.api.service import Application
 
 _CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+\Z")
 _OF_PROVIDER = "/resource_providers/{uuid}/traits"
 
 
 @operation("GET", "/traits", "placement:traits:list", since=6)
-def list_all(service: "Service", request: Request) -> Answer:
+def list_all(service: "Application", request: Request) -> Answer:
     check_query(schemas.LIST_TRAITS, request)
     query = dict(request.query)
     with service.store.read() as index:
@@ -51,7 +51,7 @@ def _boolean(value: str) -> bool:
 
 
 @operation("PUT", "/traits/{name}", "placement:traits:update", since=6, has_body=False)
-def ensure(service: "Service", request: Request, name: str) -> Answer:
+def ensure(service: "Application", request: Request, name: str) -> Answer:
     if len(name) > 255 or not _CUSTOM.match(name):
         raise BadRequest(
             "The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "
@@ -62,7 +62,7 @@ def ensure(service: "Service", request: Request, name: str) -> Answer:
 
 
 @operation("GET", "/traits/{name}", "placement:traits:show", since=6, has_body=False)
-def show(service: "Service", request: Request, name: str) -> Answer:
+def show(service: "Application", request: Request, name: str) -> Answer:
     with service.store.read() as index:
         trait_id = index.traits.ids.get(name)
         if trait_id is None:
@@ -71,13 +71,13 @@ def show(service: "Service", request: Request, name: str) -> Answer:
 
 
 @operation("DELETE", "/traits/{name}", "placement:traits:delete", since=6, has_body=False)
-def delete(service: "Service", request: Request, name: str) -> Answer:
+def delete(service: "Application", request: Request, name: str) -> Answer:
     service.store.write(lambda tx: names.delete_trait(tx, name))
     return Answer(204)
 
 
 @operation("GET", _OF_PROVIDER, "placement:resource_providers:traits:list", since=6)
-def list_of_provider(service: "Service", request: Request, uuid: str) -> Answer:
+def list_of_provider(service: "Application", request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = providers.get_provider(index, uuid)
         view = {
@@ -88,7 +88,7 @@ def list_of_provider(service: "Service", request: Request, uuid: str) -> Answer:
 
 
 @operation("PUT", _OF_PROVIDER, "placement:resource_providers:traits:update", since=6, body=schemas.SET_TRAITS)
-def set_of_provider(service: "Service", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def set_of_provider(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
     generation = service.store.write(
         lambda tx: providers.set_traits(tx, uuid, body["traits"], body["resource_provider_generation"])
     )
@@ -97,6 +97,6 @@ def set_of_provider(service: "Service", request: Request, body: dict[str, Any], 
 
 
 @operation("DELETE", _OF_PROVIDER, "placement:resource_providers:traits:delete", since=6, has_body=False)
-def delete_of_provider(service: "Service", request: Request, uuid: str) -> Answer:
+def delete_of_provider(service: "Application", request: Request, uuid: str) -> Answer:
     service.store.write(lambda tx: providers.set_traits(tx, uuid, [], None))
     return Answer(204)

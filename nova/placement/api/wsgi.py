@@ -13,11 +13,9 @@ from urllib.parse import parse_qsl, quote
 
 import orjson
 
-from nova.auth import CONTEXT, request_id
+from nova.http.auth import CONTEXT, request_id
 from nova.placement.errors import BadRequest, PlacementError
 from nova.structs.context import Context
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 MAX_MINOR = 39
 LATEST = f"1.{MAX_MINOR}"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from oslo_config import cfg
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
 from nova.scheduler.filters.requirement import Requirement, parse
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.host import Aggregate, HostState
 from nova.structs.schedule import PlacementRequest
 
@@ -21,7 +21,7 @@ class AggregateInstanceExtraSpecsFilter(Filter):
         if not wanted:
             return None
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             for key, text, is_met in wanted:
                 values = host.aggregate_values(key)
                 if not any(is_met(value) for value in values):
@@ -59,7 +59,7 @@ class AggregateImagePropertiesIsolation(Filter):
         if not wanted:
             return None
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             for aggregate in host.state.aggregates:
                 for key in aggregate.metadata.keys() & wanted.keys():
                     if wanted[key] not in host.aggregate_values(key):
@@ -76,7 +76,7 @@ class AggregateMultiTenancyIsolation(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         reason = Refusal("is kept for other projects")
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             projects = host.aggregate_values("filter_tenant_id")
             return reason if projects and request.project_id not in projects else None
 
@@ -89,7 +89,7 @@ class AggregateTypeAffinityFilter(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         name = request.flavor.name
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             flavors = host.aggregate_values("instance_type")
             if not flavors or name in flavors:
                 return None
@@ -133,7 +133,7 @@ class IsolatedAggregatesFilter(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         required = frozenset(request.required_traits)
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             for aggregate in host.state.aggregates:
                 for key, value in aggregate.metadata.items():
                     trait = key.removeprefix("trait:")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
 from nova.scheduler.filters.requirement import Requirement, parse
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 SCOPE = "capabilities"
@@ -21,7 +21,7 @@ class ComputeCapabilitiesFilter(Filter):
         if not wanted:
             return None
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             for path, text, is_met in wanted:
                 value = host.attribute(path)
                 if value is None:

@@ -1,7 +1,7 @@
 """ComputeFilter and AllHostsFilter: is there a nova-compute at work?"""
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 DOWN = Refusal("is down")
@@ -14,7 +14,7 @@ class ComputeFilter(Filter):
         return _works
 
 
-def _works(host: Contender) -> Refusal | None:
+def _works(host: HostCandidate) -> Refusal | None:
     if host.state.is_disabled:
         return Refusal("is disabled", host.state.disabled_reason or "")
     return None if host.state.is_up else DOWN

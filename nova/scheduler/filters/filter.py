@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 
 from oslo_config import cfg
 
-from nova.scheduler.contender import Contender, Refusal
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.host import HostState
 from nova.structs.schedule import PlacementRequest
 
-Check = Callable[[Contender], Refusal | None]
+Check = Callable[[HostCandidate], Refusal | None]
 
 
 class Filter:
@@ -18,7 +18,7 @@ class Filter:
     by its dotted path in available_filters.
     """
 
-    # Whether this filter looks at Contender.load, which costs a call of the conductor.
+    # Whether this filter looks at HostCandidate.load, which costs a call of the conductor.
     needs_load = False
     # Whether this filter has a say when a server gets another image and stays where it is.
     judges_image = False

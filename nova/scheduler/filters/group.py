@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 
@@ -18,7 +18,7 @@ class ServerGroupAntiAffinityFilter(Filter):
         most = group.max_server_per_host
         short = "holds a member of the server group" if most == 1 else f"holds {most} members of the server group"
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             count = members[host.state.host]
             return Refusal(short, "its policy is anti-affinity") if count >= most else None
 

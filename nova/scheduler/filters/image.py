@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 from oslo_config import cfg
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
 from nova.scheduler.filters.requirement import parse
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.image import Image
 from nova.structs.schedule import PlacementRequest
 
@@ -47,7 +47,7 @@ class ImagePropertiesFilter(Filter):
         short = f"cannot run an image for {' '.join(word for word in (*wanted, version) if word)}"
         is_version_met = _version(version) if version else None
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             node = host.state.state
             if any(wanted) and not any(_is(kind, wanted) for kind in node.supported_instances):
                 return Refusal(short, f"it runs {_listed(node.supported_instances)}")

@@ -2,8 +2,8 @@
 
 from oslo_config import cfg
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 
@@ -32,7 +32,7 @@ class IsolatedHostsFilter(Filter):
         else:
             return None
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             return None if (host.state.host in self._hosts) == is_isolated else reason
 
         return check

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 DEPTH = 16
 
-Term = Callable[[Contender], Any]
+Term = Callable[[HostCandidate], Any]
 
 
 class JsonFilter(Filter):
@@ -33,7 +33,7 @@ class JsonFilter(Filter):
             return lambda host: unreadable
         reason = Refusal("does not match the hint 'query'")
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             return None if is_true(host) else reason
 
         return check

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from oslo_config import cfg
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 
@@ -24,14 +24,14 @@ class _LoadFilter(Filter):
         self._most = conf.filter_scheduler[self.option]
 
     def check(self, request: PlacementRequest) -> Check | None:
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             count = getattr(host.load, self.counts) if host.load else 0
             most = self._most_on(host)
             return Refusal(self.says, f"{count} of {most}") if count >= most else None
 
         return check
 
-    def _most_on(self, host: Contender) -> int:
+    def _most_on(self, host: HostCandidate) -> int:
         if not self.asks_aggregates:
             return self._most
         return min((int(said) for said in host.aggregate_values(self.option) if said.isdigit()), default=self._most)

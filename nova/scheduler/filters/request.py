@@ -6,8 +6,8 @@ reason, never passed over.
 
 import ipaddress
 
-from nova.scheduler.contender import Contender, Refusal
 from nova.scheduler.filters.filter import Check, Filter
+from nova.scheduler.host_candidate import HostCandidate, Refusal
 from nova.structs.schedule import PlacementRequest
 
 
@@ -32,7 +32,7 @@ class AvailabilityZoneFilter(Filter):
         wanted = {name.strip() for name in request.zone.split(",")}
         short = f"is outside availability zone {request.zone}"
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             return None if host.state.zone in wanted else Refusal(short, f"it is in {host.state.zone}")
 
         return check
@@ -75,7 +75,7 @@ class SimpleCIDRAffinityFilter(Filter):
             return lambda host: unreadable
         short = f"is outside {network}"
 
-        def check(host: Contender) -> Refusal | None:
+        def check(host: HostCandidate) -> Refusal | None:
             host_ip = host.state.state.host_ip
             try:
                 is_near = ipaddress.ip_address(host_ip) in network

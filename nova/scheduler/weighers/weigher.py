@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from oslo_config import cfg
 
-from nova.scheduler.contender import Contender
+from nova.scheduler.host_candidate import HostCandidate
 from nova.structs.schedule import PlacementRequest
 
 # How the names of multipliers end, in the configuration and in the metadata of aggregates.
 MULTIPLIER = "_weight_multiplier"
 
-Scale = Callable[[Contender], float]
+Scale = Callable[[HostCandidate], float]
 
 
 class Weigher:
@@ -31,7 +31,7 @@ class Weigher:
         """How this request weighs a host; None when it is all the same to it."""
         raise NotImplementedError
 
-    def multiplier_for(self, host: Contender) -> float:
+    def multiplier_for(self, host: HostCandidate) -> float:
         """The smallest of what the host's aggregates say, else the configured one."""
         said = [
             value

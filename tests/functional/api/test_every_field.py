@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import func, select
 
 from nova.api.compute import MODULES
-from nova.api.framework.operation import collect
-from nova.api.framework.schema import checker
 from nova.console.auth import ConsoleAuthService
 from nova.db.models import Base
+from nova.http.declaration import collect
+from nova.http.schema import checker
 
 OPERATIONS = [one for one in collect(*MODULES) if not one.is_gone and one.path != "/servers/events"]
 WITH_BODY = [one for one in OPERATIONS if one.body is not None]

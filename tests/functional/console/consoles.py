@@ -19,9 +19,9 @@ from nova.clock import utcnow
 from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conf import load
 from nova.console.auth import ConsoleAuth
-from nova.daemon import Service
+from nova.daemon import Component
 from nova.db import instances
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.db.models.base import Base
 from nova.structs.context import Context
 from nova.structs.flavor import Flavor
@@ -95,7 +95,7 @@ class Consoles:
         self.conductor = ConsoleCalls(self.conf, self.database, self.hosts, consoleauth=None)
         self.consoleauth = ConsoleAuth(self.conf, self.conductor)
         self.conductor._consoleauth = self.consoleauth
-        self._services: list[Service] = []
+        self._services: list[Component] = []
         self._daemons: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

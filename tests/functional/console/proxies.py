@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 from nova import concurrency
+from nova.rpc.bus import connect
+from nova.rpc.client import make_client
+from nova.rpc.server import Server
 
 if __name__ == "__main__":
     # Before anything else is imported.
@@ -15,24 +18,23 @@ if __name__ == "__main__":
 
 from oslo_config import cfg
 
-from nova.conductor import interface
 from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conf import load
 from nova.console import proxy
 from nova.console.auth import ConsoleAuthService
-from nova.console.interface import over_bus
-from nova.daemon import Service
-from nova.db.database import Database
-from nova.messaging import rpc
+from nova.daemon import Component
+from nova.db.engine import Database
+from nova.rpc.conductor import ConsoleCalls as ConsoleContract
+from nova.rpc.consoleauth import consoleauth_client
 
 
-def start(conf: cfg.ConfigOpts) -> tuple[list[Service], dict[str, int]]:
+def start(conf: cfg.ConfigOpts) -> tuple[list[Component], dict[str, int]]:
     """A conductor for consoles, nova-consoleauth and all proxies, on a bus of this process; the proxies' ports."""
-    bus = rpc.transport(conf)
+    bus = connect(conf)
     calls = ConsoleCalls(conf, Database(conf.database.connection), compute=None, consoleauth=None)
-    conductor = rpc.Server(bus, "conductor", "here", interface.ConsoleCalls, calls)
-    consoleauth = ConsoleAuthService(conf, bus, rpc.client(bus, "conductor", interface.ConsoleCalls))
-    screens = {name: getattr(proxy, name)(conf, over_bus(bus)) for name in ("novnc", "spice_html5", "serial")}
+    conductor = Server(bus, "conductor", "here", ConsoleContract, calls)
+    consoleauth = ConsoleAuthService(conf, bus, make_client(bus, "conductor", ConsoleContract))
+    screens = {name: getattr(proxy, name)(conf, consoleauth_client(bus)) for name in ("novnc", "spice_html5", "serial")}
     services = [conductor, consoleauth, *screens.values()]
     for service in services:
         service.start()

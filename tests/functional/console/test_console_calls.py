@@ -10,7 +10,7 @@ import pytest
 from nova import errors
 from nova.clock import utcnow
 from nova.console.auth import ConsoleAuth
-from nova.messaging.rpc import BusFailure
+from nova.rpc.bus import BusFailure
 from nova.structs.console import ConsoleAccess
 from nova.structs.context import Context
 from nova.structs.guest import ConsoleAddress, ConsoleKind

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from nova.clock import utcnow
 from nova.db import events, log_readers, migrations
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.db.models.operations import Event
 from nova.structs.operation import Event as Entry
 

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from nova import errors
 from nova.clock import utcnow
 from nova.db import instances, migrations, operations, quotas
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.db.models import Base
 from nova.structs.requests import ServerQuery
 

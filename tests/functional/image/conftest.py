@@ -15,7 +15,7 @@ import pytest
 from keystoneauth1 import adapter, session, token_endpoint
 
 from nova import concurrency
-from nova.image.client import Images
+from nova.clients.image import Images
 
 SERVICE_TOKEN = "nova:service:admin"
 

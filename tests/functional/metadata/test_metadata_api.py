@@ -11,8 +11,8 @@ import webob
 
 from nova import errors
 from nova.api.metadata import application
-from nova.identity import adapter
-from nova.network.client import Networking
+from nova.clients.adapters import adapter
+from nova.clients.network.client import Networking
 from tests.functional.cloud import Cloud, wait
 from tests.functional.wsgi_adapter import WsgiAdapter
 

@@ -10,11 +10,11 @@ from requests.adapters import BaseAdapter
 from webob import Request
 
 from nova import conf as configuration
+from nova.clients.network.client import Networking
 from nova.conductor.calls.networks import NetworkingCalls
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.db.models import Base
-from nova.network.client import Networking
-from nova.network.service import NullDataplane, application
+from nova.network.api import NullDataplane, application
 from nova.structs.context import Context
 
 ENDPOINT = "http://networking"

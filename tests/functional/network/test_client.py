@@ -6,8 +6,8 @@ import pytest
 from keystoneauth1 import adapter, session, token_endpoint
 
 from nova import errors
-from nova.network.client import Networking
-from nova.network.http import NetworkingHttp
+from nova.clients.network.client import Networking
+from nova.clients.network.http import NetworkingHttp
 from nova.structs.network import NetworkRequest
 
 
@@ -46,9 +46,9 @@ def test_allocating_twice_makes_the_ports_once(cloud, demo, server_id):
 
 
 def test_a_networking_api_that_chooses_ids_itself_makes_the_ports_once_too(cloud, demo, server_id, monkeypatch):
-    from nova.network.service import surroundings
+    from nova.network.api import extensions
 
-    monkeypatch.delitem(surroundings.EXTENSIONS, "nova-network")
+    monkeypatch.delitem(extensions.EXTENSIONS, "nova-network")
     demo.network()
 
     first = allocate(cloud, server_id)

@@ -10,7 +10,7 @@ import pytest
 
 from nova import errors
 from nova.conductor.calls.networks import NetworkingCalls
-from nova.db.database import Database
+from nova.db.engine import Database
 from nova.db.models import Base
 from nova.structs.networking import AllocationPool, FixedIp, FloatingIp, Network, Port, SecurityGroup, Subnet
 

@@ -6,9 +6,9 @@ import pytest
 
 from nova import conf as configuration
 from nova.concurrency import wait_for
-from nova.network import firewall
-from nova.network.agent import HostNetworks
-from nova.network.service.linux import LinuxDataplane
+from nova.network.host import firewall
+from nova.network.host.agent import HostNetworks
+from nova.network.host.dataplane import LinuxDataplane
 from nova.structs.network import NetworkRequest
 from tests.functional.network.machines import Machine, connect, get_address
 

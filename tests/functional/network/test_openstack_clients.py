@@ -9,7 +9,7 @@ import openstack
 import pytest
 
 from nova import daemon
-from nova.network.service import NullDataplane, application
+from nova.network.api import NullDataplane, application
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from nova import conf as configuration
 from nova import placement
-from nova.placement_client import PlacementClient
+from nova.clients.placement import PlacementClient
 from nova.scheduler.service import Scheduler
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Inventory, NodeState

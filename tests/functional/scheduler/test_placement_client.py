@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from nova import errors
-from nova.placement_client import Claim, ConsumerHolds, PlacementClient, ProviderInUse
+from nova.clients.placement import Claim, ConsumerHolds, PlacementClient, ProviderInUse
 from nova.structs.guest import Inventory
 
 SIZES = {"VCPU": Inventory(total=8, allocation_ratio=4.0), "MEMORY_MB": Inventory(total=8192, reserved=512)}

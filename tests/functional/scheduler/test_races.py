@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from nova.placement_client import ClaimLost, PlacementClient
+from nova.clients.placement import ClaimLost, PlacementClient
 
 
 def select_at_once(schedulers, requests):

@@ -1,7 +1,7 @@
 """What DHCP servers are told of subnets and ports."""
 
 from nova import conf as configuration
-from nova.network.service import dhcp, plan
+from nova.network.host import dhcp, plan
 from nova.structs.networking import FixedIp, HostRoute, Network, Port, Subnet
 
 NETWORK = Network(id="n", project_id="p", bridge="br0", mtu=1450)

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from nova.network import firewall
-from nova.network.firewall import Guarded, Rule
+from nova.network.host import firewall
+from nova.network.host.firewall import Guarded, Rule
 
 PORT = "11111111-2222-3333-4444-555555555555"
 

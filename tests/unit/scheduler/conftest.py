@@ -6,9 +6,9 @@ import itertools
 import pytest
 
 from nova import conf as configuration
-from nova.placement_answers import Room
+from nova.clients.placement_answers import Room
 from nova.scheduler import filters
-from nova.scheduler.contender import Contender
+from nova.scheduler.host_candidate import HostCandidate
 from nova.structs.flavor import Flavor
 from nova.structs.guest import NodeState
 from nova.structs.host import Aggregate, HostLoad, HostState
@@ -29,7 +29,7 @@ def build_aggregate(**metadata) -> Aggregate:
     )
 
 
-def build_host(name: str = "host-1", **fields) -> Contender:
+def build_host(name: str = "host-1", **fields) -> HostCandidate:
     """A host with plenty of room; fields are those of its state, its node, and of the contender."""
     free = {"VCPU": fields.pop("free_vcpus", 8), "MEMORY_MB": fields.pop("free_mb", 4096), "DISK_GB": 50}
     load = fields.pop("load", None)
@@ -59,7 +59,7 @@ def build_host(name: str = "host-1", **fields) -> Contender:
         }
     )
     room = {kind: Room(capacity=amount + 4, used=4) for kind, amount in free.items()}
-    return Contender(state, {state.provider_uuid: {"VCPU": 1}}, room, HostLoad(**load) if load else None)
+    return HostCandidate(state, {state.provider_uuid: {"VCPU": 1}}, room, HostLoad(**load) if load else None)
 
 
 def build_request(**fields) -> PlacementRequest:
@@ -105,7 +105,7 @@ def conf():
 def verdict(conf):
     """Asks one filter about one host: None when the host passes, else the reason in words."""
 
-    def ask(name: str, request: PlacementRequest, host: Contender, **options) -> str | None:
+    def ask(name: str, request: PlacementRequest, host: HostCandidate, **options) -> str | None:
         for option, value in options.items():
             conf.set_override(option, value, group="filter_scheduler")
         check = filters.BUILT_IN[name](conf).check(request)

@@ -6,7 +6,7 @@ from nova.conf import BadConfiguration
 from nova.scheduler import filters, weighers
 
 OWN = """
-from nova.scheduler.contender import Refusal
+from nova.scheduler.host_candidate import Refusal
 from nova.scheduler.filters.filter import Filter
 from nova.scheduler.weighers.weigher import Weigher
 

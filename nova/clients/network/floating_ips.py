@@ -1,0 +1,84 @@
+"""Floating IPs of projects and servers, through the Networking API."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nova import errors
+from nova.clients.http import segment
+from nova.clients.network.http import NetworkingHttp
+
+Json = dict[str, Any]
+
+
+class FloatingIpNotFound(errors.NotFound):
+    text = "Floating IP {floating_ip} could not be found."
+
+
+class PoolNotFound(errors.NotFound):
+    text = "Floating IP pool {pool} could not be found."
+
+
+class FloatingIps:
+    def __init__(self, http: NetworkingHttp) -> None:
+        self._http = http
+
+    def of_project(self, project_id: str) -> list[Json]:
+        return self._http.find("floatingips", {"project_id": project_id})
+
+    def get(self, project_id: str, floating_ip_id: str) -> Json:
+        """Raises FloatingIpNotFound."""
+        found = self._http.find("floatingips", {"id": floating_ip_id, "project_id": project_id})
+        if not found:
+            raise FloatingIpNotFound(floating_ip=floating_ip_id)
+        return found[0]
+
+    def at(self, project_id: str, address: str) -> Json:
+        """The floating IP with an address. Raises FloatingIpNotFound."""
+        found = self._http.find("floatingips", {"floating_ip_address": address, "project_id": project_id})
+        if not found:
+            raise FloatingIpNotFound(floating_ip=address)
+        return found[0]
+
+    def pools(self) -> list[str]:
+        """External networks, by name."""
+        return [network["name"] for network in self._http.find("networks", {"router:external": "True"})]
+
+    def create(self, project_id: str, pool: str) -> Json:
+        """Raises PoolNotFound, QuotaExceeded, IpAddressGenerationFailure."""
+        query = {"router:external": "True"}
+        networks = [one for one in self._http.find("networks", query) if pool in (one["name"], one["id"])]
+        if not networks:
+            raise PoolNotFound(pool=pool)
+        body = {"floating_network_id": networks[0]["id"], "project_id": project_id}
+        return self._http.post("floatingips", {"floatingip": body})
+
+    def delete(self, floating_ip_id: str) -> None:
+        self._http.delete(f"floatingips/{segment(floating_ip_id)}")
+
+    def associate(self, project_id: str, address: str, instance_uuid: str, fixed_ip: str | None = None) -> None:
+        """Lead an address to a server: to its fixed_ip, or its first IPv4 address."""
+        floating = self.at(project_id, address)
+        for port in self._http.find("ports", {"device_id": instance_uuid}):
+            for one in port["fixed_ips"]:
+                if ":" not in one["ip_address"] and fixed_ip in (None, one["ip_address"]):
+                    body = {"port_id": port["id"], "fixed_ip_address": one["ip_address"]}
+                    self._http.put(f"floatingips/{floating['id']}", {"floatingip": body})
+                    return
+        raise errors.Invalid(f"Server {instance_uuid} has no address that {address} could lead to.")
+
+    def disassociate(self, project_id: str, address: str) -> None:
+        floating = self.at(project_id, address)
+        self._http.put(f"floatingips/{floating['id']}", {"floatingip": {"port_id": None}})
+
+    def of_ports(self, port_ids: Sequence[str]) -> dict[str, list[Json]]:
+        """By port; nothing for an API without floating IPs."""
+        if not port_ids:
+            return {}
+        try:
+            found = self._http.find("floatingips", {"port_id": list(port_ids)})
+        except errors.NotFound:
+            return {}
+        by_port: dict[str, list[Json]] = {}
+        for floating in found:
+            by_port.setdefault(floating["port_id"], []).append(floating)
+        return by_port

@@ -1,0 +1,160 @@
+"""Concurrency: green threads under eventlet, native threads without. The one importer of eventlet.
+
+Daemons call start(backend) first of all; library code then asks this module and never knows which
+backend runs. Under eventlet the standard library is patched, so threading, queue, time.sleep and
+sockets cooperate; what blocks in C (libvirt, image conversion) goes through run_blocking().
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from nova import errors
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_eventlet: Any = None
+
+# Which of its daemon's worker processes this is, set by nova.daemon after the fork; None for the only one.
+worker_number: int | None = None
+
+
+def start(backend: str) -> None:
+    """Choose the backend of this process; before any other module of the daemon is imported.
+
+    eventlet patches the standard library, threading patches nothing. The first choice of a process counts.
+    """
+    global _eventlet
+    if backend == "threading" or _eventlet is not None:
+        return
+    # eventlet resolves names itself unless told otherwise, and ignores /etc/hosts changes then.
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+    import eventlet  # noqa: PLC0415 - importing it is what chooses the backend
+    import eventlet.debug  # noqa: PLC0415
+
+    eventlet.monkey_patch()
+    # A traceback of a client that went away belongs in no operator's log.
+    eventlet.debug.hub_prevent_multiple_readers(False)
+    _eventlet = eventlet
+
+
+def is_green() -> bool:
+    """Whether this process runs on eventlet."""
+    return _eventlet is not None
+
+
+def executor_name() -> str:
+    """What oslo.messaging calls the executor that fits the backend."""
+    return "eventlet" if _eventlet else "threading"
+
+
+class Pool:
+    """At most size functions at once, each in a thread (green or native) of its own."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=name)
+
+    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._executor.submit(function, *args, **kwargs)
+
+    def close(self, wait: bool = True) -> None:
+        self._executor.shutdown(wait=wait, cancel_futures=True)
+
+
+def spawn(function: Callable[..., None], *args: Any, name: str | None = None) -> threading.Thread:
+    """Run function in a thread of its own that does not keep the process alive."""
+    thread = threading.Thread(target=function, args=args, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def spawn_native(function: Callable[..., None], *args: Any, name: str | None = None) -> None:
+    """Run function in a native thread under either backend: for a loop in C that never ends.
+
+    Such a loop must not be run_blocking's, whose threads the process waits for when it ends.
+    """
+    module = _eventlet.patcher.original("threading") if _eventlet else threading
+    module.Thread(target=function, args=args, name=name, daemon=True).start()
+
+
+def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function that blocks in C without holding up the rest of the process."""
+    if _eventlet is None:
+        return function(*args, **kwargs)
+    from eventlet import tpool  # noqa: PLC0415
+
+    return tpool.execute(function, *args, **kwargs)
+
+
+def call_within(timeout_s: float, function: Callable[..., T], *args: Any) -> T:
+    """function(*args), for a caller that will not wait longer than timeout_s. Raises TimeoutError.
+
+    The call itself cannot be broken off: it goes on in a thread of its own, and nobody gets what it gives.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function(*args))
+        except Exception as error:
+            outcome.set_exception(error)
+
+    spawn(run, name="call-within")
+    return outcome.result(timeout_s)
+
+
+class Periodic:
+    """Calls a function again and again until stopped; an exception is logged and the next turn comes.
+
+    A service that is away is no defect, and comes without a trace.
+
+    The first call comes after one interval unless at_once. wake() brings the next call forward.
+    """
+
+    def __init__(self, interval_s: float, function: Callable[[], Any], name: str, at_once: bool = False) -> None:
+        self._interval_s = interval_s
+        self._function = function
+        self._name = name
+        self._wake = threading.Event()
+        self._stopped = False
+        if at_once:
+            self._wake.set()
+        self._thread = spawn(self._run, name=name)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+            if self._stopped:
+                return
+            try:
+                self._function()
+            except errors.Unavailable as error:
+                LOG.warning("%s has to wait: %s", self._name, error)
+            except Exception:
+                LOG.exception("%s failed; next try in %s s", self._name, self._interval_s)
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float, interval_s: float = 0.01) -> bool:
+    """Whether condition() became true within timeout_s."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(interval_s)
+    return True

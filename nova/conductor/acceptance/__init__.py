@@ -1,0 +1,1 @@
+"""What a request is checked and accepted with, in one transaction."""

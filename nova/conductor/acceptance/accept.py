@@ -1,0 +1,330 @@
+"""Acceptance: the one transaction after which a request cannot be lost.
+
+Everything a request may be refused for is found out here or before; what comes later ends in a
+server's fault.
+"""
+
+import re
+import secrets
+import uuid as uuids
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from nova import errors
+from nova.clock import utcnow
+from nova.conductor.acceptance import image_fit, limits
+from nova.conductor.calls import groups
+from nova.conductor.core import Core
+from nova.conductor.engine.operation import Acceptance, Operation
+from nova.conductor.workflows import attach_volume, volumes
+from nova.conductor.workflows.build import BUILD, Build
+from nova.db import events, flavors, hosts, instances, keypairs, operations, quotas, server_groups
+from nova.db.operations import Lease
+from nova.structs.context import Context
+from nova.structs.event_details import EventDetails
+from nova.structs.flavor import Flavor
+from nova.structs.instance import BlockDevice, Instance, KeypairRef, Properties, VmState
+from nova.structs.requests import BuildRequest
+from nova.structs.server_group import ServerGroup
+
+_NOT_IN_HOSTNAMES = re.compile(r"[^a-z0-9-]+")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A server with its accept_operation accepted: the accept_operation to run, or the one told to make way."""
+
+    instance: Instance
+    lease: Lease | None = None
+    overtaken: str | None = None
+
+
+def accept_operation(
+    connection: Connection, core: Core, context: Context, server_id: str, workflow: Operation, document: Any
+) -> Accepted:
+    """Accept an accept_operation on a server.
+
+    Raises ServerNotFound, ServerIsLocked, WrongServerState.
+    """
+    instance = instances.get(connection, server_id, for_update=True)
+    if instance.is_deleted:
+        raise errors.ServerNotFound(server_id=server_id)
+    if instance.is_locked and not context.is_admin and not workflow.ignores_lock:
+        raise errors.ServerIsLocked(server_id=server_id)
+    if not workflow.may_start_in(instance.vm_state, document):
+        raise errors.WrongServerState(
+            action=workflow.asked_for, server_id=server_id, attribute="vm_state", state=str(instance.vm_state)
+        )
+    if instance.shares and workflow.bars_shares:
+        raise errors.SharesAttached(action=workflow.asked_for, server_id=server_id)
+    active = operations.active(connection, server_id, for_update=True)
+    if active is not None:
+        return _overtake(connection, core, context, instance, workflow, document, active)
+    document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
+    task_state = workflow.steps[0].shows(document)
+    instances.change(connection, server_id, task_state=task_state)
+    _log(connection, context, instance, workflow, document, task_state)
+    lease = core.engine.accept(connection, context, workflow, instance, document, queue=False)
+    if lease is None:
+        raise errors.ServerNotReady(server_id=server_id)
+    return Accepted(msgspec.structs.replace(instance, task_state=task_state), lease)
+
+
+def _overtake(
+    connection: Connection,
+    core: Core,
+    context: Context,
+    instance: Instance,
+    workflow: Operation,
+    document: Any,
+    active: Any,
+) -> Accepted:
+    """Another accept_operation is under way: delete tells it to make way; anything else is refused."""
+    if not workflow.overtakes:
+        raise errors.WrongServerState(
+            action=workflow.asked_for,
+            server_id=instance.uuid,
+            attribute="task_state",
+            # Some actions show nothing while they are under way.
+            state=instance.task_state or active.name,
+        )
+    if active.name == workflow.name or operations.queued(connection, instance.uuid) is not None:
+        return Accepted(instance)
+    core.engine.accept(connection, context, workflow, instance, document, queue=True)
+    operations.cancel(connection, active.uuid)
+    instances.change(connection, instance.uuid, task_state="deleting")
+    _log(connection, context, instance, workflow, document, "deleting")
+    return Accepted(msgspec.structs.replace(instance, task_state="deleting"), overtaken=active.uuid)
+
+
+def accept_build(
+    connection: Connection,
+    core: Core,
+    context: Context,
+    request: BuildRequest,
+    devices: Sequence[tuple[BlockDevice, ...]],
+) -> list[tuple[Instance, Lease]]:
+    """Accept a request for accept_build: as many as fit the quota, from max_count down to min_count.
+
+    devices: the block devices of each.
+    """
+    project = None if context.is_admin else context.project_id
+    flavor = flavors.get(connection, request.flavor_id, project)
+    if flavor.is_disabled:
+        raise errors.FlavorNotFound(flavor_id=flavor.id)
+    image_fit.check(None if request.boots_from_volume else request.image, flavor)
+    if flavor.root_gb == 0 and not request.boots_from_volume and not request.may_have_no_disk:
+        raise errors.Forbidden("Only volume-backed accept_build are allowed for flavors with zero disk.")
+    _check_destination(connection, request)
+    keypair = _keypair(connection, context, request)
+    group = _group(connection, core, context, request)
+    count = _take_quota(connection, core, context, request, flavor)
+    reservation = f"r-{secrets.token_hex(4)}"
+    made = []
+    for index in range(count):
+        instance = _record(core, context, request, flavor, keypair, group, reservation, index, count)
+        instance = msgspec.structs.replace(instance, block_devices=_named(instance, devices[index]))
+        instances.unique_name(
+            connection, instance.name, core.conf.osapi_compute_unique_server_name_scope, context.project_id
+        )
+        instance = instances.add(connection, instance)
+        if group is not None:
+            server_groups.add_member(connection, group.uuid, instance.uuid)
+            joined = msgspec.structs.replace(group, members=(instance.uuid,))
+            groups.log(connection, context, "add_member", joined)
+        document = _document(core, request, instance, group)
+        lease = core.engine.accept(connection, context, BUILD, instance, document, queue=False, is_first=True)
+        assert lease is not None
+        _log(connection, context, instance, BUILD, document, "scheduling")
+        made.append((instance, lease))
+    return made
+
+
+def _check_destination(connection: Connection, request: BuildRequest) -> None:
+    """Raises Invalid for a host or a node there is not."""
+    if request.host is not None and not hosts.services(connection, host=request.host, binary="nova-compute"):
+        raise errors.Invalid(f"Compute host {request.host} could not be found.")
+    if request.node is not None:
+        known = (one.hypervisor_hostname for one in hosts.nodes(connection, host=request.host))
+        if request.node not in known:
+            raise errors.Invalid(f"Compute host {request.node} could not be found.")
+
+
+def preview_build(
+    connection: Connection, core: Core, context: Context, request: BuildRequest
+) -> tuple[Instance, Build]:
+    """The first server of a request as it would be recorded, and its accept_operation; nothing is kept of either."""
+    flavor = flavors.get(connection, request.flavor_id, None if context.is_admin else context.project_id)
+    if flavor.is_disabled:
+        raise errors.FlavorNotFound(flavor_id=flavor.id)
+    image_fit.check(None if request.boots_from_volume else request.image, flavor)
+    group = _group(connection, core, context, request)
+    instance = _record(core, context, request, flavor, None, group, "", 0, 1)
+    return instance, _document(core, request, instance, group)
+
+
+def _keypair(connection: Connection, context: Context, request: BuildRequest) -> KeypairRef | None:
+    if request.key_name is None:
+        return None
+    try:
+        found = keypairs.get(connection, context.user_id, request.key_name)
+    except errors.KeypairNotFound as error:
+        raise errors.Invalid("Invalid key_name provided.") from error
+    return KeypairRef(name=found.name, type=found.type, public_key=found.public_key, fingerprint=found.fingerprint)
+
+
+def _group(connection: Connection, core: Core, context: Context, request: BuildRequest) -> ServerGroup | None:
+    group = request.scheduler_hints.get("group")
+    if isinstance(group, list):
+        group = group[0] if group else None
+    if not group:
+        return None
+    found = server_groups.without_members(connection, str(group))
+    if found is None or found.project_id != context.project_id:
+        raise errors.Invalid(f"Instance group {group} could not be found.")
+    limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
+    if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
+        raise errors.QuotaExceeded("Quota exceeded, too many accept_build in group")
+    return found
+
+
+def _take_quota(connection: Connection, core: Core, context: Context, request: BuildRequest, flavor: Flavor) -> int:
+    """Count accept_build into the quota; how many there may be. Raises QuotaExceeded below min_count."""
+    limit = limits.in_force(connection, core.conf, context.project_id)
+    for count in range(request.max_count, request.min_count - 1, -1):
+        amounts = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.memory_mb}
+        try:
+            # What was counted for one server too many is taken back; the last try is the transaction's own.
+            with nullcontext() if count == request.min_count else connection.begin_nested():
+                quotas.take(connection, context.project_id, amounts, limit)
+        except errors.QuotaExceeded:
+            if count == request.min_count:
+                raise
+        else:
+            return count
+    raise AssertionError("unreachable")
+
+
+def _record(
+    core: Core,
+    context: Context,
+    request: BuildRequest,
+    flavor: Flavor,
+    keypair: KeypairRef | None,
+    group: ServerGroup | None,
+    reservation: str,
+    index: int,
+    count: int,
+) -> Instance:
+    suffix = f"-{index + 1}" if request.max_count > 1 else ""
+    uuid = str(uuids.uuid4())
+    name = request.name + suffix
+    return Instance(
+        id=0,
+        uuid=uuid,
+        project_id=context.project_id,
+        user_id=context.user_id,
+        name=name,
+        hostname=request.hostname + suffix if request.hostname else hostname(name, uuid),
+        vm_state=VmState.BUILDING,
+        task_state="scheduling",
+        flavor=flavor,
+        created_at=utcnow(),
+        updated_at=utcnow(),
+        availability_zone=request.availability_zone or core.conf.default_schedule_zone,
+        image_id=request.image.id if request.image and not request.boots_from_volume else None,
+        image=request.image,
+        key_name=request.key_name,
+        reservation_id=reservation,
+        metadata=request.metadata,
+        tags=tuple(dict.fromkeys(request.tags)),
+        block_devices=request.block_devices,
+        user_data=request.user_data,
+        properties=Properties(
+            description=request.description,
+            access_ip_v4=request.access_ip_v4,
+            access_ip_v6=request.access_ip_v6,
+            config_drive=request.config_drive,
+            disk_config=request.disk_config,
+            launch_index=index,
+            root_device_name="/dev/vda",
+            keypair=keypair,
+            trusted_certs=request.trusted_certs,
+            security_groups=request.security_groups,
+            scheduler_hints=request.scheduler_hints,
+            server_group=group.uuid if group else None,
+            requested_zone=request.availability_zone,
+            requested_host=request.host,
+        ),
+    )
+
+
+def _named(instance: Instance, devices: tuple[BlockDevice, ...]) -> tuple[BlockDevice, ...]:
+    """The devices with a name each: the volume a server boots from has the root disk's."""
+    named: list[BlockDevice] = []
+    for device in devices:
+        if device.device_name is None and device.boot_index == 0:
+            device = msgspec.structs.replace(device, device_name=instance.properties.root_device_name)
+        elif device.device_name is None:
+            taken = tuple(one.device_name for one in (*named, *devices) if one.device_name)
+            device = msgspec.structs.replace(device, device_name=attach_volume.free_name(instance, taken))
+        named.append(device)
+    return tuple(named)
+
+
+def _document(core: Core, request: BuildRequest, instance: Instance, group: ServerGroup | None) -> Build:
+    wanted = 1 if request.networks is None else len(request.networks)
+    return Build(
+        instance_id=instance.uuid,
+        networks=request.networks,
+        ports=tuple(str(uuids.uuid4()) for _ in range(wanted)),
+        security_groups=request.security_groups,
+        zone=instance.availability_zone,
+        only_host=request.host,
+        only_node=request.node,
+        group=group.uuid if group else None,
+        hints=request.scheduler_hints,
+        personality=request.personality,
+        has_volumes=bool(volumes.of(instance)),
+        password=request.password,
+    )
+
+
+def hostname(name: str, uuid: str) -> str:
+    """A host name made of a display name: letters, digits and hyphens, at most 63 of them.
+
+    Source: RFC 1123, 2.1. A name with nothing usable in it becomes Server-UUID.
+    """
+    folded = _NOT_IN_HOSTNAMES.sub("-", name.lower().replace("_", "-").replace(" ", "-").replace(".", "-"))
+    return folded.strip("-")[:63].rstrip("-") or f"Server-{uuid}"
+
+
+def _log(
+    connection: Connection,
+    context: Context,
+    instance: Instance,
+    workflow: Operation,
+    document: Any,
+    task_state: str | None,
+) -> None:
+    events.append(
+        connection,
+        f"instance.{workflow.name}.start",
+        instance.project_id,
+        {"accept_operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
+        instance.uuid,
+        context.request_id,
+        EventDetails.of(
+            context,
+            operation=workflow.name,
+            moments=("start", f"begins {workflow.steps[0].name}"),
+            about=dict(workflow.tells(document)),
+            server=instance,
+            changes={"task_state": task_state},
+        ),
+    )

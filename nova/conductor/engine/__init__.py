@@ -1,0 +1,1 @@
+"""Operations: their words, the engine that runs them, and how they end."""

@@ -1,0 +1,215 @@
+"""Sees to it that every operation goes on: who works on which, from acceptance to its end, and who takes over.
+
+An operation belongs to whoever holds its lease. A conductor that dies loses its leases by silence,
+and another goes on from the last commit; so a step may run twice, and every step allows it. While a
+host works nobody holds the operation: the answer, a cancellation or the step's deadline wakes it.
+The bus only carries wake-up calls: losing one delays an operation until the next look at the rows.
+"""
+
+import logging
+import time
+import uuid as uuids
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from oslo_config import cfg
+from sqlalchemy.engine import Connection
+
+from nova import concurrency, errors, log_context, metrics
+from nova.clock import utcnow
+from nova.conductor.engine.liveness import Liveness
+from nova.conductor.engine.operation import Operation
+from nova.conductor.engine.step_runner import StepRunner, no_boundary
+from nova.db import operations
+from nova.db.engine import Database
+from nova.db.operations import RUNNING, Lease, LeaseLost
+from nova.rpc.compute import ComputeCalls
+from nova.structs.context import Context
+from nova.structs.instance import Instance
+from nova.structs.operation import StepAnswer
+
+LOG = logging.getLogger(__name__)
+
+
+class Engine:
+    """One conductor's engine: it takes hold of operations and takes their turns (nova.conductor.engine.step_runner)."""
+
+    def __init__(
+        self,
+        db: Database,
+        context: Any,
+        workflows: Mapping[str, Operation],
+        compute: Callable[[str], ComputeCalls],
+        liveness: Liveness,
+        conf: cfg.ConfigOpts,
+        boundary: Callable[[str, str, str], None] = no_boundary,
+    ) -> None:
+        self._db = db
+        self._lease_s = conf.conductor.lease_s
+        self._poll_s = conf.conductor.poll_interval_s
+        self._owner = str(uuids.uuid4())
+        pauses_s = conf.conductor.step_pauses_s
+        self._turns = StepRunner(
+            db, context, workflows, compute, liveness, self.wake, self._owner, self._lease_s, pauses_s, boundary
+        )
+        self._pool = concurrency.Pool(conf.conductor.threads, "engine")
+        self._periodics: list[concurrency.Periodic] = []
+        # Only what really goes on here keeps its lease: whatever else this conductor holds runs out.
+        self._driving: set[str] = set()
+        self._waking: set[str] = set()
+
+    def start(self) -> None:
+        self._periodics = [
+            concurrency.Periodic(self._poll_s, self.take_due, "search for operations", at_once=True),
+            concurrency.Periodic(self._lease_s / 3, self._renew, "renewal of leases"),
+        ]
+
+    def stop(self) -> None:
+        """Finish the steps under way; what they leave is for another conductor, or for the next start."""
+        for periodic in self._periodics:
+            periodic.stop()
+        self._pool.close()
+
+    def checks(self) -> dict[str, bool]:
+        return {"operations go on": self._late_s() < 3 * self._lease_s}
+
+    def accept(
+        self,
+        connection: Connection,
+        context: Context,
+        workflow: Operation,
+        instance: Instance,
+        document: Any,
+        queue: bool,
+        is_first: bool = False,
+    ) -> Lease | None:
+        """Make an operation durable, within the caller's transaction.
+
+        The result goes to run() after the commit. None: it waits for the operation under way
+        (queue), or another one was first. is_first: the server is made in this transaction.
+        """
+        uuid = str(uuids.uuid4())
+        deadline = utcnow() + timedelta(seconds=workflow.deadline_s)
+        text = msgspec.json.encode(document).decode()
+        request_id = context.request_id or f"req-{uuids.uuid4()}"
+        added = operations.add(
+            connection,
+            uuid=uuid,
+            name=workflow.name,
+            instance_uuid=instance.uuid,
+            project_id=context.project_id or instance.project_id,
+            user_id=context.user_id or instance.user_id,
+            owner_project_id=instance.project_id,
+            request_id=request_id,
+            document=text,
+            deadline_at=deadline,
+            state=operations.QUEUED if queue else RUNNING,
+            owner=None if queue else self._owner,
+            lease_until=utcnow() + timedelta(seconds=self._lease_s),
+            is_first=is_first,
+        )
+        if queue or not added:
+            return None
+        return Lease(
+            uuid=uuid,
+            name=workflow.name,
+            instance_uuid=instance.uuid,
+            project_id=context.project_id or instance.project_id,
+            user_id=context.user_id or instance.user_id,
+            owner_project_id=instance.project_id,
+            request_id=request_id,
+            state=RUNNING,
+            step=0,
+            attempt=0,
+            document=text,
+            generation=1,
+            is_cancelled=False,
+            deadline_at=deadline,
+        )
+
+    def run(self, held: Lease) -> None:
+        """Go on with an operation this conductor holds."""
+        # It may have to wait for a thread, and keeps its lease meanwhile.
+        self._driving.add(held.uuid)
+        self._pool.submit(self._drive, held)
+
+    def wake(self, uuid: str) -> None:
+        """Look at an operation now, if nobody holds it."""
+        self._pool.submit(self._take, uuid)
+
+    def take_due(self) -> None:
+        """Look at every operation whose time has come: takeovers, deadlines, pauses, lost wake-up calls."""
+        metrics.LATE.set(self._late_s())
+        for uuid in self._db.read(operations.due):
+            if uuid not in self._driving and uuid not in self._waking:
+                self._waking.add(uuid)
+                self.wake(uuid)
+
+    def answered(self, answer: StepAnswer) -> None:
+        """A host has answered an order."""
+        self._pool.submit(self._take_with_answer, answer)
+
+    def host_lost(self, host: str) -> None:
+        """Nobody hears from a host any more: what waits for it shall not wait for its deadline."""
+        for order in self._db.read(lambda c: operations.waiting_on(c, [host])):
+            lost = errors.HostUnreachable(host=host)
+            self.answered(
+                StepAnswer(
+                    operation_id=order.operation_id,
+                    number=order.number,
+                    host=host,
+                    error=type(lost).__name__,
+                    message=lost.message,
+                    details=lost.details,
+                )
+            )
+
+    # The way of one operation through this conductor.
+
+    def _take(self, uuid: str) -> None:
+        self._waking.discard(uuid)
+        held = self._db.write(lambda c: operations.lease(c, uuid, self._owner, self._lease_s))
+        if held is not None:
+            if held.lease_owner is not None:
+                metrics.TAKEOVERS.inc()
+            self._drive(held)
+
+    def _take_with_answer(self, answer: StepAnswer) -> None:
+        for _ in range(20):
+            held = self._db.write(lambda c: operations.lease(c, answer.operation_id, self._owner, self._lease_s))
+            if held is not None:
+                self._drive(held, answer)
+                return
+            if not self._db.read(lambda c: operations.awaits(c, answer.operation_id, answer.number)):
+                return
+            # Somebody just looks at it; the host would ask again, but not soon.
+            time.sleep(0.05)
+
+    def _drive(self, held: Lease, answer: StepAnswer | None = None) -> None:
+        self._driving.add(held.uuid)
+        metrics.DRIVING.set(len(self._driving))
+        log_context.follow(held.request_id, held.user_id, held.project_id, held.instance_uuid)
+        try:
+            self._turns.taken(held)
+            going: Lease | None = held
+            while going is not None:
+                going = self._turns.take(going, answer)
+                answer = None
+        except LeaseLost:
+            LOG.warning("operation %s (%s) was taken over", held.uuid, held.name)
+        except Exception:
+            LOG.exception("operation %s (%s) cannot go on now; it is tried again", held.uuid, held.name)
+        finally:
+            self._driving.discard(held.uuid)
+            metrics.DRIVING.set(len(self._driving))
+
+    def _late_s(self) -> float:
+        since = self._db.read(operations.oldest_due)
+        return 0.0 if since is None else (utcnow() - since).total_seconds()
+
+    def _renew(self) -> None:
+        going = sorted(self._driving)
+        if going:
+            self._db.write(lambda c: operations.renew(c, self._owner, going, self._lease_s))

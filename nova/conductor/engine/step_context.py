@@ -1,0 +1,56 @@
+"""What a workflow's steps may ask: the records, the scheduler, and the services around the cloud."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from oslo_config import cfg
+
+from nova.db import events, hosts, instances, server_groups
+from nova.db.engine import Database
+from nova.rpc.compute import ComputeCalls
+from nova.rpc.scheduler import SchedulerCalls
+from nova.structs.host import Node
+from nova.structs.instance import Instance
+from nova.structs.schedule import Decision, GroupView
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """The world outside an operation. Every call may be made twice."""
+
+    conf: cfg.ConfigOpts
+    db: Database
+    scheduler: SchedulerCalls
+    placement: Any
+    network: Any
+    images: Any
+    volumes: Any = None
+    shares: Any = None
+    # Reaches a host's daemon, for questions it answers at once.
+    compute: Callable[[str], ComputeCalls] | None = None
+
+    def instance(self, uuid: str, with_user_data: bool = False) -> Instance:
+        return self.db.read(lambda c: instances.get(c, uuid, with_user_data=with_user_data))
+
+    def connector(self, host: str) -> dict[str, Any]:
+        """A host in the words of the Block Storage API. Raises HostUnreachable, NotImplementedHere."""
+        assert self.compute is not None
+        return self.compute(host).connector(host)
+
+    def nodes_of(self, host: str) -> list[Node]:
+        return self.db.read(lambda c: hosts.nodes(c, host))
+
+    def servers_on(self, host: str) -> list[Instance]:
+        return self.db.read(lambda c: instances.on_host(c, host))
+
+    def hosts_of(self, uuids: tuple[str, ...]) -> tuple[str, ...]:
+        return self.db.read(lambda c: instances.hosts_of(c, uuids))
+
+    def group_view(self, group_uuid: str, without: str) -> GroupView | None:
+        """A server group as the scheduler is to see it when `without` is placed."""
+        return self.db.read(lambda c: server_groups.view(c, group_uuid, without))
+
+    def record_decision(self, instance_uuid: str, operation: str, decision: Decision) -> None:
+        """Keep how a host was chosen, also when none was."""
+        self.db.write(lambda c: events.add_decision(c, instance_uuid, operation, decision))

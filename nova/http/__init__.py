@@ -1,0 +1,1 @@
+"""One HTTP foundation, over which every API of this project declares what it serves."""

@@ -1,0 +1,142 @@
+"""Puts an identity on every HTTP request: keystonemiddleware, or noauth2 for tests.
+
+Both end in environ["nova.context"], a nova.structs.context.Context. No identity, no request: the
+answer is 401 before anything else is looked at.
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import webob
+from keystoneauth1.exceptions import ClientException
+from keystonemiddleware import auth_token
+from oslo_config import cfg
+
+from nova import errors
+from nova.http.wsgi import Wsgi
+from nova.structs.context import Context
+
+LOG = logging.getLogger(__name__)
+
+CONTEXT = "nova.context"
+_GLOBAL_REQUEST_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
+
+
+# What an API says in its own words where nobody can tell who asks.
+UNAVAILABLE = errors.Unavailable(service="The Identity service", reason="nobody can check tokens").message
+
+
+def authenticate(
+    app: Wsgi, conf: cfg.ConfigOpts, unauthorized: Wsgi, unavailable: Wsgi, strategy: str | None = None
+) -> Wsgi:
+    """Wrap app so that it only sees requests with an identity.
+
+    unauthorized answers the others, and unavailable does while Keystone is away: keystonemiddleware's own answers
+    carry no body of the API it guards. strategy is [api] auth_strategy unless given.
+    """
+    strategy = strategy or conf.api.auth_strategy
+    if strategy == "noauth2":
+        return _NoAuth(app, unauthorized)
+    return _Keystone(_FromKeystoneHeaders(app, unauthorized), conf, unauthorized, unavailable)
+
+
+def request_id(environ: dict[str, Any]) -> str:
+    """This request's id, made on first use; oslo.middleware's environ key holds it."""
+    if "openstack.request_id" not in environ:
+        environ["openstack.request_id"] = f"req-{uuid.uuid4()}"
+    return environ["openstack.request_id"]
+
+
+class _Keystone(auth_token.AuthProtocol):
+    """keystonemiddleware with the answers of the API it guards.
+
+    The decision is not delayed: a middleware that delays takes a token it cannot check for one that is wrong, and
+    a client that gets a 401 throws away a good token.
+    """
+
+    def __init__(self, app: Wsgi, conf: cfg.ConfigOpts, unauthorized: Wsgi, unavailable: Wsgi) -> None:
+        super().__init__(app, {"oslo_config_config": conf, "log_name": "keystonemiddleware"})
+        self._answer_unauthorized = unauthorized
+        self._answer_unavailable = unavailable
+
+    def process_request(self, request: webob.Request) -> webob.Response | None:
+        try:
+            return super().process_request(request)
+        except webob.exc.HTTPUnauthorized:
+            return self.process_response(request.get_response(self._answer_unauthorized))
+        except (webob.exc.HTTPServiceUnavailable, ClientException) as error:
+            LOG.error("nobody can check tokens: %s", error)
+            return request.get_response(self._answer_unavailable)
+
+
+class _FromKeystoneHeaders:
+    """Reads the headers keystonemiddleware leaves behind for a valid token."""
+
+    def __init__(self, app: Wsgi, unauthorized: Wsgi) -> None:
+        self._app = app
+        self._unauthorized = unauthorized
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
+            return self._unauthorized(environ, start_response)
+        roles = _words(environ.get("HTTP_X_ROLES"))
+        environ[CONTEXT] = Context(
+            user_id=environ.get("HTTP_X_USER_ID", ""),
+            project_id=environ.get("HTTP_X_PROJECT_ID", ""),
+            roles=roles,
+            is_admin="admin" in roles,
+            system_scope=environ.get("HTTP_OPENSTACK_SYSTEM_SCOPE"),
+            domain_id=environ.get("HTTP_X_DOMAIN_ID"),
+            user_domain_id=environ.get("HTTP_X_USER_DOMAIN_ID"),
+            project_domain_id=environ.get("HTTP_X_PROJECT_DOMAIN_ID"),
+            service_roles=_words(environ.get("HTTP_X_SERVICE_ROLES")),
+            auth_token=environ.get("HTTP_X_AUTH_TOKEN"),
+            **_of_request(environ),
+        )
+        return self._app(environ, start_response)
+
+
+class _NoAuth:
+    """Believes a token USER:PROJECT (or USER); the user "admin" is an administrator.
+
+    X-Roles names other roles, X-Project-Id another project. For tests alone.
+    """
+
+    def __init__(self, app: Wsgi, unauthorized: Wsgi) -> None:
+        self._app = app
+        self._unauthorized = unauthorized
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        token = environ.get("HTTP_X_AUTH_TOKEN")
+        if not token:
+            return self._unauthorized(environ, start_response)
+        user, _, project = token.partition(":")
+        given = environ.get("HTTP_X_ROLES")
+        roles = _words(given) if given is not None else ("admin",) if user == "admin" else ("member", "reader")
+        environ[CONTEXT] = Context(
+            user_id=user,
+            project_id=environ.get("HTTP_X_PROJECT_ID") or project or user,
+            roles=roles,
+            is_admin="admin" in roles,
+            system_scope=environ.get("HTTP_OPENSTACK_SYSTEM_SCOPE"),
+            service_roles=_words(environ.get("HTTP_X_SERVICE_ROLES")),
+            auth_token=token,
+            **_of_request(environ),
+        )
+        return self._app(environ, start_response)
+
+
+def _of_request(environ: dict[str, Any]) -> dict[str, Any]:
+    given = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+    return {
+        "request_id": request_id(environ),
+        "global_request_id": given if _GLOBAL_REQUEST_ID.match(given) else None,
+        "remote_address": environ.get("REMOTE_ADDR"),
+    }
+
+
+def _words(header: str | None) -> tuple[str, ...]:
+    return tuple(word.strip().lower() for word in (header or "").split(",") if word.strip())

@@ -1,1 +1,0 @@
-"""The Image service, as far as servers need it."""

@@ -1,0 +1,270 @@
+"""Routers and floating IPs. Source: Networking API v2.0 reference, "Layer-3 networking".
+
+The network host routes between all its networks and out of the cloud by itself. A router is the
+record of that, for clients which expect one; a floating IP needs none.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from nova.errors import Conflict, Invalid, NetworkingInUse, NetworkingNotFound
+from nova.network.api import fields
+from nova.network.api.fields import Field
+from nova.network.api.resource import Call, Resource, common_view
+from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router
+
+_INTERFACE = "network:router_interface"
+
+
+def _gateway_info(value: Any) -> dict[str, Any] | None:
+    if not value:
+        return None
+    if not isinstance(value, dict) or "network_id" not in value:
+        raise ValueError("external_gateway_info names a network_id")
+    unknown = set(value) - {"network_id", "enable_snat", "external_fixed_ips"}
+    if unknown:
+        raise ValueError(f"unexpected keys {sorted(unknown)}")
+    return {
+        "external_network_id": fields.uuid_text(value["network_id"]),
+        "enable_snat": fields.boolean(value.get("enable_snat", True)),
+    }
+
+
+class Routers(Resource):
+    noun = "router"
+    plural = "routers"
+    path = "routers"
+    fields = (
+        *fields.COMMON,
+        fields.ADMIN_STATE_UP,
+        Field("external_gateway_info", _gateway_info, default=None),
+        Field("routes", fields.list_of(fields.host_route, limit=30), default=(), post=False),
+        Field("distributed", fields.boolean, default=False, rule="network:set_router:distributed"),
+        Field("ha", fields.boolean, default=False, rule="network:set_router:ha"),
+        Field("availability_zone_hints", fields.list_of(fields.text()), default=(), put=False),
+        Field("flavor_id", fields.optional(fields.text()), default=None, put=False),
+    )
+    shown = ("status", "availability_zones")
+    columns = {"id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id"}
+
+    def __init__(self) -> None:
+        self.verbs = {"add_router_interface": self._add_interface, "remove_router_interface": self._remove_interface}
+
+    def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        return [Router(id=str(uuid.uuid4()), **self._own_values(call, values))]
+
+    def change(self, call: Call, record: Router, values: dict[str, Any]) -> AnyRecord:
+        had_gateway = "external_gateway_info" in values
+        changed = msgspec.structs.replace(record, **self._own_values(call, values))
+        if had_gateway and not changed.external_network_id:
+            return msgspec.structs.replace(changed, enable_snat=True)
+        return changed
+
+    def _own_values(self, call: Call, values: dict[str, Any]) -> dict[str, Any]:
+        for name in ("distributed", "ha", "availability_zone_hints", "flavor_id"):
+            values.pop(name, None)
+        if "external_gateway_info" in values:
+            gateway = values.pop("external_gateway_info") or {"external_network_id": None}
+            if gateway["external_network_id"]:
+                _external_network(call, gateway["external_network_id"])
+            values |= gateway
+        return values
+
+    def check_delete(self, call: Call, record: Router) -> None:
+        if call.store.networking("port", {"device_id": [record.id]}):
+            raise NetworkingInUse(noun="router", id=record.id)
+
+    def views(self, call: Call, records: Sequence[Router]) -> list[dict[str, Any]]:
+        return [
+            common_view(record)
+            | {
+                "admin_state_up": record.admin_state_up,
+                "status": "ACTIVE",
+                "external_gateway_info": None
+                if record.external_network_id is None
+                else {
+                    "network_id": record.external_network_id,
+                    "enable_snat": record.enable_snat,
+                    "external_fixed_ips": [],
+                },
+                "routes": [{"destination": one.destination, "nexthop": one.nexthop} for one in record.routes],
+                "distributed": False,
+                "ha": False,
+                "flavor_id": None,
+                "availability_zones": [call.conf.default_availability_zone],
+                "availability_zone_hints": [],
+            }
+            for record in records
+        ]
+
+    def _add_interface(self, call: Call, router_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        router = call.get("router", router_id)
+        call.require("network:update_router", router)
+        if bool(body.get("subnet_id")) == bool(body.get("port_id")):
+            raise Invalid("A router interface names either subnet_id or port_id.")
+        if body.get("port_id"):
+            port = call.get("port", str(body["port_id"]))
+            if port.device_id:
+                raise Conflict(f"Port {port.id} is in use by device {port.device_id}.")
+            changed = msgspec.structs.replace(
+                port, device_id=router.id, device_owner=_INTERFACE, port_security_enabled=False, security_groups=()
+            )
+            return _interface_view(router, call.store.change_networking(changed))
+        subnet = call.get("subnet", str(body["subnet_id"]))
+        if not subnet.gateway_ip:
+            raise Invalid(f"Subnet for router interface must have a gateway IP: {subnet.id}")
+        port = Port(
+            id=str(uuid.uuid4()),
+            project_id=router.project_id,
+            network_id=subnet.network_id,
+            mac_address="",
+            fixed_ips=(FixedIp(subnet.id, subnet.gateway_ip),),
+            device_id=router.id,
+            device_owner=_INTERFACE,
+            port_security_enabled=False,
+        )
+        [added] = call.store.add_networking([port], {})
+        return _interface_view(router, added)
+
+    def _remove_interface(self, call: Call, router_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        router = call.get("router", router_id)
+        call.require("network:update_router", router)
+        for port in call.store.networking("port", {"device_id": [router.id]}):
+            on_subnets = {one.subnet_id for one in port.fixed_ips}
+            if port.id == body.get("port_id") or body.get("subnet_id") in on_subnets:
+                call.store.delete_networking("port", port.id)
+                return _interface_view(router, port)
+        raise NetworkingNotFound(noun="port", id=str(body.get("port_id") or body.get("subnet_id")))
+
+
+class FloatingIps(Resource):
+    noun = "floatingip"
+    plural = "floatingips"
+    path = "floatingips"
+    fields = (
+        fields.DESCRIPTION,
+        fields.PROJECT,
+        Field("floating_network_id", fields.uuid_text, put=False),
+        Field("floating_ip_address", fields.optional(fields.ip_address), default=None, put=False),
+        Field("subnet_id", fields.optional(fields.uuid_text), default=None, put=False),
+        Field("port_id", fields.optional(fields.uuid_text), default=None),
+        Field("fixed_ip_address", fields.optional(fields.ip_address), default=None),
+        Field("dns_name", fields.dns_name, default="", put=False),
+        Field("dns_domain", fields.dns_name, default="", put=False),
+    )
+    shown = ("status", "router_id", "port_details", "qos_policy_id")
+    columns = {
+        "id": "id",
+        "project_id": "project_id",
+        "tenant_id": "project_id",
+        "floating_network_id": "floating_network_id",
+        "floating_ip_address": "floating_ip_address",
+        "port_id": "port_id",
+        "fixed_ip_address": "fixed_ip_address",
+    }
+
+    def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        network = _external_network(call, values["floating_network_id"])
+        floating_id, port_id = str(uuid.uuid4()), str(uuid.uuid4())
+        wanted = FixedIp(values["subnet_id"] or "", values["floating_ip_address"] or "")
+        port = Port(
+            id=port_id,
+            project_id="",
+            network_id=network.id,
+            mac_address="",
+            fixed_ips=(wanted,),
+            device_id=floating_id,
+            device_owner="network:floatingip",
+            port_security_enabled=False,
+        )
+        target, fixed = _target(call, values["port_id"], values["fixed_ip_address"])
+        floating_ip = FloatingIp(
+            id=floating_id,
+            project_id=values["project_id"],
+            description=values["description"],
+            floating_network_id=network.id,
+            floating_ip_address="",
+            floating_port_id=port_id,
+            port_id=target,
+            fixed_ip_address=fixed,
+        )
+        return [port, floating_ip]
+
+    def change(self, call: Call, record: FloatingIp, values: dict[str, Any]) -> AnyRecord:
+        if "port_id" in values or "fixed_ip_address" in values:
+            port_id = values.get("port_id", record.port_id)
+            values["port_id"], values["fixed_ip_address"] = _target(call, port_id, values.get("fixed_ip_address"))
+        return msgspec.structs.replace(record, **values)
+
+    def views(self, call: Call, records: Sequence[FloatingIp]) -> list[dict[str, Any]]:
+        wanted = sorted({record.port_id for record in records if record.port_id})
+        ports = {port.id: port for port in call.store.networking("port", {"id": wanted})} if wanted else {}
+        return [_floating_view(record, ports.get(record.port_id or "")) for record in records]
+
+
+def _external_network(call: Call, network_id: str) -> Any:
+    network = call.get("network", network_id)
+    if not network.is_external:
+        raise Invalid(f"Network {network_id} is not a valid external network.")
+    return network
+
+
+def _target(call: Call, port_id: str | None, fixed_ip: str | None) -> tuple[str | None, str | None]:
+    """The port and the address of it that a floating IP leads to."""
+    if not port_id:
+        if fixed_ip:
+            raise Invalid("fixed_ip_address cannot be specified without a port_id")
+        return None, None
+    port = call.get("port", port_id)
+    addresses = [one.ip_address for one in port.fixed_ips if ":" not in one.ip_address]
+    if fixed_ip and fixed_ip not in addresses:
+        raise Invalid(f"Port {port_id} does not have fixed ip {fixed_ip}.")
+    if not addresses:
+        raise Invalid(f"Port {port_id} has no IPv4 address.")
+    if not fixed_ip and len(addresses) > 1:
+        raise Invalid(f"Port {port_id} has multiple fixed IPv4 addresses. Must provide a specific one.")
+    return port_id, fixed_ip or addresses[0]
+
+
+def _floating_view(record: FloatingIp, port: Port | None) -> dict[str, Any]:
+    view = common_view(record) | {
+        "floating_network_id": record.floating_network_id,
+        "floating_ip_address": record.floating_ip_address,
+        "port_id": record.port_id,
+        "fixed_ip_address": record.fixed_ip_address,
+        "router_id": record.router_id,
+        "status": "ACTIVE" if record.port_id else "DOWN",
+        "port_details": None
+        if port is None
+        else {
+            "name": port.name,
+            "network_id": port.network_id,
+            "mac_address": port.mac_address,
+            "admin_state_up": port.admin_state_up,
+            "status": "ACTIVE" if port.host else "DOWN",
+            "device_id": port.device_id,
+            "device_owner": port.device_owner,
+        },
+        "dns_name": "",
+        "dns_domain": "",
+        "qos_policy_id": None,
+    }
+    del view["name"]
+    return view
+
+
+def _interface_view(router: Router, port: Port) -> dict[str, Any]:
+    subnets = [one.subnet_id for one in port.fixed_ips]
+    return {
+        "id": router.id,
+        "tenant_id": router.project_id,
+        "project_id": router.project_id,
+        "port_id": port.id,
+        "network_id": port.network_id,
+        "subnet_id": subnets[0],
+        "subnet_ids": subnets,
+        "tags": [],
+    }

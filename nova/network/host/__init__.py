@@ -1,0 +1,1 @@
+"""What nova-network does on a host: bridges, DHCP, NAT and filters."""

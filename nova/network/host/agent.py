@@ -1,0 +1,160 @@
+"""What a compute host does for its guests' networks: bridges joined with the other hosts', and filters.
+
+Used by nova-compute where nova-network answers the Networking API; a Neutron has agents of its own.
+On the network host itself nova-network does all this, so a cloud of one host needs none of it.
+"""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from keystoneauth1.adapter import Adapter
+from oslo_config import cfg
+
+from nova import concurrency, errors
+from nova.clients.network.http import NetworkingHttp, TtlCache
+from nova.network.host import commands, firewall
+from nova.structs.network import Vif
+
+LOG = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_ARRIVES_WITHIN_S = 3600
+
+
+class HostNetworks:
+    """Keeps one compute host's bridges and filters as its ports need them."""
+
+    def __init__(self, conf: cfg.ConfigOpts, adapter: Adapter, name: str) -> None:
+        self._conf = conf
+        self._http = NetworkingHttp(adapter)
+        self._name = name
+        realm = hashlib.sha256(name.encode()).hexdigest()[:6]
+        self.owner, self._table = f"nova-compute {realm}", f"nova-compute-{realm}"
+        self._loaded = ""
+        self._guarded: set[str] = set()
+        # Ports of guests on their way here, which are bound elsewhere until they have arrived.
+        self._expected = TtlCache(_ARRIVES_WITHIN_S)
+        self._busy = threading.Lock()
+        self._periodic: concurrency.Periodic | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Without an interface that joins hosts there is one host, and nova-network is on it."""
+        return bool(self._conf.flat_interface)
+
+    def start(self) -> None:
+        if self.is_needed:
+            interval = self._conf.security_group_refresh_interval
+            self._periodic = concurrency.Periodic(interval, self._refresh, "security groups", at_once=True)
+
+    def stop(self) -> None:
+        """Guests keep their networks and filters while nova-compute is away."""
+        if self._periodic:
+            self._periodic.stop()
+
+    def prepare(self, vifs: Iterable[Vif]) -> None:
+        """Before a guest starts: its bridges are there and joined, and its filters are in force.
+
+        Raises errors.GuestFailed, errors.Unavailable.
+        """
+        bridged = [vif for vif in vifs if vif.vif_type == "bridge" and "network_type" in vif.details]
+        if not bridged or not self.is_needed:
+            return
+        conf = self._conf
+        try:
+            for vif in bridged:
+                name = str(vif.details["bridge_name"])
+                overlay = commands.Overlay(conf.my_ip, conf.vxlan_group)
+                commands.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, overlay, self.owner)
+                self._expected.put(vif.port_id, vif.port_id)
+            self.apply_security_groups()
+        except (commands.CommandFailed, OSError) as error:
+            raise errors.GuestFailed(reason=f"The guest's networks cannot be made: {error}") from error
+
+    def apply_security_groups(self) -> None:
+        """Make this host's filters those of its ports. Raises commands.CommandFailed, errors.Unavailable."""
+        with self._busy:
+            ports = self._ports()
+            groups = sorted({group for port in ports for group in port["security_groups"]})
+            rules = self._rules(groups)
+            remote = {rule.remote_group for those in rules.values() for rule in those if rule.remote_group}
+            facts = (_guarded(ports), rules, self._members(sorted(remote)))
+            text = firewall.ruleset(self._table, *facts)
+            if text != self._loaded or f"table inet {self._table}\n" not in commands.run("nft", "list", "tables"):
+                firewall.apply(self._table, *facts)
+                self._loaded = text
+            self._guarded = {port["id"] for port in ports}
+
+    def remove(self) -> None:
+        """Take this host's filters and bridges away."""
+        firewall.remove(self._table)
+        for name, device in commands.devices().items():
+            if device.get("ifalias") == self.owner:
+                commands.delete_device(name)
+
+    def _refresh(self) -> None:
+        try:
+            self.apply_security_groups()
+        except (commands.CommandFailed, errors.Unavailable) as error:
+            LOG.warning("security groups stay as they are: %s", error)
+
+    def _ports(self) -> list[Json]:
+        """The ports bound to this host, those that are expected, and those that still have a device here."""
+        bound = self._http.find("ports", {"binding:host_id": self._name})
+        here = commands.devices()
+        kept = {port_id for port_id in self._guarded if firewall.device_of(port_id) in here}
+        others = (kept | set(self._expected.held())) - {port["id"] for port in bound}
+        if others:
+            bound += self._http.find("ports", {"id": sorted(others)})
+        return [port for port in bound if port["device_owner"].startswith("compute:")]
+
+    def _rules(self, groups: list[str]) -> dict[str, list[firewall.Rule]]:
+        found: dict[str, list[firewall.Rule]] = {}
+        if not groups:
+            return found
+        for rule in self._http.find("security_group_rules", {"security_group_id": groups}):
+            found.setdefault(rule["security_group_id"], []).append(
+                firewall.Rule(
+                    direction=rule["direction"],
+                    ethertype=rule["ethertype"],
+                    protocol=rule["protocol"],
+                    low=rule["port_range_min"],
+                    high=rule["port_range_max"],
+                    remote_prefix=rule["remote_ip_prefix"],
+                    remote_group=rule["remote_group_id"],
+                )
+            )
+        return found
+
+    def _members(self, groups: list[str]) -> dict[str, set[str]]:
+        members: dict[str, set[str]] = {group: set() for group in groups}
+        if not groups:
+            return members
+        query = {"security_groups": groups, "fields": ["fixed_ips", "security_groups"]}
+        for port in self._http.find("ports", query):
+            for group in set(port["security_groups"]) & members.keys():
+                members[group].update(one["ip_address"] for one in port["fixed_ips"])
+        return members
+
+
+def _guarded(ports: Iterable[Json]) -> list[firewall.Guarded]:
+    return [
+        firewall.Guarded(
+            port_id=port["id"],
+            device=firewall.device_of(port["id"]),
+            bridge=str(port["binding:vif_details"].get("bridge_name", "")),
+            macs=tuple({port["mac_address"], *(pair["mac_address"] for pair in port["allowed_address_pairs"])}),
+            addresses=tuple(
+                [one["ip_address"] for one in port["fixed_ips"]]
+                + [pair["ip_address"] for pair in port["allowed_address_pairs"]]
+            ),
+            groups=tuple(port["security_groups"]),
+            is_filtered=port["port_security_enabled"],
+        )
+        for port in ports
+        if port.get("binding:vif_details")
+    ]

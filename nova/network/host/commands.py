@@ -1,0 +1,166 @@
+"""This host's network devices, as `ip`, `nft` and sysctl see them. Whatever is asked for may be there already."""
+
+import json
+import logging
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nova import concurrency
+
+LOG = logging.getLogger(__name__)
+
+# The kernel's limit for a device's name is 15 characters.
+_VXLAN_PORT = 4789
+
+
+class CommandFailed(Exception):
+    """A command about this host's networks failed; the message is what it said."""
+
+
+def run(*command: str, given: str | None = None) -> str:
+    """What a command printed. Raises CommandFailed."""
+    done = concurrency.run_blocking(subprocess.run, list(command), input=given, capture_output=True, text=True)
+    if done.returncode:
+        raise CommandFailed(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def devices() -> dict[str, dict[str, Any]]:
+    """Every network device by name, with its addresses, as `ip -json -details address` shows it."""
+    return {device["ifname"]: device for device in json.loads(run("ip", "-json", "-details", "address", "show"))}
+
+
+def ensure_bridge(name: str, mtu: int, owner: str, known: dict[str, dict[str, Any]] | None = None) -> None:
+    """Reach: the bridge is there, up, with this MTU. A new one is marked with its owner."""
+    device = (devices() if known is None else known).get(name)
+    if device is None:
+        try:
+            run("ip", "link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
+        except CommandFailed as error:
+            if "File exists" not in str(error):
+                raise
+        # Without a fixed address a bridge takes the lowest of its members', and guests' ARP entries go stale.
+        run("ip", "link", "set", name, "alias", owner, "address", _new_mac(), "mtu", str(mtu), "up")
+        return
+    if device.get("mtu") != mtu:
+        run("ip", "link", "set", name, "mtu", str(mtu))
+    if str(device.get("ifalias")).startswith("nova-compute") and owner.startswith("nova-network"):
+        # On the network host itself the network's keeper takes it over, to remove it with the network.
+        run("ip", "link", "set", name, "alias", owner)
+    if "UP" not in device.get("flags", []):
+        run("ip", "link", "set", name, "up")
+
+
+def ensure_addresses(name: str, wanted: set[str], known: dict[str, dict[str, Any]] | None = None) -> None:
+    """Reach: the device has these global addresses (ADDRESS/PREFIX) and no others."""
+    held = addresses(name, known)
+    for address in wanted - held:
+        run("ip", "address", "replace", address, "dev", name)
+    for address in held - wanted:
+        run("ip", "address", "del", address, "dev", name)
+
+
+def addresses(name: str, known: dict[str, dict[str, Any]] | None = None) -> set[str]:
+    """A device's global addresses, as ADDRESS/PREFIX."""
+    device = (devices() if known is None else known).get(name, {})
+    return {
+        f"{address['local']}/{address['prefixlen']}"
+        for address in device.get("addr_info", [])
+        if address.get("scope") == "global"
+    }
+
+
+def ensure_member(device: str, bridge: str, known: dict[str, dict[str, Any]] | None = None) -> None:
+    """Reach: the device is a member of the bridge, and up."""
+    state = (devices() if known is None else known).get(device)
+    if state is None:
+        raise CommandFailed(f"There is no network device {device} on this host.")
+    if state.get("master") != bridge or "UP" not in state.get("flags", []):
+        run("ip", "link", "set", device, "master", bridge, "up")
+
+
+class Overlay(msgspec.Struct, frozen=True):
+    """How VXLAN devices of one cloud meet: from this host's address, in a multicast group."""
+
+    local: str
+    group: str
+
+
+def ensure_vxlan(name: str, vni: int, overlay: Overlay, bridge: str, mtu: int, owner: str) -> None:
+    """Reach: a VXLAN device joins the bridge with its like on the other hosts."""
+    known = devices()
+    if name not in known:
+        carrier = next(
+            (one for one in known if overlay.local in {a.partition("/")[0] for a in addresses(one, known)}), ""
+        )
+        if not carrier:
+            raise CommandFailed(f"No network device of this host has the address {overlay.local}.")
+        meeting = (
+            "local",
+            overlay.local,
+            "group",
+            overlay.group,
+            "dev",
+            carrier,
+            "dstport",
+            str(_VXLAN_PORT),
+            "ttl",
+            "4",
+        )
+        run("ip", "link", "add", name, "type", "vxlan", "id", str(vni), *meeting)
+        run("ip", "link", "set", name, "alias", owner, "mtu", str(mtu))
+    ensure_member(name, bridge)
+
+
+def delete_device(name: str) -> None:
+    """Delete a device; one that is not there is done."""
+    try:
+        run("ip", "link", "del", name)
+    except CommandFailed as error:
+        if "Cannot find device" not in str(error):
+            raise
+
+
+def load_rules(ruleset: str) -> None:
+    """Hand nftables a file; it takes effect as a whole or not at all."""
+    run("nft", "-f", "-", given=ruleset)
+
+
+def delete_table(family: str, name: str) -> None:
+    """Delete a table; one that is not there is done."""
+    load_rules(f"table {family} {name}\ndelete table {family} {name}\n")
+
+
+def set_kernel(name: str, value: str) -> None:
+    """Set a kernel parameter, named as its path below /proc/sys. One this kernel lacks is only told of."""
+    path = Path("/proc/sys", name)
+    try:
+        if path.read_text().strip() != value:
+            path.write_text(value)
+    except OSError as error:
+        LOG.warning("%s cannot be set to %s: %s", path, value, error)
+
+
+def carry(
+    bridge: str, details: dict[str, Any], mtu: int, flat_interface: str | None, overlay: Overlay, owner: str
+) -> None:
+    """Reach: the bridge of a network is there and joined with the other hosts' bridges of that network.
+
+    details are a port's binding:vif_details: network_type, segmentation_id.
+    """
+    ensure_bridge(bridge, mtu, owner)
+    match details.get("network_type", "flat"):
+        case "flat" if flat_interface:
+            ensure_member(flat_interface, bridge)
+        case "vxlan":
+            vni = int(details["segmentation_id"])
+            ensure_vxlan(f"nvx{vni}", vni, overlay, bridge, mtu, owner)
+
+
+def _new_mac() -> str:
+    """A locally administered address; no two hosts' bridges on one wire may share one."""
+    return "02:" + os.urandom(5).hex(":")

@@ -1,0 +1,254 @@
+"""DHCP and names for guests: one dnsmasq per network, told of every port before its guest asks.
+
+A server outlives nova-network, which finds it again by its pid file. It re-reads hosts and options
+on SIGHUP; other changes, and a lease that stands in the way of an address's new owner, need a new
+process.
+"""
+
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from oslo_config import cfg
+
+from nova import concurrency
+from nova.network.host import commands
+from nova.network.host.plan import Served
+from nova.structs.networking import Port, Subnet
+
+LOG = logging.getLogger(__name__)
+
+METADATA = "169.254.169.254"
+_IPV6_RANGE = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
+_STOPPED_WITHIN_S = 5.0
+_PAUSES_S = (0.05, 0.2, 0.5, 1.0)
+
+
+class DhcpServers:
+    """The DHCP servers of this host, in networks_path."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self._root = Path(conf.networks_path)
+
+    def converge(self, plan: Iterable[Served]) -> None:
+        """Reach: each network with DHCP has a server that knows its ports, and nobody else has one."""
+        wanted = {served.network.bridge: served for served in plan if served.has_dhcp}
+        for bridge, served in wanted.items():
+            self._converge_one(self._root / bridge, served)
+        for directory in self._directories():
+            if directory.name not in wanted:
+                _stop(directory)
+                _remove(directory)
+
+    def remove(self) -> None:
+        for directory in self._directories():
+            _stop(directory)
+            _remove(directory)
+
+    def _directories(self) -> list[Path]:
+        return [path.parent for path in self._root.glob("*/dnsmasq.command")] if self._root.is_dir() else []
+
+    def _converge_one(self, directory: Path, served: Served) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        hosts = "".join(f"{line}\n" for port in served.ports for line in host_lines(port, served, self._conf))
+        options = "".join(f"{line}\n" for line in option_lines(served, self._conf))
+        command = self._command(directory, served)
+        changed = _write(directory / "hosts", hosts)
+        changed |= _write(directory / "options", options)
+        pid = _pid(directory)
+        is_other = _write(directory / "dnsmasq.command", "\n".join(command))
+        if pid is None or is_other or _blocks(directory / "leases", served):
+            _stop(directory)
+            _drop_leases(directory / "leases", served)
+            _start(command)
+        elif changed:
+            os.kill(pid, signal.SIGHUP)
+
+    def _command(self, directory: Path, served: Served) -> list[str]:
+        conf, network = self._conf, served.network
+        command = [
+            "dnsmasq",
+            "--no-hosts",
+            "--strict-order",
+            "--bind-interfaces",
+            "--except-interface=lo",
+            f"--interface={network.bridge}",
+            f"--pid-file={directory}/pid",
+            f"--dhcp-hostsfile={directory}/hosts",
+            f"--dhcp-optsfile={directory}/options",
+            f"--dhcp-leasefile={directory}/leases",
+            f"--conf-file={conf.dnsmasq_config_file}",
+            f"--user={'nobody' if _is_open_to_all(directory) else 'root'}",
+            # Whoever asks for an address with an old one in mind is told at once that it is not his.
+            "--dhcp-authoritative",
+            "--dhcp-ignore=tag:!known",
+        ]
+        if conf.api.dhcp_domain:
+            command += [f"--domain={conf.api.dhcp_domain}"]
+        if conf.dns_server:
+            command += ["--no-resolv", *(f"--server={server}" for server in conf.dns_server)]
+        room = 0
+        for subnet in served.subnets:
+            if subnet.enable_dhcp and subnet.id in served.server_addresses:
+                command += _range(subnet, conf.dhcp_lease_time)
+                room += min(ipaddress.ip_network(subnet.cidr).num_addresses, 2**24)
+        if any(subnet.ipv6_ra_mode for subnet in served.subnets):
+            command.append("--enable-ra")
+        command.append(f"--dhcp-lease-max={room}")
+        return command
+
+
+def host_lines(port: Port, served: Served, conf: cfg.ConfigOpts) -> list[str]:
+    """What the server is told of one port: its MAC, its addresses, its name."""
+    with_dhcp = {subnet.id for subnet in served.subnets if subnet.enable_dhcp}
+    lines = []
+    for one in port.fixed_ips:
+        if one.subnet_id not in with_dhcp or one.ip_address in served.server_addresses.values():
+            continue
+        address = f"[{one.ip_address}]" if ":" in one.ip_address else one.ip_address
+        name = port.dns_name or "host-" + one.ip_address.replace(".", "-").replace(":", "-")
+        tag = f",set:port-{port.id}" if port.extra_dhcp_opts else ""
+        lines.append(f"{port.mac_address}{tag},{name},{address}")
+    return lines
+
+
+def option_lines(served: Served, conf: cfg.ConfigOpts) -> list[str]:
+    """What the server tells its guests, by subnet and by port."""
+    lines = []
+    for subnet in served.subnets:
+        server = served.server_addresses.get(subnet.id)
+        if subnet.ip_version != 4 or not subnet.enable_dhcp or server is None:
+            if subnet.ip_version == 6 and subnet.dns_nameservers:
+                servers = ",".join(f"[{address}]" for address in subnet.dns_nameservers)
+                lines.append(f"tag:{_tag(subnet)},option6:dns-server,{servers}")
+            continue
+        routes = [(route.destination, route.nexthop) for route in subnet.host_routes]
+        if not any(destination == f"{METADATA}/32" for destination, _ in routes):
+            routes.append((f"{METADATA}/32", server))
+        if subnet.gateway_ip:
+            routes.append(("0.0.0.0/0", subnet.gateway_ip))
+        # Clients that know option 121 use it instead of the router option; Windows knows it as 249.
+        text = ",".join(part for route in routes for part in route)
+        lines.append(f"tag:{_tag(subnet)},option:router{f',{subnet.gateway_ip}' if subnet.gateway_ip else ''}")
+        lines.append(f"tag:{_tag(subnet)},121,{text}")
+        lines.append(f"tag:{_tag(subnet)},249,{text}")
+        lines.append(f"tag:{_tag(subnet)},option:dns-server,{','.join(subnet.dns_nameservers) or server}")
+        lines.append(f"tag:{_tag(subnet)},option:mtu,{served.network.mtu}")
+    for port in served.ports:
+        for option in port.extra_dhcp_opts:
+            if option["opt_value"] is not None:
+                word = "option6" if option.get("ip_version") == 6 else "option"
+                name = str(option["opt_name"])
+                word = name if name.isdigit() else f"{word}:{name}"
+                lines.append(f"tag:port-{port.id},{word},{option['opt_value']}")
+    return lines
+
+
+def _range(subnet: Subnet, lease_s: int) -> list[str]:
+    net = ipaddress.ip_network(subnet.cidr)
+    if subnet.ip_version == 4:
+        return [f"--dhcp-range=set:{_tag(subnet)},{net.network_address},static,{net.netmask},{lease_s}s"]
+    if not subnet.ipv6_ra_mode and not subnet.ipv6_address_mode:
+        return []
+    mode = _IPV6_RANGE[subnet.ipv6_address_mode or subnet.ipv6_ra_mode or "slaac"]
+    return [f"--dhcp-range=set:{_tag(subnet)},{net.network_address},{mode},{net.prefixlen},{lease_s}s"]
+
+
+def _tag(subnet: Subnet) -> str:
+    return f"subnet-{subnet.id}"
+
+
+def _owners(served: Served) -> dict[str, str]:
+    return {one.ip_address: port.mac_address for port in served.ports for one in port.fixed_ips}
+
+
+def _blocks(leases: Path, served: Served) -> bool:
+    """Whether somebody's old lease holds an address that is another port's now."""
+    owners = _owners(served)
+    return any(owners.get(address, mac) != mac for mac, address in _read_leases(leases))
+
+
+def _drop_leases(leases: Path, served: Served) -> None:
+    owners = _owners(served)
+    if leases.exists():
+        lines = leases.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if len(line.split()) < 3 or owners.get(line.split()[2]) == line.split()[1]]
+        leases.write_text("".join(kept))
+
+
+def _read_leases(leases: Path) -> list[tuple[str, str]]:
+    """(MAC, address) of each IPv4 lease: the second and third word of a line."""
+    with contextlib.suppress(FileNotFoundError):
+        words = [line.split() for line in leases.read_text().splitlines()]
+        return [(line[1], line[2]) for line in words if len(line) >= 4 and ":" in line[1]]
+    return []
+
+
+def _pid(directory: Path) -> int | None:
+    """The running server of this directory, however it was started."""
+    try:
+        pid = int((directory / "pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if f"--pid-file={directory}/pid".encode() in command else None
+
+
+def _stop(directory: Path) -> None:
+    pid = _pid(directory)
+    if pid is None:
+        return
+    os.kill(pid, signal.SIGTERM)
+    if not concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S):
+        LOG.warning("dnsmasq %s does not end by itself", pid)
+        os.kill(pid, signal.SIGKILL)
+        concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S)
+
+
+def _holds_sockets(pid: int) -> bool:
+    """A process that ends loses its command line first, its sockets later, and is a zombie then."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    return False
+
+
+def _remove(directory: Path) -> None:
+    for path in directory.iterdir():
+        path.unlink()
+    directory.rmdir()
+
+
+def _write(path: Path, text: str) -> bool:
+    """Whether the file was another."""
+    if path.exists() and path.read_text() == text:
+        return False
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o644)
+    new.replace(path)
+    return True
+
+
+def _start(command: list[str]) -> None:
+    """Start a server; the one before it may have died this moment, and hold its addresses a little longer."""
+    for pause_s in _PAUSES_S:
+        try:
+            commands.run(*command)
+            return
+        except commands.CommandFailed as error:
+            if "Address already in use" not in str(error):
+                raise
+        time.sleep(pause_s)
+    commands.run(*command)
+
+
+def _is_open_to_all(directory: Path) -> bool:
+    """Whether an unprivileged process can read in this directory."""
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (directory, *directory.resolve().parents))

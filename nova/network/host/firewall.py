@@ -1,0 +1,276 @@
+"""Security groups on one host: from ports, groups and rules to an nftables ruleset. Pure, but for apply().
+
+Two tables, because this kernel may have no connection tracking for bridges. The bridge table knows
+devices and stops whoever pretends to be somebody else; so the inet table, which sees bridged
+packets through br_netfilter, can tell a port by its bridge and address and let through what the
+rules allow, and answers to it.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from nova.network.host import commands
+
+_V4, _V6 = 4, 6
+# Names the Networking API knows; any other protocol is its number. Source: IANA protocol numbers.
+PROTOCOLS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "tcp": 6,
+    "egp": 8,
+    "udp": 17,
+    "dccp": 33,
+    "ipv6-encap": 41,
+    "ipv6-route": 43,
+    "ipv6-frag": 44,
+    "rsvp": 46,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "icmpv6": 58,
+    "ipv6-icmp": 58,
+    "ipv6-nonxt": 59,
+    "ipv6-opts": 60,
+    "ospf": 89,
+    "pgm": 113,
+    "vrrp": 112,
+    "sctp": 132,
+    "udplite": 136,
+}
+_PORTS = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "6": "tcp", "17": "udp", "132": "sctp"}
+_ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6", "58": "icmpv6"}
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What is let through. remote_group wins over remote_prefix; None is any."""
+
+    direction: str
+    ethertype: str = "IPv4"
+    protocol: str | None = None
+    low: int | None = None
+    high: int | None = None
+    remote_prefix: str | None = None
+    remote_group: str | None = None
+
+
+class Guarded(msgspec.Struct, frozen=True):
+    """A port of this host: its device, where it is plugged, who it may be, and its groups.
+
+    addresses are the port's own and its allowed pairs', each an address or a range. is_filtered
+    False: port security is off, and the port may do anything.
+    """
+
+    port_id: str
+    device: str
+    bridge: str
+    macs: tuple[str, ...]
+    addresses: tuple[str, ...]
+    groups: tuple[str, ...]
+    is_filtered: bool = True
+
+
+def device_of(port_id: str) -> str:
+    """The host's end of a guest's network device; whoever plugs it gives it this name."""
+    return f"tap{port_id}"[:14]
+
+
+def apply(
+    table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
+) -> None:
+    """Make this host's filters those of its ports, all at once. Raises commands.CommandFailed."""
+    for family in ("iptables", "ip6tables"):
+        commands.set_kernel(f"net/bridge/bridge-nf-call-{family}", "1")
+    commands.load_rules(ruleset(table, ports, rules, members))
+
+
+def remove(table: str) -> None:
+    for family in ("bridge", "inet"):
+        commands.delete_table(family, table)
+
+
+def ruleset(
+    table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
+) -> str:
+    """The text that replaces both tables. rules and members (addresses of a group's ports) are by group id."""
+    filtered = sorted((port for port in ports if port.is_filtered), key=lambda port: port.port_id)
+    lines = [f"table {family} {table}\ndelete table {family} {table}" for family in ("bridge", "inet")]
+    lines += _bridge_table(table, filtered)
+    lines += _inet_table(table, filtered, rules, members)
+    return "\n".join(lines) + "\n"
+
+
+def _bridge_table(table: str, ports: Sequence[Guarded]) -> list[str]:
+    lines = [f"table bridge {table} {{"]
+    for port in ports:
+        lines += _chain(f"from-{port.device}", _no_pretending(port))
+        lines += _chain(f"to-{port.device}", _only_own(port))
+    lines += _chain(
+        "sent", ["type filter hook prerouting priority -350; policy accept;", *_dispatch("iifname", "from-", ports)]
+    )
+    lines += _chain(
+        "delivered", ["type filter hook postrouting priority -350; policy accept;", *_dispatch("oifname", "to-", ports)]
+    )
+    return [*lines, "}"]
+
+
+def _dispatch(match: str, prefix: str, ports: Sequence[Guarded]) -> list[str]:
+    entries = ", ".join(f'"{port.device}" : goto {prefix}{port.device}' for port in ports)
+    return [f"{match} vmap {{ {entries} }}"] if entries else []
+
+
+def _no_pretending(port: Guarded) -> list[str]:
+    """A guest speaks with its own MAC and addresses; it is no DHCP server and no router."""
+    v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
+    lines = [f"ether saddr != {_set(port.macs)} drop"]
+    lines.append("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept")
+    lines.append("udp sport 67 udp dport 68 drop")
+    if v4:
+        # An address that is being probed for is announced by nobody yet. Source: RFC 5227.
+        lines.append(f"arp saddr ip != {_set((*v4, '0.0.0.0'))} drop")
+        lines.append(f"arp saddr ether != {_set(port.macs)} drop")
+        lines.append(f"ip saddr {_set(v4)} accept")
+        lines.append("ether type arp accept")
+    lines.append("icmpv6 type { nd-router-advert, nd-redirect } drop")
+    # Neighbour discovery and DHCPv6 come from a link-local or no address.
+    lines.append("ip6 saddr { ::, fe80::/10 } meta l4proto ipv6-icmp accept")
+    lines.append("ip6 saddr fe80::/10 udp sport 546 udp dport 547 accept")
+    if v6:
+        lines.append(f"ip6 saddr {_set(v6)} accept")
+    return [*lines, "drop"]
+
+
+def _only_own(port: Guarded) -> list[str]:
+    """A guest hears ARP, answers to its DHCP requests, and what is addressed to it."""
+    v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
+    lines = ["ether type arp accept", "udp sport 67 udp dport 68 accept"]
+    if v4:
+        lines.append(f"ip daddr {_set(v4)} accept")
+    lines.append("icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept")
+    lines.append("udp sport 547 udp dport 546 accept")
+    if v6:
+        lines.append(f"ip6 daddr {_set(v6)} accept")
+    return [*lines, "drop"]
+
+
+def _inet_table(
+    table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
+) -> list[str]:
+    lines = [f"table inet {table} {{"]
+    groups = sorted({group for port in ports for group in port.groups})
+    remotes = {rule.remote_group for group in groups for rule in rules.get(group, ()) if rule.remote_group}
+    for group in sorted(remotes):
+        lines += _member_sets(group, members.get(group, set()))
+    for group in groups:
+        for direction in ("ingress", "egress"):
+            chain = [text for rule in rules.get(group, ()) if rule.direction == direction for text in _matches(rule)]
+            lines += _chain(f"{direction}-{group}", chain)
+    for port in ports:
+        for direction in ("ingress", "egress"):
+            jumps = [f"jump {direction}-{group}" for group in port.groups]
+            lines += _chain(f"{direction}-port-{port.port_id}", [*_always(direction), *jumps, "drop"])
+    # After connection tracking (-200) and before addresses are translated (-100): what the guest itself sent.
+    lines += _chain(
+        "sent", ["type filter hook prerouting priority -150; policy accept;", *_by_address("saddr", "egress", ports)]
+    )
+    lines += _chain(
+        "delivered",
+        ["type filter hook postrouting priority -150; policy accept;", *_by_address("daddr", "ingress", ports)],
+    )
+    return [*lines, "}"]
+
+
+def _always(direction: str) -> list[str]:
+    lines = ["ct state established,related accept", "ct state invalid drop"]
+    if direction == "egress":
+        lines += ["udp sport 68 udp dport 67 accept", "ip daddr 169.254.169.254 tcp dport 80 accept"]
+        lines.append("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept")
+    else:
+        lines.append("udp sport 67 udp dport 68 accept")
+        lines.append("icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept")
+    return lines
+
+
+def _by_address(field: str, direction: str, ports: Sequence[Guarded]) -> list[str]:
+    """One look-up by bridge and address finds a port's chain; ranges are looked through one by one."""
+    match = "iifname" if field == "saddr" else "oifname"
+    lines = []
+    for version, word in ((_V4, "ip"), (_V6, "ip6")):
+        exact: dict[tuple[str, str], str] = {}
+        for port in ports:
+            for address in _of_version(port.addresses, version):
+                chain = f"{direction}-port-{port.port_id}"
+                if "/" in address:
+                    lines.append(f'{match} "{port.bridge}" {word} {field} {address} jump {chain}')
+                else:
+                    exact.setdefault((port.bridge, address), chain)
+        if exact:
+            entries = ", ".join(f'"{bridge}" . {address} : goto {chain}' for (bridge, address), chain in exact.items())
+            lines.append(f"{match} . {word} {field} vmap {{ {entries} }}")
+    # The exact ones first: a range that holds a port's own address is another's pair.
+    return sorted(lines, key=lambda line: "vmap" not in line)
+
+
+def _matches(rule: Rule) -> list[str]:
+    """One line per rule; none for a rule that can match nothing here."""
+    word = "ip" if rule.ethertype == "IPv4" else "ip6"
+    remote = "saddr" if rule.direction == "ingress" else "daddr"
+    version = _V4 if word == "ip" else _V6
+    parts = [f"meta nfproto {'ipv4' if version == _V4 else 'ipv6'}"]
+    if rule.remote_group:
+        parts.append(f"{word} {remote} @{_member_set(rule.remote_group, version)}")
+    elif rule.remote_prefix and ipaddress.ip_network(rule.remote_prefix).prefixlen:
+        parts.append(f"{word} {remote} {rule.remote_prefix}")
+    parts += _protocol(rule)
+    return [f"{' '.join(parts)} accept"]
+
+
+def _protocol(rule: Rule) -> list[str]:
+    if rule.protocol is None:
+        return []
+    if rule.protocol in _ICMP:
+        # "icmp" in an IPv6 rule means ICMPv6.
+        word = "icmp" if rule.ethertype == "IPv4" else "icmpv6"
+        parts = [f"meta l4proto {'icmp' if word == 'icmp' else 'ipv6-icmp'}"]
+        if rule.low is not None:
+            parts.append(f"{word} type {rule.low}")
+        if rule.high is not None:
+            parts.append(f"{word} code {rule.high}")
+        return parts
+    if rule.protocol in _PORTS and rule.low is not None:
+        word = _PORTS[rule.protocol]
+        return [f"{word} dport {rule.low if rule.low == rule.high else f'{rule.low}-{rule.high}'}"]
+    # By number: which names nftables knows depends on the host, and one it does not know spoils all rules.
+    return [f"meta l4proto {PROTOCOLS.get(rule.protocol, rule.protocol)}"]
+
+
+def _member_set(group: str, version: int) -> str:
+    return f"members{version}-{group}"
+
+
+def _member_sets(group: str, addresses: Iterable[str]) -> list[str]:
+    lines = []
+    for version, kind in ((_V4, "ipv4_addr"), (_V6, "ipv6_addr")):
+        found = _of_version(sorted(addresses), version)
+        lines += [f"  set {_member_set(group, version)} {{", f"    type {kind}", "    flags interval", "    auto-merge"]
+        if found:
+            lines.append(f"    elements = {_set(found)}")
+        lines.append("  }")
+    return lines
+
+
+def _chain(name: str, rules: Sequence[str]) -> list[str]:
+    return [f"  chain {name} {{", *(f"    {rule}" for rule in rules), "  }"]
+
+
+def _set(items: Iterable[str]) -> str:
+    return f"{{ {', '.join(items)} }}"
+
+
+def _of_version(addresses: Iterable[str], version: int) -> tuple[str, ...]:
+    """Those of one IP version. An address inside a range goes with it: nftables refuses overlaps."""
+    networks = (ipaddress.ip_network(address) for address in addresses if (_V6 if ":" in address else _V4) == version)
+    merged = ipaddress.collapse_addresses(networks)
+    return tuple(str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one) for one in merged)

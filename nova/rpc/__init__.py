@@ -1,0 +1,1 @@
+"""The message bus: the transport, and the contract of every daemon that answers on it."""

@@ -1,0 +1,51 @@
+"""The message bus: oslo.messaging's transport with this project's defaults, and what its failures are called."""
+
+import oslo_messaging
+from kombu.exceptions import KombuError
+from oslo_concurrency import lockutils
+from oslo_concurrency import opts as concurrency_options
+from oslo_config import cfg
+from oslo_messaging import opts as messaging_options
+from oslo_messaging._metrics import client as messaging_metrics
+from oslo_messaging._tracing import client as messaging_tracing
+
+from nova import errors
+
+# oslo.messaging lets errors of kombu through where it makes a connection.
+FAILURES = (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable, KombuError)
+
+
+class BusFailure(errors.Unavailable):
+    """The other side did not answer in time, or the bus did not take the message."""
+
+
+def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
+    """The bus named by [DEFAULT] transport_url.
+
+    RabbitMQ's queues are quorum queues with stable names unless the file says otherwise: they
+    survive a broker, and a restart leaves none behind. Their exchange is this service's own: others that share
+    the broker declare theirs, `openstack` by default, otherwise, and one exchange cannot be both.
+    """
+    for group, options in messaging_options.list_opts():
+        conf.register_opts(options, group=group)
+    # oslo.messaging itself registers these on oslo.config's global alone, and reads them from ours.
+    conf.register_opts(messaging_metrics.oslo_messaging_metrics, group="oslo_messaging_metrics")
+    conf.register_opts(messaging_tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")
+    # The names of reply queues are counted in a file under a lock, whose path is read from the global too. To set
+    # that changes the option itself, which then could not be registered again in the same process.
+    if "oslo_concurrency" not in conf:
+        for group, options in concurrency_options.list_opts():
+            conf.register_opts(options, group=group)
+    lockutils.set_defaults(conf.oslo_concurrency.lock_path or f"{conf.state_path}/tmp")
+    for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
+        conf.set_default(option, True, group="oslo_messaging_rabbit")
+    conf.set_default("control_exchange", "nova")
+    return oslo_messaging.get_rpc_transport(conf)
+
+
+def timeout_part(bus: oslo_messaging.Transport, part: float) -> float:
+    """Seconds for a call whose caller is waited for itself: a part of [DEFAULT] rpc_response_timeout.
+
+    Whoever waits longer than its own caller speaks to nobody.
+    """
+    return float(bus.conf.rpc_response_timeout) * part

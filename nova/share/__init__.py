@@ -1,1 +1,0 @@
-"""The Shared File Systems service (Manila), as far as servers need it."""

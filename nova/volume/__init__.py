@@ -1,1 +1,0 @@
-"""Volumes, through the Block Storage API v3."""
