@@ -14,6 +14,7 @@ from nova.clients.placement import PlacementClient
 from nova.clients.share import Shares
 from nova.clients.volume import Volumes
 from nova.conductor import network_view
+from nova.conductor.calls import queries
 from nova.conductor.calls.aggregates import AggregateCalls
 from nova.conductor.calls.annotations import AnnotationCalls
 from nova.conductor.calls.catalog import CatalogCalls
@@ -28,7 +29,6 @@ from nova.conductor.calls.networks import NetworkingCalls
 from nova.conductor.calls.quotas import QuotaCalls
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.calls.steps import EngineCalls
-from nova.conductor.calls.usage import UsageCalls
 from nova.conductor.core import Core
 from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
@@ -49,7 +49,7 @@ from nova.rpc.heartbeat import Heartbeat
 from nova.rpc.scheduler import scheduler_client
 from nova.rpc.server import Server
 
-# Every call of ConductorCalls is answered by the method of that name in one of these.
+# Every call of ConductorCalls is a query (nova.conductor.calls.queries), or the method of that name in one of these.
 CALLS = (
     ServerCalls,
     WatchingCalls,
@@ -57,7 +57,6 @@ CALLS = (
     AggregateCalls,
     GroupCalls,
     AnnotationCalls,
-    UsageCalls,
     ExternalCalls,
     CatalogCalls,
     QuotaCalls,
@@ -96,7 +95,7 @@ class Conductor:
         parts = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
         parts.append(ConsoleCalls(conf, self.db, self._computes.of, consoleauth_client(bus)))
-        self.calls = _answering(parts)
+        self.calls = _answering(queries.bind(self.db), parts)
         self._server = Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
         self._reconcilers = Reconcilers(self.core)
         self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
@@ -148,12 +147,13 @@ def open_database(conf: cfg.ConfigOpts, keeps_event_details: bool = False) -> Da
     )
 
 
-def _answering(parts: list[Any]) -> Any:
-    """One object with the methods of all parts that the interface declares; a missing one is an error now."""
+def _answering(bound: dict[str, Any], parts: list[Any]) -> Any:
+    """One object with the calls that the interface declares; one that is missing, or there twice, is an error now."""
     table = {}
     for name in methods(ConductorCalls):
-        owners = [part for part in parts if hasattr(part, name)]
+        owners = [getattr(part, name) for part in parts if hasattr(part, name)]
+        owners += [bound[name]] if name in bound else []
         if len(owners) != 1:
             raise TypeError(f"{name} of ConductorCalls has {len(owners)} implementations")
-        table[name] = staticmethod(getattr(owners[0], name))
+        table[name] = staticmethod(owners[0])
     return type("Calls", (), table)()

@@ -32,7 +32,7 @@ _UNDER_WAY = (RUNNING, UNWINDING)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an operation is unwinding. resume_at: the step to go forward from again, None to give up.
+    """Why an operation is unwinding. resume_at: the name of the step to go forward from again, None to give up.
 
     function, module: of the step that failed.
     """
@@ -40,7 +40,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str
     message: str
     details: str | None = None
-    resume_at: int | None = None
+    # Releases before 2027 stored an index.
+    resume_at: str | int | None = None
     status: int = 500
     function: str = ""
     module: str = ""
@@ -60,7 +61,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     owner_project_id: str
     request_id: str
     state: str
-    step: int
+    step: str
     attempt: int
     document: str
     generation: int
@@ -82,6 +83,7 @@ def add(
     *,
     uuid: str,
     name: str,
+    step: str,
     instance_uuid: str,
     project_id: str,
     user_id: str,
@@ -109,7 +111,7 @@ def add(
         "owner_project_id": owner_project_id,
         "request_id": request_id,
         "state": state,
-        "step": 0,
+        "step": step,
         "attempt": 0,
         "document": document,
         "is_cancelled": False,
@@ -152,7 +154,7 @@ def add_done(
             owner_project_id=owner_project_id,
             request_id=request_id,
             state=SUCCEEDED,
-            step=0,
+            step="",
             attempt=0,
             document="{}",
             is_cancelled=False,
@@ -252,6 +254,24 @@ def advance(connection: Connection, held: Lease, **changes: Any) -> bool:
     return True
 
 
+def close(connection: Connection, held: Lease, state: str, document: str, message: str | None) -> bool:
+    """End a held operation; whether it was cancelled. Raises LeaseLost."""
+    return advance(
+        connection,
+        held,
+        state=state,
+        document=document,
+        failure=held.failure,
+        active_key=None,
+        order=None,
+        waiting_host=None,
+        lease_owner=None,
+        wake_at=None,
+        message=message,
+        finished_at=utcnow(),
+    )
+
+
 def due(connection: Connection, limit: int = 200) -> list[str]:
     """Operations somebody should look at: a lease, a deadline or a pause is over."""
     query = select(_table.c.uuid).where(_table.c.wake_at <= utcnow()).order_by(_table.c.wake_at).limit(limit)
@@ -270,6 +290,12 @@ def failures(connection: Connection, operation_uuid: str, name: str) -> int:
     return connection.scalar(
         query.where(_events.c.operation_uuid == operation_uuid, _events.c.name == name, _events.c.result == "Error")
     )  # type: ignore[return-value]
+
+
+def has_begun(connection: Connection, operation_uuid: str, name: str) -> bool:
+    """Whether a step of an operation was tried before."""
+    query = select(_events.c.id).where(_events.c.operation_uuid == operation_uuid, _events.c.name == name)
+    return connection.scalar(query.limit(1)) is not None
 
 
 def oldest_due(connection: Connection) -> datetime.datetime | None:

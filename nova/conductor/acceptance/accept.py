@@ -45,7 +45,7 @@ class Accepted:
 
 
 def accept_operation(
-    connection: Connection, core: Core, context: Context, server_id: str, workflow: Operation, document: Any
+    connection: Connection, core: Core, context: Context, server_id: str, workflow: Operation[Any], document: Any
 ) -> Accepted:
     """Accept an accept_operation on a server.
 
@@ -80,7 +80,7 @@ def _overtake(
     core: Core,
     context: Context,
     instance: Instance,
-    workflow: Operation,
+    workflow: Operation[Any],
     document: Any,
     active: Any,
 ) -> Accepted:
@@ -308,7 +308,7 @@ def _log(
     connection: Connection,
     context: Context,
     instance: Instance,
-    workflow: Operation,
+    workflow: Operation[Any],
     document: Any,
     task_state: str | None,
 ) -> None:

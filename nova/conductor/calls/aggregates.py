@@ -27,9 +27,6 @@ class AggregateCalls:
         self._core = core
         self._db = core.db
 
-    def aggregate(self, context: Context, aggregate_id: int) -> Aggregate:
-        return self._db.read(lambda c: aggregates.get(c, aggregate_id))
-
     def add_aggregate(self, context: Context, name: str, zone: str | None = None) -> Aggregate:
         def work(connection: Connection) -> Aggregate:
             made = aggregates.add(connection, name, {_ZONE: zone} if zone else {})
@@ -91,7 +88,7 @@ class AggregateCalls:
         return self._change(context, aggregate_id, change, ["remove_host"], (host,))
 
     def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
-        found = self.aggregate(context, aggregate_id)
+        found = self._db.read(lambda c: aggregates.get(c, aggregate_id))
         wanted = [self._core.step_context.images.get(image, context) for image in images]
         for host in found.hosts:
             self._core.compute(host).cache_images(wanted)

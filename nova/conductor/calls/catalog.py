@@ -80,12 +80,6 @@ class CatalogCalls:
 
         return self._db.write(work)
 
-    def keypairs(self, user_id: str, limit: int | None = None, marker: str | None = None) -> list[Keypair]:
-        return self._db.read(lambda c: keypairs.find(c, user_id, limit, marker))
-
-    def keypair(self, user_id: str, name: str) -> Keypair:
-        return self._db.read(lambda c: keypairs.get(c, user_id, name))
-
     def add_keypair(self, context: Context, keypair: Keypair, is_imported: bool) -> Keypair:
         def work(connection: Connection) -> Keypair:
             limit = limits.default(connection, self._core.conf)["key_pairs"]

@@ -7,7 +7,7 @@ import msgspec
 from nova.clock import utcnow
 from nova.conductor.acceptance import accept
 from nova.conductor.core import Core
-from nova.conductor.workflows.build import placement_request
+from nova.conductor.workflows import placing
 from nova.db import events
 from nova.structs.context import Context
 from nova.structs.operation import Event
@@ -24,7 +24,7 @@ class WatchingCalls:
 
     def explain(self, context: Context, request: BuildRequest) -> Decision:
         instance, document = self._core.db.read(lambda c: accept.preview_build(c, self._core, context, request))
-        wanted = placement_request(self._core.step_context, instance, document)
+        wanted = placing.request(document, self._core.step_context, instance)
         return self._core.step_context.scheduler.select(msgspec.structs.replace(wanted, is_dry_run=True))
 
     def last_event(self, context: Context) -> int:

@@ -18,14 +18,6 @@ class GroupCalls:
         self._core = core
         self._db = core.db
 
-    def server_groups(
-        self, context: Context, project_id: str | None, limit: int | None = None, offset: int = 0
-    ) -> list[ServerGroup]:
-        return self._db.read(lambda c: server_groups.find(c, project_id, limit, offset))
-
-    def server_group(self, context: Context, group_id: str) -> ServerGroup:
-        return self._db.read(lambda c: server_groups.get(c, group_id))
-
     def add_server_group(self, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
         def work(connection: Connection) -> ServerGroup:
             limit = limits.in_force(connection, self._core.conf, context.project_id)

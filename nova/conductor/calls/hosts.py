@@ -16,7 +16,6 @@ from nova.structs.context import Context
 from nova.structs.event_details import EventDetails
 from nova.structs.host import (
     Aggregate,
-    HostLoad,
     HostReport,
     HostState,
     HostView,
@@ -148,9 +147,6 @@ class HostCalls:
             return found
         return [node for node in found if re.search(re.escape(hostname_pattern), node.hypervisor_hostname)]
 
-    def node(self, context: Context, node_id: str) -> Node:
-        return self._db.read(lambda c: hosts.node(c, node_id))
-
     def node_use(self, context: Context, on_hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
         conf = self._core.conf
         reserved = NodeUse(memory_mb=conf.reserved_host_memory_mb, disk_gb=conf.reserved_host_disk_mb // 1024)
@@ -177,15 +173,6 @@ class HostCalls:
             )
 
         return self._db.read(work)
-
-    def host_loads(self) -> dict[str, HostLoad]:
-        return self._db.read(instances.loads)
-
-    def aggregates(self, context: Context) -> list[Aggregate]:
-        return self._db.read(hosts.aggregates)
-
-    def instances_on(self, host: str) -> list[Instance]:
-        return self._db.read(lambda c: instances.on_host(c, host))
 
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
         for instance in self._db.read(lambda c: instances.on_host(c, host)):

@@ -8,7 +8,7 @@ from nova.conductor.workflows.live_migrate import ABORTING
 from nova.db import events, instances, operations, server_migrations
 from nova.structs.context import Context
 from nova.structs.event_details import EventDetails
-from nova.structs.migration import LIVE, Migration, MigrationProgress, MigrationQuery
+from nova.structs.migration import LIVE, Migration, MigrationProgress
 
 _WAITING = ("queued", "preparing")
 
@@ -20,12 +20,6 @@ class MigrationCalls:
     def server_migrations(self, context: Context, server_id: str) -> list[Migration]:
         found = self._core.db.read(lambda c: server_migrations.under_way(c, server_id))
         return [one for one in found if one.kind == LIVE]
-
-    def server_migration(self, context: Context, server_id: str, migration_id: str) -> Migration:
-        return self._core.db.read(lambda c: server_migrations.get(c, server_id, migration_id))
-
-    def migrations(self, context: Context, query: MigrationQuery) -> list[Migration]:
-        return self._core.db.read(lambda c: server_migrations.find(c, query))
 
     def migration_progress(self, context: Context, server_id: str) -> MigrationProgress:
         instance = self._core.db.read(lambda c: instances.get(c, server_id))

@@ -1,6 +1,5 @@
 """Servers: accepting requests for them, and reading what became of them."""
 
-import datetime
 import time
 import uuid as uuids
 from typing import Any
@@ -23,7 +22,6 @@ from nova.structs.event_details import EventDetails
 from nova.structs.instance import Instance, VmState
 from nova.structs.operation import OperationRecord, Outcome
 from nova.structs.requests import BuildRequest, ServerQuery, ServerUpdate
-from nova.structs.schedule import Decision
 
 
 class ServerCalls:
@@ -192,27 +190,11 @@ class ServerCalls:
             found["uptime"] = int((utcnow() - instance.launched_at).total_seconds())
         return found
 
-    def operations(
-        self,
-        context: Context,
-        server_id: str,
-        limit: int | None = None,
-        marker: str | None = None,
-        changes_since: datetime.datetime | None = None,
-        changes_before: datetime.datetime | None = None,
-    ) -> list[OperationRecord]:
-        return self._core.db.read(
-            lambda c: operations.history(c, server_id, limit, marker, changes_since, changes_before)
-        )
-
     def operation(self, context: Context, server_id: str, request_id: str) -> OperationRecord:
         found = self._core.db.read(lambda c: operations.record(c, server_id, request_id))
         if found is None:
             raise errors.ActionNotFound(request_id=request_id, server_id=server_id)
         return found
-
-    def decisions(self, context: Context, server_id: str) -> list[Decision]:
-        return self._core.db.read(lambda c: events.decisions(c, server_id))
 
 
 def _live(connection: Connection, server_id: str) -> Instance:

@@ -1,8 +1,7 @@
 """Operations between the engine and the hosts."""
 
 from nova.conductor.core import Core
-from nova.db import operations
-from nova.structs.operation import StepAnswer, StepOrder
+from nova.structs.operation import StepAnswer
 
 
 class EngineCalls:
@@ -11,9 +10,6 @@ class EngineCalls:
 
     def step_answered(self, answer: StepAnswer) -> None:
         self._core.engine.answered(answer)
-
-    def unfinished_steps(self, hosts: list[str]) -> list[StepOrder]:
-        return self._core.db.read(lambda c: operations.waiting_on(c, hosts))
 
     def ping(self) -> str:
         return self._core.name

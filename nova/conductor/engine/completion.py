@@ -3,7 +3,7 @@
 The one place that assigns vm_state. Each function returns the operations to wake after the commit.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,16 +11,19 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
-from nova.conductor.engine.operation import Operation
-from nova.db import events, instances, operations
+from nova.conductor.engine import journal
+from nova.conductor.engine.operation import Document, Operation
+from nova.db import instances, operations
 from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Failure, Lease
-from nova.structs.event_details import EventDetails, StepError
+from nova.errors import Cancelled
 from nova.structs.instance import Fault, Instance, VmState
 
 _QUEUED_DEADLINE_S = 3600.0
 
 
-def succeed(connection: Connection, workflow: Operation, held: Lease, document: Any, text: str) -> list[str]:
+def succeed(
+    connection: Connection, workflow: Operation[Document], held: Lease, document: Document, text: str
+) -> list[str]:
     """The operation did what it was for."""
     instance = instances.get(connection, held.instance_uuid, for_update=True)
     state = workflow.succeeds_as(document)
@@ -31,25 +34,40 @@ def succeed(connection: Connection, workflow: Operation, held: Lease, document: 
         "task_state": None,
         **workflow.finish(connection, document, instance),
     }
-    return _end(connection, workflow, held, document, text, SUCCEEDED, instance, changes)
+    end = _End(SUCCEEDED, f"done {workflow.step(held.step).name}", text)
+    return _close(connection, workflow, held, document, end, instance, changes)
 
 
-def fail(connection: Connection, workflow: Operation, held: Lease, document: Any, text: str) -> list[str]:
+def fail(
+    connection: Connection, workflow: Operation[Document], held: Lease, document: Document, text: str
+) -> list[str]:
     """The operation is unwound: the server is in ERROR with the reason, or as it was before."""
-    failure = held.failure
-    assert failure is not None
     instance = instances.get(connection, held.instance_uuid, for_update=True)
-    is_cancelled = failure.error == "Cancelled"
-    changes: dict[str, Any] = {**workflow.server(document), "task_state": None}
-    if not is_cancelled:
-        changes["fault"] = Fault(
-            code=failure.status, message=failure.message[:1000], created_at=utcnow(), details=failure.details
-        )
-        if workflow.fails_as is not None:
-            changes["vm_state"] = workflow.fails_as
-    changes |= workflow.fail(connection, document, instance)
-    state = CANCELLED if is_cancelled else FAILED
-    return _end(connection, workflow, held, document, text, state, instance, changes, failure.message)
+    changes = {
+        **_failed(workflow, held, document, workflow.fails_as),
+        **workflow.fail(connection, document, instance),
+    }
+    end = _End(_state_of(held), f"undone {workflow.step(held.step).undo.__name__}", text)
+    return _close(connection, workflow, held, document, end, instance, changes)
+
+
+def abandon(connection: Connection, workflow: Operation[Document], held: Lease, document: Document) -> list[str]:
+    """The operation ends behind its point of no return: nothing is undone, what holds the server's data stays."""
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    changes = {
+        **_failed(workflow, held, document, workflow.abandons_as),
+        **workflow.abandon(connection, document, instance),
+    }
+    end = _End(_state_of(held), f"abandoned at {workflow.step(held.step).name}", held.document)
+    return _close(connection, workflow, held, document, end, instance, changes)
+
+
+def end_unknown(connection: Connection, held: Lease) -> None:
+    """End an operation that is at a step this release does not have: the server is in ERROR, and untouched."""
+    message = f"This release of nova-conductor has no step '{held.step}' in '{held.name}'."
+    operations.close(connection, held, FAILED, held.document, message)
+    fault = Fault(code=500, message=message, created_at=utcnow())
+    instances.change(connection, held.instance_uuid, vm_state=VmState.ERROR, task_state=None, fault=fault)
 
 
 def reset(connection: Connection, instance: Instance, state: VmState) -> tuple[dict[str, Any], list[str]]:
@@ -65,66 +83,51 @@ def reset(connection: Connection, instance: Instance, state: VmState) -> tuple[d
     return changes, [active.uuid]
 
 
-def event_details(
-    workflow: Operation,
-    held: Lease,
-    document: Any,
-    moments: tuple[str, ...],
-    changes: Mapping[str, Any],
-    failure: Failure | None = None,
-    server: Instance | None = None,
-) -> EventDetails:
-    """What the event log keeps of a moment in an operation. server: as it was before, where that is at hand."""
-    step_error = failure and StepError(
-        error=failure.error,
-        message=failure.message,
-        function=failure.function,
-        module=failure.module,
-        traceback=failure.details or "",
-    )
-    return EventDetails(
-        user_id=held.user_id,
-        project_id=held.project_id,
-        operation=held.name,
-        moments=moments,
-        about=dict(workflow.tells(document)),
-        server=server,
-        changes=dict(changes),
-        step_error=step_error,
-    )
+@dataclass(frozen=True)
+class _End:
+    """state: of the operation. moment: its last one, for the event log. text: the document as it is left."""
+
+    state: str
+    moment: str
+    text: str
 
 
-def _without_secrets(workflow: Operation, text: str) -> str:
-    if not workflow.secrets:
-        return text
-    fields: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    return msgspec.json.encode({name: v for name, v in fields.items() if name not in workflow.secrets}).decode()
+def _is_cancelled(failure: Failure) -> bool:
+    return failure.error == Cancelled.__name__
 
 
-def _end(
+def _state_of(held: Lease) -> str:
+    assert held.failure is not None
+    return CANCELLED if _is_cancelled(held.failure) else FAILED
+
+
+def _failed(workflow: Operation[Document], held: Lease, document: Document, state: VmState | None) -> dict[str, Any]:
+    """What the server is after an operation that failed, or that had to make way."""
+    failure = held.failure
+    assert failure is not None
+    changes: dict[str, Any] = {**workflow.server(document), "task_state": None}
+    if not _is_cancelled(failure):
+        changes["fault"] = Fault(
+            code=failure.status, message=failure.message[:1000], created_at=utcnow(), details=failure.details
+        )
+        if state is not None:
+            changes["vm_state"] = state
+    return changes
+
+
+def _close(
     connection: Connection,
-    workflow: Operation,
+    workflow: Operation[Document],
     held: Lease,
-    document: Any,
-    text: str,
-    state: str,
+    document: Document,
+    end: _End,
     instance: Instance,
     changes: dict[str, Any],
-    message: str | None = None,
 ) -> list[str]:
-    is_cancelled = operations.advance(
-        connection,
-        held,
-        state=state,
-        document=_without_secrets(workflow, text),
-        active_key=None,
-        order=None,
-        waiting_host=None,
-        lease_owner=None,
-        wake_at=None,
-        message=message,
-        finished_at=utcnow(),
-    )
+    """End the operation, write the server, and let the operation begin that waits for this one."""
+    failure = None if end.state == SUCCEEDED else held.failure
+    message = failure and failure.message
+    is_cancelled = operations.close(connection, held, end.state, _without_secrets(workflow, end.text), message)
     # Whoever waits for this one has cancelled it.
     successor = operations.queued(connection, held.instance_uuid) if is_cancelled else None
     if successor is not None:
@@ -132,20 +135,20 @@ def _end(
         operations.promote(connection, successor, held.instance_uuid, deadline)
         changes["task_state"] = "deleting"
     instances.change(connection, held.instance_uuid, **changes)
-    vm_state: VmState | None = changes.get("vm_state")
-    if state == SUCCEEDED:
-        moment, failure = "end", None
-        last = f"done {workflow.steps[held.step].name}"
-    else:
-        moment, failure = "error", held.failure
-        last = f"undone {workflow.steps[held.step].undo.__name__}"
-    events.append(
-        connection,
-        f"instance.{workflow.name}.{moment}",
-        held.owner_project_id,
-        {"operation": workflow.name, "vm_state": vm_state, "task_state": changes["task_state"], "message": message},
-        held.instance_uuid,
-        held.request_id,
-        event_details(workflow, held, document, (last, moment), changes, failure, instance),
-    )
+    moment = "error" if failure else "end"
+    payload = {
+        "operation": workflow.name,
+        "vm_state": changes.get("vm_state"),
+        "task_state": changes["task_state"],
+        "message": message,
+    }
+    details = journal.event_details(workflow, held, document, (end.moment, moment), changes, failure, instance)
+    journal.append(connection, f"instance.{workflow.name}.{moment}", held, payload, details)
     return [successor] if successor is not None else []
+
+
+def _without_secrets(workflow: Operation[Document], text: str) -> str:
+    if not workflow.secrets:
+        return text
+    fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({name: v for name, v in fields.items() if name not in workflow.secrets}).decode()

@@ -19,9 +19,11 @@ from sqlalchemy.engine import Connection
 
 from nova import concurrency, errors, log_context, metrics
 from nova.clock import utcnow
+from nova.conductor.engine import completion
 from nova.conductor.engine.liveness import Liveness
-from nova.conductor.engine.operation import Operation
-from nova.conductor.engine.step_runner import StepRunner, no_boundary
+from nova.conductor.engine.operation import Document, Operation
+from nova.conductor.engine.step_context import StepContext
+from nova.conductor.engine.step_runner import StepRunner, UnknownStep, no_boundary
 from nova.db import operations
 from nova.db.engine import Database
 from nova.db.operations import RUNNING, Lease, LeaseLost
@@ -39,8 +41,8 @@ class Engine:
     def __init__(
         self,
         db: Database,
-        context: Any,
-        workflows: Mapping[str, Operation],
+        context: StepContext,
+        workflows: Mapping[str, Operation[Any]],
         compute: Callable[[str], ComputeCalls],
         liveness: Liveness,
         conf: cfg.ConfigOpts,
@@ -51,7 +53,7 @@ class Engine:
         self._poll_s = conf.conductor.poll_interval_s
         self._owner = str(uuids.uuid4())
         pauses_s = conf.conductor.step_pauses_s
-        self._turns = StepRunner(
+        self._runner = StepRunner(
             db, context, workflows, compute, liveness, self.wake, self._owner, self._lease_s, pauses_s, boundary
         )
         self._pool = concurrency.Pool(conf.conductor.threads, "engine")
@@ -79,9 +81,9 @@ class Engine:
         self,
         connection: Connection,
         context: Context,
-        workflow: Operation,
+        workflow: Operation[Document],
         instance: Instance,
-        document: Any,
+        document: Document,
         queue: bool,
         is_first: bool = False,
     ) -> Lease | None:
@@ -98,6 +100,7 @@ class Engine:
             connection,
             uuid=uuid,
             name=workflow.name,
+            step=workflow.steps[0].name,
             instance_uuid=instance.uuid,
             project_id=context.project_id or instance.project_id,
             user_id=context.user_id or instance.user_id,
@@ -121,7 +124,7 @@ class Engine:
             owner_project_id=instance.project_id,
             request_id=request_id,
             state=RUNNING,
-            step=0,
+            step=workflow.steps[0].name,
             attempt=0,
             document=text,
             generation=1,
@@ -192,11 +195,13 @@ class Engine:
         metrics.DRIVING.set(len(self._driving))
         log_context.follow(held.request_id, held.user_id, held.project_id, held.instance_uuid)
         try:
-            self._turns.taken(held)
+            self._runner.leased(held)
             going: Lease | None = held
             while going is not None:
-                going = self._turns.take(going, answer)
+                going = self._runner.run(going, answer)
                 answer = None
+        except UnknownStep as error:
+            self._leave_to_others(held, error)
         except LeaseLost:
             LOG.warning("operation %s (%s) was taken over", held.uuid, held.name)
         except Exception:
@@ -204,6 +209,15 @@ class Engine:
         finally:
             self._driving.discard(held.uuid)
             metrics.DRIVING.set(len(self._driving))
+
+    def _leave_to_others(self, held: Lease, error: UnknownStep) -> None:
+        """A conductor of the release that wrote the step knows it; after the deadline there is none any more."""
+        LOG.error("%s, which this release does not have", error)
+        if utcnow() >= held.deadline_at:
+            self._db.write(lambda c: completion.end_unknown(c, held))
+            return
+        later = utcnow() + timedelta(seconds=self._lease_s)
+        self._db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=later))
 
     def _late_s(self) -> float:
         since = self._db.read(operations.oldest_due)

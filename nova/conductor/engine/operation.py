@@ -6,22 +6,24 @@ travelling state is one frozen struct, the document. The engine runs it; nothing
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
+from nova.conductor.engine.step_context import StepContext
 from nova.errors import DomainError, ServerNotReady
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
 
-Document = Any
+Document = TypeVar("Document", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
 class OnHost:
-    """A step a host is to do. The operation waits for the answer; no thread does.
+    """A step that a host is to do. The operation waits for the answer; no thread does.
 
     skip_if_down: with the host down the step counts as done, because what it would have removed is
     removed by the host's own reconciler when it comes back.
@@ -35,11 +37,19 @@ class OnHost:
 
 
 @dataclass(frozen=True)
-class Noted:
-    """The document a step leaves, and a note that is written in the transaction of the step's success."""
+class Recorded(Generic[Document]):
+    """The document that a step leaves, and a record that is written in the transaction of its success."""
 
     document: Document
-    note: Callable[[Connection], None]
+    record: Callable[[Connection], None]
+
+
+@dataclass(frozen=True)
+class HostAnswer(Generic[Document]):
+    """How a host's answer is read, as a value of this kind, and what the document becomes with it."""
+
+    kind: Any
+    absorb: Callable[[Document, Any], Document]
 
 
 @dataclass(frozen=True)
@@ -59,43 +69,50 @@ def on_its_host(acceptance: Acceptance, document: Document) -> Document:
     return document
 
 
-def unchanged(document: Document) -> None:
+def unchanged(document: msgspec.Struct) -> None:
     """The end of an operation after which the server is what it was."""
 
 
-def always(state: VmState) -> Callable[[Document], VmState]:
+def always(state: VmState) -> Callable[[msgspec.Struct], VmState]:
     """The end of an operation that has only one good end."""
     return lambda _: state
 
 
-def nothing_to_undo(document: Document, context: Any) -> Document:
+def nothing_to_undo(document: Document, context: StepContext) -> Document:
     """The undo of a step that leaves nothing behind, said aloud."""
     return document
 
 
+def from_the_start() -> None:
+    """The point of no return of an operation whose first step cannot be undone."""
+
+
+Commit = Callable[[Connection, Document], Mapping[str, Any] | None]
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[Document]):
     """One step: how to do it, how to undo it, and what the user sees meanwhile.
 
-    do and undo take (document, context) and give the new document, or an OnHost; do may give it Noted. absorb takes
-    (document, result) when the host has answered. commit runs in the transaction that records the
-    step's success, and gives the fields of the server it wrote, if any. A service that is unavailable is
-    tried again here, up to retries times; an error in again_on, here or in a later step, unwinds to this
-    step and does it again. A step that does not apply to the document is passed over, both ways, without
-    a trace.
+    do and undo give the new document, or an OnHost; do may give it Recorded. answer reads what the host gives
+    back. Each function of commit runs in the transaction that records the step's success, and gives the columns
+    of the server that it wrote, if any. A service that is unavailable is asked again, up to retries times; an
+    error in again_on, here or in a later step, unwinds to this step and does it again. A step that does not apply
+    to the document is passed over, both ways, without a trace. One that is_optional and fails for good counts as
+    done.
     """
 
-    do: Callable[[Document, Any], Any]
-    undo: Callable[[Document, Any], Any] = nothing_to_undo
+    do: Callable[[Document, StepContext], Document | OnHost | Recorded[Document]]
+    undo: Callable[[Document, StepContext], Document | OnHost] = nothing_to_undo
     task_state: str | Callable[[Document], str | None] | None = None
-    result: Any = None
-    absorb: Callable[[Document, Any], Document] = lambda document, _: document
-    commit: Callable[[Connection, Document], Mapping[str, Any] | None] | None = None
+    answer: HostAnswer[Document] | None = None
+    commit: tuple[Commit[Document], ...] = ()
     again_on: tuple[type[DomainError], ...] = ()
     # Nearly a minute, with the pauses that are the default: the time in which a daemon comes back.
     retries: int = 6
     timeout_s: float = 600.0
     applies: Callable[[Document], bool] = lambda document: True
+    is_optional: bool = False
 
     @property
     def name(self) -> str:
@@ -107,27 +124,35 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(Generic[Document]):
     """A long action on a server, from its acceptance to its end.
 
     name is the instance action's. from_states are the vm_states it may start in. begin runs in the
     transaction of acceptance: it completes the document, and raises what the request is refused for.
-    On success the server becomes succeeds_as, or stays what it is where that gives None; on failure
+    On success the server becomes succeeds_as, or stays what it is where that gives None; when it was unwound
     fails_as, or what it was where that is None. server says which columns of the server follow from
-    the document; it is applied with every commit. finish and fail run in the last transaction. tells is
-    what the event log says of this operation: the ids and states that notifications carry.
+    the document; it is applied with every commit. finish, fail and abandon run in the last transaction and give
+    the columns to write. tells is what the event log says of this operation: the ids and states that
+    notifications carry.
+
+    no_return_after: the function of the last step that can still be undone, or from_the_start. Behind it the
+    engine undoes nothing: it goes forward, and where that fails for good the operation is abandoned. The server
+    is then abandons_as (None: what it was), and everything that holds its data is left as it is.
     """
 
     name: str
-    document: type[msgspec.Struct]
-    steps: tuple[Step, ...]
+    document: type[Document]
+    steps: tuple[Step[Document], ...]
     from_states: frozenset[VmState] | Callable[[Document], frozenset[VmState]]
     succeeds_as: Callable[[Document], VmState | None]
     begin: Callable[[Acceptance, Document], Document] = lambda _, document: document
     fails_as: VmState | None = None
+    no_return_after: Callable[..., Any] | None = None
+    abandons_as: VmState | None = VmState.ERROR
     server: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     finish: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     fail: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
+    abandon: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     tells: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     deadline_s: float = 3600.0
     # The action's name in the API, where a refusal has to say another one than the instance action's.
@@ -141,15 +166,37 @@ class Operation:
     # Fields of the document that are blanked when the operation ends, however it ends.
     secrets: tuple[str, ...] = ()
 
-    def after(self, index: int, document: Document) -> int | None:
-        """The step that comes next when that of index is done; None: it was the last."""
-        later = range(index + 1, len(self.steps))
-        return next((one for one in later if self.steps[one].applies(document)), None)
+    @cached_property
+    def _indexes(self) -> dict[str, int]:
+        return {step.name: index for index, step in enumerate(self.steps)}
 
-    def before(self, index: int, floor: int, document: Document) -> int | None:
-        """The step to undo when that of index is undone, not beyond floor; None: there is none."""
-        earlier = range(index - 1, floor - 1, -1)
-        return next((one for one in earlier if self.steps[one].applies(document)), None)
+    def step(self, name: str) -> Step[Document]:
+        """A step by its name, or by the index that releases before 2027 stored. Raises KeyError."""
+        return self.steps[self._index(name)]
+
+    def after(self, step: Step[Document], document: Document) -> Step[Document] | None:
+        """The step that comes next when this one is done; None: it was the last."""
+        later = self.steps[self._index(step.name) + 1 :]
+        return next((other for other in later if other.applies(document)), None)
+
+    def before(self, step: Step[Document], floor: str | None, document: Document) -> Step[Document] | None:
+        """The step to undo when this one is undone, not beyond the step named floor; None: there is none."""
+        lowest = 0 if floor is None else self._index(floor)
+        earlier = self.steps[lowest : self._index(step.name)]
+        return next((other for other in reversed(earlier) if other.applies(document)), None)
+
+    def again_at(self, step: Step[Document], error: DomainError) -> Step[Document] | None:
+        """The step that knows another way after this error: this one, or the nearest before it."""
+        until = self.steps[: self._index(step.name) + 1]
+        return next((other for other in reversed(until) if isinstance(error, other.again_on)), None)
+
+    def is_behind_return(self, step: Step[Document]) -> bool:
+        """Whether a step comes after the last one that can be undone."""
+        if self.no_return_after is None:
+            return False
+        if self.no_return_after is from_the_start:
+            return True
+        return self._index(step.name) > self._indexes[self.no_return_after.__name__]
 
     @property
     def asked_for(self) -> str:
@@ -159,3 +206,6 @@ class Operation:
     def may_start_in(self, state: VmState, document: Document) -> bool:
         states = self.from_states if isinstance(self.from_states, frozenset) else self.from_states(document)
         return state in states
+
+    def _index(self, name: str) -> int:
+        return int(name) if name.isdigit() and int(name) < len(self.steps) else self._indexes[name]

@@ -6,12 +6,13 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova.db import events, hosts, instances, server_groups
+from nova.db import events, hosts, instances, server_groups, server_migrations
 from nova.db.engine import Database
 from nova.rpc.compute import ComputeCalls
 from nova.rpc.scheduler import SchedulerCalls
 from nova.structs.host import Node
 from nova.structs.instance import Instance
+from nova.structs.migration import MigrationQuery
 from nova.structs.schedule import Decision, GroupView
 
 
@@ -37,6 +38,11 @@ class StepContext:
         """A host in the words of the Block Storage API. Raises HostUnreachable, NotImplementedHere."""
         assert self.compute is not None
         return self.compute(host).connector(host)
+
+    def newest_migration(self, instance_uuid: str) -> set[str]:
+        """The server's newest migration, which may hold resources of its source whatever became of it."""
+        newest = self.db.read(lambda c: server_migrations.find(c, MigrationQuery(instance_uuid=instance_uuid, limit=1)))
+        return {migration.uuid for migration in newest}
 
     def nodes_of(self, host: str) -> list[Node]:
         return self.db.read(lambda c: hosts.nodes(c, host))

@@ -1,7 +1,7 @@
-"""One turn of an operation: a step is done, or undone, and what it made is committed with what users see of it.
+"""Runs one step of an operation, or undoes one, and commits what it made with what users see of it.
 
-A turn writes only while its lease holds, and leaves the operation in one of three hands: its own, for the
-next turn; a host's, which has been ordered something; or nobody's, because it is over or has to wait.
+A step runner writes only while its lease holds, and leaves the operation in one of three hands: its own, for
+the next step; a host's, which has been ordered something; or nobody's, because it is over or has to wait.
 """
 
 import logging
@@ -9,27 +9,25 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors, metrics
 from nova.clock import utcnow
-from nova.conductor.engine import completion
+from nova.conductor.engine import completion, journal, recovery
 from nova.conductor.engine.liveness import Liveness
-from nova.conductor.engine.operation import Noted, OnHost, Operation, Step
-from nova.db import events, instances, operations
+from nova.conductor.engine.operation import Document, HostAnswer, OnHost, Operation, Recorded, Step, nothing_to_undo
+from nova.conductor.engine.recovery import Course, OperationExpired
+from nova.conductor.engine.step_context import StepContext
+from nova.db import operations
 from nova.db.engine import Database
 from nova.db.operations import RUNNING, UNWINDING, Failure, Lease, LeaseLost
-from nova.rpc.bus import BusFailure
 from nova.rpc.compute import ComputeCalls
 from nova.structs.operation import StepAnswer, StepOrder
 
 LOG = logging.getLogger(__name__)
-
-# What a turn gives after which a host has the operation in hand.
-_LET_GO = object()
 
 
 class StepDefect(errors.StepFailed):
@@ -38,21 +36,41 @@ class StepDefect(errors.StepFailed):
     text = "Step '{step}' failed for an internal reason; the log of nova-conductor has it."
 
 
+class UnknownStep(Exception):
+    """The operation is at a step that this release does not have: another conductor's release may."""
+
+
+class _HandedOver(Exception):
+    """A host has the step in hand: there is nothing more to do here."""
+
+
 def no_boundary(operation: str, step: str, moment: str) -> None:
     """Called between the commits; the tests kill a conductor here."""
 
 
 @dataclass(frozen=True)
+class Turn(Generic[Document]):
+    """One step of one operation: what it is, what it works on, and the host's answer to it, if that is here."""
+
+    workflow: Operation[Document]
+    held: Lease
+    step: Step[Document]
+    document: Document
+    answer: StepAnswer | None
+    started: datetime
+
+
+@dataclass(frozen=True)
 class StepRunner:
-    """StepRunner of operations, for one conductor.
+    """Runs steps for one conductor.
 
     context is what steps may ask; compute(host) reaches a host's daemon; wake has an operation looked at; owner and
     lease_s are of the leases it goes on with; pauses_s come between the tries of a step, the last again and again.
     """
 
     db: Database
-    context: Any
-    workflows: Mapping[str, Operation]
+    context: StepContext
+    workflows: Mapping[str, Operation[Any]]
     compute: Callable[[str], ComputeCalls]
     liveness: Liveness
     wake: Callable[[str], None]
@@ -61,136 +79,123 @@ class StepRunner:
     pauses_s: Sequence[float]
     boundary: Callable[[str, str, str], None] = no_boundary
 
-    def taken(self, held: Lease) -> None:
-        """An operation was just taken hold of."""
-        self.boundary(held.name, self.workflows[held.name].steps[held.step].name, "leased")
+    def run(self, held: Lease, answer: StepAnswer | None) -> Lease | None:
+        """Do, or undo, the step that the operation is at; None when it is in other hands then.
 
-    def take(self, held: Lease, answer: StepAnswer | None) -> Lease | None:
-        workflow = self.workflows[held.name]
+        Raises UnknownStep, LeaseLost.
+        """
+        turn = self._turn(held, answer)
+        if held.state == UNWINDING:
+            return self._backward(turn)
+        if held.is_cancelled or utcnow() >= held.deadline_at:
+            is_tried = held.order is not None or self.db.read(lambda c: operations.has_begun(c, held.uuid, held.step))
+            is_behind = self._is_behind_return(turn, is_tried)
+            # Behind the point of no return only what is waited for is given up: the rest is soon done.
+            if is_tried or not is_behind:
+                return self._stop(turn, is_behind)
+        return self._forward(turn)
+
+    def leased(self, held: Lease) -> None:
+        """An operation was just leased."""
+        self.boundary(held.name, self._turn(held, None).step.name, "leased")
+
+    def _turn(self, held: Lease, answer: StepAnswer | None) -> Turn[Any]:
+        try:
+            workflow = self.workflows[held.name]
+            step = workflow.step(held.step)
+        except KeyError as error:
+            raise UnknownStep(f"operation {held.uuid} ({held.name}) is at step {held.step}") from error
         document = msgspec.json.decode(held.document, type=workflow.document)
         if answer is not None and (held.order is None or held.order.number != answer.number):
             answer = None
-        if held.state == UNWINDING:
-            return self._backward(workflow, held, document, answer)
-        if held.is_cancelled:
-            return self._give_up(workflow, held, document, errors.Cancelled())
-        if utcnow() >= held.deadline_at:
-            late = errors.StepFailed(reason=f"The operation was not done within {workflow.deadline_s:.0f} s.")
-            return self._give_up(workflow, held, document, late)
-        return self._forward(workflow, held, document, answer)
+        started = utcnow() if held.order is None or held.state == UNWINDING else held.order.sent_at
+        return Turn(workflow, held, step, document, answer, started)
 
-    def _forward(self, workflow: Operation, held: Lease, document: Any, answer: StepAnswer | None) -> Lease | None:
-        step = workflow.steps[held.step]
-        started = utcnow() if held.order is None else held.order.sent_at
+    # Forward
+
+    def _forward(self, turn: Turn[Document]) -> Lease | None:
         try:
-            outcome = self._act(workflow, held, document, answer, step.do, "done")
-            if outcome is _LET_GO:
-                return None
-            if answer is not None:
-                outcome = step.absorb(document, _result(answer, step.result))
-            note = None
-            if isinstance(outcome, Noted):
-                outcome, note = outcome.document, outcome.note
-            return self._advance(workflow, held, document, outcome, started, note)
+            document, record = self._do(turn)
+            return self._advance(turn, document, record)
+        except _HandedOver:
+            return None
         except (LeaseLost, msgspec.MsgspecError):
             raise
         except errors.DomainError as error:
-            return self._failed(workflow, held, document, error, started)
+            return self._failed(turn, error)
         except Exception:
-            LOG.exception("step %s of operation %s", step.name, held.uuid)
-            defect = StepDefect(step=step.name)
-            return self._failed(workflow, held, document, defect, started, traceback.format_exc())
+            LOG.exception("step %s of operation %s", turn.step.name, turn.held.uuid)
+            return self._failed(turn, StepDefect(step=turn.step.name), traceback.format_exc())
 
-    def _act(
-        self,
-        workflow: Operation,
-        held: Lease,
-        document: Any,
-        answer: StepAnswer | None,
-        function: Callable[[Any, Any], Any],
-        moment: str,
-    ) -> Any:
-        """Do a step, or undo it, or see what became of the order to do so; the document it leaves.
+    def _do(self, turn: Turn[Document]) -> tuple[Document, Callable[[Connection], None] | None]:
+        """The document that the step leaves, and what is to be recorded with it."""
+        if turn.answer is not None:
+            return _absorbed(turn.answer, turn.step.answer, turn.document), None
+        outcome = self._local(turn, turn.step.do, "done")
+        if isinstance(outcome, Recorded):
+            return outcome.document, outcome.record
+        return outcome, None
 
-        _LET_GO when a host has it in hand. Raises what do or undo raises, HostUnreachable, StepTimedOut.
+    def _local(self, turn: Turn[Document], function: Callable[..., Any], moment: str) -> Any:
+        """Call do or undo here; what it gives, unless that is for a host.
+
+        Raises what the function raises, HostUnreachable, StepTimedOut, and _HandedOver when a host has it.
         """
-        step = workflow.steps[held.step]
-        name = function.__name__
+        held, step = turn.held, turn.step
         if held.order is not None:
-            if answer is not None:
-                return document
-            deadline = held.order.answer_by
-            if deadline <= utcnow():
-                raise errors.StepTimedOut(host=held.order.host, step=name, timeout_s=step.timeout_s)
-            # It has nothing to do yet.
-            self.db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=deadline))
-            return _LET_GO
-        outcome = function(document, self.context)
-        self.boundary(held.name, name, moment)
+            if held.order.answer_by <= utcnow():
+                raise errors.StepTimedOut(host=held.order.host, step=function.__name__, timeout_s=step.timeout_s)
+            answer_by = held.order.answer_by
+            self.db.write(lambda c: operations.advance(c, held, lease_owner=None, wake_at=answer_by))
+            raise _HandedOver
+        outcome = function(turn.document, self.context)
+        self.boundary(held.name, function.__name__, moment)
         if not isinstance(outcome, OnHost):
             return outcome
         if self.liveness.is_up(outcome.host):
-            self._send_order(workflow, held, document, outcome, step, name)
-            return _LET_GO
+            self._send_order(turn, outcome, function.__name__)
+            raise _HandedOver
         if outcome.skip_if_down:
-            return document
+            return turn.document
         raise errors.HostUnreachable(host=outcome.host)
 
     def _advance(
-        self,
-        workflow: Operation,
-        held: Lease,
-        old: Any,
-        document: Any,
-        started: datetime,
-        note: Callable[[Connection], None] | None = None,
+        self, turn: Turn[Document], document: Document, record: Callable[[Connection], None] | None = None
     ) -> Lease | None:
         """Commit a step that is done: its result, the server's new state, and the next step."""
-        step = workflow.steps[held.step]
-        following = workflow.after(held.step, document)
+        workflow, held, step = turn.workflow, turn.held, turn.step
+        following = workflow.after(step, document)
         text = msgspec.json.encode(document).decode()
-        follow: list[str] = []
+        woken: list[str] = []
 
         def work(connection: Connection) -> bool:
-            follow.clear()
-            if note:
-                note(connection)
-            written = (step.commit(connection, document) if step.commit else None) or {}
-            self._record_success(connection, held, step.name, started)
+            woken.clear()
+            if record:
+                record(connection)
+            written: dict[str, Any] = {}
+            for commit in step.commit:
+                written |= commit(connection, document) or {}
+            journal.record(connection, held, step.name, turn.started)
             if following is None:
-                follow.extend(completion.succeed(connection, workflow, held, document, text))
+                woken.extend(completion.succeed(connection, workflow, held, document, text))
                 return False
-            is_cancelled = operations.advance(
-                connection,
-                held,
-                step=following,
-                document=text,
-                order=None,
-                waiting_host=None,
-                wake_at=utcnow() + timedelta(seconds=self.lease_s),
-                lease_owner=self.owner,
-            )
-            coming = workflow.steps[following]
-            moments = (f"done {step.name}", f"begins {coming.name}")
-            self._show(connection, workflow, held, old, document, coming.shows(document), moments, written)
+            is_cancelled = self._keep(connection, held, step=following.name, document=text)
+            moments = (f"done {step.name}", f"begins {following.name}")
+            task_state = following.shows(document)
+            journal.show(connection, workflow, held, turn.document, document, task_state, moments, written)
             return is_cancelled
 
         is_cancelled = self.db.write(work)
-        self._count(held, step.name, "success", started)
-        self.boundary(held.name, step.name, "committed")
-        for uuid in follow:
-            self.wake(uuid)
+        self._committed(turn, step.name, "success", woken)
         if following is None:
             return None
         return msgspec.structs.replace(
-            held, step=following, document=text, order=None, is_cancelled=is_cancelled, wake_at=None
+            held, step=following.name, document=text, order=None, is_cancelled=is_cancelled, wake_at=None
         )
 
-    def _send_order(
-        self, workflow: Operation, held: Lease, document: Any, outcome: OnHost, step: Step, event: str
-    ) -> None:
+    def _send_order(self, turn: Turn[Document], outcome: OnHost, name: str) -> None:
         """Commit that a host is to do this step, let go of the operation, and tell the host."""
-        now = utcnow()
+        held, now = turn.held, utcnow()
         order = StepOrder(
             operation_id=held.uuid,
             instance_id=held.instance_uuid,
@@ -200,11 +205,11 @@ class StepRunner:
             verb=outcome.verb,
             arguments=msgspec.Raw(msgspec.json.encode(outcome.arguments)),
             sent_at=now,
-            answer_by=now + timedelta(seconds=outcome.timeout_s or step.timeout_s),
+            answer_by=now + timedelta(seconds=outcome.timeout_s or turn.step.timeout_s),
         )
 
         def work(connection: Connection) -> bool:
-            operations.begin_event(connection, held.uuid, event, outcome.host)
+            operations.begin_event(connection, held.uuid, name, outcome.host)
             # What the server shows meanwhile was committed with the step before.
             return operations.advance(
                 connection,
@@ -217,7 +222,7 @@ class StepRunner:
             )
 
         is_cancelled = self.db.write(work)
-        self.boundary(held.name, step.name, "ordered")
+        self.boundary(held.name, turn.step.name, "ordered")
         try:
             self.compute(outcome.host).run_step(order)
         except errors.DomainError as error:
@@ -225,219 +230,196 @@ class StepRunner:
         if is_cancelled and held.state == RUNNING:
             self.wake(held.uuid)
 
-    def _failed(
-        self,
-        workflow: Operation,
-        held: Lease,
-        document: Any,
-        error: errors.DomainError,
-        started: datetime,
-        trace: str | None = None,
-    ) -> Lease | None:
-        """A step failed: try it again, go back to where another way begins, or give up."""
-        step = workflow.steps[held.step]
-        LOG.info("%s of server %s: %s failed: %s", held.name, held.instance_uuid, step.name, error)
-        if isinstance(error, errors.Unavailable) and not isinstance(error, errors.HostUnreachable):
-            tried = self.db.read(lambda c: operations.failures(c, held.uuid, step.name))
-            if tried < step.retries:
-                return self._pause(held, step.name, error, started, tried)
-        resume_at = next((i for i in range(held.step, -1, -1) if isinstance(error, workflow.steps[i].again_on)), None)
-        return self._give_up(workflow, held, document, error, started, trace, resume_at)
+    # What follows a failure
 
-    def _pause(self, held: Lease, name: str, error: errors.DomainError, started: datetime, tried: int) -> None:
-        until = utcnow() + timedelta(seconds=self.pauses_s[min(tried, len(self.pauses_s) - 1)])
+    def _failed(self, turn: Turn[Document], error: errors.DomainError, trace: str | None = None) -> Lease | None:
+        """A step failed: try it again, pass over it, go back, or end here."""
+        held, step = turn.held, turn.step
+        LOG.info("%s of server %s: %s failed: %s", held.name, held.instance_uuid, step.name, error)
+        tries = self.db.read(lambda c: operations.failures(c, held.uuid, step.name))
+        # A host that is down has not been sent the order.
+        is_tried = tries > 0 or held.order is not None or not isinstance(error, errors.HostUnreachable)
+        match recovery.course_after(error, step, tries, self._is_behind_return(turn, is_tried)):
+            case Course.RETRY:
+                return self._pause(turn, step.name, error.message, tries)
+            case Course.SKIP:
+                LOG.warning("%s of server %s goes on without %s", held.name, held.instance_uuid, step.name)
+                return self._advance(turn, turn.document)
+            case Course.UNWIND:
+                return self._unwind(turn, error, trace, turn.workflow.again_at(step, error))
+            case Course.ABANDON:
+                return self._abandon(turn, error, trace)
+
+    def _stop(self, turn: Turn[Document], is_behind_return: bool) -> Lease | None:
+        """The operation is not to go on: go back, or end here."""
+        error: errors.DomainError = errors.Cancelled()
+        if not turn.held.is_cancelled:
+            error = OperationExpired(deadline_s=turn.workflow.deadline_s)
+        course = recovery.course_after(error, turn.step, 0, is_behind_return)
+        return self._unwind(turn, error) if course is Course.UNWIND else self._abandon(turn, error)
+
+    def _is_behind_return(self, turn: Turn[Document], is_tried: bool) -> bool:
+        """Whether nothing can be undone any more: the point is passed when the step behind it is tried first."""
+        workflow, step = turn.workflow, turn.step
+        if not workflow.is_behind_return(step):
+            return False
+        before = workflow.before(step, None, turn.document)
+        return is_tried or (before is not None and workflow.is_behind_return(before))
+
+    def _pause(self, turn: Turn[Document], name: str, reason: str, tries: int) -> None:
+        until = utcnow() + timedelta(seconds=self.pauses_s[min(tries, len(self.pauses_s) - 1)])
 
         def work(connection: Connection) -> None:
-            self._record_failure(connection, held, name, started, error.message)
-            operations.advance(connection, held, order=None, waiting_host=None, lease_owner=None, wake_at=until)
+            journal.record(connection, turn.held, name, turn.started, reason)
+            operations.advance(connection, turn.held, order=None, waiting_host=None, lease_owner=None, wake_at=until)
 
         self.db.write(work)
 
-    def _give_up(
+    def _unwind(
         self,
-        workflow: Operation,
-        held: Lease,
-        document: Any,
+        turn: Turn[Document],
         error: errors.DomainError,
-        started: datetime | None = None,
         trace: str | None = None,
-        resume_at: int | None = None,
+        resume_at: Step[Document] | None = None,
     ) -> Lease:
         """Commit that the operation goes back from here, and why."""
-        step = workflow.steps[held.step]
-        failure = Failure(
-            error=type(error).__name__,
-            message=_with_history(error.message, held.failure),
-            details=trace,
-            resume_at=resume_at,
-            status=error.status,
-            function=step.name,
-            module=step.do.__module__,
-        )
+        workflow, held = turn.workflow, turn.held
+        failure = _failure(turn, error, trace, resume_at)
 
         def work(connection: Connection) -> None:
-            self._record_failure(connection, held, step.name, started or utcnow(), trace or error.message)
-            operations.advance(
-                connection,
-                held,
-                state=UNWINDING,
-                failure=failure,
-                order=None,
-                waiting_host=None,
-                wake_at=utcnow() + timedelta(seconds=self.lease_s),
-                lease_owner=self.owner,
-            )
-            events.append(
-                connection,
-                f"instance.{held.name}.unwinding",
-                held.owner_project_id,
-                {"operation": held.name},
-                held.instance_uuid,
-                held.request_id,
-                completion.event_details(workflow, held, document, ("unwinds",), {}, failure),
-            )
+            journal.record(connection, held, turn.step.name, turn.started, trace or error.message)
+            self._keep(connection, held, state=UNWINDING, failure=failure)
+            details = journal.event_details(workflow, held, turn.document, ("unwinds",), {}, failure)
+            journal.append(connection, f"instance.{held.name}.unwinding", held, {"operation": held.name}, details)
 
         self.db.write(work)
-        self._count(held, step.name, "error", started or utcnow())
-        self.boundary(held.name, step.name, "failed")
+        self._count(turn, turn.step.name, "error")
+        self.boundary(held.name, turn.step.name, "failed")
         return msgspec.structs.replace(held, state=UNWINDING, failure=failure, order=None, wake_at=None)
 
-    def _backward(self, workflow: Operation, held: Lease, document: Any, answer: StepAnswer | None) -> Lease | None:
-        step = workflow.steps[held.step]
+    def _abandon(self, turn: Turn[Document], error: errors.DomainError, trace: str | None = None) -> None:
+        """Commit that the operation ends here, behind its point of no return; nothing is undone."""
+        held = msgspec.structs.replace(turn.held, failure=_failure(turn, error, trace))
+        woken: list[str] = []
+
+        def work(connection: Connection) -> None:
+            journal.record(connection, held, turn.step.name, turn.started, trace or error.message)
+            woken[:] = completion.abandon(connection, turn.workflow, held, turn.document)
+
+        self.db.write(work)
+        LOG.error("%s of server %s ends at %s: %s", held.name, held.instance_uuid, turn.step.name, error)
+        self._committed(turn, turn.step.name, "error", woken)
+
+    # Backward
+
+    def _backward(self, turn: Turn[Document]) -> Lease | None:
+        step, held = turn.step, turn.held
         name = step.undo.__name__
-        started = utcnow()
-        after = document
+        document = turn.document
         try:
-            outcome = self._act(workflow, held, document, answer, step.undo, "undone")
-            if outcome is _LET_GO:
-                return None
-            if answer is not None:
-                _result(answer, None)
-            after = outcome
+            if turn.answer is not None:
+                _absorbed(turn.answer, None, document)
+            else:
+                document = self._local(turn, step.undo, "undone")
+        except _HandedOver:
+            return None
         except LeaseLost:
             raise
         except Exception as error:
             if not isinstance(error, errors.DomainError):
                 LOG.exception("undo %s of operation %s", name, held.uuid)
-            failed_before = self.db.read(lambda c: operations.failures(c, held.uuid, name))
-            if failed_before < step.retries or (_passes(error) and utcnow() < held.deadline_at):
-                return self._pause(held, name, _as_domain_error(error), started, failed_before)
+            tries = self.db.read(lambda c: operations.failures(c, held.uuid, name))
+            if recovery.undo_is_retried(error, step, tries, is_late=utcnow() >= held.deadline_at):
+                reason = error.message if isinstance(error, errors.DomainError) else "internal error"
+                return self._pause(turn, name, reason, tries)
             # Never stuck: what this undo leaves behind is for the reconcilers.
             LOG.error("%s of operation %s is given up: %s", name, held.uuid, error)
-        return self._step_back(workflow, held, document, after, started)
+        return self._step_back(turn, document)
 
-    def _step_back(self, workflow: Operation, held: Lease, old: Any, document: Any, started: datetime) -> Lease | None:
+    def _step_back(self, turn: Turn[Document], document: Document) -> Lease | None:
         """Commit an undone step, and turn forward again, go further back, or end."""
-        failure = held.failure
-        assert failure is not None
-        step = workflow.steps[held.step]
-        earlier = workflow.before(held.step, failure.resume_at or 0, document)
-        is_over = earlier is None and failure.resume_at is None
-        next_step = (failure.resume_at or 0) if earlier is None else earlier
+        workflow, held, step = turn.workflow, turn.held, turn.step
+        assert held.failure is not None
+        resume_at = None if held.failure.resume_at is None else str(held.failure.resume_at)
+        earlier = workflow.before(step, resume_at, document)
+        following = earlier or (None if resume_at is None else workflow.step(resume_at))
         state = RUNNING if earlier is None else UNWINDING
         text = msgspec.json.encode(document).decode()
-        follow: list[str] = []
+        undo = step.undo.__name__
+        woken: list[str] = []
 
         def work(connection: Connection) -> bool:
-            follow.clear()
-            if held.order is not None or step.undo.__name__ != "nothing_to_undo":
-                self._record_success(connection, held, step.undo.__name__, started)
-            if is_over:
-                follow.extend(completion.fail(connection, workflow, held, document, text))
+            woken.clear()
+            if held.order is not None or undo != nothing_to_undo.__name__:
+                journal.record(connection, held, undo, turn.started)
+            if following is None:
+                woken.extend(completion.fail(connection, workflow, held, document, text))
                 return False
-            is_cancelled = operations.advance(
-                connection,
-                held,
-                state=state,
-                step=next_step,
-                document=text,
-                order=None,
-                waiting_host=None,
-                wake_at=utcnow() + timedelta(seconds=self.lease_s),
-                lease_owner=self.owner,
-            )
-            moments = (f"undone {step.undo.__name__}",)
-            self._show(connection, workflow, held, old, document, workflow.steps[next_step].shows(document), moments)
+            is_cancelled = self._keep(connection, held, state=state, step=following.name, document=text)
+            moments = (f"undone {undo}",)
+            journal.show(connection, workflow, held, turn.document, document, following.shows(document), moments, {})
             return is_cancelled
 
         is_cancelled = self.db.write(work)
-        self.boundary(held.name, step.undo.__name__, "committed")
-        for uuid in follow:
+        self.boundary(held.name, undo, "committed")
+        for uuid in woken:
             self.wake(uuid)
-        if is_over:
+        if following is None:
             return None
         return msgspec.structs.replace(
             held,
             state=state,
-            step=next_step,
+            step=following.name,
             document=text,
             order=None,
             is_cancelled=is_cancelled,
             wake_at=None,
         )
 
-    # What the user sees, written in the transaction that makes it true.
-
-    def _show(
-        self,
-        connection: Connection,
-        workflow: Operation,
-        held: Lease,
-        old: Any,
-        document: Any,
-        task_state: str | None,
-        moments: tuple[str, ...] = (),
-        written: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Bring the server's row up to the document, and log that it changed; written: what did so already."""
-        before = workflow.server(old)
-        changes = {name: value for name, value in workflow.server(document).items() if before.get(name, ...) != value}
-        changes["task_state"] = task_state
-        instances.change(connection, held.instance_uuid, **changes)
-        events.append(
+    def _keep(self, connection: Connection, held: Lease, **changes: Any) -> bool:
+        """Write where the operation goes on, and hold it; whether it is cancelled by now."""
+        return operations.advance(
             connection,
-            "instance.update",
-            held.owner_project_id,
-            {"operation": held.name, "task_state": task_state},
-            held.instance_uuid,
-            held.request_id,
-            completion.event_details(workflow, held, document, moments, {**(written or {}), **changes}),
+            held,
+            **changes,
+            order=None,
+            waiting_host=None,
+            wake_at=utcnow() + timedelta(seconds=self.lease_s),
+            lease_owner=self.owner,
         )
 
-    def _record_success(self, connection: Connection, held: Lease, name: str, started: datetime) -> None:
-        if held.order is not None:
-            operations.end_event(connection, held.uuid, "Success")
-        else:
-            operations.record_event(connection, held.uuid, name, started, "Success")
+    def _committed(self, turn: Turn[Document], name: str, outcome: str, woken: list[str]) -> None:
+        self._count(turn, name, outcome)
+        self.boundary(turn.held.name, name, "committed")
+        for uuid in woken:
+            self.wake(uuid)
 
-    def _record_failure(self, connection: Connection, held: Lease, name: str, started: datetime, details: str) -> None:
-        if held.order is not None:
-            operations.end_event(connection, held.uuid, "Error", details)
-        else:
-            operations.record_event(connection, held.uuid, name, started, "Error", details=details)
-
-    def _count(self, held: Lease, step: str, outcome: str, started: datetime) -> None:
-        elapsed = (utcnow() - started).total_seconds()
-        metrics.STEPS.labels(held.name, step, outcome).observe(elapsed)
+    def _count(self, turn: Turn[Document], name: str, outcome: str) -> None:
+        elapsed_s = (utcnow() - turn.started).total_seconds()
+        metrics.STEPS.labels(turn.held.name, name, outcome).observe(elapsed_s)
 
 
-def _result(answer: StepAnswer, kind: Any) -> Any:
-    """What the host gave back, as kind, or the error it raised."""
+def _absorbed(answer: StepAnswer, reading: HostAnswer[Document] | None, document: Document) -> Document:
+    """The document with what the host gave back. Raises the error that the host answered with."""
     if answer.error is not None:
         raise errors.by_name(answer.error)(answer.message, **answer.details)
-    return None if kind is None else msgspec.json.decode(answer.result, type=kind)
+    if reading is None:
+        return document
+    return reading.absorb(document, msgspec.json.decode(answer.result, type=reading.kind))
 
 
-def _passes(error: Exception) -> bool:
-    """Whether what another service holds for this operation can be taken back when that service is there again.
-
-    A host that is silent cleans up by itself when it comes back.
-    """
-    return isinstance(error, errors.Unavailable) and not isinstance(error, errors.HostUnreachable | BusFailure)
-
-
-def _as_domain_error(error: Exception) -> errors.DomainError:
-    return error if isinstance(error, errors.DomainError) else errors.StepFailed(reason="internal error")
+def _failure(
+    turn: Turn[Document], error: errors.DomainError, trace: str | None, resume_at: Step[Document] | None = None
+) -> Failure:
+    return Failure(
+        error=type(error).__name__,
+        message=_with_history(error.message, turn.held.failure),
+        details=trace,
+        resume_at=resume_at and resume_at.name,
+        status=error.status,
+        function=turn.step.name,
+        module=turn.step.do.__module__,
+    )
 
 
 def _with_history(message: str, earlier: Failure | None) -> str:

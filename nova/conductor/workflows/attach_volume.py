@@ -253,11 +253,13 @@ ATTACH_VOLUME = Operation(
 DETACH_VOLUME = Operation(
     "detach_volume",
     DetachVolume,
-    # A volume that is closed is free for others: that is not undone.
     steps=(Step(mark_detaching, mark_attached), Step(unplug_volume, plug_again), Step(close, retries=20)),
     from_states=_FROM,
     begin=_begin_detach,
     succeeds_as=unchanged,
+    # A volume that is closed is free for others. Detaching one that could not be closed may be asked for again.
+    no_return_after=unplug_volume,
+    abandons_as=None,
     finish=_not_attached,
     tells=_tells,
 )
@@ -273,7 +275,11 @@ SWAP_VOLUME = Operation(
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESIZED}),
     begin=_begin_swap,
     succeeds_as=unchanged,
+    # The guest writes to the new volume.
+    no_return_after=swap,
+    abandons_as=None,
     finish=_swapped,
+    abandon=_swapped,
     tells=lambda op: {"volume_id": op.volume_id, "new_volume_id": op.new_volume_id},
     deadline_s=25 * 3600.0,
 )

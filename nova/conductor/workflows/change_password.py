@@ -7,6 +7,7 @@ import msgspec
 
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
 from nova.conductor.workflows.abilities import need
 from nova.structs.instance import VmState
 from nova.structs.steps import PasswordArguments
@@ -19,7 +20,7 @@ class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 def set_password(op: ChangePassword, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id)
-    return OnHost(instance.host, "set_password", PasswordArguments(instance=instance, password=op.password))
+    return OnHost(guest.host_of(instance), "set_password", PasswordArguments(instance=instance, password=op.password))
 
 
 def _begin(acceptance: Acceptance, op: ChangePassword) -> ChangePassword:

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, from_the_start
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows.resize_quota import growth
 from nova.db import quotas, server_migrations
@@ -13,18 +13,23 @@ from nova.structs.steps import GuestArguments
 
 
 class Confirm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """before: what the server was, known from acceptance on."""
+
     instance_id: str
     before: ResizedFrom | None = None
 
+    @property
+    def old(self) -> ResizedFrom:
+        assert self.before is not None
+        return self.before
 
-def forget_old_guest(op: Confirm, context: StepContext) -> OnHost | Confirm:
-    assert op.before is not None
-    return OnHost(op.before.host, "forget_aside", GuestArguments(instance=context.instance(op.instance_id)))
+
+def forget_old_guest(op: Confirm, context: StepContext) -> OnHost:
+    return OnHost(op.old.host, "forget_aside", GuestArguments(instance=context.instance(op.instance_id)))
 
 
 def release_source(op: Confirm, context: StepContext) -> Confirm:
-    assert op.before is not None
-    context.placement.release(op.before.migration_id)
+    context.placement.release(op.old.migration_id)
     return op
 
 
@@ -37,30 +42,29 @@ def _begin(acceptance: Acceptance, op: Confirm) -> Confirm:
 
 
 def _finish(connection: Connection, op: Confirm, instance: Instance) -> dict[str, object]:
-    assert op.before is not None
-    server_migrations.change(connection, op.before.migration_id, status="confirmed")
-    quotas.give_back(connection, instance.project_id, growth(instance.flavor, op.before.flavor))
+    server_migrations.change(connection, op.old.migration_id, status="confirmed")
+    quotas.give_back(connection, instance.project_id, growth(instance.flavor, op.old.flavor))
     return {"properties": msgspec.structs.replace(instance.properties, resized_from=None)}
 
 
 def _fail(connection: Connection, op: Confirm, instance: Instance) -> dict[str, object]:
-    assert op.before is not None
-    server_migrations.change(connection, op.before.migration_id, status="finished")
+    server_migrations.change(connection, op.old.migration_id, status="finished")
     return {}
 
 
 def _end(op: Confirm) -> VmState:
-    return VmState.ACTIVE if op.before is not None and op.before.was_running else VmState.STOPPED
+    return VmState.ACTIVE if op.old.was_running else VmState.STOPPED
 
 
 CONFIRM_RESIZE = Operation(
     "confirmResize",
     Confirm,
-    # Nothing here can be undone, and a confirmation that failed is asked for again.
-    steps=(Step(forget_old_guest), Step(release_source)),
+    steps=(Step(forget_old_guest), Step(release_source, retries=20)),
     from_states=frozenset({VmState.RESIZED}),
     begin=_begin,
     succeeds_as=_end,
+    # The old guest may be half removed: the server must not be reverted to it.
+    no_return_after=from_the_start,
     finish=_finish,
     fail=_fail,
 )

@@ -4,6 +4,7 @@ import msgspec
 
 from nova.conductor.engine.operation import OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
 from nova.structs.instance import VmState
 from nova.structs.steps import GuestArguments
 
@@ -14,7 +15,7 @@ class CrashDump(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def interrupt_guest(op: CrashDump, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id)
-    return OnHost(instance.host, "crash_dump", GuestArguments(instance=instance))
+    return OnHost(guest.host_of(instance), "crash_dump", GuestArguments(instance=instance))
 
 
 CRASH_DUMP = Operation(

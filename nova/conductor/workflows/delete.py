@@ -10,13 +10,13 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
-from nova.conductor.engine.operation import OnHost, Operation, Step, always
+from nova.conductor.engine.operation import OnHost, Operation, Step, always, from_the_start
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import shares, volumes
+from nova.conductor.workflows import guest, shares, volumes
 from nova.conductor.workflows.resize_quota import server_quota
 from nova.db import quotas, server_groups, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
-from nova.structs.steps import DestroyArguments, GuestArguments
+from nova.structs.steps import GuestArguments
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,7 +28,7 @@ def destroy_guest(op: Delete, context: StepContext) -> OnHost | Delete:
     if instance.host is None:
         return op
     # A dead host destroys the guest when it is back and finds no record of it.
-    return OnHost(instance.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
+    return guest.destroy(instance, skip_if_down=True)
 
 
 def forget_old_guest(op: Delete, context: StepContext) -> OnHost | Delete:
@@ -55,10 +55,12 @@ def remove_storage(op: Delete, context: StepContext) -> Delete:
 
 
 def release_allocations(op: Delete, context: StepContext) -> Delete:
+    """What a resize, or a move that was given up, has left with its migration is the server's, too."""
     context.placement.release(op.instance_id)
     before = context.instance(op.instance_id).properties.resized_from
-    if before is not None:
-        context.placement.release(before.migration_id)
+    migrations = {before.migration_id} if before is not None else set()
+    for migration_id in migrations | context.newest_migration(op.instance_id):
+        context.placement.release(migration_id)
     return op
 
 
@@ -87,7 +89,7 @@ DELETE = Operation(
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},
     succeeds_as=always(VmState.DELETED),
-    fails_as=VmState.ERROR,
+    no_return_after=from_the_start,
     finish=_finish,
     overtakes=True,
 )

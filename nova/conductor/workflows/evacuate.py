@@ -11,12 +11,11 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows import guest, moving, placing, volumes
 from nova.conductor.workflows.moving import Move
 from nova.db import hosts, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.migration import EVACUATION
-from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments, StopArguments
 
 
 class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,25 +26,21 @@ class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 def spawn(op: Evacuate, context: StepContext) -> OnHost:
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return OnHost(str(op.host), "spawn", SpawnArguments(instance=instance))
+    return guest.spawn(instance, op.claimed_host)
 
 
 def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
+    return guest.destroy(instance, op.host, skip_if_down=True)
 
 
 def stop_guest(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
     if not op.stays_off:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return OnHost(str(op.host), "power_off", StopArguments(instance=instance))
-
-
-def keep_power_state(op: Evacuate, result: PowerResult) -> Evacuate:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return guest.power_off(instance, op.claimed_host)
 
 
 def _begin(acceptance: Acceptance, op: Evacuate) -> Evacuate:
@@ -60,12 +55,16 @@ def _begin(acceptance: Acceptance, op: Evacuate) -> Evacuate:
         if not hosts.services(connection, op.only_host, "nova-compute"):
             raise errors.Invalid(f"Compute host {op.only_host} could not be found.")
     op = msgspec.structs.replace(op, stays_off=op.stays_off or instance.vm_state is VmState.STOPPED)
-    return moving.begin(acceptance, op, EVACUATION, "accepted")  # type: ignore[return-value]
+    return moving.begin(acceptance, op, EVACUATION, "accepted")
 
 
 def _finish(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
     server_migrations.change(connection, op.migration_id, status="done")
     return {**moving.place(op), "power_state": PowerState(op.power_state), "launched_at": utcnow()}
+
+
+def _abandon(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
+    return {**_finish(connection, op, instance), **_fail(connection, op, instance)}
 
 
 def _fail(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
@@ -84,30 +83,31 @@ EVACUATE = Operation(
         Step(moving.hold_source, moving.give_source_back, task_state="rebuilding"),
         Step(
             moving.claim_destination,
-            moving.release_destination,
+            placing.release_host,
             task_state="rebuilding",
-            commit=moving.keep_group_rule,
-            again_on=moving.ELSEWHERE,
+            commit=(placing.keep_group_rule,),
+            again_on=placing.ELSEWHERE,
         ),
         Step(
             moving.bind_ports,
             moving.bind_ports_back,
             task_state="rebuild_block_device_mapping",
-            commit=moving.marks("pre-migrating"),
+            commit=(moving.marks("pre-migrating"),),
         ),
         *volumes.moved_steps("rebuild_block_device_mapping"),
-        Step(
-            spawn, destroy, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state, timeout_s=1800
-        ),
-        Step(stop_guest, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state),
+        Step(spawn, destroy, task_state="rebuild_spawning", answer=guest.POWER_STATE, timeout_s=1800),
+        Step(stop_guest, task_state="rebuild_spawning", answer=guest.POWER_STATE),
         Step(volumes.disconnect_source, task_state="rebuild_spawning", retries=20),
         Step(moving.release_source, task_state="rebuild_spawning", retries=20),
     ),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,
     succeeds_as=_end,
+    # The guest runs on its new host.
+    no_return_after=spawn,
     finish=_finish,
     fail=_fail,
+    abandon=_abandon,
     tells=moving.tells,
     bars_shares=True,
 )

@@ -11,6 +11,7 @@ import msgspec
 
 from nova.conductor.engine.operation import OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
 from nova.structs.instance import VmState
 from nova.structs.steps import SnapshotArguments
 
@@ -61,7 +62,7 @@ def upload_image(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
 def _on_host(op: CreateImage, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost:
     instance = context.instance(op.instance_id)
     arguments = SnapshotArguments(instance=instance, image_id=op.image_id, disk_format=op.disk_format)
-    return OnHost(instance.host, verb, arguments, timeout_s=6 * 3600, skip_if_down=skip_if_down)
+    return OnHost(guest.host_of(instance), verb, arguments, timeout_s=6 * 3600, skip_if_down=skip_if_down)
 
 
 def rotate(op: CreateBackup, context: StepContext) -> CreateBackup:
@@ -95,7 +96,8 @@ CREATE_BACKUP = Operation(
     "createBackup",
     CreateBackup,
     # A backup that could not be rotated is a backup: what is deleted comes last.
-    steps=(*_COPY, Step(rotate, task_state="image_backup")),
+    steps=(*_COPY, Step(rotate, task_state="image_backup", is_optional=True)),
+    no_return_after=upload_image,
     from_states=_FROM,
     begin=on_its_host,
     succeeds_as=unchanged,

@@ -112,10 +112,12 @@ ATTACH_INTERFACE = Operation(
 DETACH_INTERFACE = Operation(
     "detach_interface",
     Detach,
-    # A port that is given back is not the server's to take again.
     steps=(Step(unplug_vif, plug_again), Step(give_port_back, retries=20)),
     from_states=_FROM,
     begin=_begin_detach,
     succeeds_as=unchanged,
+    # A port that is given back is not the server's to take again; detaching it may be asked for again.
+    no_return_after=unplug_vif,
+    abandons_as=None,
     finish=_detached,
 )

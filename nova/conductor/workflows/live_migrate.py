@@ -4,18 +4,17 @@ Until its guest runs on the destination everything can be undone; from then on t
 and what is left to do is to take its traces off the source.
 """
 
-import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, unchanged
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows import guest, moving, placing, volumes
 from nova.conductor.workflows.moving import Move
 from nova.db import server_migrations
 from nova.structs.instance import Instance, VmState
 from nova.structs.migration import LIVE
-from nova.structs.steps import DestroyArguments, DisksAside, MigrateArguments, ReceiveArguments
+from nova.structs.steps import MigrateArguments, ReceiveArguments
 
 ABORTING = "aborting"
 
@@ -28,11 +27,11 @@ class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 def prepare_destination(op: LiveMigrate, context: StepContext) -> OnHost:
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return OnHost(str(op.host), "prepare_destination", ReceiveArguments(instance=instance))
+    return OnHost(op.claimed_host, "prepare_destination", ReceiveArguments(instance=instance))
 
 
 def abort_destination(op: LiveMigrate, context: StepContext) -> OnHost | LiveMigrate:
-    if op.has_moved or op.host is None:
+    if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
     return OnHost(op.host, "abort_destination", ReceiveArguments(instance=instance), skip_if_down=True)
@@ -50,30 +49,20 @@ def check_disks(op: LiveMigrate, context: StepContext) -> LiveMigrate:
 
 def migrate_guest(op: LiveMigrate, context: StepContext) -> OnHost:
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return OnHost(op.source_host, "migrate", MigrateArguments(instance=instance, to=str(op.host), facts=op.facts))
-
-
-def has_moved(op: LiveMigrate, result: None) -> LiveMigrate:
-    return msgspec.structs.replace(op, has_moved=True)
+    return OnHost(op.source_host, "migrate", MigrateArguments(instance=instance, to=op.claimed_host, facts=op.facts))
 
 
 def clean_source(op: LiveMigrate, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id)
     is_shared = bool(op.facts.get("is_shared"))
     # A dead host removes what is left when it is back and finds the server elsewhere.
-    return OnHost(
-        op.source_host, "destroy", DestroyArguments(instance=instance, keep_disks=is_shared), skip_if_down=True
-    )
+    return guest.destroy(instance, op.source_host, skip_if_down=True, keep_disks=is_shared)
 
 
 def _begin(acceptance: Acceptance, op: LiveMigrate) -> LiveMigrate:
     if op.only_host is not None and op.only_host == acceptance.instance.host:
         raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
-    return moving.begin(acceptance, op, LIVE, "queued")  # type: ignore[return-value]
-
-
-def _columns(op: LiveMigrate) -> dict[str, object]:
-    return moving.place(op) if op.has_moved else {}
+    return moving.begin(acceptance, op, LIVE, "queued")
 
 
 def _finish(connection: Connection, op: LiveMigrate, instance: Instance) -> dict[str, object]:
@@ -96,20 +85,18 @@ LIVE_MIGRATE = Operation(
         Step(moving.hold_source, moving.give_source_back, task_state=_MIGRATING),
         Step(
             moving.claim_destination,
-            moving.release_destination,
+            placing.release_host,
             task_state=_MIGRATING,
-            commit=moving.marks("preparing"),
+            commit=(placing.keep_group_rule, moving.marks("preparing")),
             again_on=(errors.HostRefused,),
         ),
         *volumes.moved_steps(_MIGRATING),
-        Step(
-            prepare_destination, abort_destination, task_state=_MIGRATING, result=DisksAside, absorb=moving.keep_facts
-        ),
-        Step(check_disks, task_state=_MIGRATING, commit=moving.marks("running")),
+        Step(prepare_destination, abort_destination, task_state=_MIGRATING, answer=moving.FACTS),
+        Step(check_disks, task_state=_MIGRATING, commit=(moving.marks("running"),)),
         # The destination is undone by the step above; the source's guest goes on by itself.
-        Step(migrate_guest, task_state=_MIGRATING, absorb=has_moved, timeout_s=24 * 3600.0),
-        Step(moving.bind_ports, moving.bind_ports_back, task_state=_MIGRATING, retries=20),
-        Step(clean_source, task_state=_MIGRATING),
+        Step(migrate_guest, task_state=_MIGRATING, commit=(moving.write_place,), timeout_s=24 * 3600.0),
+        Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_place,), retries=20),
+        Step(clean_source, task_state=_MIGRATING, retries=20),
         Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),
         Step(moving.release_source, task_state=_MIGRATING, retries=20),
     ),
@@ -117,9 +104,13 @@ LIVE_MIGRATE = Operation(
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED}),
     begin=_begin,
     succeeds_as=unchanged,
-    server=_columns,
+    # The guest runs on the destination, and the record says so in the same transaction.
+    no_return_after=migrate_guest,
+    # What is left over on the source does the running guest no harm.
+    abandons_as=None,
     finish=_finish,
     fail=_fail,
+    abandon=_fail,
     tells=moving.tells,
     deadline_s=25 * 3600.0,
     bars_shares=True,

@@ -6,55 +6,45 @@ Placement's consumer types INSTANCE and MIGRATION.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clients.placement import Claim
-from nova.conductor.engine.operation import Acceptance, Noted
+from nova.conductor.engine.operation import Acceptance, HostAnswer, Recorded
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows.build import placed, placement_request
-from nova.db import server_groups, server_migrations
+from nova.conductor.workflows import placing
+from nova.conductor.workflows.placing import Placed
+from nova.db import instances, server_migrations
 from nova.structs.flavor import Flavor
 from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.network import Vif
 from nova.structs.steps import DisksAside
 
-ELSEWHERE = (errors.HostRefused, errors.HostUnreachable, errors.StepTimedOut, errors.GuestFailed)
 
+class Move(Placed, frozen=True, kw_only=True, omit_defaults=True):
+    """flavor: the new one, None for the one there is. force: the scheduler's filters are not asked. host: the
+    destination. was: the vm_state at acceptance."""
 
-class Move(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """flavor: the new one, None for the one there is. only_host: where the user insists. force: the
-    scheduler's filters are not asked. host: the destination, None until it is claimed. refused: hosts
-    that could not, in order. was: the vm_state at acceptance."""
-
-    instance_id: str
     migration_id: str = ""
     flavor: Flavor | None = None
-    only_host: str | None = None
-    only_node: str | None = None
     force: bool = False
     may_stay: bool = False
-    zone: str | None = None
-    group: str | None = None
-    hints: dict[str, object] = {}
     was: VmState = VmState.ACTIVE
     source_host: str = ""
     source_node: str | None = None
     source_zone: str | None = None
-    refused: tuple[str, ...] = ()
-    host: str | None = None
-    node: str | None = None
-    host_zone: str | None = None
     facts: dict[str, object] = {}
     vifs: tuple[Vif, ...] | None = None
     devices: tuple[BlockDevice, ...] | None = None
-    has_moved: bool = False
-    power_state: int = 0
 
 
-def begin(acceptance: Acceptance, op: Move, kind: str, status: str) -> Move:
+M = TypeVar("M", bound=Move)
+
+
+def begin(acceptance: Acceptance, op: M, kind: str, status: str) -> M:
     """Record the migration, with its id, and where the server is now."""
     instance = acceptance.instance
     if instance.host is None:
@@ -96,28 +86,26 @@ def marks(status: str) -> Callable[[Connection, Move], None]:
     return commit
 
 
-def hold_source(op: Move, context: StepContext) -> Move:
+def hold_source(op: M, context: StepContext) -> M:
     """Let the migration hold what the server held until now."""
     if not context.placement.allocations(op.migration_id).resources:
-        _hand_over(context, op.instance_id, op.migration_id, "MIGRATION")
+        hand_over(context, op.instance_id, op.migration_id, "MIGRATION")
     return op
 
 
-def give_source_back(op: Move, context: StepContext) -> Move:
-    """The server holds its source again; once it has moved, nobody does."""
-    if op.has_moved:
-        context.placement.release(op.migration_id)
-    elif context.placement.allocations(op.migration_id).resources:
-        _hand_over(context, op.migration_id, op.instance_id, "INSTANCE")
+def give_source_back(op: M, context: StepContext) -> M:
+    if context.placement.allocations(op.migration_id).resources:
+        hand_over(context, op.migration_id, op.instance_id, "INSTANCE")
     return op
 
 
-def release_source(op: Move, context: StepContext) -> Move:
+def release_source(op: M, context: StepContext) -> M:
     context.placement.release(op.migration_id)
     return op
 
 
-def _hand_over(context: StepContext, giver: str, taker: str, consumer_type: str) -> None:
+def hand_over(context: StepContext, giver: str, taker: str, consumer_type: str) -> None:
+    """Give all that one consumer holds to another, in one request; fine when it holds nothing."""
     held = context.placement.allocations(giver)
     if held.resources:
         owner = {"project_id": held.project_id, "user_id": held.user_id}
@@ -127,25 +115,23 @@ def _hand_over(context: StepContext, giver: str, taker: str, consumer_type: str)
         )
 
 
-def claim_destination(op: Move, context: StepContext) -> Move | Noted:
+def claim_destination(op: M, context: StepContext) -> M | Recorded[M]:
     """Allocate on the best host that has not refused. Raises NoValidHost."""
     if op.host is not None:
         return op
-    if len(op.refused) >= context.conf.scheduler.max_attempts:
-        raise errors.NoValidHost(reason=f"{len(op.refused)} hosts were tried and could not take the server.")
+    placing.check_attempts(op, context)
     instance = context.instance(op.instance_id)
     if op.flavor is not None:
         instance = msgspec.structs.replace(instance, flavor=op.flavor)
-    request = placement_request(context, instance, op)
+    request = placing.request(op, context, instance)
     if not op.may_stay:
         request = msgspec.structs.replace(request, leaves=op.source_host)
     if op.force:
         return _claim_by_force(op, context, instance, request.resources)
-    decision = context.scheduler.select(request)
-    return placed(op, context, op.migration_id, decision)
+    return placing.chosen(op, context, op.migration_id, context.scheduler.select(request))
 
 
-def _claim_by_force(op: Move, context: StepContext, instance: Instance, resources: dict[str, int]) -> Move:
+def _claim_by_force(op: M, context: StepContext, instance: Instance, resources: dict[str, int]) -> M:
     """The host an administrator insists on, whatever filters would say; there must be room all the same."""
     node = next(iter(context.nodes_of(op.only_host or "")), None)
     if node is None or op.only_host in op.refused:
@@ -155,29 +141,16 @@ def _claim_by_force(op: Move, context: StepContext, instance: Instance, resource
     return msgspec.structs.replace(op, host=op.only_host, node=node.hypervisor_hostname, host_zone=op.source_zone)
 
 
-def keep_group_rule(connection: Connection, op: Move) -> None:
-    if op.group and op.host:
-        server_groups.check_host(connection, op.group, op.instance_id, op.host)
-
-
-def release_destination(op: Move, context: StepContext) -> Move:
-    if op.has_moved:
-        return op
-    context.placement.release(op.instance_id)
-    refused = (*op.refused, op.host) if op.host else op.refused
-    return msgspec.structs.replace(op, host=None, node=None, host_zone=None, refused=refused)
-
-
-def bind_ports(op: Move, context: StepContext) -> Move:
+def bind_ports(op: M, context: StepContext) -> M:
     """The server's ports are the destination's from here on."""
     return _bound(op, context, op.host or op.source_host)
 
 
-def bind_ports_back(op: Move, context: StepContext) -> Move:
-    return op if op.has_moved else _bound(op, context, op.source_host)
+def bind_ports_back(op: M, context: StepContext) -> M:
+    return _bound(op, context, op.source_host)
 
 
-def _bound(op: Move, context: StepContext, host: str) -> Move:
+def _bound(op: M, context: StepContext, host: str) -> M:
     instance = context.instance(op.instance_id)
     if not instance.vifs:
         return op
@@ -185,8 +158,12 @@ def _bound(op: Move, context: StepContext, host: str) -> Move:
     return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
-def keep_facts(op: Move, result: DisksAside) -> Move:
+def _keep_facts(op: M, result: DisksAside) -> M:
     return msgspec.structs.replace(op, facts=result.facts)
+
+
+# What the host says of the disks it has put aside, or prepared.
+FACTS: HostAnswer[Move] = HostAnswer(DisksAside, _keep_facts)
 
 
 def at_destination(op: Move, instance: Instance) -> Instance:
@@ -213,4 +190,11 @@ def place(op: Move) -> dict[str, object]:
         columns["vifs"] = op.vifs
     if op.devices is not None:
         columns["block_devices"] = op.devices
+    return columns
+
+
+def write_place(connection: Connection, op: Move) -> dict[str, object]:
+    """A step's commit: from here on the record says that the server is at its destination."""
+    columns = place(op)
+    instances.change(connection, op.instance_id, **columns)
     return columns

@@ -13,21 +13,21 @@ from nova.clock import utcnow
 from nova.conductor.acceptance import image_fit
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
+from nova.conductor.workflows.guest import GuestDocument
 from nova.db import instances, keypairs
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, KeypairRef, PowerState, VmState
 from nova.structs.schedule import PlacementRequest
-from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments, StopArguments
 
 
-class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Rebuild(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
     """columns and properties: what of the server's record the request changes, by field.
 
     key_name: a key pair of the caller's, "" for none, None for the one there is. reimages: the
     content of the root volume is replaced, and root is that volume's device as it is then. password: the administrator's, for the new guest.
     """
 
-    instance_id: str
     image: Image | None = None
     columns: dict[str, object] = {}
     properties: dict[str, object] = {}
@@ -37,8 +37,6 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     password: str | None = None
     reimages: bool = False
     was_stopped: bool = False
-    is_begun: bool = False
-    power_state: int = 0
     root: BlockDevice | None = None
 
 
@@ -62,7 +60,7 @@ def check_host(op: Rebuild, context: StepContext) -> Rebuild:
         context.record_decision(op.instance_id, "rebuild", decision)
         if decision.host is None:
             raise errors.NoValidHost(reason=decision.reason or "")
-    return msgspec.structs.replace(op, is_begun=True)
+    return op
 
 
 def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
@@ -81,8 +79,8 @@ def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
 
 
 def destroy_guest(op: Rebuild, context: StepContext) -> OnHost:
-    instance = context.instance(op.instance_id)
-    return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
+    """What is destroyed stays so: the user asked for it."""
+    return guest.destroy(context.instance(op.instance_id))
 
 
 def reimages(op: Rebuild) -> bool:
@@ -134,24 +132,11 @@ def _root_volume(instance: Instance) -> BlockDevice:
 
 def spawn(op: Rebuild, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id, with_user_data=True)
-    return OnHost(
-        instance.host, "spawn", SpawnArguments(instance=instance, personality=op.personality, password=op.password)
-    )
+    return guest.spawn(instance, personality=op.personality, password=op.password)
 
 
 def stop_again(op: Rebuild, context: StepContext) -> OnHost | Rebuild:
-    if not op.was_stopped:
-        return op
-    instance = context.instance(op.instance_id)
-    return OnHost(instance.host, "power_off", StopArguments(instance=instance))
-
-
-def is_spawned(op: Rebuild, result: PowerResult) -> Rebuild:
-    return msgspec.structs.replace(op, power_state=result.power_state, password=None)
-
-
-def keep_power_state(op: Rebuild, result: PowerResult) -> Rebuild:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return guest.stop_guest(op, context) if op.was_stopped else op
 
 
 def _begin(acceptance: Acceptance, op: Rebuild) -> Rebuild:
@@ -174,8 +159,8 @@ def _finish(connection: Connection, op: Rebuild, instance: Instance) -> dict[str
     return {"power_state": PowerState(op.power_state), "launched_at": utcnow()}
 
 
-def _fail(connection: Connection, op: Rebuild, instance: Instance) -> dict[str, object]:
-    return {"vm_state": VmState.ERROR, "power_state": PowerState.NOSTATE} if op.is_begun else {}
+def _abandon(connection: Connection, op: Rebuild, instance: Instance) -> dict[str, object]:
+    return {"power_state": PowerState.NOSTATE}
 
 
 def _end(op: Rebuild) -> VmState:
@@ -183,31 +168,25 @@ def _end(op: Rebuild) -> VmState:
 
 
 _MAPPING = "rebuild_block_device_mapping"
+_SPAWNING = "rebuild_spawning"
 
 REBUILD = Operation(
     "rebuild",
     Rebuild,
     steps=(
-        Step(check_host, task_state="rebuilding", commit=write_changes),
-        # What is destroyed stays so: the user asked for it.
-        Step(destroy_guest, task_state="rebuilding"),
-        Step(reimage_root, task_state=_MAPPING, commit=write_root, retries=20, applies=reimages),
-        Step(open_root, task_state=_MAPPING, commit=write_root, retries=240, applies=reimages),
-        Step(
-            spawn,
-            destroy_guest,
-            task_state="rebuild_spawning",
-            result=PowerResult,
-            absorb=is_spawned,
-            timeout_s=1800,
-        ),
-        Step(stop_again, task_state="rebuild_spawning", result=PowerResult, absorb=keep_power_state),
+        Step(check_host, task_state="rebuilding"),
+        Step(destroy_guest, task_state="rebuilding", commit=(write_changes,)),
+        Step(reimage_root, task_state=_MAPPING, commit=(write_root,), retries=20, applies=reimages),
+        Step(open_root, task_state=_MAPPING, commit=(write_root,), retries=240, applies=reimages),
+        Step(spawn, task_state=_SPAWNING, answer=guest.POWER_STATE_AND_NO_PASSWORD, timeout_s=1800),
+        Step(stop_again, task_state=_SPAWNING, answer=guest.POWER_STATE),
     ),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,
     succeeds_as=_end,
+    no_return_after=check_host,
     finish=_finish,
-    fail=_fail,
+    abandon=_abandon,
     secrets=("password",),
     bars_shares=True,
 )

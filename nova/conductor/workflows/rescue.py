@@ -4,39 +4,34 @@ The password lies in the operation's row only until the host has it.
 """
 
 import msgspec
-from sqlalchemy.engine import Connection
 
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
 from nova.conductor.workflows.abilities import need
+from nova.conductor.workflows.guest import GuestDocument
 from nova.structs.image import Image
-from nova.structs.instance import Instance, PowerState, VmState
-from nova.structs.steps import PowerResult, RescueArguments, UnrescueArguments
+from nova.structs.instance import VmState
+from nova.structs.steps import RescueArguments, UnrescueArguments
 
 
-class Rescue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Rescue(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
     """image: what the rescue disk is made of. was_running: whether the guest runs again after a failure."""
 
-    instance_id: str
     image: Image | None = None
     password: str | None = None
     was_running: bool = True
-    power_state: int = 0
 
 
 def rescue_guest(op: Rescue, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id, with_user_data=True)
     arguments = RescueArguments(instance=instance, image=op.image or instance.image, password=op.password or "")
-    return OnHost(instance.host, "rescue", arguments)
+    return OnHost(guest.host_of(instance), "rescue", arguments)
 
 
 def unrescue_guest(op: Rescue, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id, with_user_data=True)
-    return OnHost(instance.host, "unrescue", UnrescueArguments(instance=instance, is_running=op.was_running))
-
-
-def keep_power_state(op: Rescue, result: PowerResult) -> Rescue:
-    return msgspec.structs.replace(op, power_state=result.power_state, password=None)
+    return OnHost(guest.host_of(instance), "unrescue", UnrescueArguments(instance=instance, is_running=op.was_running))
 
 
 def _begin(acceptance: Acceptance, op: Rescue) -> Rescue:
@@ -46,18 +41,14 @@ def _begin(acceptance: Acceptance, op: Rescue) -> Rescue:
     return msgspec.structs.replace(op, was_running=is_running)
 
 
-def _finish(connection: Connection, op: Rescue, instance: Instance) -> dict[str, object]:
-    return {"power_state": PowerState(op.power_state)}
-
-
 RESCUE = Operation(
     "rescue",
     Rescue,
-    steps=(Step(rescue_guest, unrescue_guest, task_state="rescuing", result=PowerResult, absorb=keep_power_state),),
+    steps=(Step(rescue_guest, unrescue_guest, task_state="rescuing", answer=guest.POWER_STATE_AND_NO_PASSWORD),),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,
     succeeds_as=always(VmState.RESCUED),
-    finish=_finish,
+    finish=guest.power_state_column,
     tells=lambda op: {"image_id": op.image.id if op.image else None},
     secrets=("password",),
 )
@@ -66,9 +57,9 @@ UNRESCUE = Operation(
     "unrescue",
     Rescue,
     # Not undone: rescuing again would need the rescue image; the server stays what it was and may be asked again.
-    steps=(Step(unrescue_guest, task_state="unrescuing", result=PowerResult, absorb=keep_power_state),),
+    steps=(Step(unrescue_guest, task_state="unrescuing", answer=guest.POWER_STATE_AND_NO_PASSWORD),),
     from_states=frozenset({VmState.RESCUED}),
     begin=_begin,
     succeeds_as=always(VmState.ACTIVE),
-    finish=_finish,
+    finish=guest.power_state_column,
 )

@@ -10,23 +10,16 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clock import utcnow
 from nova.conductor.acceptance import image_fit, limits
-from nova.conductor.engine.operation import Acceptance, Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Recorded, Step, always
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows import guest, moving, placing, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.resize_quota import growth
 from nova.db import flavors, quotas, server_migrations
+from nova.structs.image import Image
 from nova.structs.instance import Instance, PowerState, ResizedFrom, VmState
 from nova.structs.migration import COLD, RESIZE
-from nova.structs.steps import (
-    BringToArguments,
-    DestroyArguments,
-    DisksAside,
-    GuestArguments,
-    PowerResult,
-    StopArguments,
-    TakeOverArguments,
-)
+from nova.structs.steps import GuestArguments, TakeOverArguments
 
 
 class Resize(Move, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,14 +30,13 @@ class Resize(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def stop_guest(op: Resize, context: StepContext) -> OnHost:
-    instance = context.instance(op.instance_id)
-    return OnHost(op.source_host, "power_off", StopArguments(instance=instance))
+    return guest.power_off(context.instance(op.instance_id), op.source_host)
 
 
 def start_again(op: Resize, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id, with_user_data=True)
     target = PowerState.RUNNING if op.was is VmState.ACTIVE else PowerState.SHUTDOWN
-    return OnHost(op.source_host, "bring_to", BringToArguments(instance=instance, target=target))
+    return guest.bring_to(instance, target, op.source_host)
 
 
 def set_aside(op: Resize, context: StepContext) -> OnHost:
@@ -55,32 +47,28 @@ def bring_back(op: Resize, context: StepContext) -> OnHost:
     return OnHost(op.source_host, "bring_back", GuestArguments(instance=context.instance(op.instance_id)))
 
 
-def keep_destination(op: Resize, context: StepContext) -> Move | Noted:
+def keep_destination(op: Resize, context: StepContext) -> Resize | Recorded[Resize]:
     """Claim another host where the first has refused."""
     return moving.claim_destination(op, context)
 
 
 def take_over(op: Resize, context: StepContext) -> OnHost:
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return OnHost(str(op.host), "take_over", TakeOverArguments(instance=instance, facts=op.facts))
+    return OnHost(op.claimed_host, "take_over", TakeOverArguments(instance=instance, facts=op.facts))
 
 
 def remove_new_guest(op: Resize, context: StepContext) -> OnHost | Resize:
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
+    return guest.destroy(instance, op.host, skip_if_down=True)
 
 
 def start_guest(op: Resize, context: StepContext) -> OnHost | Resize:
     if op.was is not VmState.ACTIVE:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return OnHost(str(op.host), "power_on", GuestArguments(instance=instance))
-
-
-def keep_power_state(op: Resize, result: PowerResult) -> Resize:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return guest.power_on(instance, op.claimed_host)
 
 
 def _begin_resize(acceptance: Acceptance, op: Resize) -> Resize:
@@ -105,10 +93,10 @@ def _begin_resize(acceptance: Acceptance, op: Resize) -> Resize:
     quotas.take(connection, instance.project_id, growth(instance.flavor, flavor), limit)
     may_stay = acceptance.conf.allow_resize_to_same_host
     op = msgspec.structs.replace(op, flavor=flavor, may_stay=may_stay)
-    return moving.begin(acceptance, op, RESIZE, "pre-migrating")  # type: ignore[return-value]
+    return moving.begin(acceptance, op, RESIZE, "pre-migrating")
 
 
-def _as_bootable(instance: Instance) -> object:
+def _as_bootable(instance: Instance) -> Image | None:
     """The server's image, of which only the sizes count now: it need not be there any more."""
     return msgspec.structs.replace(instance.image, status="active") if instance.image else None
 
@@ -116,7 +104,7 @@ def _as_bootable(instance: Instance) -> object:
 def _begin_migrate(acceptance: Acceptance, op: Resize) -> Resize:
     if op.only_host is not None and op.only_host == acceptance.instance.host:
         raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
-    return moving.begin(acceptance, op, COLD, "pre-migrating")  # type: ignore[return-value]
+    return moving.begin(acceptance, op, COLD, "pre-migrating")
 
 
 def _finish(connection: Connection, op: Resize, instance: Instance) -> dict[str, object]:
@@ -151,24 +139,32 @@ def _fail(connection: Connection, op: Resize, instance: Instance) -> dict[str, o
 
 _STEPS = (
     Step(moving.hold_source, moving.give_source_back, task_state="resize_prep"),
-    Step(moving.claim_destination, moving.release_destination, task_state="resize_prep", commit=moving.keep_group_rule),
-    Step(stop_guest, start_again, task_state="resize_migrating", commit=moving.marks("migrating")),
-    Step(set_aside, bring_back, task_state="resize_migrating", result=DisksAside, absorb=moving.keep_facts),
+    Step(
+        moving.claim_destination,
+        placing.release_host,
+        task_state="resize_prep",
+        commit=(placing.keep_group_rule,),
+    ),
+    Step(stop_guest, start_again, task_state="resize_migrating", commit=(moving.marks("migrating"),)),
+    Step(set_aside, bring_back, task_state="resize_migrating", answer=moving.FACTS),
     Step(
         keep_destination,
-        moving.release_destination,
+        placing.release_host,
         task_state="resize_migrated",
-        commit=moving.keep_group_rule,
-        again_on=moving.ELSEWHERE,
+        commit=(placing.keep_group_rule,),
+        again_on=placing.ELSEWHERE,
     ),
     Step(
-        moving.bind_ports, moving.bind_ports_back, task_state="resize_migrated", commit=moving.marks("post-migrating")
+        moving.bind_ports,
+        moving.bind_ports_back,
+        task_state="resize_migrated",
+        commit=(moving.marks("post-migrating"),),
     ),
     *volumes.moved_steps("resize_migrated"),
     Step(take_over, remove_new_guest, task_state="resize_finish", timeout_s=6 * 3600),
     # Undone with the step above, which removes the guest.
-    Step(start_guest, task_state="resize_finish", result=PowerResult, absorb=keep_power_state),
-    Step(volumes.disconnect_source, task_state="resize_finish"),
+    Step(start_guest, task_state="resize_finish", answer=guest.POWER_STATE),
+    Step(volumes.disconnect_source, task_state="resize_finish", retries=20),
 )
 _FROM = frozenset({VmState.ACTIVE, VmState.STOPPED})
 
@@ -179,8 +175,12 @@ RESIZE_SERVER = Operation(
     from_states=_FROM,
     begin=_begin_resize,
     succeeds_as=always(VmState.RESIZED),
+    # The new guest runs, and what its user writes is on its disks alone.
+    no_return_after=start_guest,
+    abandons_as=VmState.RESIZED,
     finish=_finish,
     fail=_fail,
+    abandon=_finish,
     tells=moving.tells,
     deadline_s=24 * 3600.0,
     bars_shares=True,
@@ -193,8 +193,12 @@ MIGRATE = Operation(
     from_states=_FROM,
     begin=_begin_migrate,
     succeeds_as=always(VmState.RESIZED),
+    # The new guest runs, and what its user writes is on its disks alone.
+    no_return_after=start_guest,
+    abandons_as=VmState.RESIZED,
     finish=_finish,
     fail=_fail,
+    abandon=_finish,
     tells=moving.tells,
     deadline_s=24 * 3600.0,
     bars_shares=True,

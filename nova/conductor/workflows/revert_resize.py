@@ -8,27 +8,24 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.clients.placement import Claim
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import volumes
+from nova.conductor.workflows import guest, moving, volumes
+from nova.conductor.workflows.guest import GuestDocument
 from nova.conductor.workflows.resize_quota import growth
 from nova.db import quotas, server_migrations
 from nova.structs.instance import BlockDevice, Instance, PowerState, ResizedFrom, VmState
 from nova.structs.network import Vif
-from nova.structs.steps import DestroyArguments, GuestArguments, PowerResult
+from nova.structs.steps import GuestArguments
 
 
-class Revert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """host: where the resized server is. is_back: the new guest is gone. vifs: as bound to the old host."""
+class Revert(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
+    """host: where the resized server is. vifs, devices: as bound and opened to the old host."""
 
-    instance_id: str
     before: ResizedFrom | None = None
     host: str = ""
     vifs: tuple[Vif, ...] | None = None
     devices: tuple[BlockDevice, ...] | None = None
-    is_back: bool = False
-    power_state: int = 0
 
     @property
     def old(self) -> ResizedFrom:
@@ -44,26 +41,22 @@ def bring_back_elsewhere(op: Revert, context: StepContext) -> OnHost | Revert:
 
 
 def set_aside_again(op: Revert, context: StepContext) -> OnHost | Revert:
-    if op.is_back or op.old.host == op.host:
+    if op.old.host == op.host:
         return op
     return OnHost(op.old.host, "set_aside", GuestArguments(instance=_as_before(op, context)))
 
 
 def destroy_new_guest(op: Revert, context: StepContext) -> OnHost:
     # A dead host destroys the guest when it is back and finds the server elsewhere.
-    return OnHost(op.host, "destroy", DestroyArguments(instance=context.instance(op.instance_id)), skip_if_down=True)
-
-
-def is_gone(op: Revert, result: None) -> Revert:
-    return msgspec.structs.replace(op, is_back=True)
+    return guest.destroy(context.instance(op.instance_id), op.host, skip_if_down=True)
 
 
 def bind_ports(op: Revert, context: StepContext) -> Revert:
     instance = context.instance(op.instance_id)
     if not instance.vifs:
-        return msgspec.structs.replace(op, is_back=True)
+        return op
     context.network.bind(op.instance_id, op.old.host)
-    return msgspec.structs.replace(op, is_back=True, vifs=context.network.view(op.instance_id, instance.vifs))
+    return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
 def bring_back(op: Revert, context: StepContext) -> OnHost:
@@ -72,24 +65,14 @@ def bring_back(op: Revert, context: StepContext) -> OnHost:
 
 def hand_source_back(op: Revert, context: StepContext) -> Revert:
     """The server holds its old host again, and the new one no more."""
-    held = context.placement.allocations(op.old.migration_id)
-    if held.resources:
-        owner = {"project_id": held.project_id, "user_id": held.user_id}
-        context.placement.replace(
-            Claim(consumer=op.old.migration_id, allocations={}, **owner),
-            Claim(consumer=op.instance_id, allocations=held.resources, **owner),
-        )
+    moving.hand_over(context, op.old.migration_id, op.instance_id, "INSTANCE")
     return op
 
 
 def start_guest(op: Revert, context: StepContext) -> OnHost | Revert:
     if not op.old.was_running:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
-    return OnHost(op.old.host, "power_on", GuestArguments(instance=_as_before(op, context)))
-
-
-def keep_power_state(op: Revert, result: PowerResult) -> Revert:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return guest.power_on(_as_before(op, context), op.old.host)
 
 
 def _as_before(op: Revert, context: StepContext) -> Instance:
@@ -116,11 +99,14 @@ def _finish(connection: Connection, op: Revert, instance: Instance) -> dict[str,
 
 
 def _fail(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:
-    if not op.is_back:
-        server_migrations.change(connection, op.old.migration_id, status="finished")
-        return {}
+    server_migrations.change(connection, op.old.migration_id, status="finished")
+    return {}
+
+
+def _abandon(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:
+    """There is only the old guest to go on with."""
     server_migrations.change(connection, op.old.migration_id, status="error")
-    return {**_back(connection, op, instance), "vm_state": VmState.ERROR}
+    return _back(connection, op, instance)
 
 
 def _back(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:
@@ -148,19 +134,21 @@ _REVERTING = "resize_reverting"
 REVERT_RESIZE = Operation(
     "revertResize",
     Revert,
-    # Once the new guest is gone there is nothing to undo it with: forward only.
     steps=(
         Step(bring_back_elsewhere, set_aside_again, task_state=_REVERTING),
-        Step(destroy_new_guest, task_state=_REVERTING, absorb=is_gone),
-        Step(bind_ports, hand_source_back, task_state=_REVERTING),
-        Step(volumes.reconnect_source, task_state=_REVERTING),
+        Step(destroy_new_guest, task_state=_REVERTING),
+        Step(hand_source_back, task_state=_REVERTING, retries=20),
+        Step(bind_ports, task_state=_REVERTING, retries=20),
+        Step(volumes.reconnect_source, task_state=_REVERTING, retries=20),
         Step(bring_back, task_state=_REVERTING),
-        Step(hand_source_back, task_state=_REVERTING),
-        Step(start_guest, task_state=_REVERTING, result=PowerResult, absorb=keep_power_state),
+        Step(start_guest, task_state=_REVERTING, answer=guest.POWER_STATE),
     ),
     from_states=frozenset({VmState.RESIZED}),
     begin=_begin,
     succeeds_as=_end,
+    # Once the new guest is gone there is only the old one to go on with.
+    no_return_after=bring_back_elsewhere,
     finish=_finish,
     fail=_fail,
+    abandon=_abandon,
 )

@@ -35,12 +35,11 @@ class SharesNotConfigured(errors.Conflict):
 
 
 class AttachShare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """asked_at: since when the service has had time to let the host in. is_taken: the guest has the share no more."""
+    """asked_at: since when the service has had time to let the host in."""
 
     instance_id: str
     share: Share
     asked_at: datetime | None = None
-    is_taken: bool = False
 
 
 def grant_access(op: AttachShare, context: StepContext) -> AttachShare:
@@ -82,12 +81,8 @@ def take_from_guest(op: AttachShare, context: StepContext) -> OnHost | AttachSha
     return _define(op, context, (), skip_if_down=True)
 
 
-def is_taken(op: AttachShare, result: None) -> AttachShare:
-    return msgspec.structs.replace(op, is_taken=True)
-
-
 def give_back_to_guest(op: AttachShare, context: StepContext) -> OnHost | AttachShare:
-    if op.is_taken or context.instance(op.instance_id).host is None or not op.share.is_for_guest:
+    if context.instance(op.instance_id).host is None or not op.share.is_for_guest:
         return op
     return _define(op, context, (op.share,), skip_if_down=True)
 
@@ -187,7 +182,7 @@ def _detached(connection: Connection, op: AttachShare, instance: Instance) -> di
 
 
 def _not_detached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
-    return {"shares": _with(instance, op.share, ShareStatus.ERROR if op.is_taken else op.share.status)}
+    return {"shares": _with(instance, op.share, op.share.status)}
 
 
 ATTACH_SHARE = Operation(
@@ -209,14 +204,17 @@ DETACH_SHARE = Operation(
     "detach_share",
     AttachShare,
     steps=(
-        Step(take_from_guest, give_back_to_guest, absorb=is_taken),
-        # Not undone, nor is what is before it then: the share is to go, and detaching it may be asked for again.
+        Step(take_from_guest, give_back_to_guest),
         Step(withdraw_access, retries=20),
     ),
     from_states=frozenset({VmState.STOPPED, VmState.ERROR}),
     begin=_begin_detach,
     succeeds_as=unchanged,
     tells=lambda op: {"share_id": op.share.share_id},
+    # The guest has the share no more, and detaching it may be asked for again.
+    no_return_after=take_from_guest,
+    abandons_as=None,
     finish=_detached,
     fail=_not_detached,
+    abandon=_in_error,
 )

@@ -8,14 +8,15 @@ system_metadata.
 import msgspec
 from sqlalchemy.engine import Connection
 
+from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import volumes
+from nova.conductor.workflows import guest, volumes
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import Vif
-from nova.structs.steps import BringToArguments, DestroyArguments, SnapshotArguments, StopArguments
+from nova.structs.steps import SnapshotArguments
 
 IMAGE, SINCE, HOST = "shelved_image_id", "shelved_at", "shelved_host"
 
@@ -31,19 +32,16 @@ class Shelve(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     was: VmState = VmState.ACTIVE
     power_state: PowerState = PowerState.RUNNING
     offloads: bool = True
-    is_offloaded: bool = False
     vifs: tuple[Vif, ...] | None = None
     devices: tuple[BlockDevice, ...] | None = None
 
 
 def stop_guest(op: Shelve, context: StepContext) -> OnHost:
-    instance = context.instance(op.instance_id)
-    return OnHost(instance.host, "power_off", StopArguments(instance=instance))
+    return guest.power_off(context.instance(op.instance_id))
 
 
 def start_again(op: Shelve, context: StepContext) -> OnHost:
-    instance = context.instance(op.instance_id, with_user_data=True)
-    return OnHost(instance.host, "bring_to", BringToArguments(instance=instance, target=op.power_state))
+    return guest.bring_to(context.instance(op.instance_id, with_user_data=True), op.power_state)
 
 
 def make_image(op: Shelve, context: StepContext) -> Shelve:
@@ -98,19 +96,24 @@ def _copying(op: Shelve, context: StepContext, verb: str, skip_if_down: bool = F
         return op
     instance = context.instance(op.instance_id)
     arguments = SnapshotArguments(instance=instance, image_id=op.image_id, disk_format=op.disk_format)
-    return OnHost(instance.host, verb, arguments, skip_if_down=skip_if_down)
+    return OnHost(guest.host_of(instance), verb, arguments, skip_if_down=skip_if_down)
+
+
+def check_image(op: Shelve, context: StepContext) -> Shelve:
+    """The image is about to be the only copy of the server's disk. Raises StepFailed unless it is whole."""
+    if op.offloads and op.image_id is not None:
+        try:
+            status = context.images.get(op.image_id).status
+        except errors.ImageNotFound:
+            status = "not there"
+        if status != "active":
+            raise errors.StepFailed(reason=f"The server's disk is kept: image {op.image_id} is {status}.")
+    return op
 
 
 def destroy_guest(op: Shelve, context: StepContext) -> OnHost | Shelve:
     """From here on the server is offloaded: its disks are gone, and the image is what it is."""
-    if not op.offloads:
-        return op
-    instance = context.instance(op.instance_id)
-    return OnHost(instance.host, "destroy", DestroyArguments(instance=instance))
-
-
-def is_gone(op: Shelve, result: None) -> Shelve:
-    return msgspec.structs.replace(op, is_offloaded=True)
+    return guest.destroy(context.instance(op.instance_id)) if op.offloads else op
 
 
 def unbind_ports(op: Shelve, context: StepContext) -> Shelve:
@@ -167,23 +170,31 @@ def _begin_shelve(acceptance: Acceptance, op: Shelve) -> Shelve:
 
 def _begin_offload(acceptance: Acceptance, op: Shelve) -> Shelve:
     on_its_host(acceptance, op)
-    return msgspec.structs.replace(op, was=acceptance.instance.vm_state, offloads=True)
+    instance = acceptance.instance
+    image_id = None if instance.image_id is None else instance.system_metadata.get(IMAGE)
+    return msgspec.structs.replace(op, was=instance.vm_state, offloads=True, image_id=image_id)
 
 
 def _finish(connection: Connection, op: Shelve, instance: Instance) -> dict[str, object]:
-    kept = dict(instance.system_metadata)
-    if op.was is not VmState.SHELVED:
-        kept |= {SINCE: utcnow().isoformat(), HOST: instance.host or ""}
-        if op.image_id is not None:
-            kept[IMAGE] = op.image_id
-    changes: dict[str, object] = {"system_metadata": kept, "power_state": PowerState.SHUTDOWN}
+    changes: dict[str, object] = {"system_metadata": _kept(op, instance), "power_state": PowerState.SHUTDOWN}
     if op.offloads:
         changes |= _without_host(op)
     return changes
 
 
-def _fail(connection: Connection, op: Shelve, instance: Instance) -> dict[str, object]:
-    return {"vm_state": VmState.ERROR} if op.is_offloaded else {}
+def _abandon(connection: Connection, op: Shelve, instance: Instance) -> dict[str, object]:
+    """The record keeps the host, for whoever looks what became of the guest, and names the image."""
+    return {"system_metadata": _kept(op, instance)}
+
+
+def _kept(op: Shelve, instance: Instance) -> dict[str, str]:
+    """The server's system_metadata with the image it can be made of again."""
+    kept = dict(instance.system_metadata)
+    if op.was is not VmState.SHELVED:
+        kept |= {SINCE: utcnow().isoformat(), HOST: instance.host or ""}
+        if op.image_id is not None:
+            kept[IMAGE] = op.image_id
+    return kept
 
 
 def _without_host(op: Shelve) -> dict[str, object]:
@@ -201,7 +212,8 @@ def _end(op: Shelve) -> VmState:
 
 _OFFLOADING = "shelving_offloading"
 _OFFLOAD = (
-    Step(destroy_guest, task_state=_OFFLOADING, absorb=is_gone),
+    Step(check_image, task_state=_OFFLOADING),
+    Step(destroy_guest, task_state=_OFFLOADING),
     Step(unbind_ports, task_state=_OFFLOADING, retries=20),
     Step(keep_volumes_reserved, task_state=_OFFLOADING, retries=20),
     Step(release_allocations, task_state=_OFFLOADING, retries=20),
@@ -220,8 +232,9 @@ SHELVE = Operation(
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
     begin=_begin_shelve,
     succeeds_as=_end,
+    no_return_after=check_image,
     finish=_finish,
-    fail=_fail,
+    abandon=_abandon,
     tells=lambda op: {"offloads": op.offloads},
     deadline_s=13 * 3600.0,
     bars_shares=True,
@@ -230,13 +243,13 @@ SHELVE = Operation(
 SHELVE_OFFLOAD = Operation(
     "shelveOffload",
     Shelve,
-    # The image is there: what is destroyed is not needed any more.
     steps=_OFFLOAD,
     from_states=frozenset({VmState.SHELVED}),
     begin=_begin_offload,
     succeeds_as=always(VmState.SHELVED_OFFLOADED),
+    no_return_after=check_image,
     finish=_finish,
-    fail=_fail,
+    abandon=_abandon,
     tells=lambda op: {"offloads": op.offloads},
     bars_shares=True,
 )

@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
+from nova.conductor.workflows.guest import GuestDocument
 from nova.structs.instance import Instance, PowerState, VmState
-from nova.structs.steps import BringToArguments, GuestArguments, PowerResult, StopArguments
 
 SINCE = "soft_deleted_at"
 
@@ -22,37 +23,25 @@ _POWER = {
 }
 
 
-class SoftDelete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SoftDelete(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
     """was: the power state the guest had, for the way back."""
 
-    instance_id: str
     was: PowerState = PowerState.SHUTDOWN
-    power_state: int = 0
 
 
 def stop_guest(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
     instance = context.instance(op.instance_id)
-    if instance.host is None:
-        return op
-    return OnHost(instance.host, "power_off", StopArguments(instance=instance))
+    return op if instance.host is None else guest.power_off(instance)
 
 
 def start_again(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
     instance = context.instance(op.instance_id, with_user_data=True)
-    if instance.host is None:
-        return op
-    return OnHost(instance.host, "bring_to", BringToArguments(instance=instance, target=op.was))
+    return op if instance.host is None else guest.bring_to(instance, op.was)
 
 
 def start_guest(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
     instance = context.instance(op.instance_id, with_user_data=True)
-    if instance.host is None:
-        return op
-    return OnHost(instance.host, "power_on", GuestArguments(instance=instance))
-
-
-def keep_power_state(op: SoftDelete, result: PowerResult) -> SoftDelete:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return op if instance.host is None else guest.power_on(instance)
 
 
 def _begin(acceptance: Acceptance, op: SoftDelete) -> SoftDelete:
@@ -74,7 +63,7 @@ SOFT_DELETE = Operation(
     "softDelete",
     SoftDelete,
     asked_as="delete",
-    steps=(Step(stop_guest, start_again, task_state="soft-deleting", result=PowerResult, absorb=keep_power_state),),
+    steps=(Step(stop_guest, start_again, task_state="soft-deleting", answer=guest.POWER_STATE),),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED}),
     begin=_begin,
     succeeds_as=always(VmState.SOFT_DELETED),
@@ -85,7 +74,7 @@ SOFT_DELETE = Operation(
 RESTORE = Operation(
     "restore",
     SoftDelete,
-    steps=(Step(start_guest, stop_guest, task_state="restoring", result=PowerResult, absorb=keep_power_state),),
+    steps=(Step(start_guest, stop_guest, task_state="restoring", answer=guest.POWER_STATE),),
     from_states=frozenset({VmState.SOFT_DELETED}),
     succeeds_as=always(VmState.ACTIVE),
     finish=_restored,

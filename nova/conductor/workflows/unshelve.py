@@ -5,13 +5,12 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.engine.operation import Acceptance, Noted, OnHost, Operation, Step, always
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Recorded, Step, always
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import moving, volumes
+from nova.conductor.workflows import guest, moving, placing, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
 from nova.structs.instance import Instance, PowerState, VmState
-from nova.structs.steps import DestroyArguments, GuestArguments, PowerResult, SpawnArguments
 
 
 class Unshelve(Move, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,7 +22,7 @@ class Unshelve(Move, frozen=True, kw_only=True, omit_defaults=True):
     lies_here: bool = False
 
 
-def claim_host(op: Unshelve, context: StepContext) -> Move | Noted:
+def claim_host(op: Unshelve, context: StepContext) -> Unshelve | Recorded[Unshelve]:
     if op.lies_here:
         return op
     return moving.claim_destination(op, context)
@@ -32,11 +31,11 @@ def claim_host(op: Unshelve, context: StepContext) -> Move | Noted:
 def release_host(op: Unshelve, context: StepContext) -> Unshelve:
     if op.lies_here:
         return op
-    return moving.release_destination(op, context)  # type: ignore[return-value]
+    return placing.release_host(op, context)
 
 
 def bind_ports(op: Unshelve, context: StepContext) -> Unshelve:
-    return op if op.lies_here else moving.bind_ports(op, context)  # type: ignore[return-value]
+    return op if op.lies_here else moving.bind_ports(op, context)
 
 
 def unbind_ports(op: Unshelve, context: StepContext) -> Unshelve:
@@ -50,35 +49,29 @@ def open_volumes(op: Unshelve, context: StepContext) -> Unshelve:
     instance = context.instance(op.instance_id)
     if op.lies_here or not volumes.of(instance):
         return op
-    return msgspec.structs.replace(op, devices=volumes.connected(context, instance, str(op.host)))
+    return msgspec.structs.replace(op, devices=volumes.connected(context, instance, op.claimed_host))
 
 
 def start_guest(op: Unshelve, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id, with_user_data=True)
     if op.lies_here:
-        return OnHost(op.source_host, "power_on", GuestArguments(instance=instance))
+        return guest.power_on(instance, op.source_host)
     there = moving.at_destination(op, instance)
     if op.image_id is not None:
         image = context.images.get(op.image_id)
         there = msgspec.structs.replace(there, image=image, image_id=image.id)
-    return OnHost(str(op.host), "spawn", SpawnArguments(instance=there))
+    return guest.spawn(there, op.claimed_host)
 
 
 def remove_guest(op: Unshelve, context: StepContext) -> OnHost | Unshelve:
     if op.lies_here or op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return OnHost(op.host, "destroy", DestroyArguments(instance=instance), skip_if_down=True)
-
-
-def keep_power_state(op: Unshelve, result: PowerResult) -> Unshelve:
-    return msgspec.structs.replace(op, power_state=result.power_state)
+    return guest.destroy(instance, op.host, skip_if_down=True)
 
 
 def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:
-    for device in op.devices or ():
-        if device.attachment_id:
-            context.volumes.complete(device.attachment_id)
+    volumes.complete(op.devices, context)
     return op
 
 
@@ -131,27 +124,22 @@ UNSHELVE = Operation(
             claim_host,
             release_host,
             task_state="unshelving",
-            commit=moving.keep_group_rule,
-            again_on=moving.ELSEWHERE,
+            commit=(placing.keep_group_rule,),
+            again_on=placing.ELSEWHERE,
         ),
         Step(bind_ports, unbind_ports, task_state="unshelving"),
         # The attachments stay the server's: opened to another host, they are closed to this one.
         Step(open_volumes, task_state="unshelving"),
-        Step(
-            start_guest,
-            remove_guest,
-            task_state="spawning",
-            result=PowerResult,
-            absorb=keep_power_state,
-            timeout_s=1800,
-        ),
+        Step(start_guest, remove_guest, task_state="spawning", answer=guest.POWER_STATE, timeout_s=1800),
         Step(complete_volumes, task_state="unshelving", retries=20),
-        # The server is made: an image that could not be deleted is no reason to unmake it.
-        Step(remove_image, task_state="unshelving", retries=20),
+        Step(remove_image, task_state="unshelving", retries=20, is_optional=True),
     ),
     from_states=frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
     begin=_begin,
     succeeds_as=always(VmState.ACTIVE),
+    # The guest runs, and what its user writes is on its disks alone.
+    no_return_after=start_guest,
     finish=_finish,
+    abandon=_finish,
     tells=lambda op: {**moving.tells(op), "lies_here": op.lies_here},
 )

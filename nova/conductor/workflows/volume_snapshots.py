@@ -5,12 +5,12 @@ The service asks, and is told the outcome of each snapshot as its status; nobody
 the guest writes to stands in the server's record, so that it is the one it has after its next start.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
 
-from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import Acceptance, HostAnswer, OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import attach_volume
 from nova.conductor.workflows.abilities import need
@@ -34,6 +34,9 @@ class MergeSnapshot(SnapshotVolume, frozen=True, kw_only=True, omit_defaults=Tru
 
     file_to_merge: str
     merge_target: str | None = None
+
+
+S = TypeVar("S", bound=SnapshotVolume)
 
 
 def begin_snapshot(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
@@ -67,8 +70,11 @@ def merge(op: MergeSnapshot, context: StepContext) -> OnHost:
     return OnHost(str(instance.host), "merge_volume_snapshot", arguments)
 
 
-def keep_file(op: SnapshotVolume, result: VolumeFile) -> SnapshotVolume:
+def _keep_file(op: S, result: VolumeFile) -> S:
     return msgspec.structs.replace(op, written=result)
+
+
+WRITTEN_FILE: HostAnswer[Any] = HostAnswer(VolumeFile, _keep_file)
 
 
 def report_created(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
@@ -135,7 +141,7 @@ SNAPSHOT_VOLUME = Operation(
     steps=(
         # Undone last: the service is told when everything is as it was.
         Step(begin_snapshot, report_error, retries=20),
-        Step(switch_to_new_file, switch_back, result=VolumeFile, absorb=keep_file),
+        Step(switch_to_new_file, switch_back, answer=WRITTEN_FILE),
         Step(report_created, retries=20),
     ),
     from_states=_FROM,
@@ -152,7 +158,7 @@ MERGE_SNAPSHOT = Operation(
     steps=(
         Step(begin_merging, report_not_deleted, retries=20),
         # What is merged cannot be taken apart; merging again is nothing.
-        Step(merge, result=VolumeFile, absorb=keep_file, timeout_s=_LONG_S),
+        Step(merge, answer=WRITTEN_FILE, timeout_s=_LONG_S),
         Step(report_merged, retries=20),
     ),
     from_states=_FROM,

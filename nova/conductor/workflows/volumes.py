@@ -46,8 +46,6 @@ def connect_destination(op: Any, context: StepContext) -> Any:
 
 
 def disconnect_destination(op: Any, context: StepContext) -> Any:
-    if getattr(op, "has_moved", False):
-        return op
     _release_others(op, context, _attachments(context.instance(op.instance_id)))
     return msgspec.structs.replace(op, devices=None)
 
@@ -55,9 +53,7 @@ def disconnect_destination(op: Any, context: StepContext) -> Any:
 def disconnect_source(op: Any, context: StepContext) -> Any:
     """The host the server has left has its volumes no more."""
     if op.devices is not None:
-        for device in op.devices:
-            if device.attachment_id:
-                context.volumes.complete(device.attachment_id)
+        complete(op.devices, context)
         _release_others(op, context, frozenset(one.attachment_id for one in op.devices if one.attachment_id))
     return op
 
@@ -70,6 +66,13 @@ def reconnect_source(op: Any, context: StepContext) -> Any:
     devices = connected(context, instance, op.old.host, _attachments(instance))
     back = msgspec.structs.replace(op, devices=devices)
     return disconnect_source(back, context)
+
+
+def complete(devices: tuple[BlockDevice, ...] | None, context: StepContext) -> None:
+    """Tell the Block Storage service that the guest has its volumes."""
+    for device in devices or ():
+        if device.attachment_id:
+            context.volumes.complete(device.attachment_id)
 
 
 def unattached(instance: Instance) -> tuple[BlockDevice, ...]:

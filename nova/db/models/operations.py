@@ -27,7 +27,7 @@ class Operation(Base):
     owner_project_id: Mapped[Name]
     request_id: Mapped[Word]
     state: Mapped[Word]
-    step: Mapped[int]
+    step: Mapped[Word]
     attempt: Mapped[int]
     document: Mapped[Document]
     waiting_host: Mapped[Name | None] = mapped_column(index=True)
