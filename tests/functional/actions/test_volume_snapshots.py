@@ -48,7 +48,7 @@ def merge(client, volume_id, snapshot_id, **files):
 
 def file_of(user, cloud, server_id):
     """Which file of its volume a server has, by its record."""
-    [device] = cloud.conductors[0].core.cloud.instance(server_id).block_devices
+    [device] = cloud.conductors[0].core.step_context.instance(server_id).block_devices
     data = device.connection_info["data"]
     return data["name"], data.get("format", "raw")
 

@@ -1,0 +1,157 @@
+"""Behind its point of no return an operation keeps what holds the server's data, whatever fails there."""
+
+import pytest
+from sqlalchemy import update
+
+from nova import errors
+from nova.db.models.operations import Operation
+from tests.functional.cloud import wait
+from tests.functional.invariants import settle
+
+SETTINGS = """
+[conductor]
+lease_s = 0.6
+poll_interval_s = 0.1
+step_pauses_s = 0.01
+"""
+BROKEN = errors.StepFailed(reason="it broke")
+
+
+@pytest.fixture
+def cloud(make_cloud):
+    cloud = make_cloud(SETTINGS)
+    cloud.add_host("host-1")
+    return cloud
+
+
+@pytest.fixture
+def user(cloud):
+    return cloud.client("admin", "project")
+
+
+def always_fails(cloud, operation, step):
+    """A step that fails however often it is done."""
+
+    def fail():
+        cloud.boundary.call_at(operation, step, "done", fail)
+        raise BROKEN
+
+    cloud.boundary.call_at(operation, step, "done", fail)
+
+
+def shelved_image(cloud):
+    return next(image for image in cloud.glance.images.values() if image["name"].endswith("-shelved"))
+
+
+def test_a_shelved_server_keeps_its_image_when_offloading_fails_for_good(cloud, user):
+    server = user.create_server()
+    always_fails(cloud, "shelve", "release_allocations")
+
+    user.act(server["id"], "shelve")
+    settle(cloud, 60)
+
+    assert user.server(server["id"])["status"] == "ERROR"
+    assert "it broke" in user.server(server["id"])["fault"]["message"]
+    assert shelved_image(cloud)["status"] == "active"
+    assert server["id"] not in cloud.guests()
+
+
+def test_a_shelved_server_stays_on_its_host_while_its_image_is_not_whole(make_cloud):
+    cloud = make_cloud(SETTINGS + "[DEFAULT]\nshelved_offload_time = -1\n")
+    cloud.add_host("host-1")
+    user = cloud.client("admin", "project")
+    server = user.create_server()
+    user.act(server["id"], "shelve")
+    user.wait(server["id"], "SHELVED")
+    del cloud.glance.images[shelved_image(cloud)["id"]]
+
+    user.act(server["id"], "shelveOffload")
+    settle(cloud, 60)
+
+    assert user.server(server["id"])["status"] == "SHELVED"
+    assert server["id"] in cloud.guests()
+    assert user.act(server["id"], "unshelve").status_code == 202
+    assert user.wait(server["id"], "ACTIVE")
+
+
+def test_an_unshelved_server_runs_on_though_its_image_cannot_be_deleted(cloud, user):
+    server = user.create_server()
+    user.act(server["id"], "shelve")
+    user.wait(server["id"], "SHELVED_OFFLOADED")
+    always_fails(cloud, "unshelve", "remove_image")
+
+    user.act(server["id"], "unshelve")
+    settle(cloud, 60)
+
+    assert user.server(server["id"])["status"] == "ACTIVE"
+    assert server["id"] in cloud.guests()
+
+
+def test_a_new_backup_stays_when_old_ones_cannot_be_deleted(cloud, user):
+    server = user.create_server()
+    always_fails(cloud, "createBackup", "rotate")
+
+    user.act(server["id"], "createBackup", {"name": "night", "backup_type": "daily", "rotation": 1})
+    settle(cloud, 60)
+
+    assert [image["status"] for image in cloud.glance.images.values() if image["name"] == "night"] == ["active"]
+
+
+def test_a_confirmed_resize_cannot_be_reverted_to_a_guest_that_may_be_gone(cloud, user):
+    server = user.create_server()
+    user.act(server["id"], "resize", {"flavorRef": "m1.small"})
+    user.wait(server["id"], "VERIFY_RESIZE")
+    always_fails(cloud, "confirmResize", "release_source")
+
+    user.act(server["id"], "confirmResize")
+    settle(cloud, 60)
+
+    assert user.server(server["id"])["status"] == "ERROR"
+    assert user.act(server["id"], "revertResize").status_code == 409
+    assert server["id"] in cloud.guests()
+
+
+def test_a_delete_takes_over_from_a_step_behind_the_point_that_waits(cloud, user):
+    server = user.create_server()
+    cloud.hypervisor().hold("destroy")
+    user.act(server["id"], "shelve")
+    wait(lambda: ("destroy", server["id"]) in cloud.hypervisor().calls, "the guest is being destroyed")
+
+    assert user.delete(f"/servers/{server['id']}").status_code == 204
+    cloud.hypervisor().release("destroy")
+
+    user.wait_gone(server["id"])
+    assert server["id"] not in cloud.guests()
+
+
+def set_step(cloud, step):
+    """Let the operation under way be at a step that another release wrote."""
+    table = Operation.__table__
+    cloud.db.write(lambda c: c.execute(update(table).where(table.c.state == "running").values(step=step)))
+
+
+def test_an_operation_of_an_older_release_goes_on_from_the_index_it_stored(cloud, user):
+    with cloud.boundary.held():
+        asked = user.post("/servers", user.wanted())
+        set_step(cloud, "0")
+        cloud.stop_conductor()
+    cloud.add_conductor()
+
+    assert user.wait(asked.json()["server"]["id"], "ACTIVE")
+
+
+def test_a_step_this_release_does_not_have_waits_for_one_that_has_it_and_then_ends_in_error(cloud, user):
+    server = user.create_server()
+    with cloud.boundary.held():
+        user.act(server["id"], "os-stop")
+        set_step(cloud, "a step of tomorrow")
+        cloud.stop_conductor()
+    cloud.add_conductor()
+    table = Operation.__table__
+
+    assert user.server(server["id"])["OS-EXT-STS:task_state"] == "powering-off"
+    cloud.db.write(lambda c: c.execute(update(table).values(deadline_at=table.c.created_at)))
+    settle(cloud, 60)
+
+    assert user.server(server["id"])["status"] == "ERROR"
+    assert server["id"] in cloud.guests()
