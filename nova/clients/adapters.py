@@ -1,11 +1,11 @@
-"""The way to other services: a keystoneauth adapter per group of the configuration."""
+"""How other services are reached: a keystoneauth adapter for each group of the configuration."""
 
 from typing import Any
 
 import requests
 import urllib3
-from keystoneauth1 import adapter as keystone_adapter
 from keystoneauth1 import loading, plugin
+from keystoneauth1.adapter import Adapter
 from oslo_config import cfg
 
 _SERVICE_TYPES = {
@@ -17,19 +17,19 @@ _SERVICE_TYPES = {
     "placement": "placement",
 }
 
-# Some groups have upstream's option for how often a service is tried.
-_ATTEMPTS = {"cinder": "http_retries", "glance": "num_retries", "neutron": "http_retries"}
+# Some groups have upstream's option for how often a request is tried again.
+_RETRIES = {"cinder": "http_retries", "glance": "num_retries", "neutron": "http_retries"}
 
 
-def adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None = None) -> keystone_adapter.Adapter:
+def service_adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None = None) -> Adapter:
     """An adapter that logs in as [group] says and finds the service in the catalog, or at endpoint_override.
 
-    transport replaces the HTTP below it. Connections are kept open and shared by threads. A request is given
-    up after [group] timeout.
+    transport replaces the HTTP session below it. Connections stay open and threads share them. A request is
+    given up after [group] timeout.
     """
     auth = _credentials(conf, group)
-    options = {"session": transport or _transport(_attempts(conf, group))}
-    session = loading.load_session_from_conf_options(conf, group, auth=auth, **options)
+    transport = transport or _transport(retries=int(conf[group][_RETRIES[group]]) if group in _RETRIES else 3)
+    session = loading.load_session_from_conf_options(conf, group, auth=auth, session=transport)
     return loading.load_adapter_from_conf_options(
         conf,
         group,
@@ -37,12 +37,12 @@ def adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Session | None
         auth=auth,
         service_type=conf[group].service_type or _SERVICE_TYPES[group],
         user_agent="nova",
-        **_place(conf, group),
+        **_location(conf, group),
     )
 
 
-def _place(conf: cfg.ConfigOpts, group: str) -> dict[str, Any]:
-    """What the groups say of their service that keystoneauth does not read itself."""
+def _location(conf: cfg.ConfigOpts, group: str) -> dict[str, Any]:
+    """Where a service is, as far as its group has options that keystoneauth does not read itself."""
     if group == "glance" and conf.glance.api_servers:
         return {"endpoint_override": conf.glance.api_servers[0]}
     if group == "keystone":
@@ -52,22 +52,17 @@ def _place(conf: cfg.ConfigOpts, group: str) -> dict[str, Any]:
 
 
 def _credentials(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin | None:
-    """The install guide gives [glance] an address alone: then it logs in as the services that check tokens do."""
+    """The install guide gives [glance] nothing but an address: then the credentials that check tokens are used."""
     if conf[group].auth_type is None:
         group = "keystone_authtoken"
         loading.register_auth_conf_options(conf, group)
     return loading.load_auth_from_conf_options(conf, group)
 
 
-def _attempts(conf: cfg.ConfigOpts, group: str) -> int:
-    """Further attempts to reach a service."""
-    return int(conf[group][_ATTEMPTS[group]]) if group in _ATTEMPTS else 3
+class _Retry(urllib3.Retry):
+    """Tries again where that is cheap and safe: the connection was refused, or it broke during a request to read.
 
-
-class _Attempts(urllib3.Retry):
-    """Tries again where that is cheap and safe: nobody took the connection, or it broke under a request to read.
-
-    What took its time is not tried again: the caller has waited long enough, and the request may have been done.
+    A request that timed out is not tried again: the caller has waited long enough, and it may have been done.
     """
 
     def __init__(self, total: int, **options: Any) -> None:
@@ -81,7 +76,7 @@ class _Attempts(urllib3.Retry):
         }
         super().__init__(total, **options)
 
-    def increment(
+    def increment(  # type: ignore[override]
         self,
         method: str | None = None,
         url: str | None = None,
@@ -97,11 +92,11 @@ class _Attempts(urllib3.Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-def _transport(attempts: int) -> requests.Session:
+def _transport(retries: int) -> requests.Session:
     session = requests.Session()
     # Looking for proxies in the environment is a quarter of the cost of a request.
     session.trust_env = False
     for scheme in ("http://", "https://"):
-        adapter = requests.adapters.HTTPAdapter(pool_connections=10, pool_maxsize=100, max_retries=_Attempts(attempts))
-        session.mount(scheme, adapter)
+        pool = requests.adapters.HTTPAdapter(pool_connections=10, pool_maxsize=100, max_retries=_Retry(retries))
+        session.mount(scheme, pool)
     return session

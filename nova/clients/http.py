@@ -1,10 +1,11 @@
-"""Another service of the cloud, asked over HTTP: an answer, or errors.Unavailable in words fit for a user.
+"""A request to another service of the cloud over HTTP: an answer, or a domain error in words fit for a user.
 
 What went wrong in detail (addresses, exceptions) is for the log. A request that is made for a user
 carries that user's token, so that the other service decides what the user may see.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -17,28 +18,66 @@ from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
 
-# A host that is there takes a connection at once; the rest of the time is for the answer.
+# A host that is up accepts a connection at once; the rest of the time is for the answer.
 _CONNECT_S = 5.0
-# What says something of the request; anything else above 400 says something of the service, or of a balancer before it.
+# Statuses that say something of the request; any other above 400 says something of the service or of a proxy before it.
 _REFUSALS = (400, 403, 404, 409, 412, 413, 415, 416)
+
+# How a service refuses: the error for the type of fault its body names, for (method, status), for a status, and with
+# None for everything else. The first that is there counts, in this order.
+Refusals = Mapping[str | int | tuple[str, int] | None, type[errors.DomainError]]
 
 
 class Service:
-    """A service and how users know it: "The Image service"."""
+    """A service, how users know it ("The Image service"), and what its refusals mean here."""
 
-    def __init__(self, name: str, adapter: Adapter) -> None:
+    def __init__(
+        self, name: str, adapter: Adapter, refusals: Refusals | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.adapter = adapter
+        self._refusals = refusals or {}
+        self._headers = headers or {}
 
     def ask(
+        self,
+        method: str,
+        path: str,
+        context: Context | None = None,
+        key: str | None = None,
+        missing: errors.DomainError | None = None,
+        **options: Any,
+    ) -> Any:
+        """What the answer holds under key. missing: the error when the service knows nothing of what is asked for.
+
+        Raises missing, what the service's table of refusals says, and what request() raises.
+        """
+        response = self.answer(method, path, context, missing, **options)
+        return self.part(response, key) if key else None
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        context: Context | None = None,
+        missing: errors.DomainError | None = None,
+        **options: Any,
+    ) -> requests.Response:
+        """The whole answer. Raises what ask() raises."""
+        response = self.request(method, path, context, **options)
+        if response.status_code >= 400:
+            raise self._refusal(method, response, missing)
+        return response
+
+    def request(
         self, method: str, path: str, context: Context | None = None, at_least_s: float = 0, **options: Any
     ) -> requests.Response:
-        """The answer, if it is one: below 400, or a refusal. at_least_s: what takes long even when all is well.
+        """The answer, or a refusal that the caller has to tell from it. at_least_s: time that is granted in any case.
 
         Without a token in the context the request is made with this cloud's own credentials. Raises
-        Unavailable, and Unauthorized for a user's token that is not good any more.
+        Unavailable, and Unauthorized for a user's token that has become invalid.
         """
-        headers = dict(options.pop("headers", {}))
+        headers = {**self._headers, **options.pop("headers", {})}
         is_users = context is not None and bool(context.auth_token)
         if context is not None and is_users:
             headers["X-Auth-Token"] = context.auth_token
@@ -51,7 +90,7 @@ class Service:
         try:
             response = self.adapter.request(path, method, headers=headers, raise_exc=False, **options)
         except exceptions.ClientException as error:
-            raise self.silent(error) from error
+            raise self.unreachable(error) from error
         if response.status_code == 401 and is_users:
             raise errors.Unauthorized()
         if response.status_code == 401:
@@ -61,16 +100,16 @@ class Service:
         return response
 
     def document(self, response: requests.Response) -> dict[str, Any]:
-        """The JSON object an answer is; empty for an empty answer. Raises Unavailable."""
+        """The JSON object of an answer; empty for an empty answer. Raises Unavailable."""
         if not response.content:
             return {}
         try:
-            found = response.json()
+            document = response.json()
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            document = None
+        if not isinstance(document, dict):
             raise self.not_understood(response)
-        return found
+        return document
 
     def part(self, response: requests.Response, key: str) -> Any:
         """What an answer holds under a key that has to be there. Raises Unavailable."""
@@ -80,11 +119,11 @@ class Service:
         return document[key]
 
     def not_understood(self, response: requests.Response) -> errors.Unavailable:
-        """The error for an answer that is not what this service answers: something else stands in its place."""
+        """The error for an answer in an unknown form: something else listens at this address."""
         return self.failed(response, "its answer cannot be understood")
 
     def failed(self, response: requests.Response, reason: str | None = None) -> errors.Unavailable:
-        """The error for an answer that is no use."""
+        """The error for an answer that is of no use."""
         request = response.request
         LOG.warning("%s %s: %s %.300s", request.method, request.url, response.status_code, response.text)
         return self.unavailable(reason or f"it answers with status {response.status_code}")
@@ -92,7 +131,7 @@ class Service:
     def unavailable(self, reason: str) -> errors.Unavailable:
         return errors.Unavailable(service=self.name, reason=reason)
 
-    def silent(self, error: exceptions.ClientException) -> errors.Unavailable:
+    def unreachable(self, error: exceptions.ClientException) -> errors.Unavailable:
         """The error for a service that did not answer at all."""
         LOG.warning("%s is not available: %s", self.name, error)
         try:
@@ -102,11 +141,29 @@ class Service:
             return errors.Unavailable(service="The Identity service", reason=_reason(other))
         return self.unavailable(_reason(error))
 
+    def _refusal(
+        self, method: str, response: requests.Response, missing: errors.DomainError | None
+    ) -> errors.DomainError:
+        fault, message = _fault(response)
+        status = response.status_code
+        keys = (fault, (method, status), status, None)
+        kind = next((self._refusals[key] for key in keys if key in self._refusals), errors.Invalid)
+        return missing if missing is not None and kind is errors.NotFound else kind(message)
+
 
 def segment(text: str) -> str:
-    """A text that comes from a user, as a part of a path: nothing but one segment comes of it."""
+    """A text that comes from a user, quoted so that it is one segment of a path."""
     quoted = quote(text, safe="")
     return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
+
+
+def _fault(response: requests.Response) -> tuple[str, str]:
+    """Type and message of a refusal, as services put them: {NAME: {"type", "message"}}; else its text."""
+    try:
+        fault = next(iter(response.json().values()))
+        return str(fault.get("type", "")), str(fault["message"])
+    except (ValueError, KeyError, TypeError, StopIteration, AttributeError):
+        return "", response.text[:500]
 
 
 def _reason(error: exceptions.ClientException) -> str:

@@ -1,14 +1,16 @@
-"""Whether a project is one: the Identity service is asked, in the user's name."""
+"""Whether a project exists: the Identity service is asked, in the user's name."""
 
 import logging
 
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.clients.http import Service, segment
+from nova.clients.http import Refusals, Service, segment
 from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
+
+_REFUSALS: Refusals = {404: errors.NotFound, None: errors.Forbidden}
 
 
 class ProjectInvalid(errors.Invalid):
@@ -19,20 +21,18 @@ class Projects:
     """The Identity service's projects."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self._service = Service("The Identity service", adapter)
+        self._service = Service("The Identity service", adapter, _REFUSALS)
 
     def check(self, project_id: str, context: Context) -> None:
-        """Raises ProjectInvalid for a project that is known not to be one.
+        """Raises ProjectInvalid for a project that is known not to exist.
 
-        Where the caller may not know, or the service cannot be asked, the project is taken for one: a quota for
-        nobody does no harm, and an administrator can set quotas while the Identity service is away.
+        Where the caller may not know, or the service cannot be asked, the project passes: a quota for nobody
+        does no harm, and an administrator can set quotas while the Identity service is away.
         """
         if project_id == context.project_id:
             return
         try:
-            response = self._service.ask("GET", f"/projects/{segment(project_id)}", context)
-        except (errors.Unavailable, errors.Unauthorized) as error:
+            missing = ProjectInvalid(project_id=project_id)
+            self._service.ask("GET", f"/projects/{segment(project_id)}", context, missing=missing)
+        except (errors.Unavailable, errors.Unauthorized, errors.Forbidden) as error:
             LOG.warning("project %s is not looked up: %s", project_id, error)
-            return
-        if response.status_code == 404:
-            raise ProjectInvalid(project_id=project_id)

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -18,19 +17,20 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.clients.http import Service, segment
+from nova.clients.http import Refusals, Service, segment
+from nova.clients.ttl_cache import TtlCache
 from nova.structs.context import Context
 from nova.structs.image import Image
 
 LOG = logging.getLogger(__name__)
 
 _UPLOAD_CHUNK = 1 << 20
-# The service stores and checks an image that it has before it answers.
+# The service answers an upload after it has stored and checked the image.
 _STORING_S = 600
-# What a download that breaks off loses at most.
+# The most that is lost when a download breaks off.
 _DOWNLOAD_CHUNK = 1 << 16
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-# What an image has of its own; every other key of its document is a property. Source: Image API v2 reference.
+# The attributes of the API's own; every other key of its document is a property. Source: Image API v2 reference.
 OWN_KEYS = frozenset(
     (
         *("checksum", "container_format", "created_at", "direct_url", "disk_format", "file", "id", "locations"),
@@ -38,6 +38,21 @@ OWN_KEYS = frozenset(
         *("self", "size", "status", "stores", "tags", "updated_at", "virtual_size", "visibility"),
     )
 )
+
+
+class _NothingLeft(errors.Invalid):
+    """A download from where the data end."""
+
+
+_REFUSALS: Refusals = {
+    # What a user may not see does not exist for that user.
+    ("GET", 403): errors.NotFound,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    416: _NothingLeft,
+    None: errors.Invalid,
+}
 
 
 class Images:
@@ -48,39 +63,30 @@ class Images:
     """
 
     def __init__(self, adapter: Adapter, cache_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._service = Service("The Image service", adapter)
-        self._cache_s = cache_s
-        self._clock = clock
-        self._cached: dict[tuple[str, str], tuple[float, Image]] = {}
-        self._lock = threading.Lock()
+        self._service = Service("The Image service", adapter, _REFUSALS)
+        self._cache: TtlCache[Image] = TtlCache(cache_s, clock=clock)
 
     def get(self, image_id: str, context: Context | None = None) -> Image:
         """One image, as this user sees it. Raises errors.ImageNotFound, errors.Unavailable."""
         key = (image_id, _asker(context))
-        now = self._clock()
-        with self._lock:
-            known = self._cached.get(key)
-        if known is not None and known[0] > now:
-            return known[1]
-        image = self._image(self._request("GET", _path(image_id), context, image_id))
-        with self._lock:
-            self._cached = {k: v for k, v in self._cached.items() if v[0] > now}
+        image = self._cache.peek(key)
+        if image is None:
+            image = self._image(self._answer("GET", _path(image_id), context, image_id))
             if image.status == "active":
-                self._cached[key] = (now + self._cache_s, image)
+                self._cache.put(key, image)
         return image
 
     def documents(self, context: Context | None = None, **query: str | int) -> list[dict[str, Any]]:
-        """One page of what list() gives, as the Image API says it."""
-        return self._service.part(self._request("GET", "/v2/images", context, params=query), "images")
+        """One page of what list() gives, as the Image API shows it."""
+        return self._service.ask("GET", "/v2/images", context, "images", params=query)
 
     def list(self, context: Context | None = None, **query: str | int) -> Iterator[Image]:
         """The images this user sees, in the Image API's order; query is the Image API's. With a limit, one page."""
         path = "/v2/images"
         while path:
-            answer = self._request("GET", path, context, params=query)
-            page = self._service.document(answer)
+            answer = self._service.answer("GET", path, context, params=query)
             yield from (read_image(document) for document in self._service.part(answer, "images"))
-            path, query = ("" if "limit" in query else page.get("next") or ""), {}
+            path, query = ("" if "limit" in query else self._service.document(answer).get("next") or ""), {}
 
     def base_url(self) -> str:
         """Where the Image service is; empty when that is not known."""
@@ -90,11 +96,11 @@ class Images:
             return ""
 
     def document(self, image_id: str, context: Context | None = None) -> dict[str, Any]:
-        """One image as the Image API says it, for those who pass it on. Raises ImageNotFound, Unavailable."""
-        return self._document(self._request("GET", _path(image_id), context, image_id))
+        """One image as the Image API shows it. Raises ImageNotFound, Unavailable."""
+        return self._document(self._answer("GET", _path(image_id), context, image_id))
 
     def create(self, image: Image, context: Context | None = None) -> Image:
-        """Make a record for an image whose data are uploaded later. image.id is the id it gets; one that is there is kept."""
+        """Create an image whose data are uploaded later. image.id is the id it gets; an existing one is kept."""
         document = {
             "name": image.name,
             "visibility": image.visibility,
@@ -109,14 +115,14 @@ class Images:
         if image.owner:
             document["owner"] = image.owner
         try:
-            return self._image(self._request("POST", "/v2/images", context, json=document))
-        except errors.NameExists:
+            return self._image(self._service.answer("POST", "/v2/images", context, json=document))
+        except errors.Conflict:
             return self.get(image.id, context)
 
     def upload(self, image_id: str, file: BinaryIO, context: Context | None = None) -> Image:
-        """Give the image its data, after which it is active; an image that is active is done."""
+        """Give the image its data, after which it is active; an active image is left alone."""
         if self._fetch(image_id, context).status != "active":
-            self._request(
+            self._answer(
                 "PUT",
                 _path(image_id, "/file"),
                 context,
@@ -128,10 +134,10 @@ class Images:
         return self._fetch(image_id, context)
 
     def delete(self, image_id: str, context: Context | None = None) -> None:
-        """Remove the image; one that is not there is done."""
+        """Delete the image, if it exists."""
         self._forget(image_id)
         with contextlib.suppress(errors.ImageNotFound):
-            self._request("DELETE", _path(image_id), context, image_id)
+            self._answer("DELETE", _path(image_id), context, image_id)
 
     def set_properties(self, image_id: str, properties: dict[str, str | None], context: Context | None = None) -> Image:
         """Set each property, or remove it where the value is None."""
@@ -148,13 +154,16 @@ class Images:
         ]
         if patch:
             headers = {"Content-Type": _PATCH_TYPE}
-            self._request("PATCH", _path(image_id), context, image_id, data=json.dumps(patch), headers=headers)
+            self._answer("PATCH", _path(image_id), context, image_id, data=json.dumps(patch), headers=headers)
         return self._fetch(image_id, context)
 
     def download(self, image_id: str, start: int = 0, context: Context | None = None) -> Iterator[bytes]:
         """The image's data from byte start on. Raises errors.Unavailable when the stream breaks off."""
         headers = {"Range": f"bytes={start}-"} if start else {}
-        response = self._request("GET", _path(image_id, "/file"), context, image_id, headers=headers, stream=True)
+        try:
+            response = self._answer("GET", _path(image_id, "/file"), context, image_id, headers=headers, stream=True)
+        except _NothingLeft:
+            return
         # A server may ignore the range and send everything.
         skip = start if response.status_code == 200 else 0
         with contextlib.closing(response):
@@ -181,16 +190,13 @@ class Images:
         return self.get(image_id, context)
 
     def _forget(self, image_id: str) -> None:
-        with self._lock:
-            self._cached = {k: v for k, v in self._cached.items() if k[0] != image_id}
+        self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == image_id)
 
-    def _request(
-        self, method: str, path: str, context: Context | None = None, image_id: str = "", **kwargs: Any
+    def _answer(
+        self, method: str, path: str, context: Context | None, image_id: str, **options: Any
     ) -> requests.Response:
-        response = self._service.ask(method, path, context, **kwargs)
-        if response.status_code < 400 or response.status_code == 416:
-            return response
-        raise _refusal(response, image_id)
+        missing = errors.ImageNotFound(image_id=image_id)
+        return self._service.answer(method, path, context, missing, **options)
 
 
 def read_image(document: dict[str, Any]) -> Image:
@@ -212,18 +218,6 @@ def read_image(document: dict[str, Any]) -> Image:
         created_at=document.get("created_at"),
         properties={k: str(v) for k, v in document.items() if k not in OWN_KEYS and v is not None},
     )
-
-
-def _refusal(response: requests.Response, image_id: str) -> errors.DomainError:
-    status, text = response.status_code, response.text[:300]
-    # What a user may not see is not there for that user.
-    if status == 404 or (status == 403 and response.request.method == "GET"):
-        return errors.ImageNotFound(image_id=image_id)
-    if status == 403:
-        return errors.Forbidden(text)
-    if status == 409:
-        return errors.NameExists(name=image_id)
-    return errors.Invalid(text)
 
 
 def _path(image_id: str, rest: str = "") -> str:

@@ -1,6 +1,6 @@
-"""Undo in other services what a request made there before it was refused.
+"""Undo in other services what a request created there before it was refused.
 
-Only what is made before a request is accepted needs this: whatever comes later is undone by its operation.
+Only what is created before a request is accepted needs this: whatever comes later is undone by its operation.
 """
 
 import logging
@@ -13,19 +13,21 @@ from nova import concurrency, errors
 
 LOG = logging.getLogger(__name__)
 
-# For an hour: the user's token, which it is done with, is not good for much longer.
+# For an hour: the user's token, with which things are deleted, is not valid for much longer.
 _PAUSES_S = (1, 5, 15, *(60,) * 60)
+
+Undo = tuple[str, Callable[[], Any]]
 
 
 class Rollback:
-    """A context manager that undoes what was made inside it when an error leaves it.
+    """A context manager that undoes what was created inside it when an error leaves it.
 
-    The error is never replaced by one of the undo: an undo that fails is tried again in a thread of its own,
-    and what is left at last is in the log.
+    An error of an undo never replaces that error: the undo is tried again in a thread of its own, and the log
+    names what is left in the end.
     """
 
     def __init__(self) -> None:
-        self._made: list[tuple[str, Callable[[], Any]]] = []
+        self._undos: list[Undo] = []
 
     def __enter__(self) -> "Rollback":
         return self
@@ -37,35 +39,33 @@ class Rollback:
             self.run(at_once=not isinstance(error, errors.Unavailable))
 
     def made(self, what: str, undo: Callable[..., Any], *args: Any) -> None:
-        """Something was made, or may have been; undo(*args) removes it, and accepts that it is not there."""
-        self._made.append((what, lambda: undo(*args)))
+        """Something was created, or may have been; undo(*args) deletes it, and accepts that it does not exist."""
+        self._undos.append((what, lambda: undo(*args)))
 
     def keep(self) -> None:
-        self._made.clear()
+        self._undos.clear()
 
     def run(self, at_once: bool = True) -> None:
         """Undo, the last first. at_once: before this returns, if the other service is there."""
-        rest = self._made[::-1]
-        self._made.clear()
-        while rest and at_once:
-            at_once = _is_gone(*rest[0])
-            if at_once:
-                rest.pop(0)
-        if rest:
-            concurrency.spawn(_run_later, rest, name="rollback")
+        undos = self._undos[::-1]
+        self._undos.clear()
+        while at_once and undos and _is_done(*undos[0]):
+            undos.pop(0)
+        if undos:
+            concurrency.spawn(_run_later, undos, name="rollback")
 
 
-def _run_later(rest: list[tuple[str, Callable[[], Any]]]) -> None:
+def _run_later(undos: list[Undo]) -> None:
     for pause_s in _PAUSES_S:
-        rest = [undo for undo in rest if not _is_gone(*undo)]
-        if not rest:
+        undos = [undo for undo in undos if not _is_done(*undo)]
+        if not undos:
             return
         time.sleep(pause_s)
-    for what, _ in rest:
+    for what, _ in undos:
         LOG.error("%s of a refused request is left behind", what)
 
 
-def _is_gone(what: str, undo: Callable[[], Any]) -> bool:
+def _is_done(what: str, undo: Callable[[], Any]) -> bool:
     try:
         undo()
     except errors.DomainError as error:

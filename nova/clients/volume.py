@@ -1,27 +1,35 @@
 """A thin client of the Block Storage API v3 and its attachments.
 
-What is done for a user while a request is accepted carries that user's token; what workflows do
-later is done with the service's own credentials. A service token goes along with both: the Block
-Storage service lets nobody but services take a volume from a server. Every call may be made twice: attachments are
-found again by the server and the volume they join.
+Requests made for a user while a request is accepted carry that user's token; workflows later use the
+service's own credentials. A service token goes along with both: the Block Storage service lets nobody
+but services take a volume from a server. Every call may be made twice: attachments are found again by
+the server and the volume they join.
 """
 
+import contextlib
 from typing import Any
 
 import msgspec
-import requests
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
-from nova.clients.http import Service, segment
+from nova.clients.http import Refusals, Service, segment
 from nova.structs.context import Context
 
 # Attachments came with 3.27, os-complete with 3.44, reimaging with 3.68.
 _MICROVERSION = "3.44"
 _REIMAGING = "3.68"
-# A storage system may take its time to let a host in.
+# A storage system may need this long to export a volume to a host.
 _EXPORTING_S = 180
+# While a volume has one of these, its creation is under way.
+_BEING_MADE = ("creating", "downloading", "restoring-backup")
+_REFUSALS: Refusals = {
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    413: errors.QuotaExceeded,
+    None: errors.Invalid,
+}
 
 Json = dict[str, Any]
 
@@ -51,7 +59,7 @@ class SnapshotFailed(errors.StepFailed):
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What of a volume counts here. image: what the image it was made from said of itself."""
+    """The part of a volume's description that is used here. image: metadata of the image it was made from."""
 
     id: str
     status: str
@@ -73,15 +81,15 @@ class Volumes:
     """The Block Storage service. Any method raises errors.Unavailable when it cannot be reached."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self._service = Service("The Block Storage service", adapter)
+        self._service = Service("The Block Storage service", adapter, _REFUSALS)
 
     def get(self, volume_id: str, context: Context | None = None) -> Volume:
         """Raises VolumeNotFound."""
-        return _volume(self._call("GET", f"/volumes/{segment(volume_id)}", context, volume_id=volume_id, key="volume"))
+        path, missing = f"/volumes/{segment(volume_id)}", VolumeNotFound(volume_id=volume_id)
+        return _volume(self._ask("GET", path, "volume", context, missing))
 
     def find(self, context: Context, **query: str | int) -> list[Volume]:
-        found = self._call("GET", "/volumes/detail", context, params=query, key="volumes")
-        return [_volume(one) for one in found]
+        return [_volume(volume) for volume in self._ask("GET", "/volumes/detail", "volumes", context, params=query)]
 
     def create(
         self,
@@ -95,7 +103,7 @@ class Volumes:
         zone: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> Volume:
-        """Ask for a volume; it is made while its status is creating. Raises QuotaExceeded, Invalid."""
+        """Ask for a volume; its status is creating until it is ready. Raises QuotaExceeded, Invalid."""
         body = {
             "size": size_gb,
             "name": name,
@@ -107,62 +115,57 @@ class Volumes:
             "metadata": metadata or {},
         }
         sent = {key: value for key, value in body.items() if value is not None}
-        return _volume(self._call("POST", "/volumes", context, json={"volume": sent}, key="volume"))
+        return _volume(self._ask("POST", "/volumes", "volume", context, json={"volume": sent}))
 
     def delete(self, volume_id: str, context: Context | None = None) -> None:
-        """One that is not there is done.
+        """Delete the volume, if it exists.
 
-        Raises VolumeNotReady while it is being made, Invalid when something else needs it, such as a snapshot.
+        Raises VolumeNotReady while it is being created, Invalid when something else needs it, such as a snapshot.
         """
         try:
-            self._call("DELETE", f"/volumes/{segment(volume_id)}", context, volume_id=volume_id)
-        except VolumeNotFound:
-            return
+            with contextlib.suppress(errors.NotFound):
+                self._ask("DELETE", f"/volumes/{segment(volume_id)}", context=context)
         except errors.Invalid as error:
-            self._check_made(self.get(volume_id, context))
+            _check_is_made(self.get(volume_id, context))
             raise error
 
-    # Attachments: the joint of a server and a volume.
+    # Attachments: each joins a server and a volume.
 
     def attachments(self, instance_id: str, volume_id: str | None = None) -> list[Json]:
         query = {"all_tenants": 1, "instance_id": instance_id}
         if volume_id is not None:
             query["volume_id"] = volume_id
-        return self._call("GET", "/attachments/detail", params=query, key="attachments")
+        return self._ask("GET", "/attachments/detail", "attachments", params=query)
 
     def servers_of(self, volume_id: str) -> list[str]:
         """The servers that have a volume."""
         query = {"all_tenants": 1, "volume_id": volume_id}
-        found = self._call("GET", "/attachments/detail", params=query, key="attachments")
-        return list(dict.fromkeys(str(one["instance"]) for one in found if one.get("instance")))
+        attachments = self._ask("GET", "/attachments/detail", "attachments", params=query)
+        return list(dict.fromkeys(str(each["instance"]) for each in attachments if each.get("instance")))
 
     def reserve(self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset()) -> str:
-        """The attachment that keeps the volume for the server; one that is there already is taken.
+        """The attachment that keeps the volume for the server; an existing one is used.
 
-        Raises VolumeNotFound, VolumeNotReady while it is being made, Invalid when it is in use.
+        Raises VolumeNotFound, VolumeNotReady while it is being created, Invalid when it is in use.
         """
-        for one in self.attachments(instance_id, volume_id):
-            if one["id"] not in other_than:
-                return str(one["id"])
-        volume = self.get(volume_id)
-        self._check_made(volume)
+        for attachment in self.attachments(instance_id, volume_id):
+            if attachment["id"] not in other_than:
+                return str(attachment["id"])
+        _check_is_made(self.get(volume_id))
         body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id}}
-        return str(self._call("POST", "/attachments", json=body, volume_id=volume_id, key="attachment")["id"])
-
-    def _check_made(self, volume: Volume) -> None:
-        if volume.status in ("creating", "downloading", "restoring-backup"):
-            raise VolumeNotReady(volume_id=volume.id, status=volume.status)
+        missing = VolumeNotFound(volume_id=volume_id)
+        return str(self._ask("POST", "/attachments", "attachment", missing=missing, json=body)["id"])
 
     def connect(self, attachment_id: str, connector: Json, device_name: str | None = None) -> Json:
-        """Open the volume to a host; how the host reaches it: driver_volume_type, data, multiattach.
+        """Export the volume to a host; how the host reaches it: driver_volume_type, data, multiattach.
 
-        device_name: what the Block Storage service says of where the volume is.
+        device_name: the device that the Block Storage service shows for this attachment.
         """
         named = {"mountpoint": device_name} if device_name else {}
         body = {"attachment": {"connector": connector | named}}
         path = f"/attachments/{attachment_id}"
-        attachment = self._call("PUT", path, json=body, key="attachment", at_least_s=_EXPORTING_S)
-        # The API tells the kind and what belongs to it side by side.
+        attachment = self._ask("PUT", path, "attachment", json=body, at_least_s=_EXPORTING_S)
+        # The API shows the type and what belongs to it side by side.
         data = dict(attachment["connection_info"])
         kind = data.pop("driver_volume_type", None)
         if kind is None:
@@ -174,15 +177,13 @@ class Volumes:
         }
 
     def complete(self, attachment_id: str) -> None:
-        """The server has it: the volume is in use."""
-        self._call("POST", f"/attachments/{attachment_id}/action", json={"os-complete": attachment_id})
+        """The server has the volume: its status becomes in-use."""
+        self._ask("POST", f"/attachments/{attachment_id}/action", json={"os-complete": attachment_id})
 
     def release(self, attachment_id: str) -> None:
-        """Take the volume from the server; an attachment that is not there is done."""
-        try:
-            self._call("DELETE", f"/attachments/{attachment_id}")
-        except errors.NotFound:
-            return
+        """Delete the attachment, if it exists: the server has the volume no more."""
+        with contextlib.suppress(errors.NotFound):
+            self._ask("DELETE", f"/attachments/{attachment_id}")
 
     def begin_detaching(self, volume_id: str) -> None:
         self._act(volume_id, {"os-begin_detaching": {}})
@@ -191,7 +192,7 @@ class Volumes:
         self._act(volume_id, {"os-roll_detaching": {}})
 
     def reimage(self, volume_id: str, image_id: str) -> None:
-        """Write an image over a volume that nobody uses now."""
+        """Write an image over a volume that is not in use."""
         body = {"os-reimage": {"image_id": image_id, "reimage_reserved": True}}
         self._act(volume_id, body, _REIMAGING)
 
@@ -199,13 +200,11 @@ class Volumes:
 
     def snapshot(self, snapshot_id: str, context: Context | None = None) -> Json:
         """Raises SnapshotNotFound."""
-        try:
-            return self._call("GET", f"/snapshots/{segment(snapshot_id)}", context, key="snapshot")
-        except errors.NotFound as error:
-            raise SnapshotNotFound(snapshot_id=snapshot_id) from error
+        missing = SnapshotNotFound(snapshot_id=snapshot_id)
+        return self._ask("GET", f"/snapshots/{segment(snapshot_id)}", "snapshot", context, missing)
 
     def snapshots(self, context: Context) -> "list[Json]":
-        return self._call("GET", "/snapshots/detail", context, key="snapshots")
+        return self._ask("GET", "/snapshots/detail", "snapshots", context)
 
     def create_snapshot(
         self,
@@ -216,10 +215,11 @@ class Volumes:
         force: bool = True,
     ) -> Json:
         body = {"volume_id": volume_id, "name": name, "description": description, "force": force}
-        return self._call("POST", "/snapshots", context, json={"snapshot": body}, volume_id=volume_id, key="snapshot")
+        missing = VolumeNotFound(volume_id=volume_id)
+        return self._ask("POST", "/snapshots", "snapshot", context, missing, json={"snapshot": body})
 
     def check_snapshot(self, snapshot_id: str) -> None:
-        """Raises SnapshotNotFound, SnapshotNotReady while it is being made, SnapshotFailed."""
+        """Raises SnapshotNotFound, SnapshotNotReady while it is being created, SnapshotFailed."""
         status = self.snapshot(snapshot_id)["status"]
         if status in ("error", "deleting", "error_deleting"):
             raise SnapshotFailed(snapshot_id=snapshot_id, status=status)
@@ -227,47 +227,40 @@ class Volumes:
             raise SnapshotNotReady(snapshot_id=snapshot_id, status=status)
 
     def delete_snapshot(self, snapshot_id: str, context: Context | None = None) -> None:
-        """One that is not there is done."""
-        try:
-            self._call("DELETE", f"/snapshots/{segment(snapshot_id)}", context)
-        except errors.NotFound:
-            return
+        """Delete the snapshot, if it exists."""
+        with contextlib.suppress(errors.NotFound):
+            self._ask("DELETE", f"/snapshots/{segment(snapshot_id)}", context=context)
 
     def update_snapshot_status(self, snapshot_id: str, status: str, progress: str = "90%") -> None:
-        """Tell how far a snapshot is that a host makes of an attached volume."""
+        """Report the progress of a snapshot that a host makes of an attached volume."""
         body = {"os-update_snapshot_status": {"status": status, "progress": progress}}
-        self._call("POST", f"/snapshots/{segment(snapshot_id)}/action", json=body)
+        self._ask("POST", f"/snapshots/{segment(snapshot_id)}/action", json=body)
 
     def _act(self, volume_id: str, body: Json, microversion: str = _MICROVERSION) -> None:
-        self._call(
-            "POST", f"/volumes/{segment(volume_id)}/action", json=body, volume_id=volume_id, microversion=microversion
-        )
+        path, missing = f"/volumes/{segment(volume_id)}/action", VolumeNotFound(volume_id=volume_id)
+        self._ask("POST", path, missing=missing, microversion=microversion, json=body)
 
-    def _call(
+    def _ask(
         self,
         method: str,
         path: str,
-        context: Context | None = None,
-        volume_id: str | None = None,
-        microversion: str = _MICROVERSION,
         key: str | None = None,
-        **kwargs: Any,
+        context: Context | None = None,
+        missing: errors.DomainError | None = None,
+        microversion: str = _MICROVERSION,
+        **options: Any,
     ) -> Any:
-        """What the answer holds under key."""
         headers = {"OpenStack-API-Version": f"volume {microversion}"}
         try:
             headers["X-Service-Token"] = self._service.adapter.get_token() or ""
             if context is not None and context.auth_token:
-                kwargs |= self._address_for(context)
+                options |= self._endpoint_for(context)
         except ksa.ClientException as error:
-            raise self._service.silent(error) from error
-        response = self._service.ask(method, path, context, headers=headers, **kwargs)
-        if response.status_code >= 400:
-            raise _refusal(response, volume_id)
-        return self._service.part(response, key) if key else None
+            raise self._service.unreachable(error) from error
+        return self._service.ask(method, path, context, key, missing, headers=headers, **options)
 
-    def _address_for(self, context: Context) -> Json:
-        """A catalog may write the project into the endpoint: a user's token wants the user's, not this service's own."""
+    def _endpoint_for(self, context: Context) -> Json:
+        """Where a catalog puts this service's project into the endpoint, a user's token needs the user's project there."""
         adapter = self._service.adapter
         endpoint, own = (adapter.get_endpoint() or "").rstrip("/"), adapter.get_project_id()
         if not own or not endpoint.endswith(f"/{own}"):
@@ -275,24 +268,9 @@ class Volumes:
         return {"endpoint_override": endpoint.removesuffix(own) + context.project_id}
 
 
-def _refusal(response: requests.Response, volume_id: str | None) -> errors.DomainError:
-    status = response.status_code
-    text = _message(response)
-    if status == 404:
-        return VolumeNotFound(volume_id=volume_id) if volume_id else errors.NotFound(text)
-    if status == 403:
-        return errors.Forbidden(text)
-    if status == 413:
-        return errors.QuotaExceeded(text)
-    return errors.Invalid(text)
-
-
-def _message(response: requests.Response) -> str:
-    try:
-        inner = next(iter(response.json().values()))
-        return str(inner["message"])
-    except (ValueError, KeyError, TypeError, StopIteration, AttributeError):
-        return response.text[:300]
+def _check_is_made(volume: Volume) -> None:
+    if volume.status in _BEING_MADE:
+        raise VolumeNotReady(volume_id=volume.id, status=volume.status)
 
 
 def _volume(document: Json) -> Volume:

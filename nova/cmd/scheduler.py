@@ -25,7 +25,7 @@ _PATIENCE_S = 10.0
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     bus = connect(conf)
     conductor = conductor_client(bus, timeout_s=_PATIENCE_S)
-    scheduler = Scheduler(conf, conductor, PlacementClient(adapters.adapter(conf, "placement")))
+    scheduler = Scheduler(conf, conductor, PlacementClient(adapters.service_adapter(conf, "placement")))
     server = Server(bus, TOPIC, conf.host, SchedulerCalls, scheduler)
     return [scheduler, server, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
 

@@ -29,7 +29,7 @@ class Compute:
         name: str | None = None,
     ) -> None:
         self.name = name or conf.host
-        images = Images(adapters.adapter(conf, "glance", transport))
+        images = Images(adapters.service_adapter(conf, "glance", transport))
         cache = ImageCache.from_conf(conf, images)
         self._networks = _host_networks(conf, self.name, transport)
         hosts = {
@@ -42,7 +42,7 @@ class Compute:
             self.name,
             hosts,
             conductor_client(bus),
-            PlacementClient(adapters.adapter(conf, "placement", transport)),
+            PlacementClient(adapters.service_adapter(conf, "placement", transport)),
         )
         self._server = Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
 
@@ -65,7 +65,7 @@ def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session 
     """The fake driver's guests are plugged into nothing."""
     if conf.compute_driver == "fake.FakeDriver":
         return None
-    return HostNetworks(conf, adapters.adapter(conf, "neutron", transport), name)
+    return HostNetworks(conf, adapters.service_adapter(conf, "neutron", transport), name)
 
 
 def _host_names(conf: cfg.ConfigOpts, name: str) -> list[str]:

@@ -82,11 +82,11 @@ class Conductor:
             conf=conf,
             db=self.db,
             scheduler=scheduler_client(bus),
-            placement=PlacementClient(adapters.adapter(conf, "placement", transport)),
-            network=Networking(adapters.adapter(conf, "neutron", transport)),
-            images=Images(adapters.adapter(conf, "glance", transport)),
-            volumes=Volumes(adapters.adapter(conf, "cinder", transport)),
-            shares=Shares(adapters.adapter(conf, "manila", transport)),
+            placement=PlacementClient(adapters.service_adapter(conf, "placement", transport)),
+            network=Networking(adapters.service_adapter(conf, "neutron", transport)),
+            images=Images(adapters.service_adapter(conf, "glance", transport)),
+            volumes=Volumes(adapters.service_adapter(conf, "cinder", transport)),
+            shares=Shares(adapters.service_adapter(conf, "manila", transport)),
             compute=self._computes.of,
         )
         liveness = Liveness(conf.service_down_time)

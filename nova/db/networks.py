@@ -1,6 +1,6 @@
-"""Queries about networks, ports and their kin: every noun of nova.structs.networking, one way for all.
+"""Queries about networks, ports and the other nouns of nova.structs.networking, the same for all of them.
 
-A record is stored whole, as a document; the columns beside it are what the tables look up.
+A record is stored whole, as a document; the columns beside it are what queries and constraints need.
 Functions run in their caller's transaction.
 """
 
@@ -29,23 +29,27 @@ TABLES: dict[str, Any] = {
     "floatingip": tables.FloatingIp,
 }
 
-# Not a noun: the row that whoever counts a project's records holds.
+# Not a noun: the row that is locked while a project's records are counted. The cloud as a whole has one, too.
 _LOCK = "*"
+_CLOUD = ""
 
 _DECODE = {noun: msgspec.json.Decoder(kind).decode for noun, kind in nouns.KINDS.items()}
 _encode = msgspec.json.Encoder().encode
 
 
-def find(connection: Connection, noun: str, where: Where) -> list[Any]:
+def find(connection: Connection, noun: str, where: Where, lock: bool = False) -> list[Any]:
     """The records of a noun, oldest first; each key of where names values of which one must match.
 
-    Keys are columns of the noun's table, and: visible_to (a project), for ports ip_address,
+    lock: nobody else changes or locks them until the transaction ends. Keys are columns of the noun's table, and: visible_to (a project), for ports ip_address,
     subnet_id and security_group_id.
     """
     table = TABLES[noun]
     query = sa.select(table.document)
     for key, values in where.items():
         query = query.where(_condition(noun, table, key, list(values)))
+    if lock:
+        # In one order for all, so that two never wait for each other.
+        query = query.order_by(table.id).with_for_update()
     decode = _DECODE[noun]
     records = [decode(document) for (document,) in connection.execute(query)]
     return sorted(records, key=lambda record: (record.created_at, record.id))
@@ -85,17 +89,23 @@ def count(connection: Connection, noun: str, project_id: str) -> int:
     ).scalar_one()
 
 
-def lock_subnets(connection: Connection, network_ids: Collection[str]) -> list[nouns.Subnet]:
-    """The subnets of these networks, kept from other address choosers until the transaction ends."""
-    query = (
-        sa.select(tables.Subnet.document)
-        .where(tables.Subnet.network_id.in_(network_ids))
-        .order_by(tables.Subnet.id)
-        .with_for_update()
-    )
-    decode = _DECODE["subnet"]
-    subnets = [decode(document) for (document,) in connection.execute(query)]
-    return sorted(subnets, key=lambda subnet: (subnet.created_at, subnet.id))
+def segments(connection: Connection) -> set[str]:
+    """What carries the networks there are, as segment_of() names it."""
+    query = sa.select(tables.Network.segment).where(tables.Network.segment.is_not(None))
+    return {segment for segment in connection.scalars(query) if segment}
+
+
+def segment_of(network: nouns.Network) -> str | None:
+    """The name of what carries a network between hosts; one carries no second network."""
+    if network.segmentation_id is not None:
+        return f"{network.network_type}:{network.physical_network or ''}:{network.segmentation_id}"
+    return f"flat:{network.physical_network}" if network.physical_network else None
+
+
+def port_at(connection: Connection, subnet_id: str, address: str) -> str | None:
+    """The port that has an address."""
+    held = tables.PortAddress
+    return connection.scalar(sa.select(held.port_id).where(held.subnet_id == subnet_id, held.address == address))
 
 
 def taken_addresses(connection: Connection, subnet_ids: Collection[str]) -> dict[str, set[str]]:
@@ -119,7 +129,12 @@ def used_addresses(connection: Connection) -> list[tuple[str, int]]:
     return [(subnet_id, number) for subnet_id, number in connection.execute(query)]
 
 
-def lock_quotas(connection: Connection, project_id: str) -> dict[str, int]:
+def lock_cloud(connection: Connection) -> None:
+    """Nobody else chooses what must be unique in the whole cloud until the transaction ends."""
+    lock_project(connection, _CLOUD)
+
+
+def lock_project(connection: Connection, project_id: str) -> dict[str, int]:
     """A project's own limits by noun; nobody else counts and adds what it has until the transaction ends."""
     quota = tables.NetworkQuota
     query = sa.select(quota.noun, quota.hard_limit).where(quota.project_id == project_id).with_for_update()
@@ -196,9 +211,7 @@ def _columns(record: nouns.Record) -> dict[str, Any]:
 
 def _derived(record: Any, name: str) -> str | None:
     if name == "segment":
-        if record.segmentation_id is not None:
-            return f"{record.network_type}:{record.physical_network or ''}:{record.segmentation_id}"
-        return f"flat:{record.physical_network}" if record.physical_network else None
+        return segment_of(record)
     return json.dumps(
         [
             record.direction,

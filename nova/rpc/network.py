@@ -1,7 +1,39 @@
-"""What nova-network asks of the conductor, which keeps its records."""
+"""What nova-network asks of the conductor, which keeps its records, and the refusals that are the conductor's own.
 
-from nova.structs.networking import AnyRecord
+Their names and statuses are those of the Networking API: clients tell refusals apart by them.
+"""
+
+from nova import errors
+from nova.structs.networking import AnyRecord, Carriers, Port, SecurityGroup
 from nova.structs.networking import Quota as NetworkQuota
+
+
+class FlatNetworkInUse(errors.Conflict):
+    text = "Unable to create the flat network. Physical network {physical_network} is in use."
+
+
+class TunnelIdInUse(errors.Conflict):
+    text = "Unable to create the network. The tunnel ID {tunnel_id} is in use."
+
+
+class NoNetworkAvailable(errors.DomainError):
+    status = 503
+    text = "Unable to create the network. No tenant network is available for allocation."
+
+
+class GatewayIpInUse(errors.Conflict):
+    text = "Current gateway ip {ip_address} already in use by port {port_id}. Unable to update."
+
+
+class BadRequest(errors.Invalid):
+    text = "Bad {resource} request: {reason}."
+
+
+class FloatingIPPortAlreadyAssociated(errors.Conflict):
+    text = (
+        "Cannot associate floating IP {floating_ip_address} ({floating_ip_id}) with port {port_id} using fixed IP "
+        "{fixed_ip_address}, as that fixed IP already has a floating IP on external network {network_id}."
+    )
 
 
 class NetworkingCalls:
@@ -13,23 +45,37 @@ class NetworkingCalls:
     def networking_of(self, questions: list[tuple[str, dict[str, list[str | bool]]]]) -> list[list[AnyRecord]]:
         """The answers of networking() to several questions, each (noun, where), in one call."""
 
-    def add_networking(self, records: list[AnyRecord], limits: dict[str, int]) -> list[AnyRecord]:
-        """Add all or none. A record whose id is there already is given back as it is.
+    def add_networking(
+        self, records: list[AnyRecord], limits: dict[str, int], carriers: Carriers | None = None
+    ) -> list[AnyRecord]:
+        """Add all or none. A record whose id exists already is given back as it is.
 
-        Ports get their MAC and addresses here where they name none. limits: by noun, of a project
-        without its own; a noun without limit is not counted. Raises OverQuota, Invalid,
-        IpAddressInUse, IpAddressGenerationFailure, MacAddressInUse, NetworkingExists,
+        What records leave open is chosen here: MAC and addresses of ports, type and segment of networks (from
+        carriers), the address of a floating IP. A subnet gets the port its DHCP server needs. limits: by noun, of
+        a project without its own; a noun without limit is not counted. Raises OverQuota, Invalid (also for a
+        subnet that overlaps another), IpAddressInUse, IpAddressGenerationFailure, MacAddressInUse,
+        FlatNetworkInUse, TunnelIdInUse, NoNetworkAvailable, FloatingIPPortAlreadyAssociated, NetworkingExists,
         NetworkingNotFound for what a record refers to.
         """
 
     def change_networking(self, record: AnyRecord) -> AnyRecord:
         """Put record in the place of the one with its id and revision_number.
 
-        Raises GenerationConflict when that has changed since, and what add_networking raises.
+        Raises GenerationConflict when that has changed since, GatewayIpInUse, and what add_networking raises.
         """
 
     def delete_networking(self, noun: str, record_id: str) -> None:
         """Delete a record and what belongs to it alone. Raises NetworkingNotFound, NetworkingInUse."""
+
+    def default_security_group(self, project_id: str, trusts_members: bool) -> SecurityGroup:
+        """The project's default group, added when it is first needed, then with a rule for its members or not."""
+
+    def add_router_interface(self, router_id: str, port_id: str | None = None, subnet_id: str | None = None) -> Port:
+        """Give a router a port that is free, or a new one with the subnet's gateway address.
+
+        Raises NetworkingNotFound, PortInUse, IpAddressInUse, Invalid for a subnet without gateway, BadRequest for
+        a subnet on which the router has a port already.
+        """
 
     def used_addresses(self) -> dict[str, int]:
         """How many addresses each subnet has given away."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from nova.clients.placement_answers import Room
+from nova.clients.placement.answers import Room
 from nova.structs.host import HostLoad, HostState
 
 

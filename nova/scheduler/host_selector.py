@@ -10,8 +10,9 @@ import msgspec
 from oslo_config import cfg
 
 from nova import errors
-from nova.clients.placement import Claim, ClaimLost, ConsumerHolds, PlacementClient
-from nova.clients.placement_answers import Candidate
+from nova.clients.placement import PlacementClient
+from nova.clients.placement.answers import Candidate
+from nova.clients.placement.claims import Claim, ClaimLost, ConsumerHolds
 from nova.scheduler import decide, explain
 from nova.scheduler.filters.filter import Filter
 from nova.scheduler.host_candidate import HostCandidate, Refusal

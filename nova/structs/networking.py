@@ -27,7 +27,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Network(Record, tag=True):
-    """A broadcast domain. bridge is the name of the Linux bridge that carries it on every host."""
+    """A broadcast domain. bridge is the name of the Linux bridge that carries it on every host.
+
+    network_type: flat, vxlan or local; empty in a request: it is chosen then. So is an mtu of 0.
+    """
 
     noun: ClassVar[str] = "network"
 
@@ -160,6 +163,19 @@ class FloatingIp(Record, tag=True):
     port_id: str | None = None
     fixed_ip_address: str | None = None
     router_id: str | None = None
+
+
+class Carriers(msgspec.Struct, frozen=True, kw_only=True):
+    """What may carry new networks between hosts, as nova-network is configured.
+
+    network_types are in order of preference; there is one flat network. vni_range: first and last. mtu: the
+    carrier's. flat_bridge: the name of the flat network's bridge, None for the network's own.
+    """
+
+    network_types: tuple[str, ...] = ("flat", "vxlan")
+    vni_range: tuple[int, int] = (1001, 16000)
+    mtu: int = 1500
+    flat_bridge: str | None = None
 
 
 class Quota(msgspec.Struct, frozen=True):

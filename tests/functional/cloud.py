@@ -12,7 +12,7 @@ import requests
 from nova import conf as configuration
 from nova import placement
 from nova.api import compute as compute_api
-from nova.clients.adapters import adapter
+from nova.clients.adapters import service_adapter
 from nova.clients.placement import PlacementClient
 from nova.compute.service import Compute
 from nova.conductor.service import Conductor
@@ -154,7 +154,7 @@ class Cloud:
         self.conductor_calls = conductor_client(self.bus, timeout_s=20)
         self._mount("http://network", network_api.application(self.conf, self.conductor_calls, NullDataplane()))
         self._mount("http://compute", compute_api.application(self.conf, self.conductor_calls, self.transport))
-        self.placement = PlacementClient(adapter(self.conf, "placement", self.transport))
+        self.placement = PlacementClient(service_adapter(self.conf, "placement", self.transport))
         self.boundary = Boundary()
         self.conductors = []
         self.hosts = {}

@@ -13,6 +13,7 @@ from nova import conf as configuration
 from nova import errors
 from nova.api import compute as compute_api
 from nova.clients import adapters
+from nova.clients.http import Service
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.placement import PlacementClient
@@ -120,7 +121,7 @@ def configured(tmp_path):
 def test_a_service_that_takes_connections_and_says_nothing_is_given_up_in_time(listen, configured, group):
     port = listen(says_nothing)
     make, ask, name = CLIENTS[group]
-    client = make(adapters.adapter(configured(port), group))
+    client = make(adapters.service_adapter(configured(port), group))
 
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=f"^{name}.* is not available: it did not answer in time."):
@@ -141,7 +142,7 @@ def test_without_a_setting_nobody_waits_as_long_as_the_callers_of_this_cloud(con
 @pytest.mark.parametrize("group", CLIENTS)
 def test_nobody_there_is_noticed_at_once(listen, configured, group):
     make, ask, name = CLIENTS[group]
-    client = make(adapters.adapter(configured(listen(), "[glance]\nnum_retries = 1\n"), group))
+    client = make(adapters.service_adapter(configured(listen(), "[glance]\nnum_retries = 1\n"), group))
 
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=f"^{name}.* is not available: it cannot be reached."):
@@ -152,7 +153,7 @@ def test_nobody_there_is_noticed_at_once(listen, configured, group):
 
 def test_a_connection_that_breaks_under_a_question_is_made_again(listen, configured):
     port = listen(hangs_up)
-    images = Images(adapters.adapter(configured(port, "[glance]\nnum_retries = 2\n"), "glance"))
+    images = Images(adapters.service_adapter(configured(port, "[glance]\nnum_retries = 2\n"), "glance"))
 
     with pytest.raises(errors.Unavailable):
         images.get("id")
@@ -163,7 +164,7 @@ def test_a_connection_that_breaks_under_a_question_is_made_again(listen, configu
 @pytest.mark.parametrize("behave", [hangs_up, says_nothing])
 def test_what_may_have_been_done_is_not_asked_for_twice(listen, configured, behave):
     port = listen(behave)
-    volumes = Volumes(adapters.adapter(configured(port), "cinder"))
+    volumes = Volumes(adapters.service_adapter(configured(port), "cinder"))
 
     with pytest.raises(errors.Unavailable):
         volumes.create(1)
@@ -173,10 +174,10 @@ def test_what_may_have_been_done_is_not_asked_for_twice(listen, configured, beha
 
 def test_half_an_upload_is_never_the_whole(listen, configured):
     port = listen(hangs_up)
-    images = Images(adapters.adapter(configured(port), "glance"))
+    service = Service("The Image service", adapters.service_adapter(configured(port), "glance"))
 
     with pytest.raises(errors.Unavailable):
-        images._request("PUT", "/v2/images/id/file", data=iter([b"first", b"second"]))
+        service.request("PUT", "/v2/images/id/file", data=iter([b"first", b"second"]))
 
     assert len(port.connections) == 1
 

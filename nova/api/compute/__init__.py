@@ -119,11 +119,11 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
         operations=operations,
         conductor=conductor,
         policy=Policy(conf, policies.list_rules()),
-        images=Images(adapters.adapter(conf, "glance", transport)),
-        network=Networking(adapters.adapter(conf, "neutron", transport)),
-        volumes=Volumes(adapters.adapter(conf, "cinder", transport)),
-        shares=Shares(adapters.adapter(conf, "manila", transport)),
-        projects=Projects(adapters.adapter(conf, "keystone", transport)),
+        images=Images(adapters.service_adapter(conf, "glance", transport)),
+        network=Networking(adapters.service_adapter(conf, "neutron", transport)),
+        volumes=Volumes(adapters.service_adapter(conf, "cinder", transport)),
+        shares=Shares(adapters.service_adapter(conf, "manila", transport)),
+        projects=Projects(adapters.service_adapter(conf, "keystone", transport)),
     )
     return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized, _unavailable))
 

@@ -55,7 +55,9 @@ def _list(path: str, policy: str, key: str, shape: Obj, until: str = _UNTIL, q: 
 
 @_list("/os-networks", "os_compute_api:os-networks:list", "networks", _NETWORK)
 def index(request: Request) -> Json:
-    return {"networks": [_shown(one, request) for one in request.doors.network.networks_for(request.context)]}
+    return {
+        "networks": [_shown(one, request) for one in request.doors.network.networks.usable(request.context.project_id)]
+    }
 
 
 @get(
@@ -83,7 +85,7 @@ _PROJECT_NETWORK = obj(required("id", UUID), required("label", STRING), required
 
 @_list("/os-tenant-networks", "os_compute_api:os-tenant-networks:list", "networks", _PROJECT_NETWORK)
 def index_of_project(request: Request) -> Json:
-    return {"networks": [_brief(one) for one in request.doors.network.networks_for(request.context)]}
+    return {"networks": [_brief(one) for one in request.doors.network.networks.usable(request.context.project_id)]}
 
 
 @get(
@@ -103,7 +105,7 @@ def _brief(network: Json) -> Json:
 
 
 def _named(request: Request, network_id: str) -> Json:
-    for one in request.doors.network.networks_for(request.context):
+    for one in request.doors.network.networks.usable(request.context.project_id):
         if one["id"] == network_id:
             return one
     raise errors.NetworkNotFound(network_id=network_id)
@@ -184,7 +186,7 @@ def _floating_ip(request: Request, found: Json) -> Json:
             instance = request.doors.network.port(found["port_id"])["device_id"] or None
         except errors.PortNotFound:
             instance = None
-    names = request.doors.network.network_names([found["floating_network_id"]])
+    names = request.doors.network.networks.names([found["floating_network_id"]])
     return {
         "id": found["id"],
         "ip": found["floating_ip_address"],

@@ -31,7 +31,7 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, networking: Add
     A guest's address is that of the connection; [oslo_middleware] enable_proxy_headers_parsing makes
     it that in X-Forwarded-For.
     """
-    networking = networking or Networking(adapters.adapter(conf, "neutron"))
+    networking = networking or Networking(adapters.service_adapter(conf, "neutron"))
     return http_proxy_to_wsgi.HTTPProxyToWSGI(_Metadata(Guests(conf, conductor, networking)), conf)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from oslo_config import cfg
 
 from nova import errors
-from nova.clients.network.http import TtlCache
+from nova.clients.ttl_cache import TtlCache
 from nova.metadata import documents
 from nova.metadata.documents import Documents
 from nova.rpc.conductor import ConductorCalls

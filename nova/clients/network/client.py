@@ -1,13 +1,12 @@
-"""The networks of servers, through the Networking API: a Neutron or our own nova-network, all the same.
+"""The ports of servers, through the Networking API of a Neutron or of nova-network alike.
 
-Requests are made with the service's own credentials, so a project is always named. Every call may
-be made twice: ports are found again by the server that has them. Where the API lets an
-administrator choose a port's id (nova-network), making a port again is one request and no question.
+Requests are made with the service's own credentials, so they always name a project. Every call may
+be made twice: ports are found again by the server that has them. Where the API lets an administrator
+choose a port's id (nova-network), creating a port again is one request.
 """
 
-import ipaddress
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
@@ -16,69 +15,26 @@ from nova import errors
 from nova.clients.http import segment
 from nova.clients.network import view
 from nova.clients.network.floating_ips import FloatingIps
-from nova.clients.network.http import NetworkingHttp, NetworkingRefused, TtlCache
+from nova.clients.network.http import NetworkingHttp, NetworkingRefused
+from nova.clients.network.networks import Networks
+from nova.clients.network.request_checks import RequestChecks
 from nova.clients.network.security_groups import SecurityGroups
-from nova.structs.context import Context
 from nova.structs.network import NetworkRequest, Vif
 
 LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-# What a project may use changes when somebody makes a network and boots on it at once.
-_USABLE_TTL_S = 3
-_FACTS_TTL_S = 30
-
 
 class Networking:
-    """What the cloud asks of networks."""
+    """What other daemons do with networks. networks, security_groups and floating_ips are its parts."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._http = NetworkingHttp(adapter)
-        self._usable = TtlCache(_USABLE_TTL_S)
-        self._networks = TtlCache(_FACTS_TTL_S)
-        self._subnets = TtlCache(_FACTS_TTL_S)
-        self._extensions = TtlCache(600)
+        self.networks = Networks(self._http)
         self.security_groups = SecurityGroups(self._http)
         self.floating_ips = FloatingIps(self._http)
-
-    # Before a server is accepted
-
-    def networks_for(self, context: Context) -> list[Json]:
-        """The networks a project's servers may be on: its own, and shared ones."""
-        return self._networks_of(context.project_id)
-
-    def network_names(self, network_ids: Sequence[str]) -> dict[str, str]:
-        """The names of some networks, by id."""
-        return {one: facts["name"] for one, facts in self._facts("networks", self._networks, network_ids).items()}
-
-    def validate(
-        self,
-        context: Context,
-        requests: Sequence[NetworkRequest] | None,
-        count: int = 1,
-        security_groups: Sequence[str] = (),
-    ) -> None:
-        """Whether count servers can have these networks. None: whatever the project has.
-
-        Raises Invalid for networks, ports, addresses or groups that cannot be used, PortInUse,
-        MultipleNetworks, Forbidden for an external network.
-        """
-        if requests is None:
-            if len(self._networks_of(context.project_id)) > 1:
-                raise errors.MultipleNetworks()
-        else:
-            self._check_networks(context, [one.network_id for one in requests if one.network_id and not one.port_id])
-            for request in requests:
-                self._check_request(context, request, count)
-            named = [request.port_id for request in requests if request.port_id]
-            if len(set(named)) != len(named):
-                raise errors.Invalid("A port is named twice.")
-        for group in security_groups:
-            try:
-                self.security_groups.id_of(context.project_id, group)
-            except errors.NotFound as error:
-                raise errors.Invalid(str(error)) from None
+        self.validate = RequestChecks(self._http, self.networks, self.security_groups).check
 
     # While servers are built, moved and deleted
 
@@ -93,13 +49,13 @@ class Networking:
         security_groups: Sequence[str] = (),
         port_ids: Sequence[str] = (),
     ) -> tuple[Vif, ...]:
-        """Give a server its ports, bound to host. port_ids: for each request, the id of the port to make.
+        """Give a server its ports, bound to host. port_ids: for each request, the id of the port to create.
 
         Raises PortInUse, PortNotFound, MultipleNetworks, Invalid, IpAddressGenerationFailure,
-        IpAddressInUse, QuotaExceeded. Ports made before a failure remain: release() finds them.
+        IpAddressInUse, QuotaExceeded. Ports created before a failure remain: release() finds them.
         """
         if requests is None:
-            requests = self._default_request(project_id)
+            requests = self.networks.default_request(project_id)
         if not requests:
             return ()
         binding = {
@@ -107,13 +63,11 @@ class Networking:
             "device_owner": f"compute:{zone or 'nova'}",
             "binding:host_id": host or "",
         }
-        if self._has("dns-integration"):
+        if self.networks.has("dns-integration"):
             binding["dns_name"] = hostname
         wanted = self._wanted_ports(project_id, requests, security_groups, port_ids, binding)
-        made = iter(self._make_ports([port for port in wanted if port is not None], binding))
-        ports = [
-            self._adopt(project_id, request.port_id, binding) if request.port_id else next(made) for request in requests
-        ]
+        created = iter(self._create_ports([port for port in wanted if port is not None], binding))
+        ports = [self._adopt(request.port_id, binding) if request.port_id else next(created) for request in requests]
         return self._vifs(ports, [(request.tag, bool(request.port_id)) for request in requests], project_id)
 
     def bind(self, instance_uuid: str, host: str) -> None:
@@ -127,12 +81,12 @@ class Networking:
         self.bind(instance_uuid, "")
 
     def release(self, instance_uuid: str, keep: Collection[str] = ()) -> None:
-        """Take a server's ports away: delete them, but for those to keep, which are free again."""
+        """Delete a server's ports, but for those to keep, which are unbound."""
         for port in self._ports_of(instance_uuid):
             self._release(port, port["id"] in keep)
 
     def view(self, instance_uuid: str, known: Sequence[Vif] = ()) -> tuple[Vif, ...]:
-        """A server's ports as they are now. known: what its record says, for what only the record knows."""
+        """A server's ports as they are now. known: its record, for what the Networking API does not know."""
         order = {vif.port_id: index for index, vif in enumerate(known)}
         before = {vif.port_id: vif for vif in known}
         ports = sorted(self._ports_of(instance_uuid), key=lambda port: order.get(port["id"], len(order)))
@@ -163,20 +117,20 @@ class Networking:
         return vifs[0]
 
     def detach(self, instance_uuid: str, port_id: str, keep: bool = False) -> None:
-        """Take one port away; one that is not the server's is done."""
+        """Take one port away, if the server has it."""
         port = self._find_port(port_id)
         if port is not None and port["device_id"] == instance_uuid:
             self._release(port, keep)
 
     def add_fixed_ip(self, instance_uuid: str, network_id: str, known: Collection[str]) -> None:
-        """One more address of a network for a server's port on it; one beyond known is there already.
+        """One more address of a network for a server's port on it, unless the port has one beyond known already.
 
         Raises Invalid when the server has no port on the network.
         """
         for port in self._ports_of(instance_uuid):
             if port["network_id"] != network_id or not port["fixed_ips"]:
                 continue
-            if any(one["ip_address"] not in known for one in port["fixed_ips"]):
+            if any(ip["ip_address"] not in known for ip in port["fixed_ips"]):
                 return
             more = {"subnet_id": port["fixed_ips"][0]["subnet_id"]}
             self._http.put(f"ports/{port['id']}", {"port": {"fixed_ips": [*port["fixed_ips"], more]}})
@@ -184,9 +138,9 @@ class Networking:
         raise errors.Invalid(f"Server {instance_uuid} has no port on network {network_id}.")
 
     def remove_fixed_ip(self, instance_uuid: str, address: str) -> None:
-        """Take an address away; one the server does not have is done."""
+        """Take an address away, if the server has it."""
         for port in self._ports_of(instance_uuid):
-            rest = [one for one in port["fixed_ips"] if one["ip_address"] != address]
+            rest = [ip for ip in port["fixed_ips"] if ip["ip_address"] != address]
             if len(rest) < len(port["fixed_ips"]):
                 self._http.put(f"ports/{port['id']}", {"port": {"fixed_ips": rest}})
 
@@ -202,7 +156,7 @@ class Networking:
     def device_at(self, address: str, network_id: str | None = None) -> tuple[str, str] | None:
         """(server, project) of the port with this address; None when no server has it, or several have.
 
-        Networks of their own may use one address twice: who of them asks cannot be known then.
+        Separate networks may use one address twice: the address alone does not tell which server asks.
         """
         query = {"fixed_ips": f"ip_address={address}", "fields": ["device_id", "device_owner", "project_id"]}
         if network_id:
@@ -216,67 +170,6 @@ class Networking:
             LOG.warning("%s servers have the address %s; none of them gets metadata by it", len(servers), address)
         return servers.pop() if len(servers) == 1 else None
 
-    # Within
-
-    def _networks_of(self, project_id: str) -> list[Json]:
-        def load() -> list[Json]:
-            own = self._http.find("networks", {"project_id": project_id, "shared": "False"})
-            shared = self._http.find("networks", {"shared": "True"})
-            return [network for network in own + shared if network.get("admin_state_up", True)]
-
-        return self._usable.get(project_id, load)
-
-    def _default_request(self, project_id: str) -> Sequence[NetworkRequest]:
-        networks = [network for network in self._networks_of(project_id) if network.get("subnets")]
-        if len(networks) > 1:
-            raise errors.MultipleNetworks()
-        return [NetworkRequest(network_id=network["id"]) for network in networks]
-
-    def _check_networks(self, context: Context, network_ids: Sequence[str]) -> None:
-        usable = {network["id"]: network for network in self._networks_of(context.project_id)}
-        missing = [network_id for network_id in network_ids if network_id not in usable]
-        if missing:
-            # Just made perhaps, or an administrator boots on somebody's network.
-            for network in self._http.find("networks", {"id": missing}):
-                mine = network["project_id"] == context.project_id or network["shared"]
-                if context.is_admin or mine:
-                    usable[network["id"]] = network
-                elif network.get("router:external"):
-                    raise errors.Forbidden(
-                        f"It is not allowed to create an interface on external network {network['id']}"
-                    )
-        for network_id in network_ids:
-            if network_id not in usable:
-                raise errors.Invalid(f"Network {network_id} could not be found.")
-            if not usable[network_id].get("subnets"):
-                self._usable.forget()
-                raise errors.Invalid(f"Network {network_id} requires a subnet in order to boot instances on.")
-
-    def _check_request(self, context: Context, request: NetworkRequest, count: int) -> None:
-        if request.port_id:
-            if count > 1:
-                raise errors.Invalid("A port can be used by one server only: it cannot be named for several.")
-            port = self._find_port(request.port_id)
-            if port is None or (port["project_id"] != context.project_id and not context.is_admin):
-                raise errors.Invalid(f"Port id {request.port_id} could not be found.")
-            if port["device_id"]:
-                raise errors.PortInUse(port_id=request.port_id)
-            if not port["fixed_ips"]:
-                raise errors.Invalid(f"Port {request.port_id} requires a FixedIP in order to be used.")
-        elif request.fixed_ip:
-            if count > 1:
-                raise errors.Invalid("A fixed address can be used by one server only.")
-            self._check_address(request)
-
-    def _check_address(self, request: NetworkRequest) -> None:
-        address = ipaddress.ip_address(str(request.fixed_ip))
-        subnets = self._http.find("subnets", {"network_id": str(request.network_id)})
-        if not any(address in ipaddress.ip_network(subnet["cidr"]) for subnet in subnets):
-            raise errors.Invalid(f"Fixed IP {address} is not a valid ip address for network {request.network_id}.")
-        query = {"network_id": str(request.network_id), "fixed_ips": f"ip_address={address}"}
-        if self._http.find("ports", query):
-            raise errors.Invalid(f"Fixed IP address {address} is already in use.")
-
     def _wanted_ports(
         self,
         project_id: str,
@@ -285,9 +178,9 @@ class Networking:
         port_ids: Sequence[str],
         binding: Json,
     ) -> list[Json | None]:
-        """For each request the port to make, None where it brings its own."""
+        """For each request the port to create, None where it names an existing one."""
         groups = [self.security_groups.id_of(project_id, name) for name in security_groups]
-        chooses_id = self._has("nova-network")
+        chooses_id = self.networks.has("nova-network")
         wanted: list[Json | None] = []
         for index, request in enumerate(requests):
             if request.port_id:
@@ -303,21 +196,21 @@ class Networking:
             wanted.append(port)
         return wanted
 
-    def _make_ports(self, wanted: list[Json], binding: Json) -> list[Json]:
+    def _create_ports(self, wanted: list[Json], binding: Json) -> list[Json]:
         if not wanted:
             return []
         if all("id" in port for port in wanted):
             return [self._moved(port, binding) for port in self._post_ports(wanted)]
-        # An earlier attempt may have made them: whatever the server has on a network is what was asked for.
+        # An earlier attempt may have created them: whatever the server has on a network is what was asked for.
         existing = self._ports_of(binding["device_id"])
-        found: list[Json | None] = []
+        matches: list[Json | None] = []
         for port in wanted:
-            match = next((one for one in existing if one["network_id"] == port["network_id"]), None)
+            match = next((each for each in existing if each["network_id"] == port["network_id"]), None)
             if match:
                 existing.remove(match)
-            found.append(match)
-        made = iter(self._post_ports([port for port, held in zip(wanted, found, strict=True) if held is None]))
-        return [next(made) if held is None else self._moved(held, binding) for held in found]
+            matches.append(match)
+        created = iter(self._post_ports([port for port, match in zip(wanted, matches, strict=True) if match is None]))
+        return [next(created) if match is None else self._moved(match, binding) for match in matches]
 
     def _post_ports(self, wanted: list[Json]) -> list[Json]:
         if not wanted:
@@ -332,7 +225,7 @@ class Networking:
         body = {"port": {"binding:host_id": binding["binding:host_id"]}}
         return self._http.put(f"ports/{port['id']}", body)
 
-    def _adopt(self, project_id: str, port_id: str, binding: Json) -> Json:
+    def _adopt(self, port_id: str, binding: Json) -> Json:
         port = self.port(port_id)
         if port["device_id"] not in ("", binding["device_id"]):
             raise errors.PortInUse(port_id=port_id)
@@ -356,7 +249,7 @@ class Networking:
             LOG.info("port %s went before it could be unbound", port["id"])
 
     def _ports_of(self, instance_uuid: str) -> list[Json]:
-        """A server's ports. Anybody may write a server's id on a port; its owner says who did."""
+        """A server's ports. Any project may name a server as a port's device, but only a service as its owner."""
         ports = self._http.find("ports", {"device_id": instance_uuid})
         return [port for port in ports if port["device_owner"].startswith("compute:")]
 
@@ -366,22 +259,14 @@ class Networking:
         except errors.NotFound:
             return None
 
-    def _has(self, extension: str) -> bool:
-        def load() -> frozenset[str]:
-            return frozenset(one["alias"] for one in self._http.find("extensions"))
-
-        return extension in self._extensions.get("all", load)
-
     def _vifs(
         self, ports: Sequence[Json], marks: Sequence[tuple[str | None, bool]], project_id: str | None
     ) -> tuple[Vif, ...]:
-        """marks: (tag, is_preexisting) of each port. project_id set: ports just made, without floating IPs."""
+        """marks: (tag, is_preexisting) of each port. project_id set: new ports, which have no floating IPs."""
         if not ports:
             return ()
-        networks = self._facts("networks", self._networks, (port["network_id"] for port in ports))
-        subnets = self._facts(
-            "subnets", self._subnets, (one["subnet_id"] for port in ports for one in port["fixed_ips"])
-        )
+        networks = self.networks.by_id(port["network_id"] for port in ports)
+        subnets = self.networks.subnets_by_id(ip["subnet_id"] for port in ports for ip in port["fixed_ips"])
         names = self.security_groups.names([group for port in ports for group in port.get("security_groups") or ()])
         with_floating = [
             port["id"]
@@ -396,9 +281,3 @@ class Networking:
             for port, (tag, is_preexisting) in zip(ports, marks, strict=True)
             if port["network_id"] in networks
         )
-
-    def _facts(self, plural: str, memory: TtlCache, ids: Iterable[str]) -> dict[str, Json]:
-        load: Callable[[list[str]], dict[str, Json]] = lambda missing: {  # noqa: E731
-            found["id"]: found for found in self._http.find(plural, {"id": missing})
-        }
-        return memory.get_many(list(dict.fromkeys(ids)), load)

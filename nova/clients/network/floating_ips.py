@@ -27,17 +27,17 @@ class FloatingIps:
 
     def get(self, project_id: str, floating_ip_id: str) -> Json:
         """Raises FloatingIpNotFound."""
-        found = self._http.find("floatingips", {"id": floating_ip_id, "project_id": project_id})
-        if not found:
+        floating_ips = self._http.find("floatingips", {"id": floating_ip_id, "project_id": project_id})
+        if not floating_ips:
             raise FloatingIpNotFound(floating_ip=floating_ip_id)
-        return found[0]
+        return floating_ips[0]
 
     def at(self, project_id: str, address: str) -> Json:
         """The floating IP with an address. Raises FloatingIpNotFound."""
-        found = self._http.find("floatingips", {"floating_ip_address": address, "project_id": project_id})
-        if not found:
+        floating_ips = self._http.find("floatingips", {"floating_ip_address": address, "project_id": project_id})
+        if not floating_ips:
             raise FloatingIpNotFound(floating_ip=address)
-        return found[0]
+        return floating_ips[0]
 
     def pools(self) -> list[str]:
         """External networks, by name."""
@@ -46,7 +46,7 @@ class FloatingIps:
     def create(self, project_id: str, pool: str) -> Json:
         """Raises PoolNotFound, QuotaExceeded, IpAddressGenerationFailure."""
         query = {"router:external": "True"}
-        networks = [one for one in self._http.find("networks", query) if pool in (one["name"], one["id"])]
+        networks = [each for each in self._http.find("networks", query) if pool in (each["name"], each["id"])]
         if not networks:
             raise PoolNotFound(pool=pool)
         body = {"floating_network_id": networks[0]["id"], "project_id": project_id}
@@ -56,12 +56,12 @@ class FloatingIps:
         self._http.delete(f"floatingips/{segment(floating_ip_id)}")
 
     def associate(self, project_id: str, address: str, instance_uuid: str, fixed_ip: str | None = None) -> None:
-        """Lead an address to a server: to its fixed_ip, or its first IPv4 address."""
+        """Give a floating IP to a server: to its fixed_ip, or its first IPv4 address. Raises Invalid without one."""
         floating = self.at(project_id, address)
         for port in self._http.find("ports", {"device_id": instance_uuid}):
-            for one in port["fixed_ips"]:
-                if ":" not in one["ip_address"] and fixed_ip in (None, one["ip_address"]):
-                    body = {"port_id": port["id"], "fixed_ip_address": one["ip_address"]}
+            for each in port["fixed_ips"]:
+                if ":" not in each["ip_address"] and fixed_ip in (None, each["ip_address"]):
+                    body = {"port_id": port["id"], "fixed_ip_address": each["ip_address"]}
                     self._http.put(f"floatingips/{floating['id']}", {"floatingip": body})
                     return
         raise errors.Invalid(f"Server {instance_uuid} has no address that {address} could lead to.")
@@ -75,10 +75,10 @@ class FloatingIps:
         if not port_ids:
             return {}
         try:
-            found = self._http.find("floatingips", {"port_id": list(port_ids)})
+            floating_ips = self._http.find("floatingips", {"port_id": list(port_ids)})
         except errors.NotFound:
             return {}
         by_port: dict[str, list[Json]] = {}
-        for floating in found:
+        for floating in floating_ips:
             by_port.setdefault(floating["port_id"], []).append(floating)
         return by_port

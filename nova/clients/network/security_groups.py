@@ -6,9 +6,13 @@ from typing import Any
 
 from nova import errors
 from nova.clients.http import segment
-from nova.clients.network.http import NetworkingHttp, TtlCache
+from nova.clients.network.http import NetworkingHttp
+from nova.clients.ttl_cache import TtlCache
 
 Json = dict[str, Any]
+
+_NAMES_TTL_S = 30
+_IDS_TTL_S = 3
 
 
 class SecurityGroupNotFound(errors.NotFound):
@@ -22,18 +26,18 @@ class AmbiguousSecurityGroup(errors.Conflict):
 class SecurityGroups:
     def __init__(self, http: NetworkingHttp) -> None:
         self._http = http
-        self._names = TtlCache(30)
-        self._ids = TtlCache(3)
+        self._names: TtlCache[str] = TtlCache(_NAMES_TTL_S)
+        self._ids: TtlCache[str] = TtlCache(_IDS_TTL_S)
 
     def of_project(self, project_id: str) -> list[Json]:
         return self._http.find("security_groups", {"project_id": project_id})
 
     def get(self, project_id: str, group_id: str) -> Json:
         """Raises SecurityGroupNotFound."""
-        found = self._http.find("security_groups", {"id": group_id, "project_id": project_id})
-        if not found:
+        groups = self._http.find("security_groups", {"id": group_id, "project_id": project_id})
+        if not groups:
             raise SecurityGroupNotFound(group=group_id)
-        return found[0]
+        return groups[0]
 
     def id_of(self, project_id: str, name_or_id: str) -> str:
         """The id of a project's group. Raises SecurityGroupNotFound, AmbiguousSecurityGroup."""
@@ -102,21 +106,21 @@ class SecurityGroups:
                 f"Security group {group} not associated with the instance {instance_uuid}", group=group
             )
         for port in holders:
-            rest = [one for one in port["security_groups"] if one != group_id]
+            rest = [each for each in port["security_groups"] if each != group_id]
             self._http.put(f"ports/{port['id']}", {"port": {"security_groups": rest}})
 
     def _find_id(self, project_id: str, name_or_id: str) -> str:
         if _is_uuid(name_or_id):
-            found = self._http.find("security_groups", {"id": name_or_id, "fields": ["id", "project_id"]})
-            if found:
-                return found[0]["id"]
+            groups = self._http.find("security_groups", {"id": name_or_id, "fields": ["id"]})
+            if groups:
+                return groups[0]["id"]
         query = {"name": name_or_id, "project_id": project_id, "fields": ["id"]}
-        found = self._http.find("security_groups", query)
-        if not found:
+        groups = self._http.find("security_groups", query)
+        if not groups:
             raise SecurityGroupNotFound(group=name_or_id)
-        if len(found) > 1:
+        if len(groups) > 1:
             raise AmbiguousSecurityGroup(group=name_or_id)
-        return found[0]["id"]
+        return groups[0]["id"]
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""From ports, networks and subnets as the Networking API shows them to a server's own view of them. Pure."""
+"""A server's own view of its ports, networks and subnets, from what the Networking API shows. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,8 +18,7 @@ def vif(
     is_preexisting: bool = False,
 ) -> Vif:
     """A port as plugged into a server. subnets and group_names are by id."""
-    held = [subnets[one["subnet_id"]] for one in port["fixed_ips"] if one["subnet_id"] in subnets]
-    distinct = {subnet["id"]: subnet for subnet in held}
+    subnet_ids = dict.fromkeys(fixed_ip["subnet_id"] for fixed_ip in port["fixed_ips"])
     return Vif(
         port_id=port["id"],
         network_id=port["network_id"],
@@ -33,8 +32,8 @@ def vif(
             for name, value in (port.get("binding:vif_details") or {}).items()
             if isinstance(value, str | int | bool)
         },
-        fixed_ips=tuple(_fixed_ip(one, floating) for one in port["fixed_ips"]),
-        subnets=tuple(_subnet(subnet) for subnet in distinct.values()),
+        fixed_ips=tuple(_fixed_ip(fixed_ip, floating) for fixed_ip in port["fixed_ips"]),
+        subnets=tuple(_subnet(subnets[subnet_id]) for subnet_id in subnet_ids if subnet_id in subnets),
         security_groups=tuple(group_names.get(group, group) for group in port.get("security_groups") or ()),
         tag=tag,
         is_preexisting=is_preexisting,
@@ -42,12 +41,12 @@ def vif(
     )
 
 
-def _fixed_ip(one: Json, floating: Sequence[Json]) -> FixedIp:
-    address = one["ip_address"]
+def _fixed_ip(fixed_ip: Json, floating: Sequence[Json]) -> FixedIp:
+    address = fixed_ip["ip_address"]
     return FixedIp(
         address=address,
         version=6 if ":" in address else 4,
-        subnet_id=one["subnet_id"],
+        subnet_id=fixed_ip["subnet_id"],
         floating_ips=tuple(each["floating_ip_address"] for each in floating if each.get("fixed_ip_address") == address),
     )
 

@@ -1,10 +1,11 @@
-"""Calls about networks: what nova-network keeps, changed in one transaction each.
+"""Calls about networks: the records of nova-network, changed in one transaction each.
 
-Addresses and MACs are chosen inside the transaction that commits them, with the subnets locked;
-where two still collide, the database's constraints refuse one and it chooses again.
+What a record leaves open is chosen, and what other records forbid is refused, inside that transaction, with the
+rows locked that matter (nova.conductor.acceptance). Where two choices still collide, the database's constraints refuse
+one, and it is made again.
 """
 
-import random
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,10 +14,22 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from nova import clock, concurrency, errors
+from nova.conductor.acceptance import network_rules, port_addresses
 from nova.db import networks as db
 from nova.db.engine import Database
-from nova.network import ipam
-from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Network, Port, Quota, Router, Subnet
+from nova.structs.networking import (
+    AnyRecord,
+    Carriers,
+    FloatingIp,
+    Network,
+    Port,
+    Quota,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from nova.structs.security_group_rules import first_rules
 
 T = TypeVar("T")
 
@@ -38,59 +51,70 @@ class NetworkingCalls:
     def networking_of(self, questions: list[tuple[str, dict[str, list[Any]]]]) -> list[list[AnyRecord]]:
         return self._database.read(lambda connection: [db.find(connection, noun, where) for noun, where in questions])
 
-    def add_networking(self, records: list[AnyRecord], limits: dict[str, int]) -> list[AnyRecord]:
+    def add_networking(
+        self, records: list[AnyRecord], limits: dict[str, int], carriers: Carriers | None = None
+    ) -> list[AnyRecord]:
         def add(connection: Connection) -> list[AnyRecord]:
-            _check_quota(connection, records, limits)
+            network_rules.check_quota(connection, records, limits)
             added: list[AnyRecord] = []
             for record in records:
                 existing = db.find(connection, record.noun, {"id": [record.id]})
-                added.append(existing[0] if existing else _add(connection, record, added))
+                added.append(existing[0] if existing else _add(connection, record, added, carriers))
             return added
 
-        added = self._again_on_collision(add, records)
-        self._show_at_servers({one.port_id for one in added if isinstance(one, FloatingIp)})
+        added = self._again_on_collision(add, records, any(isinstance(record, Port | Subnet) for record in records))
+        self._show_at_servers({record.port_id for record in added if isinstance(record, FloatingIp)})
         return added
 
     def change_networking(self, record: AnyRecord) -> AnyRecord:
         ports: set[str | None] = set()
 
         def change(connection: Connection) -> AnyRecord:
-            changed = record
-            held = db.find(connection, record.noun, {"id": [record.id]})
-            if isinstance(record, Port):
-                changed = _complete_port(connection, record, held[0] if held else None)
-            ports.update(_shown_otherwise(held[0], changed) if held else ())
-            read = record.revision_number
-            changed = msgspec.structs.replace(changed, revision_number=read + 1, updated_at=clock.utcnow())
-            if not db.replace(connection, changed, read):
-                raise errors.GenerationConflict(what=f"the {record.noun} {record.id}")
+            before = network_rules.locked(connection, record.noun, record.id)
+            changed = _changed(connection, record, before)
+            ports.update(_ports_shown_differently(before, changed))
             return changed
 
-        changed = self._again_on_collision(change, [record])
+        changed = self._again_on_collision(change, [record], isinstance(record, Port | Subnet))
         self._show_at_servers(ports)
         return changed
 
     def delete_networking(self, noun: str, record_id: str) -> None:
-        freed: list[AnyRecord] = []
-
-        def delete(connection: Connection) -> None:
-            if noun == "network":
-                _delete_own_parts(connection, record_id)
-            if noun == "subnet":
-                _delete_own_ports(connection, {"subnet_id": [record_id]})
-            if noun == "port":
-                _release_floating_ips(connection, record_id)
-            freed[:] = db.find(connection, "floatingip", {"id": [record_id]}) if noun == "floatingip" else []
-            if not db.delete(connection, noun, [record_id]):
-                raise errors.NetworkingNotFound(noun=noun, id=record_id)
-            for floating_ip in freed:
-                db.delete(connection, "port", [floating_ip.floating_port_id])
-
         try:
-            self._database.write(delete)
+            deleted = self._database.write(lambda connection: _delete(connection, noun, record_id))
         except IntegrityError as error:
             raise errors.NetworkingInUse(noun=noun, id=record_id) from error
-        self._show_at_servers({one.port_id for one in freed})
+        if isinstance(deleted, FloatingIp):
+            self._show_at_servers([deleted.port_id])
+
+    def default_security_group(self, project_id: str, trusts_members: bool) -> SecurityGroup:
+        def find(connection: Connection) -> list[SecurityGroup]:
+            return db.find(connection, "security_group", {"default_of": [project_id]})
+
+        def find_or_add(connection: Connection) -> list[SecurityGroup]:
+            db.lock_project(connection, project_id)
+            group = SecurityGroup(
+                id=str(uuid.uuid4()),
+                project_id=project_id,
+                name="default",
+                description="Default security group",
+                default_of=project_id,
+            )
+            return find(connection) or [
+                _add(connection, record, []) for record in (group, *first_rules(group, trusts_members))
+            ]
+
+        return (self._database.read(find) or self._database.write(find_or_add))[0]
+
+    def add_router_interface(self, router_id: str, port_id: str | None = None, subnet_id: str | None = None) -> Port:
+        def add(connection: Connection) -> Port:
+            router = network_rules.locked(connection, "router", router_id)
+            port = network_rules.router_port(connection, router, port_id, subnet_id)
+            if port_id:
+                return _changed(connection, port, port)
+            return _add(connection, port, [])
+
+        return self._again_on_collision(add, [], has_choice=True)
 
     def used_addresses(self) -> dict[str, int]:
         return dict(self._database.read(db.used_addresses))
@@ -108,21 +132,22 @@ class NetworkingCalls:
         self._database.write(change)
 
     def _show_at_servers(self, ports: Iterable[str | None]) -> None:
-        """What users see of the servers with these ports follows soon, as with a Neutron that tells of its changes."""
+        """Refresh soon what users see of the servers with these ports, as after an event that a Neutron sends."""
         wanted = [port for port in ports if port]
         if not wanted:
             return
-        found = self._database.read(lambda connection: db.find(connection, "port", {"id": wanted}))
-        servers = {port.device_id for port in found if port.device_owner.startswith("compute:")}
+        records = self._database.read(lambda connection: db.find(connection, "port", {"id": wanted}))
+        servers = {port.device_id for port in records if port.device_owner.startswith("compute:")}
         if servers:
             concurrency.spawn(self._refresh, servers)
 
-    def _again_on_collision(self, work: Callable[[Connection], T], records: Sequence[AnyRecord]) -> T:
+    def _again_on_collision(self, work: Callable[[Connection], T], records: Sequence[AnyRecord], has_choice: bool) -> T:
+        """has_choice: whether work chooses an address or a MAC, and may choose another one."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._database.write(work)
             except IntegrityError as error:
-                if attempt == _ATTEMPTS or not any(isinstance(record, Port) for record in records):
+                if attempt == _ATTEMPTS or not has_choice:
                     raise self._explain(error, records) from error
         raise AssertionError("unreachable")
 
@@ -143,58 +168,72 @@ class NetworkingCalls:
         return self._database.read(explain)
 
 
-def _check_quota(connection: Connection, records: list[AnyRecord], limits: Mapping[str, int]) -> None:
-    asked: dict[tuple[str, str], int] = {}
-    for record in records:
-        if record.noun in limits:
-            asked[record.project_id, record.noun] = asked.get((record.project_id, record.noun), 0) + 1
-    own = {one: db.lock_quotas(connection, one) for one in sorted({project_id for project_id, _ in asked})}
-    for (project_id, noun), number in asked.items():
-        limit = own[project_id].get(noun, limits[noun])
-        if limit >= 0 and db.count(connection, noun, project_id) + number > limit:
-            raise errors.OverQuota(resources=f"['{noun}']")
-
-
-def _add(connection: Connection, record: AnyRecord, before: list[AnyRecord]) -> AnyRecord:
+def _add(
+    connection: Connection, record: AnyRecord, before: Sequence[AnyRecord], carriers: Carriers | None = None
+) -> AnyRecord:
+    """Add a record, and what comes with it. before: what the same request has added."""
     now = clock.utcnow()
     record = msgspec.structs.replace(record, created_at=record.created_at or now, updated_at=now)
-    if isinstance(record, Port):
-        record = _complete_port(connection, record, None)
-    if isinstance(record, FloatingIp) and not record.floating_ip_address:
-        port = next(one for one in before if one.id == record.floating_port_id)
-        record = msgspec.structs.replace(record, floating_ip_address=port.fixed_ips[0].ip_address)
+    match record:
+        case Network() if carriers is not None:
+            record = network_rules.choose_segment(connection, record, carriers)
+        case Subnet():
+            network_rules.check_overlap(connection, record)
+        case Port():
+            record = port_addresses.complete(connection, record)
+        case FloatingIp():
+            if not record.floating_ip_address:
+                port = next(each for each in before if each.id == record.floating_port_id)
+                record = msgspec.structs.replace(record, floating_ip_address=port.fixed_ips[0].ip_address)
+            network_rules.check_association(connection, record)
     db.insert(connection, record)
+    if isinstance(record, Subnet):
+        _keep_dhcp_port(connection, record)
     return record
 
 
-def _complete_port(connection: Connection, port: Port, before: Port | None) -> Port:
-    """Choose what the port leaves open: its MAC and its addresses. before: the port as it is now."""
-    if before is not None and (port.mac_address, port.fixed_ips) == (before.mac_address, before.fixed_ips):
-        return port
-    subnets = db.lock_subnets(connection, [port.network_id])
-    own_mac = before.mac_address if before else None
-    # A new MAC is taken already once in millions: then the database refuses it, and another is tried.
-    mac = port.mac_address or _new_mac()
-    if port.mac_address not in ("", own_mac) and db.mac_is_taken(connection, port.network_id, mac):
-        raise errors.MacAddressInUse(mac=mac, network_id=port.network_id)
-    taken = db.taken_addresses(connection, [subnet.id for subnet in subnets])
-    kept = before.fixed_ips if before else ()
-    for one in kept:
-        taken[one.subnet_id].discard(one.ip_address)
-    fixed_ips = ipam.choose(port.network_id, _keep(port.fixed_ips, kept), subnets, taken, mac)
-    return msgspec.structs.replace(port, mac_address=mac, fixed_ips=fixed_ips)
+def _changed(connection: Connection, record: AnyRecord, before: AnyRecord) -> AnyRecord:
+    """Put a record in the place of the one before. Raises GenerationConflict when it was made from another one."""
+    if record.revision_number != before.revision_number:
+        raise errors.GenerationConflict(what=f"the {record.noun} {record.id}")
+    match record:
+        case Port():
+            record = port_addresses.complete(connection, record, before)
+        case Subnet():
+            network_rules.check_gateway(connection, record, before)
+        case FloatingIp() if record.port_id != before.port_id or record.fixed_ip_address != before.fixed_ip_address:
+            network_rules.check_association(connection, record)
+    revision = before.revision_number
+    record = msgspec.structs.replace(record, revision_number=revision + 1, updated_at=clock.utcnow())
+    db.replace(connection, record, revision)
+    if isinstance(record, Subnet):
+        _keep_dhcp_port(connection, record)
+    return record
 
 
-def _keep(wanted: tuple[FixedIp, ...], kept: tuple[FixedIp, ...]) -> tuple[FixedIp, ...]:
-    """A request that names only a subnet keeps the address the port has there, unless it names that, too."""
-    named = {one.ip_address for one in wanted}
-    held = {one.subnet_id: one for one in kept if one.ip_address not in named}
-    return tuple(held.pop(one.subnet_id, one) if one.subnet_id and not one.ip_address else one for one in wanted)
+def _keep_dhcp_port(connection: Connection, subnet: Subnet) -> None:
+    missing, superfluous = network_rules.dhcp_ports(connection, subnet)
+    for port in missing:
+        _add(connection, port, [])
+    db.delete(connection, "port", [port.id for port in superfluous])
 
 
-def _new_mac() -> str:
-    tail = random.getrandbits(24).to_bytes(3, "big")
-    return "fa:16:3e:" + tail.hex(":")
+def _delete(connection: Connection, noun: str, record_id: str) -> AnyRecord:
+    """Delete a record and what belongs to it alone; the record."""
+    record = network_rules.locked(connection, noun, record_id)
+    match noun:
+        case "network":
+            _delete_own_parts(connection, record_id)
+        case "subnet":
+            _delete_own_ports(connection, {"subnet_id": [record_id]})
+        case "port":
+            _release_floating_ips(connection, record_id)
+        case "router" if db.find(connection, "port", {"device_id": [record_id]}):
+            raise errors.NetworkingInUse(noun=noun, id=record_id)
+    db.delete(connection, noun, [record_id])
+    if isinstance(record, FloatingIp):
+        db.delete(connection, "port", [record.floating_port_id])
+    return record
 
 
 def _delete_own_parts(connection: Connection, network_id: str) -> None:
@@ -221,8 +260,8 @@ def _release_floating_ips(connection: Connection, port_id: str) -> None:
         db.replace(connection, free, floating_ip.revision_number)
 
 
-def _shown_otherwise(before: AnyRecord, now: AnyRecord) -> Iterable[str | None]:
-    """The ports which servers show otherwise after this change."""
+def _ports_shown_differently(before: AnyRecord, now: AnyRecord) -> Iterable[str | None]:
+    """The ports that look different to users of their servers after this change."""
     if isinstance(before, FloatingIp) and before.port_id != now.port_id:
         yield from (before.port_id, now.port_id)
     if isinstance(before, Port) and (before.fixed_ips, before.security_groups) != (now.fixed_ips, now.security_groups):
@@ -238,8 +277,7 @@ def _references(record: AnyRecord) -> Iterable[tuple[str, str]]:
         yield "network", record.external_network_id
     if isinstance(record, FloatingIp):
         yield "network", record.floating_network_id
-    if not isinstance(record, Network | Subnet | Port | Router | FloatingIp):
-        for noun, field in (("security_group", "security_group_id"), ("security_group", "remote_group_id")):
-            wanted = getattr(record, field, None)
-            if wanted:
-                yield noun, wanted
+    if isinstance(record, SecurityGroupRule):
+        yield "security_group", record.security_group_id
+        if record.remote_group_id:
+            yield "security_group", record.remote_group_id

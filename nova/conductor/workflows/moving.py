@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.clients.placement import Claim
+from nova.clients.placement.claims import Claim
 from nova.conductor.engine.operation import Acceptance, HostAnswer, Recorded
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import placing

@@ -9,10 +9,10 @@ from typing import Any
 from webob import Request
 
 from nova import clock, errors
-from nova.network import ipam
 from nova.network.api import fields, listing
 from nova.network.api.resource import Call, timestamp
 from nova.structs.networking import KINDS
+from nova.structs.subnet_ranges import pool_size
 
 # alias: name and what it offers. Clients look here before they use anything beyond the core.
 EXTENSIONS = {
@@ -195,7 +195,7 @@ def _availability(network: Any, subnets: list[Any], used: dict[str, int]) -> dic
 
 def _size(subnet: Any) -> int:
     if subnet.allocation_pools:
-        return sum(ipam.pool_size(pool) for pool in subnet.allocation_pools)
+        return sum(pool_size(pool) for pool in subnet.allocation_pools)
     return ipaddress.ip_network(subnet.cidr).num_addresses
 
 

@@ -6,17 +6,14 @@ from typing import Any
 
 import msgspec
 
-from nova.errors import NetworkingExists, NetworkingInUse, OverQuota
+from nova.errors import NetworkingInUse
 from nova.network.api import fields
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
-from nova.structs.networking import AnyRecord, Network
+from nova.structs.networking import AnyRecord, Carriers, Network
 
 _PROVIDER = "network:set_network:provider"
-# What a VXLAN header takes from the carrier's MTU. Source: RFC 7348 over IPv4.
-_VXLAN_OVERHEAD = 50
 _FLAT, _VXLAN, _LOCAL = "flat", "vxlan", "local"
-_UNDECIDED = ""
 
 
 class Networks(Resource):
@@ -69,25 +66,18 @@ class Networks(Resource):
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
         network_id = str(uuid.uuid4())
-        wanted = values.pop("network_type") or (_FLAT if values["physical_network"] else _UNDECIDED)
+        network_type = values.pop("network_type") or (_FLAT if values["physical_network"] else "")
         bridge = f"nbr{network_id.replace('-', '')[:11]}"
-        return [Network(id=network_id, bridge=bridge, network_type=wanted, **values)]
+        return [Network(id=network_id, bridge=bridge, network_type=network_type, **values)]
 
-    def store_new(self, call: Call, built: list[list[AnyRecord]]) -> list[AnyRecord]:
-        for attempt in range(5):
-            taken = call.store.networking("network", {})
-            carried: list[list[AnyRecord]] = []
-            for [network] in built:
-                attached = _attach_to_wire(network, taken, call)
-                taken.append(attached)
-                carried.append([attached])
-            try:
-                return super().store_new(call, carried)
-            except NetworkingExists:
-                # Another creation took the same segment: take the next.
-                if attempt == 4:
-                    raise
-        raise AssertionError("unreachable")
+    def carriers(self, call: Call) -> Carriers:
+        first, _, last = call.conf.vni_range.partition(":")
+        return Carriers(
+            network_types=tuple(call.conf.tenant_network_types),
+            vni_range=(int(first), int(last)),
+            mtu=call.conf.network_device_mtu,
+            flat_bridge=call.conf.flat_network_bridge,
+        )
 
     def change(self, call: Call, record: Network, values: dict[str, Any]) -> AnyRecord:
         if values.get("mtu") == 0:
@@ -110,51 +100,6 @@ class Networks(Resource):
                 subnets.setdefault(subnet.network_id, []).append(subnet.id)
         provider = call.permits(_PROVIDER)
         return [_view(record, subnets[record.id], provider) for record in records]
-
-
-def _attach_to_wire(network: Network, taken: Sequence[Network], call: Call) -> Network:
-    """Choose what carries the network between hosts.
-
-    Floating addresses are the network host's business, so an external network needs no other host.
-    """
-    conf, wanted = call.conf, network.network_type
-    if wanted == _UNDECIDED and network.is_external:
-        wanted = _LOCAL
-    for network_type in [wanted] if wanted else conf.tenant_network_types:
-        if network_type == _LOCAL:
-            return _carried(network, _LOCAL, None, None, network.mtu or conf.network_device_mtu)
-        if network_type == _FLAT:
-            physical = network.physical_network or _FLAT
-            if any(other.physical_network == physical for other in taken):
-                if wanted:
-                    raise NetworkingInUse(
-                        f"Physical network {physical} carries a flat network already.", noun="network", id=network.id
-                    )
-                continue
-            bridge = conf.flat_network_bridge if physical == _FLAT else None
-            carried = _carried(network, _FLAT, physical, None, network.mtu or conf.network_device_mtu)
-            return msgspec.structs.replace(carried, bridge=bridge or network.bridge)
-        if network_type == _VXLAN:
-            held = {other.segmentation_id for other in taken}
-            if network.segmentation_id in held - {None}:
-                raise NetworkingInUse(
-                    f"VXLAN {network.segmentation_id} carries a network already.", noun="network", id=network.id
-                )
-            vni = network.segmentation_id or _free_vni(conf.vni_range, held)
-            return _carried(network, _VXLAN, None, vni, network.mtu or conf.network_device_mtu - _VXLAN_OVERHEAD)
-    raise OverQuota("No network of a type in tenant_network_types is left.")
-
-
-def _carried(network: Network, kind: str, physical: str | None, vni: int | None, mtu: int) -> Network:
-    return msgspec.structs.replace(network, network_type=kind, physical_network=physical, segmentation_id=vni, mtu=mtu)
-
-
-def _free_vni(span: str, taken: set[int | None]) -> int:
-    first, _, last = span.partition(":")
-    for vni in range(int(first), int(last) + 1):
-        if vni not in taken:
-            return vni
-    raise OverQuota("No VXLAN network identifier is left.")
 
 
 def _ports_of(call: Call, network: Network) -> list[Any]:

@@ -14,7 +14,7 @@ from nova.errors import GenerationConflict, NetworkingNotFound, PolicyDenied
 from nova.network.api.fields import Field
 from nova.rpc.conductor import NetworkingCalls
 from nova.structs.context import Context
-from nova.structs.networking import AnyRecord, Network, Record
+from nova.structs.networking import AnyRecord, Carriers, Network, Record
 
 
 class Dataplane(Protocol):
@@ -112,6 +112,10 @@ class Resource:
             | {"not-tags-any", "changed_since"}
         )
 
+    def carriers(self, call: Call) -> Carriers | None:
+        """What may carry new records of this noun between hosts."""
+        return None
+
     def store_new(self, call: Call, built: list[list[AnyRecord]]) -> list[AnyRecord]:
         """Add what one request creates, all or nothing; the noun's own records."""
         records = [record for group in built for record in group]
@@ -120,7 +124,7 @@ class Resource:
                 call.require(f"network:create_{self.noun}", record)
         # Ports that come with another noun do not count: nobody asked for them.
         counted = [record for record in records if record.noun == self.noun]
-        added = call.store.add_networking(records, call.limits(*counted))
+        added = call.store.add_networking(records, call.limits(*counted), self.carriers(call))
         own = {record.id: record for record in added}
         return [own[record.id] for record in counted]
 

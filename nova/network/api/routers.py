@@ -10,13 +10,11 @@ from typing import Any
 
 import msgspec
 
-from nova.errors import Conflict, Invalid, NetworkingInUse, NetworkingNotFound
+from nova.errors import Invalid, NetworkingNotFound
 from nova.network.api import fields
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router
-
-_INTERFACE = "network:router_interface"
 
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
@@ -73,10 +71,6 @@ class Routers(Resource):
             values |= gateway
         return values
 
-    def check_delete(self, call: Call, record: Router) -> None:
-        if call.store.networking("port", {"device_id": [record.id]}):
-            raise NetworkingInUse(noun="router", id=record.id)
-
     def views(self, call: Call, records: Sequence[Router]) -> list[dict[str, Any]]:
         return [
             common_view(record)
@@ -105,28 +99,9 @@ class Routers(Resource):
         call.require("network:update_router", router)
         if bool(body.get("subnet_id")) == bool(body.get("port_id")):
             raise Invalid("A router interface names either subnet_id or port_id.")
-        if body.get("port_id"):
-            port = call.get("port", str(body["port_id"]))
-            if port.device_id:
-                raise Conflict(f"Port {port.id} is in use by device {port.device_id}.")
-            changed = msgspec.structs.replace(
-                port, device_id=router.id, device_owner=_INTERFACE, port_security_enabled=False, security_groups=()
-            )
-            return _interface_view(router, call.store.change_networking(changed))
-        subnet = call.get("subnet", str(body["subnet_id"]))
-        if not subnet.gateway_ip:
-            raise Invalid(f"Subnet for router interface must have a gateway IP: {subnet.id}")
-        port = Port(
-            id=str(uuid.uuid4()),
-            project_id=router.project_id,
-            network_id=subnet.network_id,
-            mac_address="",
-            fixed_ips=(FixedIp(subnet.id, subnet.gateway_ip),),
-            device_id=router.id,
-            device_owner=_INTERFACE,
-            port_security_enabled=False,
-        )
-        [added] = call.store.add_networking([port], {})
+        port = call.get("port", str(body["port_id"])) if body.get("port_id") else None
+        subnet = call.get("subnet", str(body["subnet_id"])) if body.get("subnet_id") else None
+        added = call.store.add_router_interface(router.id, port and port.id, subnet and subnet.id)
         return _interface_view(router, added)
 
     def _remove_interface(self, call: Call, router_id: str, body: dict[str, Any]) -> dict[str, Any]:

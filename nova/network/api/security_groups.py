@@ -1,6 +1,6 @@
 """Security groups and their rules. Source: Networking API v2.0 reference, "Security groups".
 
-Every project has a group "default", made when it is first needed: everything out, and everything
+Every project has a group "default", added when it is first needed: everything out, and everything
 in from its own members.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from nova.errors import Conflict, Invalid, NetworkingExists, PolicyDenied
+from nova.errors import Conflict, Invalid, PolicyDenied
 from nova.network.api import fields
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
-from nova.network.host.firewall import PROTOCOLS
 from nova.structs.networking import AnyRecord, SecurityGroup, SecurityGroupRule
+from nova.structs.security_group_rules import PROTOCOLS, first_rules
 
 DEFAULT = "default"
 WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "132", "33", "136")
@@ -24,40 +24,8 @@ ICMP = ("icmp", "icmpv6", "ipv6-icmp", "1", "58")
 
 
 def default_group(call: Call, project_id: str) -> SecurityGroup:
-    """The project's default group, made now if need be."""
-    for _ in range(3):
-        found = call.store.networking("security_group", {"default_of": [project_id]})
-        if found:
-            return found[0]
-        group = SecurityGroup(
-            id=str(uuid.uuid4()),
-            project_id=project_id,
-            name=DEFAULT,
-            description="Default security group",
-            default_of=project_id,
-        )
-        rules = first_rules(group, call.conf.allow_same_net_traffic)
-        try:
-            call.store.add_networking([group, *rules], {})
-        except NetworkingExists:
-            continue
-        call.dataplane.changed()
-        return group
-    raise Conflict(f"The default security group of project {project_id} keeps changing.")
-
-
-def first_rules(group: SecurityGroup, with_members: bool = False) -> list[SecurityGroupRule]:
-    """Everything out; for a default group also everything in from its members."""
-    rules = []
-    for ethertype in ("IPv4", "IPv6"):
-        rules.append(_rule(group, direction="egress", ethertype=ethertype))
-        if with_members:
-            rules.append(_rule(group, direction="ingress", ethertype=ethertype, remote_group_id=group.id))
-    return rules
-
-
-def _rule(group: SecurityGroup, **values: Any) -> SecurityGroupRule:
-    return SecurityGroupRule(id=str(uuid.uuid4()), project_id=group.project_id, security_group_id=group.id, **values)
+    """The project's default group, added when it is first needed."""
+    return call.store.default_security_group(project_id, call.conf.allow_same_net_traffic)
 
 
 class SecurityGroups(Resource):

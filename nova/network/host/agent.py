@@ -14,7 +14,8 @@ from keystoneauth1.adapter import Adapter
 from oslo_config import cfg
 
 from nova import concurrency, errors
-from nova.clients.network.http import NetworkingHttp, TtlCache
+from nova.clients.network.http import NetworkingHttp
+from nova.clients.ttl_cache import TtlCache
 from nova.network.host import commands, firewall
 from nova.structs.network import Vif
 
@@ -107,7 +108,7 @@ class HostNetworks:
         bound = self._http.find("ports", {"binding:host_id": self._name})
         here = commands.devices()
         kept = {port_id for port_id in self._guarded if firewall.device_of(port_id) in here}
-        others = (kept | set(self._expected.held())) - {port["id"] for port in bound}
+        others = (kept | set(self._expected.values())) - {port["id"] for port in bound}
         if others:
             bound += self._http.find("ports", {"id": sorted(others)})
         return [port for port in bound if port["device_owner"].startswith("compute:")]

@@ -12,34 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from nova.network.host import commands
+from nova.structs.security_group_rules import PROTOCOLS
 
 _V4, _V6 = 4, 6
-# Names the Networking API knows; any other protocol is its number. Source: IANA protocol numbers.
-PROTOCOLS = {
-    "icmp": 1,
-    "igmp": 2,
-    "ipip": 4,
-    "tcp": 6,
-    "egp": 8,
-    "udp": 17,
-    "dccp": 33,
-    "ipv6-encap": 41,
-    "ipv6-route": 43,
-    "ipv6-frag": 44,
-    "rsvp": 46,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "icmpv6": 58,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ospf": 89,
-    "pgm": 113,
-    "vrrp": 112,
-    "sctp": 132,
-    "udplite": 136,
-}
 _PORTS = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "6": "tcp", "17": "udp", "132": "sctp"}
 _ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6", "58": "icmpv6"}
 

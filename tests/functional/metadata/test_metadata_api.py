@@ -11,7 +11,7 @@ import webob
 
 from nova import errors
 from nova.api.metadata import application
-from nova.clients.adapters import adapter
+from nova.clients.adapters import service_adapter
 from nova.clients.network.client import Networking
 from tests.functional.cloud import Cloud, wait
 from tests.functional.wsgi_adapter import WsgiAdapter
@@ -32,7 +32,7 @@ class Guests:
         self.admin = cloud.client("admin", "admin")
         self.private = self.network()
         self.app = application(
-            cloud.conf, cloud.conductor_calls, Networking(adapter(cloud.conf, "neutron", cloud.transport))
+            cloud.conf, cloud.conductor_calls, Networking(service_adapter(cloud.conf, "neutron", cloud.transport))
         )
 
     def network(self, cidr="10.1.0.0/16"):
@@ -189,7 +189,7 @@ def test_an_address_that_two_servers_have_belongs_to_neither(guests):
     # A Neutron whose networks are isolated from one another gives an address twice.
     neutron = requests.Session()
     neutron.mount("http://network", WsgiAdapter(webob.Response(json={"ports": ports})))
-    networking = Networking(adapter(guests.cloud.conf, "neutron", neutron))
+    networking = Networking(service_adapter(guests.cloud.conf, "neutron", neutron))
     app = application(guests.cloud.conf, guests.cloud.conductor_calls, networking)
 
     answer = guests.ask("/openstack/latest/meta_data.json", guests.address(servers[0]), app=app)
@@ -314,7 +314,7 @@ def test_no_answer_of_the_conductor_is_no_servers_fault(guests):
             raise errors.Unavailable(service="nova-conductor", reason="it does not answer")
 
     server = guests.boot()
-    networking = Networking(adapter(guests.cloud.conf, "neutron", guests.cloud.transport))
+    networking = Networking(service_adapter(guests.cloud.conf, "neutron", guests.cloud.transport))
     app = application(guests.cloud.conf, Away(), networking)
 
     assert guests.ask("/latest/meta-data/", guests.address(server), app=app).status_code == 503

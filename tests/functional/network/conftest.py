@@ -47,13 +47,14 @@ class WsgiTransport(BaseAdapter):
 
 
 class Project:
-    """Somebody with a token, and the Networking API."""
+    """Somebody with a token, and the Networking API: behind a transport, or where it listens."""
 
-    def __init__(self, transport, name):
+    def __init__(self, transport, name, endpoint=ENDPOINT):
         self.name = name
         http = requests.Session()
-        http.mount(ENDPOINT, transport)
-        auth = token_endpoint.Token(ENDPOINT, f"{'admin' if name == 'admin' else 'user'}:{name}")
+        if transport is not None:
+            http.mount(endpoint, transport)
+        auth = token_endpoint.Token(endpoint, f"{'admin' if name == 'admin' else 'user'}:{name}")
         self.session = session.Session(auth=auth, session=http)
         self.adapter = adapter.Adapter(self.session, service_type="network")
         self.context = Context(user_id="user", project_id=name, is_admin=name == "admin")

@@ -156,7 +156,7 @@ def test_a_network_without_a_subnet_cannot_be_booted_on(cloud, demo):
 
 
 def test_a_network_made_after_the_last_look_is_found(cloud, demo):
-    cloud.client.networks_for(demo.context)
+    cloud.client.networks.usable(demo.context.project_id)
     network = demo.network()
 
     cloud.client.validate(demo.context, (NetworkRequest(network_id=network["id"]),))
@@ -243,7 +243,7 @@ def test_a_networking_api_that_does_not_answer_is_unavailable(demo):
     nobody = Networking(adapter.Adapter(session.Session(auth=auth), service_type="network"))
 
     with pytest.raises(errors.Unavailable):
-        nobody.networks_for(demo.context)
+        nobody.networks.usable(demo.context.project_id)
 
 
 def test_a_long_list_of_ids_is_asked_for_in_parts(cloud, demo):

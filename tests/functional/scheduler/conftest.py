@@ -94,7 +94,7 @@ class Cloud:
         hosts = [a_host(name, 8, memory_mb, 100) for name, memory_mb in sizes.items()]
         inventories = {}
         for host in hosts:
-            self.placement._call("POST", "/resource_providers", {"uuid": host.provider_uuid, "name": host.node})
+            self.placement._ask("POST", "/resource_providers", {"uuid": host.provider_uuid, "name": host.node})
             amounts = {name: {"total": had.total} for name, had in inventory_of(host).items()}
             inventories[host.provider_uuid] = {"inventories": amounts, "resource_provider_generation": 0}
         http = requests.Session()

@@ -5,7 +5,9 @@ import uuid
 import pytest
 
 from nova import errors
-from nova.clients.placement import Claim, ConsumerHolds, PlacementClient, ProviderInUse
+from nova.clients.placement import PlacementClient
+from nova.clients.placement.claims import Claim, ConsumerHolds
+from nova.clients.placement.providers import ProviderInUse
 from nova.structs.guest import Inventory
 
 SIZES = {"VCPU": Inventory(total=8, allocation_ratio=4.0), "MEMORY_MB": Inventory(total=8192, reserved=512)}
@@ -62,13 +64,13 @@ def test_inventory_follows_changes(client):
 def test_custom_traits_of_an_operator_stay_and_those_of_the_host_go(client):
     client.set_inventory(OTHER, "host-2", SIZES, ["CUSTOM_OPERATORS"])
     client.set_inventory(HOST, "host-1", SIZES, ["CUSTOM_HOSTS"])
-    traits = client._call("GET", f"/resource_providers/{HOST}/traits").json()
+    traits = client._ask("GET", f"/resource_providers/{HOST}/traits").json()
     traits["traits"].append("CUSTOM_OPERATORS")
-    client._call("PUT", f"/resource_providers/{HOST}/traits", traits)
+    client._ask("PUT", f"/resource_providers/{HOST}/traits", traits)
 
     client.set_inventory(HOST, "host-1", SIZES, [])
 
-    assert client._call("GET", f"/resource_providers/{HOST}/traits").json()["traits"] == ["CUSTOM_OPERATORS"]
+    assert client._ask("GET", f"/resource_providers/{HOST}/traits").json()["traits"] == ["CUSTOM_OPERATORS"]
 
 
 def test_name_of_another_provider_is_refused(client):
@@ -171,13 +173,13 @@ def test_aggregates_of_a_provider_are_replaced(client):
     client.set_aggregates(HOST, [OTHER, SERVER])
     client.set_aggregates(HOST, [OTHER])
 
-    found = client._call("GET", f"/resource_providers/{HOST}/aggregates").json()["aggregates"]
+    found = client._ask("GET", f"/resource_providers/{HOST}/aggregates").json()["aggregates"]
     assert found == [OTHER]
 
 
 def test_host_with_children_is_one_candidate_with_the_room_of_its_tree(client):
     client.set_inventory(HOST, "host-1", {"VCPU": Inventory(total=8)})
-    client._call("POST", "/resource_providers", {"uuid": OTHER, "name": "host-1-numa0", "parent_provider_uuid": HOST})
+    client._ask("POST", "/resource_providers", {"uuid": OTHER, "name": "host-1-numa0", "parent_provider_uuid": HOST})
     client.set_inventory(OTHER, "host-1-numa0", {"MEMORY_MB": Inventory(total=4096)})
 
     candidates = client.candidates({"VCPU": 1, "MEMORY_MB": 512}, limit=10)

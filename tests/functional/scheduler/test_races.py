@@ -2,7 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from nova.clients.placement import ClaimLost, PlacementClient
+from nova.clients.placement import PlacementClient
+from nova.clients.placement.claims import ClaimLost
 
 
 def select_at_once(schedulers, requests):

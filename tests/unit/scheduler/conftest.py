@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from nova import conf as configuration
-from nova.clients.placement_answers import Room
+from nova.clients.placement.answers import Room
 from nova.scheduler import filters
 from nova.scheduler.host_candidate import HostCandidate
 from nova.structs.flavor import Flavor

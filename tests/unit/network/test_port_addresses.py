@@ -3,26 +3,27 @@
 import pytest
 
 from nova import errors
-from nova.network import ipam
+from nova.conductor.acceptance import port_addresses
+from nova.structs import subnet_ranges
 from nova.structs.networking import AllocationPool, FixedIp, Subnet
 
 MAC = "fa:16:3e:12:34:56"
 
 
 def subnet(cidr="10.0.0.0/24", id="s", **values):
-    gateway = ipam.default_gateway(cidr)
+    gateway = subnet_ranges.default_gateway(cidr)
     defaults = {
         "project_id": "p",
         "network_id": "n",
         "gateway_ip": gateway,
         "ip_version": 6 if ":" in cidr else 4,
-        "allocation_pools": ipam.default_pools(cidr, gateway),
+        "allocation_pools": subnet_ranges.default_pools(cidr, gateway),
     }
     return Subnet(id=id, cidr=cidr, **{**defaults, **values})
 
 
 def choose(wanted, subnets, taken=None):
-    chosen = ipam.choose("n", wanted, subnets, taken or {}, MAC)
+    chosen = port_addresses.choose("n", wanted, subnets, taken or {}, MAC)
     return [one.ip_address for one in chosen]
 
 
@@ -41,7 +42,7 @@ def choose(wanted, subnets, taken=None):
     ],
 )
 def test_pools_are_every_host_address_but_the_gateway(cidr, gateway, pools):
-    assert ipam.default_pools(cidr, gateway) == tuple(AllocationPool(*pool) for pool in pools)
+    assert subnet_ranges.default_pools(cidr, gateway) == tuple(AllocationPool(*pool) for pool in pools)
 
 
 def test_the_lowest_free_address_is_given():

@@ -1,6 +1,6 @@
-"""What Placement answers, and how it is read: the shapes on the wire, and those the cloud works with.
+"""The Placement API's answers: their form on the wire, and the structs read from them.
 
-Only what is used is declared; whatever else an answer holds is passed over.
+Only what is used is declared; whatever else an answer holds is ignored.
 """
 
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     room: dict[str, Room]
 
 
-class Held(msgspec.Struct, frozen=True):
-    """What a consumer holds: provider -> class -> amount. generation None: nothing, it is unknown."""
+class Allocations(msgspec.Struct, frozen=True):
+    """What a consumer holds: provider -> class -> amount. generation None: the consumer is unknown."""
 
     resources: dict[str, dict[str, int]]
     generation: int | None = None
@@ -135,7 +135,7 @@ class _Problems(msgspec.Struct):
 
 
 _decode_candidates = msgspec.json.Decoder(_Candidates).decode
-_decode_held = msgspec.json.Decoder(_ConsumerAllocations).decode
+_decode_allocations = msgspec.json.Decoder(_ConsumerAllocations).decode
 _decode_explanation = msgspec.json.Decoder(_Explanation).decode
 _decode_problems = msgspec.json.Decoder(_Problems).decode
 
@@ -150,9 +150,9 @@ def read_candidates(content: bytes) -> list[Candidate]:
         if summary.root_provider_uuid != uuid:
             trees.setdefault(summary.root_provider_uuid, []).append(summary)
     rooms = {root: _room_of([summaries[root], *members]) for root, members in trees.items() if root in summaries}
-    found = []
+    candidates = []
     for request in answer.allocation_requests:
-        allocations = {provider: held.resources for provider, held in request.allocations.items()}
+        allocations = {provider: amounts.resources for provider, amounts in request.allocations.items()}
         if len(allocations) == 1:
             root = summaries[next(iter(allocations))].root_provider_uuid
         else:
@@ -160,18 +160,18 @@ def read_candidates(content: bytes) -> list[Candidate]:
         room = rooms.get(root) if rooms else None
         if room is None:
             room = summaries[root].resources if root in summaries else {}
-        found.append(Candidate(root, allocations, room))
-    return found
+        candidates.append(Candidate(root, allocations, room))
+    return candidates
 
 
-def read_held(content: bytes) -> Held:
-    found = _decode_held(content)
-    return Held(
-        resources={provider: held.resources for provider, held in found.allocations.items()},
-        generation=found.consumer_generation,
-        project_id=found.project_id,
-        user_id=found.user_id,
-        consumer_type=found.consumer_type,
+def read_allocations(content: bytes) -> Allocations:
+    answer = _decode_allocations(content)
+    return Allocations(
+        resources={provider: amounts.resources for provider, amounts in answer.allocations.items()},
+        generation=answer.consumer_generation,
+        project_id=answer.project_id,
+        user_id=answer.user_id,
+        consumer_type=answer.consumer_type,
     )
 
 
@@ -185,7 +185,7 @@ def read_reasons(content: bytes) -> dict[str, str]:
 
 
 def read_problem(content: bytes) -> Problem:
-    """The first error of an answer; an answer that is not Placement's own is quoted."""
+    """The first error of an answer; the text of an answer that is not Placement's own."""
     try:
         problem = _decode_problems(content).errors[0]
     except (msgspec.DecodeError, IndexError):

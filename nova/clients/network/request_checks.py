@@ -1,0 +1,102 @@
+"""Whether servers can have the networks a request names, asked before the request is accepted."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+from nova import errors
+from nova.clients.http import segment
+from nova.clients.network.http import NetworkingHttp
+from nova.clients.network.networks import Networks
+from nova.clients.network.security_groups import SecurityGroups
+from nova.structs.context import Context
+from nova.structs.network import NetworkRequest
+
+
+class RequestChecks:
+    def __init__(self, http: NetworkingHttp, networks: Networks, security_groups: SecurityGroups) -> None:
+        self._http = http
+        self._networks = networks
+        self._security_groups = security_groups
+
+    def check(
+        self,
+        context: Context,
+        requests: Sequence[NetworkRequest] | None,
+        count: int = 1,
+        security_groups: Sequence[str] = (),
+    ) -> None:
+        """Whether count servers can have these networks. None: whatever the project has.
+
+        Raises Invalid for networks, ports, addresses or groups that cannot be used, PortInUse,
+        MultipleNetworks, Forbidden for an external network.
+        """
+        if requests is None:
+            if len(self._networks.usable(context.project_id)) > 1:
+                raise errors.MultipleNetworks()
+        else:
+            network_ids = [each.network_id for each in requests if each.network_id and not each.port_id]
+            self._check_networks(context, network_ids)
+            for request in requests:
+                self._check_request(context, request, count)
+            port_ids = [request.port_id for request in requests if request.port_id]
+            if len(set(port_ids)) != len(port_ids):
+                raise errors.Invalid("A port is named twice.")
+        for group in security_groups:
+            try:
+                self._security_groups.id_of(context.project_id, group)
+            except errors.NotFound as error:
+                raise errors.Invalid(str(error)) from None
+
+    def _check_networks(self, context: Context, network_ids: Sequence[str]) -> None:
+        usable = {network["id"]: network for network in self._networks.usable(context.project_id)}
+        missing = [network_id for network_id in network_ids if network_id not in usable]
+        if missing:
+            usable |= self._usable_beyond_cache(context, missing)
+        for network_id in network_ids:
+            if network_id not in usable:
+                raise errors.Invalid(f"Network {network_id} could not be found.")
+            if not usable[network_id].get("subnets"):
+                self._networks.forget_usable()
+                raise errors.Invalid(f"Network {network_id} requires a subnet in order to boot instances on.")
+
+    def _usable_beyond_cache(self, context: Context, network_ids: Sequence[str]) -> dict[str, Any]:
+        """Networks that are new, or another project's where an administrator asks. Raises Forbidden."""
+        usable = {}
+        for network in self._http.find("networks", {"id": network_ids}):
+            if context.is_admin or network["shared"] or network["project_id"] == context.project_id:
+                usable[network["id"]] = network
+            elif network.get("router:external"):
+                raise errors.Forbidden(f"It is not allowed to create an interface on external network {network['id']}")
+        return usable
+
+    def _check_request(self, context: Context, request: NetworkRequest, count: int) -> None:
+        if request.port_id:
+            if count > 1:
+                raise errors.Invalid("A port can be used by one server only: it cannot be named for several.")
+            self._check_port(context, request.port_id)
+        elif request.fixed_ip:
+            if count > 1:
+                raise errors.Invalid("A fixed address can be used by one server only.")
+            self._check_address(str(request.network_id), request.fixed_ip)
+
+    def _check_port(self, context: Context, port_id: str) -> None:
+        missing = errors.Invalid(f"Port id {port_id} could not be found.")
+        try:
+            port = self._http.get(f"ports/{segment(port_id)}", "port")
+        except errors.NotFound:
+            raise missing from None
+        if port["project_id"] != context.project_id and not context.is_admin:
+            raise missing
+        if port["device_id"]:
+            raise errors.PortInUse(port_id=port_id)
+        if not port["fixed_ips"]:
+            raise errors.Invalid(f"Port {port_id} requires a FixedIP in order to be used.")
+
+    def _check_address(self, network_id: str, fixed_ip: str) -> None:
+        address = ipaddress.ip_address(fixed_ip)
+        subnets = self._http.find("subnets", {"network_id": network_id})
+        if not any(address in ipaddress.ip_network(subnet["cidr"]) for subnet in subnets):
+            raise errors.Invalid(f"Fixed IP {address} is not a valid ip address for network {network_id}.")
+        if self._http.find("ports", {"network_id": network_id, "fixed_ips": f"ip_address={address}"}):
+            raise errors.Invalid(f"Fixed IP address {address} is already in use.")

@@ -1,0 +1,155 @@
+"""Allocation candidates, and what consumers hold of them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from nova import errors
+from nova.clients.placement.answers import Allocations, Candidate, read_allocations, read_candidates, read_reasons
+from nova.clients.placement.http import PlacementHttp, attempts, lost_race, refusal
+
+# Reasons asked for, per stage of an explanation.
+_REASONS = 100
+
+# Provider -> resource class -> amount.
+Amounts = Mapping[str, Mapping[str, int]]
+
+
+class ClaimLost(errors.HostRefused):
+    """The resources asked for are not free any more: another consumer was faster."""
+
+    text = "Placement refused the claim: {reason}"
+
+
+class ConsumerHolds(errors.Conflict):
+    """The consumer holds something else already; nothing was changed."""
+
+    text = "{consumer} holds other resources already."
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a consumer is to hold from now on; without allocations it gives everything back."""
+
+    consumer: str
+    allocations: Amounts
+    project_id: str
+    user_id: str
+    consumer_type: str = "INSTANCE"
+
+
+class Claims(PlacementHttp):
+    def candidates(
+        self,
+        resources: Mapping[str, int],
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        in_tree: str | None = None,
+        limit: int | None = None,
+    ) -> list[Candidate]:
+        """The ways to meet a request. Raises errors.Invalid for a class or trait that does not exist."""
+        query = candidates_query(resources, required, forbidden, in_tree, limit)
+        response = self._ask("GET", "/allocation_candidates", params=query, expected=(200, 400))
+        return self._read(response, read_candidates)
+
+    def explain(
+        self,
+        resources: Mapping[str, int],
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        in_tree: str | None = None,
+    ) -> dict[str, str]:
+        """By provider, why it is not among the candidates; only the first few of them.
+
+        Only nova-placement-api explains itself; nothing is known of another Placement service.
+        """
+        query = candidates_query(resources, required, forbidden, in_tree) | {"max_reasons": str(_REASONS)}
+        response = self._service.request("GET", "/allocation_candidates/explain", params=query)
+        return self._read(response, read_reasons) if response.status_code == 200 else {}
+
+    def claim(
+        self, consumer: str, allocations: Amounts, project_id: str, user_id: str, consumer_type: str = "INSTANCE"
+    ) -> None:
+        """Give a consumer that holds nothing its allocations; one that holds exactly these keeps them.
+
+        Raises ClaimLost when the resources are not free any more, ConsumerHolds when it holds something else.
+        """
+        claim = Claim(
+            consumer=consumer,
+            allocations=allocations,
+            project_id=project_id,
+            user_id=user_id,
+            consumer_type=consumer_type,
+        )
+        for _ in attempts():
+            response = self._ask("PUT", f"/allocations/{consumer}", _claim_body(claim, None), expected=(204, 409))
+            if response.status_code == 204:
+                return
+            now = self.allocations(consumer).resources
+            if now == {provider: dict(amounts) for provider, amounts in allocations.items()}:
+                return
+            if now:
+                raise ConsumerHolds(consumer=consumer)
+            if not lost_race(response):
+                raise ClaimLost(reason=refusal(response))
+        raise ClaimLost(reason="too many others write to the same provider")
+
+    def replace(self, *claims: Claim) -> None:
+        """Make consumers hold exactly this, whatever they hold now; all of them or none.
+
+        Raises ClaimLost when the resources are not free.
+        """
+        for _ in attempts():
+            body = {}
+            for claim in claims:
+                generation = self.allocations(claim.consumer).generation
+                if generation is not None or claim.allocations:
+                    body[claim.consumer] = _claim_body(claim, generation)
+            if not body:
+                return
+            response = self._ask("POST", "/allocations", body, expected=(204, 409))
+            if response.status_code == 204:
+                return
+            if not lost_race(response):
+                raise ClaimLost(reason=refusal(response))
+        raise ClaimLost(reason="too many others write to the same provider")
+
+    def allocations(self, consumer: str) -> Allocations:
+        """What a consumer holds; an unknown one holds nothing."""
+        return self._read(self._ask("GET", f"/allocations/{consumer}"), read_allocations)
+
+    def release(self, consumer: str) -> None:
+        """Give back all that a consumer holds, if it holds anything."""
+        for _ in attempts():
+            response = self._ask("DELETE", f"/allocations/{consumer}", expected=(204, 404, 409))
+            if response.status_code != 409:
+                return
+        raise self._service.failed(response, "too many others write to the same consumer")
+
+
+def candidates_query(
+    resources: Mapping[str, int],
+    required: Iterable[str] = (),
+    forbidden: Iterable[str] = (),
+    in_tree: str | None = None,
+    limit: int | None = None,
+) -> dict[str, str]:
+    query = {"resources": ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))}
+    traits = [*sorted(required), *(f"!{trait}" for trait in sorted(forbidden))]
+    if traits:
+        query["required"] = ",".join(traits)
+    if in_tree is not None:
+        query["in_tree"] = in_tree
+    if limit is not None:
+        query["limit"] = str(limit)
+    return query
+
+
+def _claim_body(claim: Claim, generation: int | None) -> dict[str, Any]:
+    return {
+        "allocations": {provider: {"resources": amounts} for provider, amounts in claim.allocations.items()},
+        "project_id": claim.project_id,
+        "user_id": claim.user_id,
+        "consumer_generation": generation,
+        "consumer_type": claim.consumer_type,
+    }

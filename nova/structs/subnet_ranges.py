@@ -1,0 +1,37 @@
+"""Arithmetic over a subnet's addresses, for whoever checks a subnet and whoever gives out its addresses. Pure functions."""
+
+import ipaddress
+
+from nova.structs.networking import AllocationPool
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def host_range(net: Range) -> tuple[Address, Address]:
+    """First and last address a host may have: without the network's own and IPv4's broadcast address."""
+    if net.num_addresses <= 2:
+        return net[0], net[-1]
+    return net[1], net[-2] if net.version == 4 else net[-1]
+
+
+def default_gateway(cidr: str) -> str:
+    return str(host_range(ipaddress.ip_network(cidr))[0])
+
+
+def default_pools(cidr: str, gateway: str | None) -> tuple[AllocationPool, ...]:
+    """Every address a host may have but the gateway's, as one or two pools."""
+    first, last = host_range(ipaddress.ip_network(cidr))
+    if gateway is None or not first <= ipaddress.ip_address(gateway) <= last:
+        return (AllocationPool(str(first), str(last)),)
+    middle = ipaddress.ip_address(gateway)
+    pools = []
+    if first < middle:
+        pools.append(AllocationPool(str(first), str(middle - 1)))
+    if middle < last:
+        pools.append(AllocationPool(str(middle + 1), str(last)))
+    return tuple(pools)
+
+
+def pool_size(pool: AllocationPool) -> int:
+    return int(ipaddress.ip_address(pool.end)) - int(ipaddress.ip_address(pool.start)) + 1
