@@ -21,7 +21,7 @@ class Rollback:
     """A context manager that undoes what was made inside it when an error leaves it.
 
     The error is never replaced by one of the undo: an undo that fails is tried again in a thread of its own,
-    and what is left at last is in the log.
+    and what is left at last is in the log. Nothing is undone while the request may have been accepted after all.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Rollback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is not None and not isinstance(error, errors.OutcomeUnknown):
             self.run(at_once=not isinstance(error, errors.Unavailable))
 
     def made(self, what: str, undo: Callable[..., Any], *args: Any) -> None:
