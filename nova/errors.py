@@ -256,6 +256,12 @@ class Unavailable(DomainError):
     text = "{service} is not available: {reason}. Try again later."
 
 
+class OutcomeUnknown(Unavailable):
+    """A commit was sent and not answered: all it was to change is there, or nothing of it."""
+
+    text = "{service} went away while it was asked to commit: whether the change was made is unknown."
+
+
 class HostUnreachable(Unavailable):
     text = "Host {host} does not answer."
 

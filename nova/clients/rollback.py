@@ -24,6 +24,7 @@ class Rollback:
 
     An error of an undo never replaces that error: the undo is tried again in a thread of its own, and the log
     names what is left in the end.
+    Nothing is undone while the request may have been accepted after all.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class Rollback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is not None and not isinstance(error, errors.OutcomeUnknown):
             self.run(at_once=not isinstance(error, errors.Unavailable))
 
     def made(self, what: str, undo: Callable[..., Any], *args: Any) -> None:

@@ -1,15 +1,11 @@
 """nova-all: every daemon in one process; with transport_url = local:// and SQLite it needs nothing else."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.cmd import (  # noqa: E402
+from nova import daemon
+from nova.cmd import (
     api,
     compute,
     conductor,

@@ -1,18 +1,14 @@
 """nova-api: the Compute API and, unless [DEFAULT] enabled_apis says otherwise, the metadata API."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.api.compute import application  # noqa: E402
-from nova.cmd import api_metadata  # noqa: E402
-from nova.rpc.bus import connect  # noqa: E402
-from nova.rpc.conductor import conductor_client  # noqa: E402
+from nova import daemon
+from nova.api.compute import application
+from nova.cmd import api_metadata
+from nova.rpc.bus import connect
+from nova.rpc.conductor import conductor_client
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:

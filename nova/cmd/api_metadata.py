@@ -1,17 +1,13 @@
 """nova-api-metadata: tells guests about themselves."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.api.metadata import application  # noqa: E402
-from nova.rpc.bus import connect  # noqa: E402
-from nova.rpc.conductor import conductor_client  # noqa: E402
+from nova import daemon
+from nova.api.metadata import application
+from nova.rpc.bus import connect
+from nova.rpc.conductor import conductor_client
 
 # Guests that one worker answers at once; a booting guest asks a dozen times in a second.
 _THREADS = 100

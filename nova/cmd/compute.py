@@ -1,16 +1,12 @@
 """nova-compute: does what the steps of operations ask on this host."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.compute.service import Compute  # noqa: E402
-from nova.rpc.bus import connect  # noqa: E402
+from nova import daemon
+from nova.compute.service import Compute
+from nova.rpc.bus import connect
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:

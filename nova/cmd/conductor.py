@@ -1,17 +1,12 @@
 """nova-conductor: the one door to the compute database, and the engine that runs operations."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-# Its work is transactions and calls, few at a time: native threads do it with a third less processor time.
-start_concurrency(auto="threading")
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.conductor.service import Conductor  # noqa: E402
-from nova.rpc.bus import connect  # noqa: E402
+from nova import daemon
+from nova.conductor.service import Conductor
+from nova.rpc.bus import connect
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:

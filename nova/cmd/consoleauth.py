@@ -1,18 +1,14 @@
 """nova-consoleauth: issues console tokens and says what they open."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.console.auth import ConsoleAuthService  # noqa: E402
-from nova.rpc.bus import connect, timeout_part  # noqa: E402
-from nova.rpc.conductor import conductor_client  # noqa: E402
-from nova.rpc.heartbeat import Heartbeat  # noqa: E402
+from nova import daemon
+from nova.console.auth import ConsoleAuthService
+from nova.rpc.bus import connect, timeout_part
+from nova.rpc.conductor import conductor_client
+from nova.rpc.heartbeat import Heartbeat
 
 # nova-consoleauth's own callers wait a quarter.
 _PART = 0.15

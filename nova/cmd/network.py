@@ -1,22 +1,18 @@
 """nova-network: the Networking API and the networks behind it, for a cloud without Neutron."""
 
-from nova.cmd import start_concurrency
+import logging
+import os
+import sys
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-import logging  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.conf import BadConfiguration, load  # noqa: E402
-from nova.network.api import NullDataplane, application  # noqa: E402
-from nova.network.host.dataplane import LinuxDataplane  # noqa: E402
-from nova.rpc.bus import connect  # noqa: E402
-from nova.rpc.conductor import ConductorCalls, conductor_client  # noqa: E402
+from nova import daemon
+from nova.conf import BadConfiguration, load
+from nova.network.api import NullDataplane, application
+from nova.network.host.dataplane import LinuxDataplane
+from nova.rpc.bus import connect
+from nova.rpc.conductor import ConductorCalls, conductor_client
 
 LOG = logging.getLogger(__name__)
 

@@ -1,15 +1,11 @@
 """nova-placement-api: the Placement service on a port of its own."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.placement import application  # noqa: E402
+from nova import daemon
+from nova.placement import application
 
 # Requests one worker has in hand at once; each may hold a database connection.
 _THREADS = 100

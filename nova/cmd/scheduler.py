@@ -1,22 +1,18 @@
 """nova-scheduler: chooses hosts for servers and claims them in Placement."""
 
-from nova.cmd import start_concurrency
+from collections.abc import Sequence
 
-start_concurrency()
+from oslo_config import cfg
 
-from collections.abc import Sequence  # noqa: E402
-
-from oslo_config import cfg  # noqa: E402
-
-from nova import daemon  # noqa: E402
-from nova.clients import adapters  # noqa: E402
-from nova.clients.placement import PlacementClient  # noqa: E402
-from nova.rpc.bus import connect  # noqa: E402
-from nova.rpc.conductor import conductor_client  # noqa: E402
-from nova.rpc.heartbeat import Heartbeat  # noqa: E402
-from nova.rpc.scheduler import TOPIC, SchedulerCalls  # noqa: E402
-from nova.rpc.server import Server  # noqa: E402
-from nova.scheduler.service import Scheduler  # noqa: E402
+from nova import daemon
+from nova.clients import adapters
+from nova.clients.placement import PlacementClient
+from nova.rpc.bus import connect
+from nova.rpc.conductor import conductor_client
+from nova.rpc.heartbeat import Heartbeat
+from nova.rpc.scheduler import TOPIC, SchedulerCalls
+from nova.rpc.server import Server
+from nova.scheduler.service import Scheduler
 
 # A conductor that has not answered by then was not there when it was asked: asking anew is quicker.
 _PATIENCE_S = 10.0

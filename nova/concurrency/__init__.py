@@ -1,57 +1,35 @@
-"""Concurrency: green threads under eventlet, native threads without. The one importer of eventlet.
+"""Concurrency: green threads under eventlet, native threads without.
 
-Daemons call start(backend) first of all; library code then asks this module and never knows which
-backend runs. Under eventlet the standard library is patched, so threading, queue, time.sleep and
-sockets cooperate; what blocks in C (libvirt, image conversion) goes through run_blocking().
+nova.backend has chosen; library code asks this module and never knows which backend runs. Under
+eventlet the standard library is patched, so threading, queue, time.sleep and sockets cooperate;
+what blocks in C (libvirt, image conversion) goes through run_blocking().
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from nova import errors
+from nova import backend, errors
 
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_eventlet: Any = None
-
 # Which of its daemon's worker processes this is, set by nova.daemon after the fork; None for the only one.
 worker_number: int | None = None
 
 
-def start(backend: str) -> None:
-    """Choose the backend of this process; before any other module of the daemon is imported.
-
-    eventlet patches the standard library, threading patches nothing. The first choice of a process counts.
-    """
-    global _eventlet
-    if backend == "threading" or _eventlet is not None:
-        return
-    # eventlet resolves names itself unless told otherwise, and ignores /etc/hosts changes then.
-    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
-    import eventlet  # noqa: PLC0415 - importing it is what chooses the backend
-    import eventlet.debug  # noqa: PLC0415
-
-    eventlet.monkey_patch()
-    # A traceback of a client that went away belongs in no operator's log.
-    eventlet.debug.hub_prevent_multiple_readers(False)
-    _eventlet = eventlet
-
-
 def is_green() -> bool:
     """Whether this process runs on eventlet."""
-    return _eventlet is not None
+    return backend.eventlet is not None
 
 
 def executor_name() -> str:
     """What oslo.messaging calls the executor that fits the backend."""
-    return "eventlet" if _eventlet else "threading"
+    return "eventlet" if is_green() else "threading"
 
 
 class Pool:
@@ -79,13 +57,13 @@ def spawn_native(function: Callable[..., None], *args: Any, name: str | None = N
 
     Such a loop must not be run_blocking's, whose threads the process waits for when it ends.
     """
-    module = _eventlet.patcher.original("threading") if _eventlet else threading
+    module = backend.eventlet.patcher.original("threading") if is_green() else threading
     module.Thread(target=function, args=args, name=name, daemon=True).start()
 
 
 def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function that blocks in C without holding up the rest of the process."""
-    if _eventlet is None:
+    if not is_green():
         return function(*args, **kwargs)
     from eventlet import tpool  # noqa: PLC0415
 

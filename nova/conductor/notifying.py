@@ -19,9 +19,9 @@ from nova.conf.notifications import are_wanted
 from nova.db import events, log_readers
 from nova.db.engine import Database
 from nova.db.events import Entry
-from nova.db.log_readers import Cursor
 from nova.notifications import table
 from nova.notifications.event import NotificationEvent, Settings
+from nova.structs.operation import LogCursor
 
 LOG = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Notifying:
         self._boundary = boundary
         self._lease_s = conf.conductor.lease_s
         self._owner = str(uuids.uuid4())
-        self._cursor: Cursor | None = None
+        self._cursor: LogCursor | None = None
         self._renewed = 0.0
         self._stands_by_until = 0.0
         self._transport: oslo_messaging.Transport | None = None
@@ -89,7 +89,7 @@ class Notifying:
             if len(found) < _BATCH:
                 return
 
-    def _held(self) -> Cursor | None:
+    def _held(self) -> LogCursor | None:
         """Where to go on; None while another conductor tells. The lease is renewed before it is half over."""
         now = time.monotonic()
         if self._cursor is None:
@@ -106,7 +106,7 @@ class Notifying:
         self._renewed = now
         return self._cursor
 
-    def _advance(self, behind: Cursor) -> bool:
+    def _advance(self, behind: LogCursor) -> bool:
         now = time.monotonic()
         is_ours = self._db.write(lambda c: log_readers.advance(c, _READER, self._owner, behind, self._lease_s))
         self._cursor = behind if is_ours else None

@@ -143,7 +143,7 @@ def open_database(conf: cfg.ConfigOpts, keeps_event_details: bool = False) -> Da
         options.max_pool_size,
         options.max_overflow,
         options.connection_recycle_time,
-        keeps_event_details,
+        options={"keeps_event_details": keeps_event_details},
     )
 
 

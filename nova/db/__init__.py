@@ -1,5 +1,5 @@
 """The compute database: typed tables, and one module of queries per noun named by intent.
 
-Imported by nova.conductor (and nova-manage) alone. A query takes a Connection inside a transaction
-and gives frozen structs; nothing is loaded lazily.
+Imported by nova.conductor (and nova-manage) alone; its engine also opens Placement's database. A query takes
+a Connection inside a transaction and gives frozen structs; nothing is loaded lazily.
 """

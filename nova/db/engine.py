@@ -1,35 +1,51 @@
-"""Opens a database and runs transactions on it: SQLite, MariaDB/MySQL or PostgreSQL."""
+"""Opens a database and runs transactions on it, for Compute and for Placement: SQLite, MariaDB/MySQL or PostgreSQL.
+
+Connections are in autocommit; transactions are begun and ended by name. A transaction that the database broke
+off is run again, unless its COMMIT was under way when the connection broke: then nobody knows whether it is done.
+"""
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from nova import errors
 
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# MySQL: lock wait timeout, deadlock. PostgreSQL: serialization failure, deadlock, lock not available.
-_RETRIED_MYSQL = (1205, 1213)
+# Lock wait timeout, deadlock, row changed since it was read.
+_RETRIED_MYSQL = (1205, 1213, 1020)
+# Serialization failure, deadlock, lock not available.
 _RETRIED_POSTGRESQL = ("40001", "40P01", "55P03")
-_ATTEMPTS = 8
+_RETRIED_SQLITE = ("database is locked", "database table is locked")
+# Shutdown in progress, connection was killed: the last words of a server on a connection.
+_LAST_WORDS_MYSQL = (1053, 1927)
+_NO_TABLE_MYSQL, _NO_TABLE_POSTGRESQL, _NO_TABLE_SQLITE = 1146, "42P01", "no such table"
+# A transaction that the database keeps breaking off is tried for so long.
+_PATIENCE_S = 30.0
+_LONGEST_PAUSE_S = 0.5
 
 
 class Database:
     """One database. write() and read() run a function in a transaction and give its result.
 
-    keeps_event_details: whether events are stored with what they were about (nova.db.events).
+    The function must do nothing but use its connection: it is run again when the database breaks it off.
+    Every method raises Unavailable when the database cannot be used.
 
-    A transaction that the database broke off (deadlock, lost connection before commit) is run
-    again from the start, so the function must do nothing but use its connection.
+    sync_command makes the tables, and is named when they are missing. options go with every connection, for the
+    queries (Connection.get_execution_options()); connect_args go to the driver.
     """
 
     def __init__(
@@ -38,104 +54,195 @@ class Database:
         pool_size: int = 5,
         max_overflow: int = 50,
         recycle_s: int = 3600,
-        keeps_event_details: bool = False,
+        sync_command: str = "nova-manage db sync",
+        options: Mapping[str, Any] | None = None,
+        connect_args: Mapping[str, Any] | None = None,
     ) -> None:
-        self.is_sqlite = url.startswith("sqlite")
+        parsed = sqlalchemy.make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         # A connection is not tried before its use: one that broke is replaced, and the transaction run again. What
-        # a peak has opened is kept for the next one: to connect costs more than most transactions do.
-        options: dict[str, Any] = {"pool_recycle": recycle_s}
-        if not self.is_sqlite:
-            options |= {"pool_size": pool_size + max_overflow, "max_overflow": 0, "pool_use_lifo": True}
+        # a peak has opened is kept for the next one: to connect costs more than most transactions do. Nothing is left
+        # open when a connection goes back, so nothing has to be rolled back.
         self.engine = sqlalchemy.create_engine(
-            url,
-            # Transactions are begun and ended by name, below; outside of them a query stands alone.
+            parsed,
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
-            execution_options={"keeps_event_details": keeps_event_details},
-            **options,
+            pool_reset_on_return=None,
+            pool_size=pool_size + max_overflow,
+            max_overflow=0,
+            pool_use_lifo=True,
+            pool_recycle=recycle_s,
+            connect_args=dict(connect_args or {}),
+            execution_options=dict(options or {}),
         )
+        self._sync_command = sync_command
         # SQLite has one writer; waiting for it inside SQLite would hold up a green process.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
-        event.listen(self.engine, "connect", _PREPARE[self.engine.dialect.name])
+        if prepare := _PREPARE.get(self.engine.dialect.name):
+            event.listen(self.engine, "connect", prepare)
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        return self._run(work, writes=True)
+    def write(self, work: Callable[[Connection], T], is_repeatable: bool = False) -> T:
+        """Run work in a transaction and commit; all it did is there when this returns, or nothing is.
+
+        is_repeatable: work done twice is the same as work done once, so that it may run again when the connection
+        broke during its COMMIT. Otherwise that raises OutcomeUnknown.
+        """
+
+        def attempt() -> T:
+            with self.transaction() as connection:
+                return work(connection)
+
+        return self.repeat(attempt, is_repeatable)
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        return self._run(work, writes=False)
+        def attempt() -> T:
+            # At READ COMMITTED each query sees the newest commit anyhow: a transaction would only add round trips.
+            with (
+                self.engine.connect() as connection,
+                _between(connection, "BEGIN") if self.is_sqlite else nullcontext(),
+            ):
+                return work(connection)
+
+        return self.repeat(attempt, is_repeatable=True)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction that writes, and is not run again when the database breaks it off."""
+        begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
+        with self._writer, self.engine.connect() as connection, _between(connection, begin):
+            yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in autocommit: each statement stands alone."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout) as error:
+            raise self._explained(error) from error
+
+    def repeat(self, attempt: Callable[[], T], is_repeatable: bool = False) -> T:
+        """Run a whole transaction, from its begin to its commit; again when the database broke it off."""
+        deadline = time.monotonic() + _PATIENCE_S
+        longest_pause_s = 0.01
+        while True:
+            try:
+                return attempt()
+            except errors.OutcomeUnknown:
+                if not is_repeatable or time.monotonic() > deadline:
+                    raise
+            except (DBAPIError, PoolTimeout) as error:
+                if not _is_transient(error):
+                    raise self._explained(error) from error
+                if time.monotonic() > deadline:
+                    raise errors.Unavailable(service="The database", reason="it is too busy") from error
+                LOG.debug("a transaction was broken off: %s", error)
+            # Outside the transaction, so that whoever is in the way can go on.
+            time.sleep(random.uniform(0, longest_pause_s))
+            longest_pause_s = min(longest_pause_s * 2, _LONGEST_PAUSE_S)
 
     def answers(self) -> bool:
         """Whether a query comes back."""
         try:
             return self.read(lambda c: c.scalar(sqlalchemy.text("SELECT 1"))) == 1
-        except sqlalchemy.exc.SQLAlchemyError:
+        except (errors.Unavailable, SQLAlchemyError):
             return False
 
     def close(self) -> None:
         self.engine.dispose()
 
-    def _run(self, work: Callable[[Connection], T], writes: bool) -> T:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with self.transaction(writes) as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if attempt == _ATTEMPTS or not _is_transient(error):
-                    raise
-                LOG.debug("transaction broken off, attempt %s: %s", attempt, error)
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))
-        raise AssertionError("unreachable")
+    def _explained(self, error: DBAPIError | PoolTimeout) -> Exception:
+        """What a caller is told of an error of the database; the error itself when it is a defect of ours."""
+        if isinstance(error, PoolTimeout):
+            return errors.Unavailable(service="The database", reason="too many requests wait for it")
+        if _is_missing_table(error):
+            LOG.error("tables are missing: run %s (%s)", self._sync_command, error.orig)
+            reason = f"its tables are missing: they come with `{self._sync_command}`"
+            return errors.Unavailable(service="The database", reason=reason)
+        if _is_lost(error) or isinstance(error, OperationalError | InterfaceError):
+            LOG.error("the database does not answer: %s", error.orig)
+            return errors.Unavailable(service="The database", reason="it does not answer")
+        return error
 
-    @contextmanager
-    def transaction(self, writes: bool = True) -> Iterator[Connection]:
-        """One transaction, which is not run again when the database breaks it off."""
-        with self._writer if writes else nullcontext(), self.engine.connect() as connection:
-            if not writes and not self.is_sqlite:
-                # At READ COMMITTED each query sees the newest commit anyhow: a transaction would only add round trips.
-                yield connection
-                return
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes and self.is_sqlite else "BEGIN")
-            try:
-                yield connection
-            except BaseException:
-                # One that broke with its connection is over.
-                with suppress(DBAPIError):
-                    connection.exec_driver_sql("ROLLBACK")
-                raise
-            connection.exec_driver_sql("COMMIT")
+
+@contextmanager
+def _between(connection: Connection, begin: str) -> Iterator[None]:
+    """A transaction on a connection, from begin to COMMIT, or to ROLLBACK when an error leaves it."""
+    connection.exec_driver_sql(begin)
+    try:
+        yield
+    except BaseException:
+        roll_back(connection)
+        raise
+    with committing(connection):
+        connection.exec_driver_sql("COMMIT")
+
+
+@contextmanager
+def committing(connection: Connection) -> Iterator[None]:
+    """Around what sends COMMIT. Raises OutcomeUnknown when the connection breaks before the answer.
+
+    An answer of the server that is an error means that nothing was committed.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        roll_back(connection)
+        if _is_lost(error):
+            LOG.error("the database went away while it was asked to commit: %s", error.orig)
+            raise errors.OutcomeUnknown(service="The database") from error
+        raise
+
+
+def roll_back(connection: Connection) -> None:
+    # A transaction that broke with its connection is over.
+    with suppress(SQLAlchemyError):
+        if not connection.invalidated:
+            connection.exec_driver_sql("ROLLBACK")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 30000", "foreign_keys = ON"):
+    # A short wait inside SQLite, which holds up every green thread; longer ones happen in repeat().
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 50", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _prepare_mysql(connection: Any, _: Any) -> None:
+    """As PostgreSQL does it by itself."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
-def _prepare_postgresql(connection: Any, _: Any) -> None:
-    """READ COMMITTED is what it does by itself."""
+_PREPARE = {"sqlite": _prepare_sqlite, "mysql": _prepare_mysql, "mariadb": _prepare_mysql}
 
 
-_PREPARE = {
-    "sqlite": _prepare_sqlite,
-    "mysql": _prepare_mysql,
-    "mariadb": _prepare_mysql,
-    "postgresql": _prepare_postgresql,
-}
-
-
-def _is_transient(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
+def _is_transient(error: DBAPIError | PoolTimeout) -> bool:
+    """Whether the same transaction may succeed when run again, with nothing of it kept."""
+    if isinstance(error, PoolTimeout):
+        return False
+    if _is_lost(error) or _sqlstate(error) in _RETRIED_POSTGRESQL or _number(error) in _RETRIED_MYSQL:
         return True
-    original: Any = error.orig
-    if getattr(original, "sqlstate", None) in _RETRIED_POSTGRESQL:
+    return any(words in str(error.orig) for words in _RETRIED_SQLITE)
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    return error.connection_invalidated or _number(error) in _LAST_WORDS_MYSQL
+
+
+def _is_missing_table(error: DBAPIError) -> bool:
+    if _sqlstate(error) == _NO_TABLE_POSTGRESQL or _number(error) == _NO_TABLE_MYSQL:
         return True
-    code = original.args[0] if getattr(original, "args", None) else None
-    if code in _RETRIED_MYSQL:
-        return True
-    return isinstance(error, OperationalError) and "database is locked" in str(original)
+    return _NO_TABLE_SQLITE in str(error.orig)
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _number(error: DBAPIError) -> Any:
+    """MySQL's number of an error."""
+    return next(iter(getattr(error.orig, "args", ())), None)

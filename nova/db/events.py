@@ -59,24 +59,38 @@ def append(
     )
 
 
-def after(connection: Connection, event_id: int, project_id: str | None = None, limit: int = 500) -> list[Event]:
-    """The entries about servers behind event_id, oldest first; of all projects without project_id."""
-    query = select(*_SHOWN).where(_table.c.id > event_id, _table.c.instance_uuid.is_not(None))
+def after(
+    connection: Connection, position: int, upto: int, project_id: str | None = None, limit: int = 500
+) -> list[Event]:
+    """The entries about servers behind position, up to one, oldest first; of all projects without project_id."""
+    query = select(*_SHOWN).where(_table.c.id > position, _table.c.id <= upto, _table.c.instance_uuid.is_not(None))
     if project_id is not None:
         query = query.where(_table.c.project_id == project_id)
     return [_event(row) for row in connection.execute(query.order_by(_table.c.id).limit(limit))]
 
 
-def unread(connection: Connection, position: int, missing: Iterable[int], limit: int) -> list[Entry]:
-    """The entries behind position, and those of the missing ones that are there by now; these come first."""
-    late = sorted(missing)
+def among(connection: Connection, numbers: Iterable[int]) -> list[Entry]:
+    """Those of the numbered entries that are there, in their order."""
+    wanted = sorted(numbers)
     rows: list[Any] = []
     # No database takes any number of values in one IN.
-    for start in range(0, len(late), 500):
-        query = select(_table).where(_table.c.id.in_(late[start : start + 500])).order_by(_table.c.id)
+    for start in range(0, len(wanted), 500):
+        query = select(_table).where(_table.c.id.in_(wanted[start : start + 500])).order_by(_table.c.id)
         rows.extend(connection.execute(query))
-    rows.extend(connection.execute(select(_table).where(_table.c.id > position).order_by(_table.c.id).limit(limit)))
-    return [Entry(_event(row), _decode(row.details) if row.details else None) for row in rows]
+    return [_entry(row) for row in rows]
+
+
+def unread(connection: Connection, position: int, missing: Iterable[int], limit: int) -> list[Entry]:
+    """The entries behind position, and those of the missing ones that are there by now; these come first."""
+    late = among(connection, missing)
+    query = select(_table).where(_table.c.id > position).order_by(_table.c.id).limit(limit)
+    return [*late, *(_entry(row) for row in connection.execute(query))]
+
+
+def written_since(connection: Connection, position: int, since: datetime.datetime) -> list[Any]:
+    """The numbers and times (id, created_at) of the entries behind position that were written since then."""
+    query = select(_table.c.id, _table.c.created_at).where(_table.c.id > position, _table.c.created_at > since)
+    return list(connection.execute(query.order_by(_table.c.id)))
 
 
 def server_then(connection: Connection, entry: Entry) -> tuple[Instance, Instance] | None:
@@ -132,8 +146,10 @@ def _without_connections(devices: Iterable[BlockDevice]) -> tuple[BlockDevice, .
     return tuple(msgspec.structs.replace(one, connection_info=None) for one in devices)
 
 
-def last_id(connection: Connection) -> int:
-    return connection.scalar(select(_table.c.id).order_by(_table.c.id.desc()).limit(1)) or 0
+def last_id(connection: Connection, below: int | None = None) -> int:
+    """The number of the newest entry, or of the newest below another; 0 without one."""
+    query = select(_table.c.id).order_by(_table.c.id.desc()).limit(1)
+    return connection.scalar(query if below is None else query.where(_table.c.id < below)) or 0
 
 
 def purge(connection: Connection, before: datetime.datetime, limit: int) -> int:
@@ -144,6 +160,10 @@ def purge(connection: Connection, before: datetime.datetime, limit: int) -> int:
     if numbers:
         connection.execute(delete(_table).where(_table.c.id.in_(numbers)))
     return len(numbers)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(_event(row), _decode(row.details) if row.details else None)
 
 
 def _event(row: Any) -> Event:

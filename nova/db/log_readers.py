@@ -1,13 +1,15 @@
-"""How far each reader of the event log is. One conductor reads for all, by a lease.
+"""Reading the event log, by those whose position is kept here and by users who watch it.
 
 Nothing is passed over: numbers are given before transactions commit, so an entry may appear behind one
 with a higher number. What is missing is remembered and read when it appears. Entries that change one server
 cannot overtake each other: they are written under a lock of the server's row.
+
+For a reader whose position is kept, one conductor reads at a time, by a lease. A watcher keeps its own (LogCursor).
 """
 
 import datetime
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy import insert, or_, select, update
@@ -17,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from nova.clock import utcnow
 from nova.db import events
 from nova.db.models.operations import LogReader as Table
-from nova.structs.operation import Event
+from nova.structs.operation import EventPage, LogCursor
 
 _table = Table.__table__
 
@@ -25,11 +27,14 @@ _table = Table.__table__
 _LONGEST_TRANSACTION = datetime.timedelta(seconds=60)
 
 
-class Cursor(NamedTuple):
-    """The last entry read, and the numbers below it that were not there, each with the time of the entry behind it."""
+class Numbered(Protocol):
+    """An entry of the log, as far as a cursor goes."""
 
-    position: int
-    missing: dict[int, datetime.datetime]
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime.datetime: ...
 
 
 class Standing(NamedTuple):
@@ -58,7 +63,7 @@ def standing(connection: Connection, name: str) -> Standing:
     return Standing(row.owner, row.lease_until)
 
 
-def take(connection: Connection, name: str, owner: str, seconds: float) -> Cursor | None:
+def take(connection: Connection, name: str, owner: str, seconds: float) -> LogCursor | None:
     """Read from now on, or go on reading; None while another does."""
     now = utcnow()
     free = or_(_table.c.owner.is_(None), _table.c.owner == owner, _table.c.lease_until <= now)
@@ -70,10 +75,11 @@ def take(connection: Connection, name: str, owner: str, seconds: float) -> Curso
     if taken.rowcount != 1:
         return None
     row = connection.execute(select(_table.c.position, _table.c.missing).where(_table.c.name == name)).one()
-    return Cursor(row.position, msgspec.json.decode(row.missing, type=dict[int, datetime.datetime]))
+    missing = msgspec.json.decode(row.missing, type=dict[int, datetime.datetime])
+    return LogCursor(position=row.position, missing=missing)
 
 
-def advance(connection: Connection, name: str, owner: str, cursor: Cursor, seconds: float) -> bool:
+def advance(connection: Connection, name: str, owner: str, cursor: LogCursor, seconds: float) -> bool:
     """Record how far it is; False, and nothing is recorded, when another reads meanwhile."""
     written = connection.execute(
         update(_table)
@@ -94,15 +100,44 @@ def release(connection: Connection, name: str, owner: str) -> None:
     )
 
 
-def behind(cursor: Cursor, read: Iterable[Event]) -> Cursor:
+def behind(cursor: LogCursor, read: Iterable[Numbered]) -> LogCursor:
     """Where a reader stands after it has read some entries, in their order."""
     oldest = utcnow() - _LONGEST_TRANSACTION
     missing = dict(cursor.missing)
     position = cursor.position
-    for event in read:
-        missing.pop(event.id, None)
+    for entry in read:
+        missing.pop(entry.id, None)
         # What is missing before an old entry was purged, or its transaction broken off.
-        if event.created_at > oldest:
-            missing |= dict.fromkeys(range(position + 1, event.id), event.created_at)
-        position = max(position, event.id)
-    return Cursor(position, {number: since for number, since in missing.items() if since > oldest})
+        if entry.created_at > oldest:
+            missing |= dict.fromkeys(range(position + 1, entry.id), entry.created_at)
+        position = max(position, entry.id)
+    return LogCursor(position=position, missing={number: since for number, since in missing.items() if since > oldest})
+
+
+def end(connection: Connection) -> LogCursor:
+    """Where a watcher begins who wants to see what is committed from now on."""
+    return _at_end(connection, LogCursor(position=0))
+
+
+def watch(connection: Connection, cursor: LogCursor, project_id: str | None, limit: int) -> EventPage:
+    """The entries about servers that a watcher has not read, of all projects without project_id."""
+    # First how far, then what is there: what is committed between the two is not lost, whichever it belongs to.
+    ahead = _at_end(connection, cursor)
+    late = [entry.event for entry in events.among(connection, cursor.missing)]
+    fresh = events.after(connection, cursor.position, ahead.position, project_id, limit)
+    position = fresh[-1].id if len(fresh) == limit else ahead.position
+    read = {event.id for event in (*late, *fresh)}
+    missing = {number: since for number, since in ahead.missing.items() if number < position and number not in read}
+    wanted = [event for event in late if event.instance_uuid and project_id in (None, event.project_id)]
+    return EventPage(events=(*wanted, *fresh), cursor=LogCursor(position=position, missing=missing))
+
+
+def _at_end(connection: Connection, cursor: LogCursor) -> LogCursor:
+    """The cursor moved to the end of the log, with what is missing there."""
+    newest = events.last_id(connection)
+    young = events.written_since(connection, cursor.position, utcnow() - _LONGEST_TRANSACTION)
+    if not young:
+        return behind(LogCursor(position=max(cursor.position, newest), missing=cursor.missing), ())
+    # Nothing is to come before an entry that is old.
+    old = events.last_id(connection, below=young[0].id)
+    return behind(LogCursor(position=max(cursor.position, old), missing=cursor.missing), young)

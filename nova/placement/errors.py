@@ -70,6 +70,6 @@ class ProviderHasChildren(Conflict):
 
 
 class Unavailable(PlacementError):
-    """The database cannot be reached or is too busy; nothing was written."""
+    """The database cannot be reached or is too busy. Nothing was written, unless the detail says that this is unknown."""
 
     status = 503

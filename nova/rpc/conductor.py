@@ -21,7 +21,7 @@ from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, N
 from nova.structs.instance import Instance
 from nova.structs.keypair import Keypair
 from nova.structs.migration import Migration, MigrationProgress, MigrationQuery
-from nova.structs.operation import Event, OperationRecord, Outcome, StepAnswer, StepOrder
+from nova.structs.operation import EventPage, LogCursor, OperationRecord, Outcome, StepAnswer, StepOrder
 from nova.structs.quota import Quota
 from nova.structs.requests import BuildRequest, ExternalEvent, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
@@ -133,11 +133,11 @@ class WatchingCalls:
     def explain(self, context: Context, request: BuildRequest) -> Decision:
         """What the scheduler would decide for this request; nothing is claimed. Raises FlavorNotFound, Invalid."""
 
-    def last_event(self, context: Context) -> int:
-        """The number of the newest entry of the event log."""
+    def end_of_log(self, context: Context) -> LogCursor:
+        """Where to begin to watch the event log from now on."""
 
-    def events_after(self, context: Context, event_id: int, project_id: str | None, limit: int) -> list[Event]:
-        """The entries behind one, oldest first; of all projects without project_id."""
+    def watch_log(self, context: Context, cursor: LogCursor, project_id: str | None, limit: int) -> EventPage:
+        """The entries about servers that were not read yet, limit of them or a few more; of all projects without project_id."""
 
 
 class CatalogCalls:

@@ -79,3 +79,26 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     payload: dict[str, Any]
     instance_uuid: str | None = None
     request_id: str | None = None
+
+
+class LogCursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far somebody has read the event log.
+
+    position is the last entry read. missing holds the numbers below it that were not there yet, because numbers are
+    given before transactions commit, each with the time of the entry behind it.
+    """
+
+    position: int
+    missing: dict[int, datetime.datetime] = {}
+
+    @property
+    def settled(self) -> int:
+        """The last entry before which nothing is missing: whoever reads on from here misses nothing."""
+        return min(self.missing) - 1 if self.missing else self.position
+
+
+class EventPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Entries of the event log, and where to read on. Those that appeared late come first."""
+
+    events: tuple[Event, ...]
+    cursor: LogCursor

@@ -1,6 +1,7 @@
 """What nova.concurrency promises on green and on native threads alike."""
 
 import http.client
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -9,9 +10,9 @@ import pytest
 
 SERVER = """
 import sys
-from nova import concurrency
-concurrency.start(sys.argv[1])
-from nova import daemon
+from nova import backend
+backend.choose(sys.argv[1])
+from nova import concurrency, daemon
 from nova.http.server import HttpServer
 
 def app(environ, start_response):
@@ -54,3 +55,27 @@ def test_a_connection_serves_one_request_after_another(http_port):
         ask(connection)
 
         assert connection.sock is sock
+
+
+@pytest.mark.parametrize("early", ["concurrent.futures", "nova.errors"])
+def test_eventlet_is_refused_once_somebody_may_have_made_a_lock(early):
+    code = f"import {early}; from nova import backend; backend.choose('eventlet')"
+
+    refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert refused.returncode == 1
+    assert early in refused.stderr.splitlines()[-1]
+
+
+def test_the_daemons_are_imported_after_the_choice_of_eventlet():
+    code = "import nova.cmd.all; from nova import concurrency; raise SystemExit(not concurrency.is_green())"
+
+    started = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NOVA_CONCURRENCY_BACKEND": "eventlet"},
+    )
+
+    assert started.returncode == 0, started.stderr
+    assert "not greened" not in started.stderr

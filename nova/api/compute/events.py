@@ -27,7 +27,7 @@ from nova.http.schema import (
     required,
 )
 from nova.http.view import made
-from nova.structs.operation import Event
+from nova.structs.operation import Event, LogCursor
 from nova.structs.schedule import Decision, Stage, Weighed
 
 _HOSTS = "compute:servers:scheduling:show:hosts"
@@ -136,7 +136,9 @@ def watch(request: Request) -> Reply:
 
     An event's id is a token to resume from: the header Last-Event-ID, which browsers send by
     themselves, or the parameter after. Without one the stream begins now. After timeout seconds
-    (an hour at most) it ends, and the client comes back.
+    (an hour at most) it ends, and the client comes back. Nothing is missed: while a change with a lower number may
+    still be under way, the token stays before it, and who resumes then hears again what came behind it. The number of
+    an event tells whether it was heard.
     """
     request.check("compute:servers:events")
     project: str | None = request.context.project_id
@@ -148,39 +150,41 @@ def watch(request: Request) -> Reply:
         if not is_number(header):
             raise errors.Invalid("Last-Event-ID is no token of this stream.")
         token = int(header)
-    begin = request.conductor.last_event(request.context) if token is None else token
+    begin = request.conductor.end_of_log(request.context) if token is None else LogCursor(position=token)
     stream = _stream(request, project, begin, request.first("timeout", _LONGEST_S))
     return Reply(Stream(stream, "text/event-stream"), {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-def _stream(request: Request, project: str | None, token: int, timeout_s: int) -> Iterator[bytes]:
+def _stream(request: Request, project: str | None, cursor: LogCursor, timeout_s: int) -> Iterator[bytes]:
     deadline = time.monotonic() + timeout_s
     silent_since = time.monotonic()
     # The first bytes tell the client that the stream stands, and from where.
-    yield f": from {token}\nid: {token}\n\n".encode()
+    yield f": from {cursor.settled}\nid: {cursor.settled}\n\n".encode()
     while True:
-        found = request.conductor.events_after(request.context, token, project, _AT_ONCE)
-        for event in found:
-            token = event.id
-            yield _event(event)
+        page = request.conductor.watch_log(request.context, cursor, project, _AT_ONCE)
+        for event in page.events:
+            is_late = event.id <= cursor.position
+            yield _event(event, cursor.settled if is_late else min(event.id, page.cursor.settled))
+        cursor = page.cursor
         now = time.monotonic()
-        if found:
+        if page.events:
             silent_since = now
         elif now - silent_since > _KEEP_ALIVE_S:
             silent_since = now
-            yield b": still here\n\n"
+            yield f": still here\nid: {cursor.settled}\n\n".encode()
         if now >= deadline:
             return
-        if len(found) < _AT_ONCE:
+        if len(page.events) < _AT_ONCE:
             time.sleep(min(_PAUSE_S, max(deadline - now, 0)))
 
 
-def _event(event: Event) -> bytes:
+def _event(event: Event, token: int) -> bytes:
     data = {
+        "number": event.id,
         "time": event.created_at.isoformat(),
         "project_id": event.project_id,
         "server_id": event.instance_uuid,
         "request_id": event.request_id,
         **{name: value for name, value in event.payload.items() if name not in ("host", "node")},
     }
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(data)}\n\n".encode()
+    return f"id: {token}\nevent: {event.kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -42,6 +42,9 @@ class ServerCalls:
 
         try:
             made = self._core.db.write(work)
+        except errors.OutcomeUnknown:
+            # The servers may have been accepted: they boot from these volumes.
+            raise
         except errors.DomainError:
             volumes.discard_from(0)
             raise

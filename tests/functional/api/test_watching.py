@@ -1,6 +1,17 @@
 """Why a host was chosen, and what happens to servers, as users and operators read it."""
 
 import json
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from nova.db import events, migrations
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
+
+from throwaway_databases import database as throwaway
 
 
 def test_an_owner_reads_counts_and_an_operator_reads_hosts(cloud):
@@ -42,6 +53,32 @@ def test_a_watcher_hears_of_its_own_servers_alone_and_can_resume(cloud):
     assert heard[0]["event"] == "instance.create.start"
     assert strangers == []
     assert rest == []
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def busy_cloud(request, make_cloud):
+    """On a database in which one transaction does not wait for another."""
+    with throwaway(request.param) as url:
+        migrations.sync(url)
+        yield make_cloud(f"[database]\nconnection = {url}\n")
+
+
+def test_a_watcher_who_resumes_hears_what_was_committed_while_it_was_away(busy_cloud):
+    user = busy_cloud.client()
+    server = str(uuid.uuid4())
+
+    def change(connection, kind):
+        events.append(connection, kind, "project", {}, server)
+
+    with busy_cloud.db.transaction() as slow:
+        change(slow, "slow")
+        busy_cloud.db.write(lambda c: change(c, "quick"))
+        heard = _events(user.get("/servers/events?after=0&timeout=0").text)
+    resumed = _events(user.get("/servers/events?timeout=0", headers={"Last-Event-ID": heard[-1]["id"]}).text)
+
+    assert [event["event"] for event in heard] == ["quick"]
+    assert [event["event"] for event in resumed] == ["slow", "quick"]
+    assert resumed[1]["data"]["number"] == heard[0]["data"]["number"]
 
 
 def _events(text):

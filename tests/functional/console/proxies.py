@@ -7,25 +7,25 @@ import json
 import sys
 from pathlib import Path
 
-from nova import concurrency
-from nova.rpc.bus import connect
-from nova.rpc.client import make_client
-from nova.rpc.server import Server
+from nova import backend
 
 if __name__ == "__main__":
-    # Before anything else is imported.
-    concurrency.start(sys.argv[1])
+    backend.choose(sys.argv[1])
 
 from oslo_config import cfg
 
+from nova import concurrency
 from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conf import load
 from nova.console import proxy
 from nova.console.auth import ConsoleAuthService
 from nova.daemon import Component
 from nova.db.engine import Database
+from nova.rpc.bus import connect
+from nova.rpc.client import make_client
 from nova.rpc.conductor import ConsoleCalls as ConsoleContract
 from nova.rpc.consoleauth import consoleauth_client
+from nova.rpc.server import Server
 
 
 def start(conf: cfg.ConfigOpts) -> tuple[list[Component], dict[str, int]]:

@@ -5,9 +5,9 @@ Suspends a guest, which takes libvirt a while, and counts how often another gree
 
 import sys
 
-from nova import concurrency
+from nova import backend
 
-concurrency.start("eventlet")
+backend.choose("eventlet")
 
 import threading
 import time
