@@ -11,7 +11,7 @@ from nova.http.declaration import PROJECT as CALLER
 from nova.http.declaration import action, delete, get, post, put
 from nova.http.request import Request
 from nova.http.schema import STRING, Obj, Plain, arr, obj, required, string
-from nova.http.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVORS_ARE_ALL_S
+from nova.http.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVOR_ACCESS_REFUSED
 from nova.http.view import made
 
 _SPECS = "os_compute_api:os-flavor-extra-specs:"
@@ -100,7 +100,7 @@ def index_access(request: Request, flavor_id: str) -> dict[str, Any]:
 )
 def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
     """Before 2.7 a public flavor could be given too, which changed nothing for anybody."""
-    if request.since(PUBLIC_FLAVORS_ARE_ALL_S) and request.conductor.flavor(request.context, flavor_id).is_public:
+    if request.since(PUBLIC_FLAVOR_ACCESS_REFUSED) and request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.Conflict("Can not add access to a public flavor.")
     project = request.body["tenant"]
     request.doors.projects.check(project, request.context)

@@ -40,7 +40,6 @@ _RXTX = Plain(
     },
     float,
 )
-_SWAP = versioned(Plain({"type": ["integer", "string"]}), v2_75=INTEGER)
 
 CREATE = body(
     "flavor",
@@ -92,8 +91,9 @@ DETAIL = view(
     shows("ram", INTEGER, "memory_mb"),
     shows("vcpus", INTEGER),
     shows("disk", INTEGER, "root_gb"),
-    # A flavor without swap shows an empty string until 2.74.
-    shows("swap", _SWAP, lambda one, r: one.swap_mb or (0 if r.since(75) else "")),
+    # Without swap an empty string until 2.74, then 0.
+    shows("swap", Plain({"type": ["integer", "string"]}), lambda flavor, request: flavor.swap_mb or "", until="2.74"),
+    shows("swap", INTEGER, "swap_mb", since="2.75"),
     shows("OS-FLV-EXT-DATA:ephemeral", INTEGER, "ephemeral_gb"),
     shows("OS-FLV-DISABLED:disabled", BOOLEAN, "is_disabled", until="2.101"),
     shows("os-flavor-access:is_public", BOOLEAN, "is_public"),

@@ -27,7 +27,13 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import HYPERVISORS_SLIM, SERVERS_ALWAYS_SHOWN, SERVICES_BY_UUID
+from nova.http.versions import (
+    CPU_INFO_IS_OBJECT,
+    HYPERVISORS_PAGED,
+    HYPERVISORS_SLIM,
+    SERVERS_ALWAYS_SHOWN,
+    SERVICES_BY_UUID,
+)
 from nova.http.view import ABSENT, Page, listing, made, shows, single, view
 from nova.structs.host import Node, NodeUse, ServiceRecord
 
@@ -54,7 +60,7 @@ def _servers(one: Hypervisor, request: Request) -> Any:
 
 def _cpu_info(one: Hypervisor, request: Request) -> Any:
     info = one.node.state.cpu_info
-    return info if request.since(28) else json.dumps(info)
+    return info if request.since(CPU_INFO_IS_OBJECT) else json.dumps(info)
 
 
 def _service(one: Hypervisor, request: Request) -> dict[str, Any]:
@@ -241,8 +247,13 @@ def _page(request: Request) -> Page:
         nodes = nodes[places[0] + 1 :]
     most = request.conf.api.max_limit
     wanted = most if limit is None else min(limit, most)
-    page = nodes[:wanted] if request.since(33) else nodes
-    is_full = request.since(33) and len(page) == wanted and bool(page) and (limit is not None or len(nodes) > wanted)
+    page = nodes[:wanted] if request.since(HYPERVISORS_PAGED) else nodes
+    is_full = (
+        request.since(HYPERVISORS_PAGED)
+        and len(page) == wanted
+        and bool(page)
+        and (limit is not None or len(nodes) > wanted)
+    )
     last = page[-1] if is_full else None
     return Page(_all(request, page), None if last is None else last.uuid if by_uuid else str(last.id))
 

@@ -37,7 +37,7 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_IS_GLANCE_S, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
+from nova.http.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_QUOTA_GONE, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
 from nova.http.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance
@@ -280,5 +280,5 @@ def _image_of(server: Instance, request: Request, name: str, facts: dict[str, st
 
 def _check_image_metadata(request: Request, asked: dict[str, Any]) -> None:
     """Before 2.39 the quota of servers' metadata counted for images as well."""
-    if not request.since(IMAGE_METADATA_IS_GLANCE_S):
+    if not request.since(IMAGE_METADATA_QUOTA_GONE):
         check_metadata(request, asked.get("metadata") or {})

@@ -12,7 +12,7 @@ from nova.http.app import visible_server
 from nova.http.declaration import LATER, get
 from nova.http.request import Request
 from nova.http.schema import LIMIT, STRING, TIME, UUID, Plain, arr, nullable, once, query
-from nova.http.versions import ACTIONS_OF_DELETED
+from nova.http.versions import ACTIONS_OF_DELETED, ACTIONS_PAGED
 from nova.http.view import Page, listing, shows, single, view
 from nova.structs.instance import Instance
 from nova.structs.operation import OperationRecord, StepRecord
@@ -103,9 +103,14 @@ def index(request: Request, server_id: str) -> Page:
     most = request.conf.api.max_limit
     limit = most if asked is None else min(asked, most)
     found = request.conductor.operations(
-        request.context, server_id, limit if request.since(58) else None, request.first("marker"), since, before
+        request.context,
+        server_id,
+        limit if request.since(ACTIONS_PAGED) else None,
+        request.first("marker"),
+        since,
+        before,
     )
-    is_full = request.since(58) and bool(found) and len(found) == limit
+    is_full = request.since(ACTIONS_PAGED) and bool(found) and len(found) == limit
     return Page(found, found[-1].request_id if is_full else None)
 
 

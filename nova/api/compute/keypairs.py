@@ -20,6 +20,7 @@ from nova.http.schema import (
     required,
     versioned,
 )
+from nova.http.versions import KEYPAIRS_PAGED
 from nova.http.view import ABSENT, Page, View, listing, shows, single, view
 from nova.structs.keypair import Keypair
 
@@ -93,7 +94,7 @@ def index(request: Request) -> Page:
     asked = request.first("limit")
     limit = most if asked is None else min(asked, most)
     pairs = request.conductor.keypairs(_user(request), limit, request.first("marker"))
-    is_more = bool(pairs) and len(pairs) == limit and request.since(35)
+    is_more = bool(pairs) and len(pairs) == limit and request.since(KEYPAIRS_PAGED)
     return Page(pairs, pairs[-1].name if is_more else None)
 
 

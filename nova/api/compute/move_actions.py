@@ -25,7 +25,14 @@ from nova.http.schema import (
     required,
     versioned,
 )
-from nova.http.versions import EVACUATED_STAY_OFF, HOST_BEFORE_FORCE, HOST_CHECKED
+from nova.http.versions import (
+    EVACUATE_HOST_CHECKED,
+    EVACUATE_WITHOUT_PASSWORD,
+    EVACUATED_STAY_OFF,
+    LIVE_MIGRATE_HOST_CHECKED,
+    MIGRATE_TO_HOST,
+    UNSHELVE_TO_ZONE,
+)
 from nova.http.view import Answer
 
 
@@ -65,7 +72,7 @@ def revert_resize(request: Request) -> None:
     errors=(400, 403, 404, 409),
 )
 def migrate(request: Request) -> None:
-    host = request.body.get("host") if request.since(HOST_CHECKED) and isinstance(request.body, dict) else None
+    host = request.body.get("host") if request.since(MIGRATE_TO_HOST) and isinstance(request.body, dict) else None
     if host is not None:
         _check_rule(request, "os_compute_api:os-migrate-server:migrate:host")
         _check_host(request, host)
@@ -97,7 +104,7 @@ def migrate_live(request: Request) -> None:
         _check_rule(request, "os_compute_api:os-migrate-server:migrate_live:host")
         _check_host(request, host)
     # Before 2.30 a host that was named was not asked of the scheduler.
-    force = asked.get("force", False) if request.since(HOST_BEFORE_FORCE) else host is not None
+    force = asked.get("force", False) if request.since(LIVE_MIGRATE_HOST_CHECKED) else host is not None
     if force and host is None:
         raise errors.Invalid("Can't force to a non-provided destination")
     operate(
@@ -133,7 +140,7 @@ def evacuate(request: Request) -> str | None:
     asked = request.body
     host = asked.get("host")
     # Before 2.29 a host that was named was not asked of the scheduler.
-    force = asked.get("force", False) if request.since(29) else host is not None
+    force = asked.get("force", False) if request.since(EVACUATE_HOST_CHECKED) else host is not None
     if force and host is None:
         raise errors.Invalid("Can't force to a non-provided destination")
     operate(
@@ -144,7 +151,7 @@ def evacuate(request: Request) -> str | None:
         force=force,
         stays_off=request.since(EVACUATED_STAY_OFF),
     )
-    if request.since(14) or not request.conf.api.enable_instance_password:
+    if request.since(EVACUATE_WITHOUT_PASSWORD) or not request.conf.api.enable_instance_password:
         return None
     return asked.get("adminPass") or make_password(request.conf.password_length)
 
@@ -176,7 +183,7 @@ _UNSHELVE = versioned(
 
 @action("unshelve", policy="os_compute_api:os-shelve:unshelve", body=_UNSHELVE, errors=(400, 403, 404, 409))
 def unshelve(request: Request) -> None:
-    asked: dict[str, Any] = request.body if request.since(77) and isinstance(request.body, dict) else {}
+    asked: dict[str, Any] = request.body if request.since(UNSHELVE_TO_ZONE) and isinstance(request.body, dict) else {}
     zone, host = asked.get("availability_zone"), asked.get("host")
     if host is not None:
         _check_rule(request, "os_compute_api:os-shelve:unshelve_to_host")

@@ -13,7 +13,7 @@ from nova import errors
 from nova.api.compute import server_view
 from nova.http.request import Request
 from nova.http.schema import LIMIT, REGEX, STRING, TIME, enum, is_number, optional, query, versioned
-from nova.http.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, STATUS_FILTER_CHECKED
+from nova.http.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.structs.instance import VmState
 from nova.structs.requests import ServerQuery
 
@@ -135,7 +135,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
     if name is not None:
         fields["name_pattern"] = _pattern(name)
     for parameter, field in (("ip", "ip_v4_pattern"), ("ip6", "ip_v6_pattern")):
-        if request.first(parameter) is not None and (parameter == "ip" or admin or request.since(5)):
+        if request.first(parameter) is not None and (parameter == "ip" or admin or request.since(IP6_FILTER_OPEN)):
             fields[field] = _pattern(request.first(parameter))
     everybody = {"image": "image_id", "flavor": "flavor_id", "reservation_id": "reservation_id"}
     more = {

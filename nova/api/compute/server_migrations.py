@@ -10,6 +10,7 @@ from nova.api.compute.server_view import time
 from nova.http.declaration import SERVER, action, delete, get
 from nova.http.request import Request
 from nova.http.schema import INTEGER, NOTHING, STRING, TIME, UUID, nullable, query
+from nova.http.versions import QUEUED_MIGRATION_ABORTED
 from nova.http.view import listing, shows, single, view
 from nova.structs.migration import LIVE, Migration, MigrationProgress
 
@@ -121,7 +122,7 @@ def force_complete(request: Request, migration_id: str) -> None:
 def abort(request: Request, migration_id: str) -> None:
     """Until 2.64 only a migration that runs can be given up; from 2.65 on a waiting one, too."""
     found = _found(request, migration_id)
-    if not request.since(65) and found.status != "running":
+    if not request.since(QUEUED_MIGRATION_ABORTED) and found.status != "running":
         raise errors.MigrationNotRunning(
             migration_id=migration_id, server_id=request.server.uuid, state=found.status, method="abort live migration"
         )

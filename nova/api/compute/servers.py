@@ -40,7 +40,7 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import NETWORKS_REQUIRED, WHOLE_SERVER_AFTER_CHANGE
+from nova.http.versions import WHOLE_SERVER_AFTER_CHANGE
 from nova.http.view import Answer, Page, listing, single
 from nova.structs.image import Image
 from nova.structs.instance import Instance, VmState
@@ -376,14 +376,10 @@ def _image(request: Request, asked: dict[str, Any]) -> Image | None:
 def _networks(request: Request, asked: dict[str, Any]) -> tuple[NetworkRequest, ...] | None:
     """None is what the project has, an empty tuple no network at all."""
     networks = asked.get("networks")
-    if networks is None or networks == "auto":
+    if networks in (None, "auto", []):
         return None
     if networks == "none":
         return ()
-    if not networks and request.since(NETWORKS_REQUIRED):
-        return None
-    if not networks:
-        return None
     found = []
     for one in networks:
         port, network = one.get("port"), one.get("uuid")

@@ -25,7 +25,7 @@ from nova.http.schema import (
     query,
     required,
 )
-from nova.http.versions import ATTACHED_LATER, MULTIATTACH, VOLUMES_ON_SHELVED
+from nova.http.versions import ATTACHED_LATER, ATTACHMENT_UPDATED, DEVICE_AFTER_ATTACH, MULTIATTACH, VOLUMES_ON_SHELVED
 from nova.http.view import listing, shows, single, view
 from nova.structs.instance import BlockDevice, Instance, VmState
 
@@ -66,11 +66,10 @@ ATTACHMENT = view(
     shows("attachment_id", STRING, lambda device, request: device.attachment_id or "", "2.89"),
     shows("bdm_uuid", UUID, "id", "2.89"),
 )
-_DEVICE_TOLD = 70
 # The answer to a request names the device for certain from 2.70 on.
 ATTACHED = view(
     shows("id", UUID, "volume_id"),
-    *(replace(key, is_optional=False, since=_DEVICE_TOLD) if key.name == "device" else key for key in _SHARED),
+    *(replace(key, is_optional=False, since=DEVICE_AFTER_ATTACH) if key.name == "device" else key for key in _SHARED),
     shows("device", nullable(STRING), "device_name", until="2.69", is_optional=True),
 )
 
@@ -157,11 +156,11 @@ def update(request: Request, volume_id: str) -> None:
     if new_id != volume_id:
         request.check(f"{_RULE}swap", target)
     else:
-        request.check(f"{_RULE}update" if request.since(85) else f"{_RULE}swap", target)
+        request.check(f"{_RULE}update" if request.since(ATTACHMENT_UPDATED) else f"{_RULE}swap", target)
     device = _of(server, volume_id)
-    if request.since(85):
+    if request.since(ATTACHMENT_UPDATED):
         _check_same(asked, device, server)
-    if new_id == volume_id and not request.since(85):
+    if new_id == volume_id and not request.since(ATTACHMENT_UPDATED):
         raise errors.Invalid("The volume is attached already.")
     if new_id == volume_id:
         flag = asked.get("delete_on_termination", device.delete_on_termination)
