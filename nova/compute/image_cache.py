@@ -171,7 +171,8 @@ class ImageCache:
         done = concurrency.run_blocking(subprocess.run, command, capture_output=True, text=True)
         if done.returncode:
             raise errors.ImageInvalid(image_id=image.id, reason=f"it cannot be read: {done.stderr.strip()[-300:]}")
-        return json.loads(done.stdout)
+        info: dict[str, Any] = json.loads(done.stdout)
+        return info
 
     @contextlib.contextmanager
     def _locked(self, image_id: str) -> Iterator[None]:
@@ -189,7 +190,7 @@ class ImageCache:
 
 def _verify(image: Image, path: Path) -> None:
     """Compare with the hash the Image service keeps; the newer kind wins."""
-    if image.hash_value and image.hash_algorithm in hashlib.algorithms_available:
+    if image.hash_value and image.hash_algorithm and image.hash_algorithm in hashlib.algorithms_available:
         wanted, digest = image.hash_value, hashlib.new(image.hash_algorithm)
     elif image.checksum:
         wanted, digest = image.checksum, hashlib.new("md5", usedforsecurity=False)

@@ -57,18 +57,18 @@ def _is_same(own: dict[str, Any], asked: dict[str, Any]) -> bool:
 
 def _from_first(entry: dict[str, Any], index: int, image: Image | None) -> dict[str, Any]:
     """An entry of the old syntax in the words of the new one."""
-    found = {
+    translated: dict[str, Any] = {
         key: entry[key] for key in ("device_name", "delete_on_termination", "no_device", "volume_size") if key in entry
     }
     if entry.get("snapshot_id"):
-        found |= {"source_type": "snapshot", "uuid": entry["snapshot_id"], "destination_type": "volume"}
+        translated |= {"source_type": "snapshot", "uuid": entry["snapshot_id"], "destination_type": "volume"}
     elif entry.get("volume_id"):
-        found |= {"source_type": "volume", "uuid": entry["volume_id"], "destination_type": "volume"}
+        translated |= {"source_type": "volume", "uuid": entry["volume_id"], "destination_type": "volume"}
     elif entry.get("virtual_name"):
-        found |= {"source_type": "blank", "destination_type": "local"}
+        translated |= {"source_type": "blank", "destination_type": "local"}
     if image is None and index == 0:
-        found["boot_index"] = 0
-    return found
+        translated["boot_index"] = 0
+    return translated
 
 
 def _no_device(entry: dict[str, Any]) -> bool:

@@ -148,9 +148,10 @@ def _properties(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _image(request: Request, image_id: str) -> Image:
     try:
-        return request.doors.images.get(image_id, request.context)
+        image: Image = request.doors.images.get(image_id, request.context)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"Cannot find image {image_id}") from error
+    return image
 
 
 @action(

@@ -126,7 +126,8 @@ def detail(request: Request) -> Page:
 
 @get("/images/{image_id}", until=_UNTIL, query=_OPEN, answer=single("image", _DETAIL), errors=(404,))
 def show(request: Request, image_id: str) -> Json:
-    return request.doors.images.document(image_id, request.context)
+    image: Json = request.doors.images.document(image_id, request.context)
+    return image
 
 
 @delete("/images/{image_id}", until=_UNTIL, errors=(403, 404))

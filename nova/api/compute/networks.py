@@ -4,10 +4,11 @@ All of it is the network service's; what that has no word for is null. Source: C
 reference, "Networks (deprecated)", "Project networks (deprecated)", "Floating IPs (deprecated)".
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from nova import errors
-from nova.http.declaration import delete, get, post
+from nova.http.declaration import Endpoint, delete, get, post
 from nova.http.request import Request
 from nova.http.schema import (
     INTEGER,
@@ -49,7 +50,9 @@ _NETWORK = obj(
 Json = dict[str, Any]
 
 
-def _list(path: str, policy: str, key: str, shape: Obj, until: str = _UNTIL, q: Obj = _NO_QUERY) -> Any:
+def _list(
+    path: str, policy: str, key: str, shape: Obj, until: str = _UNTIL, q: Obj = _NO_QUERY
+) -> Callable[..., Endpoint]:
     return get(path, policy=policy, until=until, query=q, answer=made(obj(required(key, arr(shape)))))
 
 
@@ -103,9 +106,10 @@ def _brief(network: Json) -> Json:
 
 
 def _named(request: Request, network_id: str) -> Json:
-    for one in request.doors.network.networks_for(request.context):
-        if one["id"] == network_id:
-            return one
+    networks: list[Json] = request.doors.network.networks_for(request.context)
+    for network in networks:
+        if network["id"] == network_id:
+            return network
     raise errors.NetworkNotFound(network_id=network_id)
 
 

@@ -198,7 +198,8 @@ def index_of_server(request: Request) -> Json:
 
 def _own(request: Request, group_id: str) -> Json:
     _check_id(group_id)
-    return request.doors.network.security_groups.get(request.context.project_id, group_id)
+    group: Json = request.doors.network.security_groups.get(request.context.project_id, group_id)
+    return group
 
 
 def _check_id(given: str) -> None:

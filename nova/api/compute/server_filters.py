@@ -93,7 +93,8 @@ def _project(request: Request) -> str | None:
     if wanted is not None and _is_true(wanted, "all_tenants"):
         kind = "detail" if request.path.endswith("/detail") else "index"
         request.check(f"os_compute_api:servers:{kind}:get_all_tenants")
-        return request.first("project_id") or request.first("tenant_id")
+        project: str | None = request.first("project_id") or request.first("tenant_id")
+        return project
     return request.context.project_id
 
 

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     INTEGER,
@@ -116,29 +117,29 @@ def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _links(instance: Instance, request: Any) -> list[dict[str, str]]:
+def _links(instance: Instance, request: Request) -> list[dict[str, str]]:
     return request.links(f"/servers/{instance.uuid}")
 
 
-def _image(instance: Instance, request: Any) -> Any:
+def _image(instance: Instance, request: Request) -> Any:
     return _bookmark("images", instance.image_id, request) if instance.image_id is not None else ""
 
 
-def _image_with_properties(instance: Instance, request: Any) -> Any:
+def _image_with_properties(instance: Instance, request: Request) -> Any:
     image = _image(instance, request)
     return image and {**image, "properties": dict(instance.image.properties) if instance.image else {}}
 
 
-def _bookmark(collection: str, resource_id: str, request: Any) -> dict[str, Any]:
+def _bookmark(collection: str, resource_id: str, request: Request) -> dict[str, Any]:
     href = request.link(f"/{collection}/{resource_id}", True)
     return {"id": resource_id, "links": [{"rel": "bookmark", "href": href}]}
 
 
-def _flavor_link(instance: Instance, request: Any) -> dict[str, Any]:
+def _flavor_link(instance: Instance, request: Request) -> dict[str, Any]:
     return _bookmark("flavors", instance.flavor.id, request)
 
 
-def _flavor(instance: Instance, request: Any) -> dict[str, Any]:
+def _flavor(instance: Instance, request: Request) -> dict[str, Any]:
     flavor = instance.flavor
     shown: dict[str, Any] = {
         "vcpus": flavor.vcpus,
@@ -153,7 +154,7 @@ def _flavor(instance: Instance, request: Any) -> dict[str, Any]:
     return shown
 
 
-def _fault(instance: Instance, request: Any) -> Any:
+def _fault(instance: Instance, request: Request) -> Any:
     fault = instance.fault
     if fault is None or status(instance) not in ("ERROR", "DELETED"):
         return ABSENT
@@ -163,11 +164,11 @@ def _fault(instance: Instance, request: Any) -> Any:
     return shown
 
 
-def _progress(instance: Instance, request: Any) -> Any:
+def _progress(instance: Instance, request: Request) -> Any:
     return instance.properties.progress if status(instance) in _WITH_PROGRESS else ABSENT
 
 
-def _security_groups(instance: Instance, request: Any) -> Any:
+def _security_groups(instance: Instance, request: Request) -> Any:
     names = dict.fromkeys(name for vif in instance.vifs for name in vif.security_groups)
     if not names and not instance.vifs:
         names = dict.fromkeys(instance.properties.security_groups or ("default",)) if instance.host is None else {}
@@ -178,11 +179,11 @@ def _volumes(instance: Instance) -> list[BlockDevice]:
     return [device for device in instance.block_devices if device.destination == "volume" and device.volume_id]
 
 
-def _volume_ids(instance: Instance, request: Any) -> list[dict[str, Any]]:
+def _volume_ids(instance: Instance, request: Request) -> list[dict[str, Any]]:
     return [{"id": device.volume_id} for device in _volumes(instance)]
 
 
-def _volumes_attached(instance: Instance, request: Any) -> list[dict[str, Any]]:
+def _volumes_attached(instance: Instance, request: Request) -> list[dict[str, Any]]:
     return [
         {"id": device.volume_id, "delete_on_termination": device.delete_on_termination} for device in _volumes(instance)
     ]
@@ -204,18 +205,18 @@ _RULES = {
 }
 
 
-def _host_status(instance: Instance, request: Any) -> Any:
+def _host_status(instance: Instance, request: Request) -> Any:
     found = instance.host_status
     return found if found == "UNKNOWN" or request.allows(_HOST_STATUS) else ABSENT
 
 
-def rights(request: Any) -> frozenset[str]:
+def rights(request: Request) -> frozenset[str]:
     """What this caller may see of servers beyond the ordinary."""
     allowed = {name for name, rule in _RULES.items() if request.allows(rule)}
     return frozenset(allowed | {"host_status"} if request.allows(_HOST_STATUS) else allowed)
 
 
-def details(request: Any) -> dict[str, bool]:
+def details(request: Request) -> dict[str, bool]:
     """What the conductor is asked to tell with a server: what costs, and only where this caller sees it."""
     seen = rights(request)
     return {
@@ -335,7 +336,7 @@ LISTED: View = view(*_CORE, *_SHARED, *(key for key in _STATE if key.name != "se
 _IN_CHANGED = {"locked", "description", "tags", "trusted_image_certificates", "server_groups", "locked_reason"}
 
 
-def _changed_addresses(instance: Instance, request: Any) -> dict[str, list[dict[str, Any]]]:
+def _changed_addresses(instance: Instance, request: Request) -> dict[str, list[dict[str, Any]]]:
     """Without MAC address and type, which the answer to a change does not have before 2.75."""
     return {
         network: [{"addr": entry["addr"], "version": entry["version"]} for entry in entries]

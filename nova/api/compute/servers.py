@@ -368,9 +368,10 @@ def _image(request: Request, asked: dict[str, Any]) -> Image | None:
             raise errors.Invalid("Invalid imageRef provided.")
         return None
     try:
-        return request.doors.images.get(image_id, request.context)
+        image: Image = request.doors.images.get(image_id, request.context)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"Can not find requested image {image_id}") from error
+    return image
 
 
 def _networks(request: Request, asked: dict[str, Any]) -> tuple[NetworkRequest, ...] | None:

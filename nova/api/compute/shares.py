@@ -24,7 +24,6 @@ ATTACH = body("share", required("share_id", UUID), optional("tag", _TAG))
 
 
 def _status(share: Share, request: Request) -> str:
-    assert request.server is not None
     return str(share.status_while(request.server.power_state in _RUNNING))
 
 

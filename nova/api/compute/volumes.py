@@ -117,7 +117,8 @@ detail = also_at(index, path="/os-volumes/detail", policy=f"{_RULE}detail", unti
 
 @get("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}show", answer=single("volume", VOLUME), errors=(404,))
 def show(request: Request, volume_id: str) -> Volume:
-    return request.doors.volumes.get(volume_id, request.context)
+    volume: Volume = request.doors.volumes.get(volume_id, request.context)
+    return volume
 
 
 @post(
@@ -133,7 +134,7 @@ def create(request: Request) -> Volume:
     size = asked["size"]
     if asked.get("snapshot_id"):
         size = max(size, request.doors.volumes.snapshot(asked["snapshot_id"], request.context)["size"])
-    return request.doors.volumes.create(
+    volume: Volume = request.doors.volumes.create(
         size,
         request.context,
         name=asked.get("display_name") or "",
@@ -143,6 +144,7 @@ def create(request: Request) -> Volume:
         zone=asked.get("availability_zone"),
         metadata=asked.get("metadata"),
     )
+    return volume
 
 
 @delete("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}delete", status=202, errors=(400, 404))
@@ -173,7 +175,8 @@ snapshots_detail = also_at(snapshots, path="/os-snapshots/detail", policy=f"{_RU
     errors=(404,),
 )
 def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
-    return request.doors.volumes.snapshot(snapshot_id, request.context)
+    snapshot: dict[str, Any] = request.doors.volumes.snapshot(snapshot_id, request.context)
+    return snapshot
 
 
 @post(
@@ -187,7 +190,7 @@ def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
 def create_snapshot(request: Request) -> dict[str, Any]:
     asked = request.body["snapshot"]
     try:
-        return request.doors.volumes.create_snapshot(
+        snapshot: dict[str, Any] = request.doors.volumes.create_snapshot(
             asked["volume_id"],
             asked.get("display_name") or "",
             request.context,
@@ -196,6 +199,7 @@ def create_snapshot(request: Request) -> dict[str, Any]:
         )
     except errors.NotFound as error:
         raise errors.Invalid(error.message) from error
+    return snapshot
 
 
 @delete("/os-snapshots/{snapshot_id}", until=_UNTIL, policy=f"{_RULE}snapshots:delete", status=202, errors=(404,))

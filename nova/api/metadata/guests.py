@@ -97,7 +97,7 @@ def sign(secret: str, server_id: str) -> str:
 
 
 def _one_value(environ: Mapping[str, Any], header: str) -> str:
-    value = environ.get("HTTP_" + header.upper().replace("-", "_"), "").strip()
+    value: str = environ.get("HTTP_" + header.upper().replace("-", "_"), "").strip()
     if not value:
         raise errors.Invalid(f"{header} header is missing from request.")
     if "," in value:

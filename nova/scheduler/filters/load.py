@@ -21,7 +21,7 @@ class _LoadFilter(Filter):
     asks_aggregates: ClassVar[bool] = False
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._most = conf.filter_scheduler[self.option]
+        self._most: int = conf.filter_scheduler[self.option]
 
     def check(self, request: PlacementRequest) -> Check | None:
         def check(host: HostCandidate) -> Refusal | None:

@@ -43,10 +43,10 @@ def parse(text: str) -> Requirement:
         compare = _STRINGS[found]
         return lambda value: compare(str(value), rest)
     if found == "<in>":
-        return lambda value: rest in (value if _is_collection(value) else str(value))
+        return lambda value: _has(value, rest)
     if found == "<all-in>":
-        wanted = rest.split()
-        return lambda value: all(word in (value if _is_collection(value) else str(value)) for word in wanted)
+        words = rest.split()
+        return lambda value: all(_has(value, word) for word in words)
     choices = {choice.strip() for choice in rest.split("<or>")}
     return lambda value: str(value) in choices
 
@@ -62,11 +62,14 @@ def _number(compare: Callable[[float, float], bool], text: str) -> Requirement:
 
 
 def _as_number(value: object) -> float | None:
+    if not isinstance(value, str | int | float):
+        return None
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return float(value)
+    except ValueError:
         return None
 
 
-def _is_collection(value: object) -> bool:
-    return isinstance(value, list | tuple | set | frozenset | dict)
+def _has(value: object, word: str) -> bool:
+    """Whether a word is one of a collection's elements, or part of any other value's text."""
+    return word in (value if isinstance(value, list | tuple | set | frozenset | dict) else str(value))

@@ -44,7 +44,8 @@ def choose_port(address: str) -> int:
     """A free port on address. Another may take it before the guest does: the guest's start fails then, and is repeated."""
     with socket.socket() as probe:
         probe.bind((address, 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _tail(path: Path, limit_bytes: int) -> bytes:

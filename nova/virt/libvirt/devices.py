@@ -50,6 +50,11 @@ def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
     return devices if devices is not None else ET.Element("devices")
 
 
+def attribute(device: ET.Element, part: str, name: str, default: str = "") -> str:
+    """An attribute of a part of a device, or default where the device has no such part or the part no such attribute."""
+    return next((element.get(name, default) for element in device.findall(part)), default)
+
+
 def read_targets(domain: Proxy) -> set[str]:
     """The names of disks that are taken, now or at the next start."""
     targets = [

@@ -291,7 +291,7 @@ class LibvirtDriver:
             drives = self._plan(spec, undo)
             facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives)
             undo.pop_all()
-            return msgspec.to_builtins(facts)
+        return _as_dict(facts)
 
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
         told = msgspec.convert(facts, migration.Facts)
@@ -332,7 +332,7 @@ class LibvirtDriver:
                     self._remove_domain(domain)
                 self._volumes.disconnect_all(spec.uuid)
                 self._aside.keep(spec.uuid)
-            return msgspec.to_builtins(self._aside.describe(spec.uuid, self._conf))
+            return _as_dict(self._aside.describe(spec.uuid, self._conf))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
@@ -396,7 +396,8 @@ class LibvirtDriver:
     def _define_drives(self, spec: GuestSpec, drives: tuple[Drive, ...]) -> Proxy:
         log = files.console_log(self._conf.instances_path, spec.uuid)
         port = self._serial_port()
-        return self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
+        domain: Proxy = self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
+        return domain
 
     def _plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
         directory = files.guest_directory(self._conf.instances_path, spec.uuid)
@@ -455,8 +456,14 @@ class LibvirtDriver:
 
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:
-    kind = conf.libvirt.images_type
-    return conf.use_cow_images if kind == "default" else kind == "qcow2"
+    kind: str = conf.libvirt.images_type
+    return bool(conf.use_cow_images) if kind == "default" else kind == "qcow2"
+
+
+def _as_dict(facts: msgspec.Struct) -> dict[str, Any]:
+    """Facts for the other host of a move, as they travel."""
+    mapping: dict[str, Any] = msgspec.to_builtins(facts)
+    return mapping
 
 
 def _is_ours(domain: Proxy) -> bool:

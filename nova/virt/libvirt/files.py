@@ -106,14 +106,14 @@ def plan_drives(
     return tuple(found)
 
 
-def target_name(wanted: str, bus: str, taken: set[str]) -> str:
-    """The device's name inside the definition: the wanted one if it fits the bus, else the next that is free."""
+def target_name(requested: str, bus: str, taken: set[str]) -> str:
+    """The device's name inside the definition: the requested one if it fits the bus, else the next that is free."""
     prefix = _PREFIX.get(bus, "vd")
-    name = wanted.removeprefix("/dev/")
+    name = requested.removeprefix("/dev/")
     if name.startswith(prefix) and name not in taken:
         return name
-    numbers = [*_LETTERS, *(a + b for a in _LETTERS for b in _LETTERS)]
-    return next(prefix + letter for letter in numbers if prefix + letter not in taken)
+    letters: list[str] = [*_LETTERS, *(a + b for a in _LETTERS for b in _LETTERS)]
+    return next(prefix + letter for letter in letters if prefix + letter not in taken)
 
 
 def volume_key(disk: Disk) -> str:

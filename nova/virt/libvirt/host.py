@@ -111,7 +111,8 @@ class HostFacts:
 
     def _read_domain_capabilities(self, virt_type: str) -> str:
         machine = _machine_types(self._conf).get(self.arch)
-        return self._connection.read("getDomainCapabilities", None, self.arch, machine, virt_type)
+        text: str = self._connection.read("getDomainCapabilities", None, self.arch, machine, virt_type)
+        return text
 
     def _xml_host(self, virt_type: str) -> Host:
         conf = self._conf
@@ -269,6 +270,7 @@ def _nearest(path: Path) -> Path:
 
 def _read_uptime() -> str:
     try:
-        return concurrency.run_blocking(subprocess.run, ["uptime"], capture_output=True, text=True).stdout.strip()
+        completed = concurrency.run_blocking(subprocess.run, ["uptime"], capture_output=True, text=True)
     except FileNotFoundError:
         return ""
+    return str(completed.stdout).strip()

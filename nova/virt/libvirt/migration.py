@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt import files
+from nova.virt.libvirt import devices, files
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
@@ -165,7 +165,7 @@ def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
         return []
     disks = ET.fromstring(domain.XMLDesc(0)).findall("devices/disk")
     return [
-        disk.find("target").get("dev", "")  # type: ignore[union-attr]
+        devices.attribute(disk, "target", "dev")
         for disk in disks
         if disk.find("readonly") is None
         and (source := disk.find("source")) is not None
@@ -174,7 +174,7 @@ def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
 
 
 def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts) -> int:
-    flags = (
+    flags: int = (
         libvirt.VIR_MIGRATE_LIVE
         | libvirt.VIR_MIGRATE_PEER2PEER
         | libvirt.VIR_MIGRATE_PERSIST_DEST

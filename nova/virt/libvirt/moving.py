@@ -6,6 +6,7 @@ sees it, else through the source's libvirtd, with whom live migration is agreed 
 """
 
 import contextlib
+import functools
 import uuid as uuids
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -82,13 +83,11 @@ class Aside:
         aside = Path(facts.directory)
         if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
             for disk, name in wanted:
-                self._storage.adopt(
-                    own / name, disk, undo, lambda part, name=name: self._storage.copy_file(aside / name, part)
-                )
+                self._storage.adopt(own / name, disk, undo, functools.partial(self._storage.copy_file, aside / name))
             return
         with contextlib.closing(Connection(source)) as remote, _pool(remote, spec.uuid, facts.directory) as pool:
             for disk, name in wanted:
-                self._storage.adopt(own / name, disk, undo, lambda part, name=name: _download(remote, pool, name, part))
+                self._storage.adopt(own / name, disk, undo, functools.partial(_download, remote, pool, name))
 
     def restore(self, uuid: str) -> None:
         """The files aside are the guest's again; what a move to this same host made in their place goes."""

@@ -6,6 +6,7 @@ there is kept, and making a guest's disks twice equals making them once.
 
 import contextlib
 import errno
+import functools
 import json
 import logging
 import os
@@ -64,7 +65,7 @@ class Storage:
                 undo.callback(shutil.rmtree, directory, ignore_errors=True)
                 directory.mkdir(parents=True, mode=0o755)
             for disk, name in local_files(spec):
-                self._make_once(directory / name, undo, lambda path, d=disk: self._fill(d, spec, path))
+                self._make_once(directory / name, undo, functools.partial(self._fill, disk, spec))
             if spec.config_drive is not None:
                 self.write_config_drive(spec.config_drive, directory / CONFIG_DRIVE, undo)
 
@@ -266,7 +267,8 @@ def read_info(path: Path, image_format: str) -> dict[str, Any]:
     done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True)
     if done.returncode:
         raise errors.GuestFailed(reason=f"{path.name} cannot be read: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout)
+    info: dict[str, Any] = json.loads(done.stdout)
+    return info
 
 
 def _is_qcow2(path: Path) -> bool:

@@ -135,7 +135,7 @@ class VolumeConnections:
 
     def _cache_of(self, drive: Drive) -> str:
         """none unless the operator says otherwise: what the guest was told is written must be on the volume."""
-        modes = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
+        modes: dict[str, str] = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
 
     def _read(self, uuid: str) -> dict[str, Any]:
