@@ -106,7 +106,9 @@ class Agent:
         except errors.Unavailable:
             # It is asked for with the next sign of life.
             return False
-        return any((one.operation_id, one.number) == (order.operation_id, order.number) for one in waiting)
+        return any(
+            (unfinished.operation_id, unfinished.number) == (order.operation_id, order.number) for unfinished in waiting
+        )
 
     def _take(self, order: StepOrder) -> None:
         key = (order.operation_id, order.number)
@@ -139,8 +141,8 @@ class Agent:
         return able(self._hosts[host].driver, Volumes, "have volumes").connector()
 
     def migration_progress(self, instance_id: str) -> MigrationProgress:
-        found = (host.jobs.percent(instance_id) for host in self._hosts.values())
-        return MigrationProgress(percent=next((one for one in found if one is not None), None))
+        percents = (host.jobs.percent(instance_id) for host in self._hosts.values())
+        return MigrationProgress(percent=next((percent for percent in percents if percent is not None), None))
 
     def abort_migration(self, instance_id: str) -> bool:
         return any(host.jobs.abort(instance_id) for host in self._hosts.values())

@@ -99,10 +99,10 @@ def index(request: Request, server_id: str) -> Page:
     since, before = request.moment("changes-since"), request.moment("changes-before")
     if since and before and since > before:
         raise errors.Invalid("The value of changes-since must be less than or equal to changes-before.")
-    asked = request.first("limit")
+    requested_limit = request.first("limit")
     most = request.conf.api.max_limit
-    limit = most if asked is None else min(asked, most)
-    found = request.conductor.operations(
+    limit = most if requested_limit is None else min(requested_limit, most)
+    operations = request.conductor.operations(
         request.context,
         server_id,
         limit if request.since(ACTIONS_PAGED) else None,
@@ -110,8 +110,8 @@ def index(request: Request, server_id: str) -> Page:
         since,
         before,
     )
-    is_full = request.since(ACTIONS_PAGED) and bool(found) and len(found) == limit
-    return Page(found, found[-1].request_id if is_full else None)
+    is_full = request.since(ACTIONS_PAGED) and bool(operations) and len(operations) == limit
+    return Page(operations, operations[-1].request_id if is_full else None)
 
 
 @get(

@@ -98,13 +98,13 @@ def _block(value: bool | str) -> bool | None:
     errors=(400, 403, 404, 409),
 )
 def migrate_live(request: Request) -> None:
-    asked = request.body
-    host = asked["host"]
+    fields = request.body
+    host = fields["host"]
     if host is not None:
         _check_rule(request, "os_compute_api:os-migrate-server:migrate_live:host")
         _check_host(request, host)
     # Before 2.30 a host that was named was not asked of the scheduler.
-    force = asked.get("force", False) if request.since(LIVE_MIGRATE_HOST_CHECKED) else host is not None
+    force = fields.get("force", False) if request.since(LIVE_MIGRATE_HOST_CHECKED) else host is not None
     if force and host is None:
         raise errors.Invalid("Can't force to a non-provided destination")
     operate(
@@ -113,7 +113,7 @@ def migrate_live(request: Request) -> None:
         migration_id=str(uuids.uuid4()),
         only_host=host,
         force=force,
-        is_block=asked["block_migration"],
+        is_block=fields["block_migration"],
     )
 
 
@@ -137,10 +137,10 @@ _EVACUATED = Answer(
     errors=(400, 403, 404, 409),
 )
 def evacuate(request: Request) -> str | None:
-    asked = request.body
-    host = asked.get("host")
+    fields = request.body
+    host = fields.get("host")
     # Before 2.29 a host that was named was not asked of the scheduler.
-    force = asked.get("force", False) if request.since(EVACUATE_HOST_CHECKED) else host is not None
+    force = fields.get("force", False) if request.since(EVACUATE_HOST_CHECKED) else host is not None
     if force and host is None:
         raise errors.Invalid("Can't force to a non-provided destination")
     operate(
@@ -153,7 +153,7 @@ def evacuate(request: Request) -> str | None:
     )
     if request.since(EVACUATE_WITHOUT_PASSWORD) or not request.conf.api.enable_instance_password:
         return None
-    return asked.get("adminPass") or make_password(request.conf.password_length)
+    return fields.get("adminPass") or make_password(request.conf.password_length)
 
 
 evacuate_silently = also_at(evacuate, since="2.14", until="2.104", answer=None)
@@ -183,14 +183,14 @@ _UNSHELVE = versioned(
 
 @action("unshelve", policy="os_compute_api:os-shelve:unshelve", body=_UNSHELVE, errors=(400, 403, 404, 409))
 def unshelve(request: Request) -> None:
-    asked: dict[str, Any] = request.body if request.since(UNSHELVE_TO_ZONE) and isinstance(request.body, dict) else {}
-    zone, host = asked.get("availability_zone"), asked.get("host")
+    fields: dict[str, Any] = request.body if request.since(UNSHELVE_TO_ZONE) and isinstance(request.body, dict) else {}
+    zone, host = fields.get("availability_zone"), fields.get("host")
     if host is not None:
         _check_rule(request, "os_compute_api:os-shelve:unshelve_to_host")
         _check_host(request, host)
     if zone is not None and zone not in _zones(request):
         raise errors.Invalid(f"The requested availability zone is not available: {zone}")
-    operate(request, "unshelve", only_host=host, new_zone=zone, unpins="availability_zone" in asked and zone is None)
+    operate(request, "unshelve", only_host=host, new_zone=zone, unpins="availability_zone" in fields and zone is None)
 
 
 def _check_rule(request: Request, rule: str) -> None:
@@ -204,4 +204,4 @@ def _check_host(request: Request, host: str) -> None:
 
 
 def _zones(request: Request) -> set[str]:
-    return {one.zone for one in request.conductor.services(request.context, binary="nova-compute")}
+    return {service.zone for service in request.conductor.services(request.context, binary="nova-compute")}

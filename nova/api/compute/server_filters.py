@@ -89,8 +89,8 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
 
 def _project(request: Request) -> str | None:
     """The project whose servers are listed; None for all of them."""
-    wanted = request.first("all_tenants")
-    if wanted is not None and _is_true(wanted, "all_tenants"):
+    all_tenants = request.first("all_tenants")
+    if all_tenants is not None and _is_true(all_tenants, "all_tenants"):
         kind = "detail" if request.path.endswith("/detail") else "index"
         request.check(f"os_compute_api:servers:{kind}:get_all_tenants")
         project: str | None = request.first("project_id") or request.first("tenant_id")
@@ -111,8 +111,8 @@ def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
         vm_states: set[VmState] = set()
         task_states: set[str | None] | None = set()
         for name in statuses:
-            some, tasks = server_view.states_of(name)
-            vm_states |= set(some)
+            states, tasks = server_view.states_of(name)
+            vm_states |= set(states)
             task_states = None if tasks is None or task_states is None else task_states | set(tasks)
         if statuses[-1].upper() in ("DELETED",):
             if not admin:
@@ -198,7 +198,7 @@ def _add_tags(request: Request, fields: dict[str, Any]) -> None:
 
 def _sort(request: Request) -> list[tuple[str, str]]:
     keys = [_SORT_KEYS.get(name) for name in request.query.get("sort_key", ())]
-    directions = [one.lower() for one in request.query.get("sort_dir", ())]
+    directions = [direction.lower() for direction in request.query.get("sort_dir", ())]
     if not set(directions) <= {"asc", "desc"}:
         raise errors.Invalid("Unknown sort direction, must be one of: asc, desc")
     if len(directions) > len(keys) and keys:

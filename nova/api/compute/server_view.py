@@ -101,11 +101,14 @@ def host_id_of(project_id: str, host: str | None) -> str:
 
 def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:
     """A server's addresses by network."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    networks: dict[str, list[dict[str, Any]]] = {}
     for vif in instance.vifs:
-        listed = found.setdefault(vif.network_label, [])
+        listed = networks.setdefault(vif.network_label, [])
         for ip in vif.fixed_ips:
-            for address, kind in ((ip.address, "fixed"), *((one, "floating") for one in ip.floating_ips)):
+            for address, kind in (
+                (ip.address, "fixed"),
+                *((floating_ip, "floating") for floating_ip in ip.floating_ips),
+            ):
                 listed.append(
                     {
                         "version": 6 if ":" in address else 4,
@@ -114,7 +117,7 @@ def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:
                         "OS-EXT-IPS:type": kind,
                     }
                 )
-    return found
+    return networks
 
 
 def _links(instance: Instance, request: Request) -> list[dict[str, str]]:
@@ -206,8 +209,8 @@ _RULES = {
 
 
 def _host_status(instance: Instance, request: Request) -> Any:
-    found = instance.host_status
-    return found if found == "UNKNOWN" or request.allows(_HOST_STATUS) else ABSENT
+    host_status = instance.host_status
+    return host_status if host_status == "UNKNOWN" or request.allows(_HOST_STATUS) else ABSENT
 
 
 def rights(request: Request) -> frozenset[str]:

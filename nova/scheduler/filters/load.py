@@ -34,7 +34,7 @@ class _LoadFilter(Filter):
     def _most_on(self, host: HostCandidate) -> int:
         if not self.asks_aggregates:
             return self._most
-        return min((int(said) for said in host.aggregate_values(self.option) if said.isdigit()), default=self._most)
+        return min((int(text) for text in host.aggregate_values(self.option) if text.isdigit()), default=self._most)
 
 
 class IoOpsFilter(_LoadFilter):

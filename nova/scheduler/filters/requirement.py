@@ -33,18 +33,18 @@ _OPERATORS = sorted((*_NUMBERS, *_STRINGS, "<in>", "<all-in>", "<or>"), key=len,
 def parse(text: str) -> Requirement:
     """Whether a value meets what text asks; without an operator the texts must be equal."""
     text = text.strip()
-    found = next((name for name in _OPERATORS if text.startswith(name)), None)
-    if found is None:
+    sign = next((name for name in _OPERATORS if text.startswith(name)), None)
+    if sign is None:
         return lambda value: str(value) == text
-    rest = text[len(found) :].strip()
-    if found in _NUMBERS:
-        return _number(_NUMBERS[found], rest)
-    if found in _STRINGS:
-        compare = _STRINGS[found]
+    rest = text[len(sign) :].strip()
+    if sign in _NUMBERS:
+        return _number(_NUMBERS[sign], rest)
+    if sign in _STRINGS:
+        compare = _STRINGS[sign]
         return lambda value: compare(str(value), rest)
-    if found == "<in>":
+    if sign == "<in>":
         return lambda value: _has(value, rest)
-    if found == "<all-in>":
+    if sign == "<all-in>":
         words = rest.split()
         return lambda value: all(_has(value, word) for word in words)
     choices = {choice.strip() for choice in rest.split("<or>")}
@@ -52,11 +52,11 @@ def parse(text: str) -> Requirement:
 
 
 def _number(compare: Callable[[float, float], bool], text: str) -> Requirement:
-    wanted = _as_number(text)
+    threshold = _as_number(text)
 
     def meets(value: object) -> bool:
         have = _as_number(value)
-        return have is not None and wanted is not None and compare(have, wanted)
+        return have is not None and threshold is not None and compare(have, threshold)
 
     return meets
 

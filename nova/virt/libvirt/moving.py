@@ -79,14 +79,14 @@ class Aside:
         if not own.exists():
             undo.callback(self._storage.remove, spec.uuid)
             own.mkdir(parents=True)
-        wanted = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
+        files = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
         aside = Path(facts.directory)
         if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
-            for disk, name in wanted:
+            for disk, name in files:
                 self._storage.adopt(own / name, disk, undo, functools.partial(self._storage.copy_file, aside / name))
             return
         with contextlib.closing(Connection(source)) as remote, _pool(remote, spec.uuid, facts.directory) as pool:
-            for disk, name in wanted:
+            for disk, name in files:
                 self._storage.adopt(own / name, disk, undo, functools.partial(_download, remote, pool, name))
 
     def restore(self, uuid: str) -> None:

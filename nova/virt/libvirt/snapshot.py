@@ -43,9 +43,9 @@ def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: s
     backup = ET.Element("domainbackup", mode="push")
     disks = child(backup, "disks")
     for element in devices.read_devices(domain).findall("disk"):
-        other = devices.attribute(element, "target", "dev")
-        if other != name and element.find("source") is not None:
-            child(disks, "disk", name=other, backup="no")
+        other_name = devices.attribute(element, "target", "dev")
+        if other_name != name and element.find("source") is not None:
+            child(disks, "disk", name=other_name, backup="no")
     chosen = child(disks, "disk", name=name, backup="yes", type="file")
     child(chosen, "target", file=str(target))
     child(chosen, "driver", type=image_format)

@@ -150,12 +150,12 @@ class Storage:
 
     def backing_files(self) -> set[str]:
         """The cached images that guests' disks stand on, for the cache to keep."""
-        found = set()
+        paths = set()
         for path in Path(self._root).glob("*/disk*"):
             with contextlib.suppress(errors.StepFailed, OSError):
                 if path.name != CONFIG_DRIVE and _is_qcow2(path):
-                    found.add(read_info(path, "qcow2").get("full-backing-filename", ""))
-        return found - {""}
+                    paths.add(read_info(path, "qcow2").get("full-backing-filename", ""))
+        return paths - {""}
 
     def _make_once(self, path: Path, undo: contextlib.ExitStack, fill: Callable[[Path], None]) -> None:
         if path.exists():
