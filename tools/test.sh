@@ -56,8 +56,10 @@ run_lint() {
     local wrong=()
     ruff check . || wrong+=("ruff check")
     ruff format --check . || wrong+=("ruff format")
-    check_shell || wrong+=("shellcheck")
-    [ ! -e .importlinter ] || lint-imports || wrong+=("lint-imports")
+    tools/shellcheck.sh || wrong+=("shellcheck")
+    lint-imports || wrong+=("lint-imports")
+    mypy || wrong+=("mypy")
+    reno lint || wrong+=("reno")
     if [ ${#wrong[@]} = 0 ]; then
         echo "clean" >"$RESULTS/lint.line"
     else
@@ -66,19 +68,25 @@ run_lint() {
     fi
 }
 
-# Variables are used by other files than the one that sets them: SC2034 cannot know.
-check_shell() {
-    (cd tools && shellcheck -x -S warning -e SC2034 -P cloud ./*.sh cloud/*.sh guest/build.sh guest/rootfs/init ../.ci/run)
-}
-
 run_tests() {
     local status=0 options=()
+    export COVERAGE_FILE=$RESULTS/coverage.$1
     # These wait more than they work, and each file brings what it needs.
     [ "$1" != functional ] || options=(-n "$(nproc)" --dist loadfile)
+    case $1 in unit | contract) options+=(--cov --cov-report=) ;; esac
     python -m pytest "tests/$1" "${options[@]}" --durations=5 --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
     # 5: a stage that has no tests yet.
     [ $status = 0 ] || [ $status = 5 ] || FAILED+=("$1")
     tail -n 1 "$RESULTS/$1.log" | sed 's/^=* *//; s/ *=*$//' >"$RESULTS/$1.line"
+}
+
+# In the test process alone: daemons that run as processes of their own are not counted.
+show_coverage() {
+    local measured=()
+    mapfile -t measured < <(find "$RESULTS" -name 'coverage.*')
+    [ ${#measured[@]} -gt 0 ] || return 0
+    python tools/coverage_by_package.py "${measured[@]}"
+    echo
 }
 
 # The last line counts all stages' tests as pytest would.
@@ -87,6 +95,7 @@ sum_up() {
     echo "==> summary"
     cat "$RESULTS/table"
     echo
+    show_coverage
     awk -v failed="${FAILED[*]}" -v seconds="$(elapsed)" '
         { for (i = 2; i <= NF; i++) if ($i ~ /^(passed|failed|errors?|skipped|xfailed|xpassed|deselected)[,]?$/) {
             word = $i; sub(",", "", word); sub("^error$", "errors", word); count[word] += $(i - 1) } }

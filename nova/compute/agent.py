@@ -5,6 +5,7 @@ arrives; an answer that was lost is given again when the conductor still lists t
 unfinished, which this daemon asks for when it starts and with every sign of life.
 """
 
+import functools
 import logging
 import threading
 from collections import OrderedDict, defaultdict, deque
@@ -105,7 +106,9 @@ class Agent:
         except errors.Unavailable:
             # It is asked for with the next sign of life.
             return False
-        return any((one.operation_id, one.number) == (order.operation_id, order.number) for one in waiting)
+        return any(
+            (unfinished.operation_id, unfinished.number) == (order.operation_id, order.number) for unfinished in waiting
+        )
 
     def _take(self, order: StepOrder) -> None:
         key = (order.operation_id, order.number)
@@ -138,8 +141,8 @@ class Agent:
         return able(self._hosts[host].driver, Volumes, "have volumes").connector()
 
     def migration_progress(self, instance_id: str) -> MigrationProgress:
-        found = (host.jobs.percent(instance_id) for host in self._hosts.values())
-        return MigrationProgress(percent=next((one for one in found if one is not None), None))
+        percents = (host.jobs.percent(instance_id) for host in self._hosts.values())
+        return MigrationProgress(percent=next((percent for percent in percents if percent is not None), None))
 
     def abort_migration(self, instance_id: str) -> bool:
         return any(host.jobs.abort(instance_id) for host in self._hosts.values())
@@ -253,7 +256,7 @@ class Agent:
     def _do(self, order: StepOrder) -> StepAnswer:
         """One step; whatever goes wrong becomes the answer."""
         log_context.follow(order.request_id, server_id=order.instance_id)
-        address = {"operation_id": order.operation_id, "number": order.number, "host": order.host}
+        answer = functools.partial(StepAnswer, operation_id=order.operation_id, number=order.number, host=order.host)
         try:
             verb = VERBS[order.verb]
             arguments = msgspec.json.decode(order.arguments, type=verb.arguments)
@@ -261,12 +264,12 @@ class Agent:
         except errors.DomainError as error:
             LOG.info("%s of server %s: %s", order.verb, order.instance_id, error)
             details = msgspec.to_builtins(error.details, str_keys=True)
-            return StepAnswer(**address, error=type(error).__name__, message=error.message, details=details)
+            return answer(error=type(error).__name__, message=error.message, details=details)
         except Exception as error:
             LOG.exception("%s of server %s", order.verb, order.instance_id)
             failed = errors.GuestFailed(reason=f"{order.verb} failed on host {order.host}: {type(error).__name__}")
-            return StepAnswer(**address, error="GuestFailed", message=failed.message, details=failed.details)
-        return StepAnswer(**address, result=msgspec.Raw(msgspec.json.encode(result)))
+            return answer(error="GuestFailed", message=failed.message, details=failed.details)
+        return answer(result=msgspec.Raw(msgspec.json.encode(result)))
 
     def _give(self, answer: StepAnswer) -> None:
         try:

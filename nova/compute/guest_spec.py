@@ -34,7 +34,7 @@ def guest_spec(
         image=instance.image,
         disks=tuple(_disks(host, instance)),
         vifs=instance.vifs,
-        shares=tuple(one for one in instance.shares if one.is_for_guest),
+        shares=tuple(share for share in instance.shares if share.is_for_guest),
         config_drive=_config_drive(host, instance, personality or {}, password),
         password=password,
         metadata=instance.metadata,
@@ -49,7 +49,9 @@ def _disks(host: Host, instance: Instance) -> list[Disk]:
     if instance.image_id is not None:
         disks.append(_root(host, instance, next(names), bus))
     volumes = [device for device in instance.block_devices if device.destination == "volume"]
-    for device in sorted(volumes, key=lambda one: (one.boot_index is None or one.boot_index < 0, one.boot_index or 0)):
+    for device in sorted(
+        volumes, key=lambda device: (device.boot_index is None or device.boot_index < 0, device.boot_index or 0)
+    ):
         name = (device.device_name or "").removeprefix("/dev/") or next(names)
         disks.append(
             Disk(

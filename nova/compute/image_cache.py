@@ -91,10 +91,10 @@ class ImageCache:
 
         in_use are the paths guests' disks stand on: those stay.
         """
-        kept = {os.path.realpath(path) for path in in_use}
+        paths_in_use = {os.path.realpath(path) for path in in_use}
         removed = []
         for path in sorted(self._directory.glob("*")) if self._directory.is_dir() else ():
-            if path.is_dir() or os.path.realpath(path) in kept or path.suffix == ".lock":
+            if path.is_dir() or os.path.realpath(path) in paths_in_use or path.suffix == ".lock":
                 continue
             with self._locked(path.stem):
                 if path.exists() and time.time() - path.stat().st_mtime >= min_age_s:
@@ -171,7 +171,8 @@ class ImageCache:
         done = concurrency.run_blocking(subprocess.run, command, capture_output=True, text=True)
         if done.returncode:
             raise errors.ImageInvalid(image_id=image.id, reason=f"it cannot be read: {done.stderr.strip()[-300:]}")
-        return json.loads(done.stdout)
+        info: dict[str, Any] = json.loads(done.stdout)
+        return info
 
     @contextlib.contextmanager
     def _locked(self, image_id: str) -> Iterator[None]:
@@ -189,17 +190,17 @@ class ImageCache:
 
 def _verify(image: Image, path: Path) -> None:
     """Compare with the hash the Image service keeps; the newer kind wins."""
-    if image.hash_value and image.hash_algorithm in hashlib.algorithms_available:
-        wanted, digest = image.hash_value, hashlib.new(image.hash_algorithm)
+    if image.hash_value and image.hash_algorithm and image.hash_algorithm in hashlib.algorithms_available:
+        expected, digest = image.hash_value, hashlib.new(image.hash_algorithm)
     elif image.checksum:
-        wanted, digest = image.checksum, hashlib.new("md5", usedforsecurity=False)
+        expected, digest = image.checksum, hashlib.new("md5", usedforsecurity=False)
     else:
         return
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             time.sleep(0)
-    if digest.hexdigest() != wanted:
+    if digest.hexdigest() != expected:
         raise errors.ImageInvalid(image_id=image.id, reason=f"its data do not have the {digest.name} they should")
 
 

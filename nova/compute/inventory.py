@@ -8,8 +8,8 @@ from nova.structs.host import NodeReport
 
 
 def report(conf: cfg.ConfigOpts, state: NodeState, abilities: tuple[str, ...] = ()) -> NodeReport:
-    found = msgspec.structs.replace(state, abilities=abilities)
-    return NodeReport(state=found, inventory=inventory(conf, state))
+    node_state = msgspec.structs.replace(state, abilities=abilities)
+    return NodeReport(state=node_state, inventory=inventory(conf, state))
 
 
 def inventory(conf: cfg.ConfigOpts, state: NodeState) -> dict[str, Inventory]:
@@ -17,7 +17,7 @@ def inventory(conf: cfg.ConfigOpts, state: NodeState) -> dict[str, Inventory]:
 
     Source: configuration reference, *_allocation_ratio, initial_*_allocation_ratio, reserved_host_*.
     """
-    found = {
+    inventories = {
         "VCPU": _inventory(
             state.vcpus, conf.reserved_host_cpus, conf.cpu_allocation_ratio or conf.initial_cpu_allocation_ratio
         ),
@@ -32,7 +32,7 @@ def inventory(conf: cfg.ConfigOpts, state: NodeState) -> dict[str, Inventory]:
             conf.disk_allocation_ratio or conf.initial_disk_allocation_ratio,
         ),
     }
-    return {name: one for name, one in found.items() if one.total > 0}
+    return {name: entry for name, entry in inventories.items() if entry.total > 0}
 
 
 def _inventory(total: int, reserved: int, ratio: float) -> Inventory:

@@ -1,6 +1,6 @@
 """[conductor]: workers, leases and deadlines of the engine that runs operations."""
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 GROUP = cfg.OptGroup("conductor", title="Conductor and operation engine")
 
@@ -27,7 +27,7 @@ OPTIONS = [
     ),
     cfg.ListOpt(
         "step_pauses_s",
-        item_type=cfg.types.Float(min=0.0),
+        item_type=types.Float(min=0.0),
         default=[0.2, 1.0, 5.0, 15.0],
         bounds=False,
         help="Seconds between the tries of a step that needs a service which is away; the last counts for all later ones.",

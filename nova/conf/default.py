@@ -2,7 +2,7 @@
 
 import socket
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 OPTIONS = [
     cfg.HostDomainOpt(
@@ -33,7 +33,7 @@ OPTIONS = [
     cfg.ListOpt(
         "enabled_apis",
         default=["osapi_compute", "metadata"],
-        item_type=cfg.types.String(choices=["osapi_compute", "metadata"]),
+        item_type=types.String(choices=["osapi_compute", "metadata"]),
         help="Which APIs nova-api serves.",
     ),
     cfg.StrOpt("osapi_compute_listen", default="0.0.0.0", help="Address the Compute API listens on."),

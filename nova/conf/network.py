@@ -3,7 +3,7 @@
 Where upstream's nova-network had an option of the same meaning, its name is kept.
 """
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 OPTIONS = [
     cfg.StrOpt("network_api_listen", default="0.0.0.0", help="Address nova-network's Networking API listens on."),
@@ -31,7 +31,7 @@ OPTIONS = [
     cfg.ListOpt(
         "tenant_network_types",
         default=["flat", "vxlan"],
-        item_type=cfg.types.String(choices=["flat", "vxlan", "local"]),
+        item_type=types.String(choices=["flat", "vxlan", "local"]),
         help="Types a new network may get, in order of preference. There is one flat network; local ones do not leave "
         "their host.",
     ),

@@ -35,7 +35,7 @@ class Services:
 class Request:
     """body is what stands under the declared key, normalised; query maps names to lists of values.
 
-    server is the one in the path, when the operation's rule is checked against it.
+    server is the one in the path. Only endpoints whose policy rule is checked against it (target=SERVER) have it.
     """
 
     context: Context
@@ -46,7 +46,7 @@ class Request:
     body: Any = None
     query: Mapping[str, list[Any]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    server: Instance | None = None
+    server: Instance = field(init=False, repr=False, compare=False)
     # Answers of allows() in the caller's own project: a list asks once, not once per item.
     _allowed: dict[str, bool] = field(default_factory=dict)
 

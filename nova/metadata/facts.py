@@ -61,7 +61,7 @@ def block_devices(instance: Instance) -> Iterator[tuple[str, str]]:
     if instance.image_id is not None:
         next(names)
     volumes = [device for device in instance.block_devices if device.destination == "volume"]
-    volumes.sort(key=lambda one: (one.boot_index is None or one.boot_index < 0, one.boot_index or 0))
+    volumes.sort(key=lambda device: (device.boot_index is None or device.boot_index < 0, device.boot_index or 0))
     for number, device in enumerate(volumes):
         yield f"ebs{number}", device.device_name or next(names)
     if instance.flavor.ephemeral_gb:

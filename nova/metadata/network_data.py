@@ -15,7 +15,9 @@ _LINK_TYPES = frozenset({"bridge", "dvs", "hw_veb", "hyperv", "ovs", "tap", "vho
 
 def build(vifs: Iterable[Vif]) -> dict[str, Any]:
     """links are network cards, networks what is spoken on them, services the name servers of all."""
-    links, networks, services = [], [], []
+    links: list[dict[str, Any]] = []
+    networks: list[dict[str, Any]] = []
+    services: list[dict[str, Any]] = []
     for vif in vifs:
         link = _link(vif)
         links.append(link)

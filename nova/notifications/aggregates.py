@@ -8,27 +8,27 @@ from nova.structs.host import Aggregate
 
 
 def aggregate(event: NotificationEvent) -> dict[str, Any]:
-    found = event.details.aggregate
-    assert found is not None
-    return _of(found, found.id, list(found.hosts))
+    aggregate = event.details.aggregate
+    assert aggregate is not None
+    return _of(aggregate, aggregate.id, list(aggregate.hosts))
 
 
 def before(event: NotificationEvent) -> dict[str, Any]:
-    found = event.details.aggregate_before
-    assert found is not None
-    return _of(found, found.id, list(found.hosts))
+    aggregate = event.details.aggregate_before
+    assert aggregate is not None
+    return _of(aggregate, aggregate.id, list(aggregate.hosts))
 
 
 def to_be_made(event: NotificationEvent) -> dict[str, Any]:
     """An aggregate that has no number yet."""
-    found = event.details.aggregate
-    assert found is not None
-    return _of(found, None, None)
+    aggregate = event.details.aggregate
+    assert aggregate is not None
+    return _of(aggregate, None, None)
 
 
-def _of(one: Aggregate, number: int | None, hosts: list[str] | None) -> dict[str, Any]:
+def _of(aggregate: Aggregate, number: int | None, hosts: list[str] | None) -> dict[str, Any]:
     return versioned(
         "AggregatePayload",
         "1.1",
-        {"id": number, "uuid": one.uuid, "name": one.name, "hosts": hosts, "metadata": one.metadata},
+        {"id": number, "uuid": aggregate.uuid, "name": aggregate.name, "hosts": hosts, "metadata": aggregate.metadata},
     )

@@ -8,31 +8,31 @@ from nova.structs.flavor import Flavor
 
 
 def flavor(event: NotificationEvent) -> dict[str, Any]:
-    found = event.details.flavor
-    assert found is not None
+    flavor = event.details.flavor
+    assert flavor is not None
     projects = event.details.projects
-    return of(found, None if projects is None else list(projects))
+    return of(flavor, None if projects is None else list(projects))
 
 
-def of(one: Flavor, projects: list[str] | None = None) -> dict[str, Any]:
+def of(flavor: Flavor, projects: list[str] | None = None) -> dict[str, Any]:
     """projects: those that may use a flavor that is not public; None where nobody looked."""
     return versioned(
         "FlavorPayload",
         "1.4",
         {
-            "flavorid": one.id,
-            "name": one.name,
-            "memory_mb": one.memory_mb,
-            "vcpus": one.vcpus,
-            "root_gb": one.root_gb,
-            "ephemeral_gb": one.ephemeral_gb,
-            "swap": one.swap_mb,
-            "rxtx_factor": one.rxtx_factor,
+            "flavorid": flavor.id,
+            "name": flavor.name,
+            "memory_mb": flavor.memory_mb,
+            "vcpus": flavor.vcpus,
+            "root_gb": flavor.root_gb,
+            "ephemeral_gb": flavor.ephemeral_gb,
+            "swap": flavor.swap_mb,
+            "rxtx_factor": flavor.rxtx_factor,
             "vcpu_weight": 0,
-            "disabled": one.is_disabled,
-            "is_public": one.is_public,
-            "extra_specs": one.extra_specs,
+            "disabled": flavor.is_disabled,
+            "is_public": flavor.is_public,
+            "extra_specs": flavor.extra_specs,
             "projects": projects,
-            "description": one.description,
+            "description": flavor.description,
         },
     )

@@ -8,21 +8,21 @@ from nova.structs.instance import Instance
 
 
 def keypair(event: NotificationEvent) -> dict[str, Any]:
-    found = event.details.keypair
-    assert found is not None
-    return _of(found.user_id, found.name, found.type, found.fingerprint, found.public_key)
+    keypair = event.details.keypair
+    assert keypair is not None
+    return _of(keypair.user_id, keypair.name, keypair.type, keypair.fingerprint, keypair.public_key)
 
 
 def to_be_made(event: NotificationEvent) -> dict[str, Any]:
-    found = event.details.keypair
-    assert found is not None
-    return _of(found.user_id, found.name, found.type, None, None)
+    keypair = event.details.keypair
+    assert keypair is not None
+    return _of(keypair.user_id, keypair.name, keypair.type, None, None)
 
 
 def to_be_imported(event: NotificationEvent) -> dict[str, Any]:
-    found = event.details.keypair
-    assert found is not None
-    return _of(found.user_id, found.name, found.type, None, found.public_key)
+    keypair = event.details.keypair
+    assert keypair is not None
+    return _of(keypair.user_id, keypair.name, keypair.type, None, keypair.public_key)
 
 
 def of_server(server: Instance) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def compute_task(event: NotificationEvent) -> dict[str, Any]:
 
 
 def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def _image(image: Image) -> dict[str, Any]:

@@ -8,20 +8,20 @@ from nova.notifications.event import NotificationEvent
 
 def server_group(event: NotificationEvent) -> dict[str, Any]:
     """members: of a group that others joined, those who did."""
-    found = event.details.group
-    assert found is not None
+    group = event.details.group
+    assert group is not None
     return versioned(
         "ServerGroupPayload",
         "1.1",
         {
-            "uuid": found.uuid,
-            "name": found.name,
-            "project_id": found.project_id,
-            "user_id": found.user_id,
-            "policies": [found.policy],
-            "policy": found.policy,
-            "rules": {name: str(value) for name, value in found.rules.items()},
-            "members": list(found.members),
+            "uuid": group.uuid,
+            "name": group.name,
+            "project_id": group.project_id,
+            "user_id": group.user_id,
+            "policies": [group.policy],
+            "policy": group.policy,
+            "rules": {name: str(value) for name, value in group.rules.items()},
+            "members": list(group.members),
             "hosts": None,
         },
     )

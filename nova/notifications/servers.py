@@ -178,13 +178,13 @@ def _shares(server: Instance) -> list[dict[str, Any]]:
             "SharePayload",
             "1.0",
             {
-                "share_mapping_uuid": one.uuid,
-                "share_id": one.share_id,
-                "status": str(one.status_while(server.power_state in (PowerState.RUNNING, PowerState.PAUSED))),
-                "tag": one.tag,
+                "share_mapping_uuid": share.uuid,
+                "share_id": share.share_id,
+                "status": str(share.status_while(server.power_state in (PowerState.RUNNING, PowerState.PAUSED))),
+                "tag": share.tag,
             },
         )
-        for one in server.shares
+        for share in server.shares
     ]
 
 
@@ -211,15 +211,15 @@ def _block_devices(server: Instance) -> list[dict[str, Any]]:
             "BlockDevicePayload",
             "1.0",
             {
-                "volume_id": one.volume_id,
-                "device_name": one.device_name,
-                "tag": one.tag,
-                "delete_on_termination": one.delete_on_termination,
-                "boot_index": one.boot_index,
+                "volume_id": device.volume_id,
+                "device_name": device.device_name,
+                "tag": device.tag,
+                "delete_on_termination": device.delete_on_termination,
+                "boot_index": device.boot_index,
             },
         )
-        for one in server.block_devices
-        if one.volume_id is not None
+        for device in server.block_devices
+        if device.volume_id is not None
     ]
 
 

@@ -41,25 +41,25 @@ def pass_filters(
     """Put every filter's question to the hosts that are left; stop when none is."""
     stages: list[Stage] = []
     lost: Counter[str] = Counter()
-    for one in filters:
+    for filter_ in filters:
         if not hosts:
             break
-        if request.only_image and not one.judges_image:
+        if request.only_image and not filter_.judges_image:
             continue
         before = len(hosts)
         dropped: list[tuple[HostCandidate, Refusal]] = []
-        check = one.check_among(request, known)
+        check = filter_.check_among(request, known)
         if check is not None:
-            kept = []
+            passed = []
             for host in hosts:
                 refusal = check(host)
                 if refusal is None:
-                    kept.append(host)
+                    passed.append(host)
                 else:
                     dropped.append((host, refusal))
-            hosts = kept
+            hosts = passed
             lost.update(refusal.short for _, refusal in dropped)
-        stages.append(stage(type(one).__name__, before, len(hosts), dropped))
+        stages.append(stage(type(filter_).__name__, before, len(hosts), dropped))
     return Filtered(hosts, tuple(stages), lost)
 
 
@@ -77,16 +77,16 @@ def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: P
     shares: dict[str, list[float]] = {}
     # Few hosts have aggregates that set multipliers: they alone are asked, once for all weighers.
     special = [place for place, host in enumerate(hosts) if _sets_multipliers(host)]
-    for one in weighers:
-        scale = one.scale(request)
+    for weigher in weighers:
+        scale = weigher.scale(request)
         values = normalise([scale(host) for host in hosts]) if scale is not None else None
         if values is None:
             continue
-        parts = [value * one.multiplier for value in values] if one.multiplier != 1.0 else list(values)
+        parts = [value * weigher.multiplier for value in values] if weigher.multiplier != 1.0 else list(values)
         for place in special:
-            parts[place] = values[place] * one.multiplier_for(hosts[place])
+            parts[place] = values[place] * weigher.multiplier_for(hosts[place])
         if any(parts):
-            shares[type(one).__name__] = parts
+            shares[type(weigher).__name__] = parts
     totals = list(map(sum, zip(*shares.values(), strict=True))) if shares else [0.0] * len(hosts)
     order = sorted(range(len(hosts)), key=totals.__getitem__, reverse=True)
     weighed = (

@@ -16,8 +16,8 @@ from nova.scheduler.host_candidate import Refusal
 from nova.structs.schedule import PlacementRequest
 
 # Answers of this many hosts are kept for so long.
-KEPT_FROM = 1000
-KEPT_S = 3.0
+CACHED_FROM = 1000
+CACHE_S = 3.0
 
 
 class Question(NamedTuple):
@@ -33,10 +33,10 @@ EVERYBODY = Question("", 0, None)
 NOT_ASKED = Refusal("is beyond the number of candidates asked for")
 NOT_TOGETHER = Refusal("has not all of this at once")
 NO_CANDIDATE = Refusal("is no candidate of Placement")
-NOT_THERE = Refusal("is unknown to Placement")
+NOT_REGISTERED = Refusal("is unknown to Placement")
 
 # A sentence with more reasons than this is not read.
-REASONS_TOLD = 6
+REASONS_SHOWN = 6
 
 _PLURALS = {"is": "are", "has": "have", "does": "do", "was": "were", "lacks": "lack", "holds": "hold", "runs": "run"}
 
@@ -51,7 +51,7 @@ class Explainer:
     def __init__(self, placement: PlacementClient) -> None:
         self._placement = placement
         self._lock = threading.Lock()
-        self._kept: dict[Question, tuple[float, frozenset[str]]] = {}
+        self._cache: dict[Question, tuple[float, frozenset[str]]] = {}
 
     def what_hosts_lack(self, request: PlacementRequest, hosts: Collection[str]) -> Mapping[str, Refusal]:
         """Why each of these providers cannot meet the request. Raises errors.Unavailable."""
@@ -62,11 +62,11 @@ class Explainer:
                 if host not in able:
                     reasons.append(say)
         # A host without room for anything may not have told Placement of itself yet.
-        is_anyone_without = any(len(reasons) >= len(request.resources) for reasons in short.values())
-        there = self._ask(EVERYBODY) if is_anyone_without else short.keys()
+        has_host_without_resources = any(len(reasons) >= len(request.resources) for reasons in short.values())
+        there = self._ask(EVERYBODY) if has_host_without_resources else short.keys()
         details = self._placement.explain(request.resources, request.required_traits, request.forbidden_traits)
         return {
-            host: NOT_THERE
+            host: NOT_REGISTERED
             if host not in there
             else Refusal(_joined(reasons) if reasons else NOT_TOGETHER.short, details.get(host, ""))
             for host, reasons in short.items()
@@ -75,21 +75,21 @@ class Explainer:
     def _ask(self, question: Question) -> Collection[str]:
         """The roots of the providers that have room for a class, or a trait; of all, for EVERYBODY."""
         with self._lock:
-            until, kept = self._kept.get(question, (0.0, frozenset()))
+            until, providers = self._cache.get(question, (0.0, frozenset()))
             if time.monotonic() < until:
-                return kept
+                return providers
         resource_class, amount, trait = question
         try:
-            found = self._placement.providers({resource_class: amount} if resource_class else None, trait)
+            records = self._placement.providers({resource_class: amount} if resource_class else None, trait)
         except errors.Invalid:
             # Placement has never heard of the class or trait: no host has it.
             return ()
-        able = frozenset(provider.root_provider_uuid or provider.uuid for provider in found)
-        if len(able) >= KEPT_FROM:
+        able = frozenset(provider.root_provider_uuid or provider.uuid for provider in records)
+        if len(able) >= CACHED_FROM:
             with self._lock:
                 now = time.monotonic()
-                self._kept = {asked: answer for asked, answer in self._kept.items() if now < answer[0]}
-                self._kept[question] = (now + KEPT_S, able)
+                self._cache = {key: answer for key, answer in self._cache.items() if now < answer[0]}
+                self._cache[question] = (now + CACHE_S, able)
         return able
 
 
@@ -109,17 +109,17 @@ def _joined(reasons: list[str]) -> str:
     """'lacks A, lacks B' as 'lacks A and B'."""
     first, *rest = reasons
     verb = first.partition(" ")[0]
-    return " and ".join([first, *(one.removeprefix(f"{verb} ") for one in rest)])
+    return " and ".join([first, *(reason.removeprefix(f"{verb} ") for reason in rest)])
 
 
 def sentence(total: int, lost: Counter[str]) -> str:
     """'3 hosts: 2 lack MEMORY_MB (needs 2048), 1 is disabled.'"""
     if not total:
         return "There are no hosts."
-    told = lost.most_common(REASONS_TOLD)
-    if rest := sum(lost.values()) - sum(count for _, count in told):
-        told.append(("has other reasons", rest))
-    counted = ", ".join(f"{count} {agree(reason, count)}" for reason, count in told)
+    shown = lost.most_common(REASONS_SHOWN)
+    if rest := sum(lost.values()) - sum(count for _, count in shown):
+        shown.append(("has other reasons", rest))
+    counted = ", ".join(f"{count} {agree(reason, count)}" for reason, count in shown)
     return f"{total} {'host' if total == 1 else 'hosts'}: {counted}."
 
 

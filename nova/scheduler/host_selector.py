@@ -34,7 +34,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What one round found out: who was in scope, who was a candidate, who passed, in which order."""
 
     scope: Mapping[str, HostState]
-    contenders: Sequence[HostCandidate]
+    host_candidates: Sequence[HostCandidate]
     is_cut: bool
     filtered: decide.Filtered
     weighed: tuple[Weighed, ...]
@@ -68,16 +68,20 @@ class HostSelector:
             try:
                 outcome = self._look(request, known, loads)
             except errors.Invalid as error:
-                return _none(known, f"Placement cannot answer the request: {error}")
+                return _unanswerable(known, f"Placement cannot answer the request: {error}")
             if not outcome.order:
                 standing = None if request.is_dry_run else self._standing(request, known)
-                return self._found(request, outcome, standing, lost) if standing else self._none(request, outcome, lost)
+                return (
+                    self._chosen(request, outcome, standing, lost)
+                    if standing
+                    else self._no_host(request, outcome, lost)
+                )
             if request.is_dry_run:
-                return self._found(request, outcome, outcome.order[0], lost)
+                return self._chosen(request, outcome, outcome.order[0], lost)
             chosen = self._claim_one(request, known, outcome.order, lost)
             if chosen is not None:
-                return self._found(request, outcome, chosen, lost)
-        return self._none(request, outcome, lost)
+                return self._chosen(request, outcome, chosen, lost)
+        return self._no_host(request, outcome, lost)
 
     # Who could take it
 
@@ -85,17 +89,17 @@ class HostSelector:
         self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None
     ) -> Outcome:
         scope = _scope(request, known, self._limit)
-        contenders, is_cut = self._contenders(request, scope, known, loads, self._limit)
-        filtered = decide.pass_filters(contenders, self._filters, request, known)
+        host_candidates, is_cut = self._host_candidates(request, scope, known, loads, self._limit)
+        filtered = decide.pass_filters(host_candidates, self._filters, request, known)
         if is_cut and not filtered.passed:
             # The one host that fits may be among those left out.
-            contenders, is_cut = self._contenders(request, scope, known, loads, None)
-            filtered = decide.pass_filters(contenders, self._filters, request, known)
+            host_candidates, is_cut = self._host_candidates(request, scope, known, loads, None)
+            filtered = decide.pass_filters(host_candidates, self._filters, request, known)
         ranking = decide.rank(filtered.passed, self._weighers, request)
         order = decide.order_of_trial(ranking, self._subset_size, self._shuffle)
-        return Outcome(scope, contenders, is_cut, filtered, ranking.weighed, order)
+        return Outcome(scope, host_candidates, is_cut, filtered, ranking.weighed, order)
 
-    def _contenders(
+    def _host_candidates(
         self,
         request: PlacementRequest,
         scope: Mapping[str, HostState],
@@ -103,7 +107,7 @@ class HostSelector:
         loads: Mapping[str, HostLoad] | None,
         limit: int | None,
     ) -> tuple[list[HostCandidate], bool]:
-        """One contender per host of the scope, and whether the limit left some out."""
+        """One candidate per host of the scope, and whether the limit left some out."""
         if not scope:
             return [], False
         if not request.resources:
@@ -111,17 +115,17 @@ class HostSelector:
             candidates = [Candidate(uuid, {}, {}) for uuid in scope]
         elif len(scope) < len(known) and len(scope) <= IN_TREE_QUERIES:
             limit = None
-            candidates = [one for uuid in scope for one in self._ask(request, in_tree=uuid)]
+            candidates = [candidate for uuid in scope for candidate in self._ask(request, in_tree=uuid)]
         else:
             limit = limit if len(scope) == len(known) else None
             candidates = self._ask(request, limit=limit)
-        contenders: dict[str, HostCandidate] = {}
-        for one in candidates:
-            state = scope.get(one.provider)
-            if state is not None and one.provider not in contenders:
+        host_candidates: dict[str, HostCandidate] = {}
+        for candidate in candidates:
+            state = scope.get(candidate.provider)
+            if state is not None and candidate.provider not in host_candidates:
                 load = loads.get(state.host) if loads is not None else None
-                contenders[one.provider] = HostCandidate(state, one.allocations, one.room, load)
-        return list(contenders.values()), limit is not None and len(candidates) >= limit
+                host_candidates[candidate.provider] = HostCandidate(state, candidate.allocations, candidate.room, load)
+        return list(host_candidates.values()), limit is not None and len(candidates) >= limit
 
     def _ask(self, request: PlacementRequest, in_tree: str | None = None, limit: int | None = None) -> list[Candidate]:
         return self._placement.candidates(
@@ -167,29 +171,29 @@ class HostSelector:
         """The host whose claim stands from an earlier asking, if it would still do."""
         if not request.resources:
             return None
-        held = _without(self._placement.allocations(request.instance_id).resources, request.keep)
+        claimed = _without(self._placement.allocations(request.instance_id).resources, request.keep)
         total: Counter[str] = Counter()
-        for amounts in held.values():
+        for amounts in claimed.values():
             total.update(amounts)
-        state = next((known[provider] for provider in held if provider in known), None)
+        state = next((known[provider] for provider in claimed if provider in known), None)
         if state is None or dict(total) != dict(request.resources):
             return None
         if state.provider_uuid not in _scope(request, known, self._limit):
             return None
-        standing = HostCandidate(state, held, {})
+        standing = HostCandidate(state, claimed, {})
         return standing if decide.pass_filters([standing], self._filters, request, known).passed else None
 
     # The record
 
-    def _found(
+    def _chosen(
         self,
         request: PlacementRequest,
         outcome: Outcome,
         chosen: HostCandidate,
         lost: Sequence[tuple[HostCandidate, Refusal]],
     ) -> Decision:
-        others = dict.fromkeys(host.state.host for host in outcome.order)
-        others.pop(chosen.state.host, None)
+        alternates = dict.fromkeys(host.state.host for host in outcome.order)
+        alternates.pop(chosen.state.host, None)
         return Decision(
             stages=self._stages(outcome, self._why_missing(request, outcome, is_asked=request.is_dry_run), lost, 1),
             weighed=outcome.weighed,
@@ -197,10 +201,10 @@ class HostSelector:
             node=chosen.state.node,
             zone=chosen.state.zone,
             provider_uuid=chosen.state.provider_uuid,
-            alternates=tuple(others)[: self._alternates],
+            alternates=tuple(alternates)[: self._alternates],
         )
 
-    def _none(
+    def _no_host(
         self, request: PlacementRequest, outcome: Outcome, lost: Sequence[tuple[HostCandidate, Refusal]]
     ) -> Decision:
         missing = self._why_missing(request, outcome, is_asked=True)
@@ -221,24 +225,24 @@ class HostSelector:
         claimed: int,
     ) -> tuple[Stage, ...]:
         absent = ((HostCandidate(outcome.scope[uuid], {}, {}), why) for uuid, why in missing.items())
-        first = decide.stage("Placement", len(outcome.scope), len(outcome.contenders), absent)
+        first = decide.stage("Placement", len(outcome.scope), len(outcome.host_candidates), absent)
         claims = (decide.stage("Claim", len(lost) + claimed, claimed, lost),) if lost else ()
         return (first, *outcome.filtered.stages, *claims)
 
     def _why_missing(self, request: PlacementRequest, outcome: Outcome, is_asked: bool) -> Mapping[str, Refusal]:
         """Why hosts of the scope are no candidates; in short when Placement is not asked about each."""
-        present = {host.state.provider_uuid for host in outcome.contenders}
+        present = {host.state.provider_uuid for host in outcome.host_candidates}
         missing = [uuid for uuid in outcome.scope if uuid not in present]
         default = explain.NOT_ASKED if outcome.is_cut else explain.NO_CANDIDATE
         if not missing or not is_asked:
             return dict.fromkeys(missing[: decide.SHOWN], default)
         try:
-            found = self._explainer.what_hosts_lack(request, missing)
+            refusals = self._explainer.what_hosts_lack(request, missing)
         except errors.DomainError:
             return dict.fromkeys(missing, default)
         if outcome.is_cut:
-            return {uuid: default if why.short == explain.NOT_TOGETHER.short else why for uuid, why in found.items()}
-        return found
+            return {uuid: default if why.short == explain.NOT_TOGETHER.short else why for uuid, why in refusals.items()}
+        return refusals
 
 
 def _scope(request: PlacementRequest, known: Mapping[str, HostState], limit: int) -> Mapping[str, HostState]:
@@ -253,11 +257,11 @@ def _scope(request: PlacementRequest, known: Mapping[str, HostState], limit: int
             for uuid, state in known.items()
             if request.only_host in (None, state.host) and request.only_node in (None, state.node)
         }
-    wanted = set(request.same_hosts)
+    hosts = set(request.same_hosts)
     if request.group is not None and request.group.policy == "affinity":
-        wanted.update(request.group.hosts)
-    if wanted and len(known) > limit:
-        return {uuid: state for uuid, state in known.items() if state.host in wanted}
+        hosts.update(request.group.hosts)
+    if hosts and len(known) > limit:
+        return {uuid: state for uuid, state in known.items() if state.host in hosts}
     return known
 
 
@@ -273,16 +277,18 @@ def _claim(request: PlacementRequest, host: HostCandidate) -> Claim:
     )
 
 
-def _without(held: Mapping[str, Mapping[str, int]], keep: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+def _without(
+    claimed: Mapping[str, Mapping[str, int]], keep: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
     """What is held beyond what is kept."""
-    left = {
+    remainder = {
         provider: {
             name: rest for name, amount in amounts.items() if (rest := amount - keep.get(provider, {}).get(name, 0))
         }
-        for provider, amounts in held.items()
+        for provider, amounts in claimed.items()
     }
-    return {provider: amounts for provider, amounts in left.items() if amounts}
+    return {provider: amounts for provider, amounts in remainder.items() if amounts}
 
 
-def _none(known: Mapping[str, HostState], reason: str) -> Decision:
+def _unanswerable(known: Mapping[str, HostState], reason: str) -> Decision:
     return Decision(stages=(Stage(name="Placement", before=len(known), after=0),), reason=reason)

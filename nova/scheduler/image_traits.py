@@ -27,11 +27,11 @@ class ImageTraits:
     def of(self, image: Image | None) -> tuple[str, ...]:
         if image is None:
             return ()
-        wanted = {f"COMPUTE_IMAGE_TYPE_{image.disk_format.upper()}"} if self._asks_format else set()
+        traits = {f"COMPUTE_IMAGE_TYPE_{image.disk_format.upper()}"} if self._asks_format else set()
         if self._asks_devices:
-            wanted |= {
+            traits |= {
                 f"{family}_{image.properties[name].upper().replace('-', '_')}"
                 for name, family in _FAMILIES.items()
                 if image.properties.get(name)
             }
-        return tuple(sorted(wanted))
+        return tuple(sorted(traits))

@@ -31,7 +31,7 @@ class Scheduler(SchedulerCalls):
     def __init__(self, conf: cfg.ConfigOpts, conductor: Any, placement: PlacementClient) -> None:
         chosen = filters.enabled(conf)
         scales = weighers.enabled(conf)
-        needs_load = any(one.needs_load for one in (*chosen, *scales))
+        needs_load = any(rule.needs_load for rule in chosen) or any(weigher.needs_load for weigher in scales)
         self._hosts = Hosts(conductor)
         self._loads = Loads(conductor.host_loads) if needs_load else None
         self._selector = HostSelector(conf, placement, chosen, scales)

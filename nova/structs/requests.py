@@ -47,7 +47,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def boots_from_volume(self) -> bool:
-        return any(one.boot_index == 0 and one.destination == "volume" for one in self.block_devices)
+        return any(device.boot_index == 0 and device.destination == "volume" for device in self.block_devices)
 
 
 class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

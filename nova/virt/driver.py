@@ -227,7 +227,7 @@ T = TypeVar("T")
 
 def abilities(driver: object) -> tuple[str, ...]:
     """The rare abilities a driver has, by name."""
-    return tuple(one.__name__ for one in ABILITIES if isinstance(driver, one))
+    return tuple(ability.__name__ for ability in ABILITIES if isinstance(driver, ability))
 
 
 def able(driver: object, ability: type[T], action: str) -> T:

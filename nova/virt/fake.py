@@ -80,7 +80,7 @@ class Hypervisor:
         self.calls: list[tuple[str, str]] = []
         self.traits: tuple[str, ...] = ("COMPUTE_NODE", "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
         self._failures: dict[str, list[Exception]] = defaultdict(list)
-        self._held: dict[str, threading.Event] = {}
+        self._barriers: dict[str, threading.Event] = {}
         self._forced: set[tuple[str, str]] = set()
 
     def fail(self, method: str, error: Exception | None = None, times: int = 1) -> None:
@@ -88,10 +88,10 @@ class Hypervisor:
         self._failures[method].extend([error or errors.GuestFailed(reason=reason)] * times)
 
     def hold(self, method: str) -> None:
-        self._held[method] = threading.Event()
+        self._barriers[method] = threading.Event()
 
     def release(self, method: str) -> None:
-        self._held.pop(method).set()
+        self._barriers.pop(method).set()
 
     def crash(self) -> None:
         for guest in self.guests.values():
@@ -99,7 +99,7 @@ class Hypervisor:
 
     def may_finish(self, what: str, uuid: str) -> bool:
         """Whether a long thing may come to its end: not while it is held and not forced."""
-        return what not in self._held or (what, uuid) in self._forced
+        return what not in self._barriers or (what, uuid) in self._forced
 
     def force(self, what: str, uuid: str) -> None:
         self._forced.add((what, uuid))
@@ -107,9 +107,9 @@ class Hypervisor:
     def called(self, method: str, uuid: str) -> None:
         """A method was called; wait or fail if that is what is wanted."""
         self.calls.append((method, uuid))
-        held = self._held.get(method)
-        if held is not None:
-            held.wait(60)
+        barrier = self._barriers.get(method)
+        if barrier is not None:
+            barrier.wait(60)
         for name in (method, ANY):
             if self._failures[name]:
                 raise self._failures[name].pop(0)

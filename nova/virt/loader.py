@@ -21,4 +21,5 @@ def load(conf: cfg.ConfigOpts, host: str) -> Driver:
         raise BadConfiguration(f"[DEFAULT] compute_driver: {name!r} is none of {known}")
     module, cls = _DRIVERS[name]
     # Imported only now: a host without libvirt can run the fake driver.
-    return getattr(importlib.import_module(module), cls)(conf, host)
+    driver: Driver = getattr(importlib.import_module(module), cls)(conf, host)
+    return driver

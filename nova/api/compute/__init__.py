@@ -38,6 +38,7 @@ from nova.api.compute import (
     openapi,
     quotas,
     removed,
+    scheduling,
     security_groups,
     server_facts,
     server_groups,
@@ -106,6 +107,7 @@ MODULES = (
     baremetal,
     migration_list,
     openapi,
+    scheduling,
     events,
     removed,
 )

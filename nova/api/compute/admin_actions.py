@@ -6,6 +6,7 @@ Source: Compute API reference, "Servers - run an action", "Servers - run an admi
 from nova.http.declaration import action, gone
 from nova.http.request import Request
 from nova.http.schema import ANY, enum, obj, optional, required, string, versioned
+from nova.http.versions import LOCKED_REASON
 
 _LOCK = "os_compute_api:os-lock-server:"
 
@@ -18,7 +19,7 @@ _LOCK = "os_compute_api:os-lock-server:"
 )
 def lock(request: Request) -> None:
     body = request.body if isinstance(request.body, dict) else {}
-    reason = body.get("locked_reason") if request.since(73) else None
+    reason = body.get("locked_reason") if request.since(LOCKED_REASON) else None
     request.conductor.set_lock(request.context, request.server.uuid, True, reason)
 
 

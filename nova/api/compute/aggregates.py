@@ -51,16 +51,16 @@ _CREATED = (
     shows("id", INTEGER),
     shows("uuid", UUID, since="2.41"),
     shows("name", STRING),
-    shows("availability_zone", nullable(STRING), lambda one, request: one.metadata.get(_ZONE)),
+    shows("availability_zone", nullable(STRING), lambda aggregate, request: aggregate.metadata.get(_ZONE)),
     shows("created_at", TIME, _moment("created_at")),
     shows("updated_at", nullable(TIME), _moment("updated_at")),
     # A deleted aggregate is not there any more; the keys remain.
-    shows("deleted_at", nullable(TIME), lambda one, request: None),
-    shows("deleted", BOOLEAN, lambda one, request: False),
+    shows("deleted_at", nullable(TIME), lambda aggregate, request: None),
+    shows("deleted", BOOLEAN, lambda aggregate, request: False),
 )
 _SHOWN: View = view(
     *_CREATED,
-    shows("hosts", arr(STRING, is_nullable=True), lambda one, request: list(one.hosts)),
+    shows("hosts", arr(STRING, is_nullable=True), lambda aggregate, request: list(aggregate.hosts)),
     shows("metadata", Obj(is_open=True, is_nullable=True)),
 )
 _ANSWER: Answer = single("aggregate", _SHOWN)
@@ -79,8 +79,8 @@ def index(request: Request) -> list[Aggregate]:
     errors=(400, 409),
 )
 def create(request: Request) -> Aggregate:
-    asked = request.body["aggregate"]
-    return request.conductor.add_aggregate(request.context, asked["name"], asked.get(_ZONE))
+    fields = request.body["aggregate"]
+    return request.conductor.add_aggregate(request.context, fields["name"], fields.get(_ZONE))
 
 
 @get(_PATH, policy=f"{_RULES}show", answer=_ANSWER, errors=(400, 404))
@@ -100,11 +100,11 @@ def show(request: Request, aggregate_id: str) -> Aggregate:
     errors=(400, 404, 409),
 )
 def update(request: Request, aggregate_id: str) -> Aggregate:
-    asked = request.body["aggregate"]
-    if asked.get("name") == "":
+    fields = request.body["aggregate"]
+    if fields.get("name") == "":
         raise errors.Invalid("Invalid input for field/attribute name. It is blank.")
-    metadata = {_ZONE: asked[_ZONE]} if _ZONE in asked else None
-    return request.conductor.update_aggregate(request.context, _number(aggregate_id), asked.get("name"), metadata)
+    metadata = {_ZONE: fields[_ZONE]} if _ZONE in fields else None
+    return request.conductor.update_aggregate(request.context, _number(aggregate_id), fields.get("name"), metadata)
 
 
 @delete(_PATH, policy=f"{_RULES}delete", status=200, errors=(400, 404))
@@ -165,7 +165,7 @@ def set_metadata(request: Request, aggregate_id: str) -> Aggregate:
 )
 def cache_images(request: Request, aggregate_id: str) -> None:
     """Have the aggregate's hosts fetch images before they are needed."""
-    images = [one["id"] for one in request.body["cache"]]
+    images = [image["id"] for image in request.body["cache"]]
     if len(set(images)) != len(images):
         raise errors.Invalid("Duplicate images in request")
     try:

@@ -49,8 +49,8 @@ class _DeleteInfo(msgspec.Struct):
 @post("/os-assisted-volume-snapshots", policy=f"{_RULE}create", body=CREATE, answer=_CREATED, errors=(400, 401, 403))
 def create(request: Request) -> dict[str, Any]:
     """Answers when the request is accepted. Raises Invalid for a volume that no running server has."""
-    asked = request.body["snapshot"]
-    info, volume_id = asked["create_info"], asked["volume_id"]
+    fields = request.body["snapshot"]
+    info, volume_id = fields["create_info"], fields["volume_id"]
     _check_name(info["new_file"])
     try:
         server_id = _server_of(request, volume_id)
@@ -91,12 +91,12 @@ def remove(request: Request, snapshot_id: str) -> None:
 
 def _server_of(request: Request, volume_id: str) -> str:
     """The server that has the volume. Raises VolumeNotAttached, Invalid where several have it."""
-    found = request.doors.volumes.servers_of(volume_id)
-    if not found:
+    servers = request.doors.volumes.servers_of(volume_id)
+    if not servers:
         raise errors.VolumeNotAttached(volume_id=volume_id)
-    if len(found) > 1:
+    if len(servers) > 1:
         raise errors.Invalid(f"Volume {volume_id} is attached to several servers.")
-    return str(found[0])
+    return str(servers[0])
 
 
 def _check_name(name: str) -> None:

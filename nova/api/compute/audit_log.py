@@ -64,7 +64,7 @@ def _log(request: Request, before: datetime.datetime) -> dict[str, Any]:
     """The last full month before a moment."""
     end = before.replace(day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     begin = (end - datetime.timedelta(days=1)).replace(day=1)
-    hosts = sorted({one.host for one in request.conductor.services(request.context, binary="nova-compute")})
+    hosts = sorted({service.host for service in request.conductor.services(request.context, binary="nova-compute")})
     return {
         "hosts_not_run": hosts,
         "log": {},

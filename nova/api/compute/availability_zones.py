@@ -29,7 +29,7 @@ def _zones(hosts: Shape) -> Shape:
 def index(request: Request) -> dict[str, Any]:
     """The zones users may name: those of compute hosts."""
     zones = _by_zone(request.conductor.services(request.context, binary="nova-compute"))
-    return {"availabilityZoneInfo": [_shown(name, members, None) for name, members in zones.items()]}
+    return {"availabilityZoneInfo": [_zone_entry(name, members, None) for name, members in zones.items()]}
 
 
 @get(
@@ -42,14 +42,14 @@ def detail(request: Request) -> dict[str, Any]:
     shown = []
     for name, members in _by_zone(request.conductor.services(request.context)).items():
         hosts: dict[str, Any] = {}
-        for one in members:
-            if not one.is_disabled:
-                hosts.setdefault(one.host, {})[one.binary] = {
+        for service in members:
+            if not service.is_disabled:
+                hosts.setdefault(service.host, {})[service.binary] = {
                     "active": True,
-                    "available": one.is_up,
-                    "updated_at": None if one.last_seen_at is None else one.last_seen_at.strftime(_TIME),
+                    "available": service.is_up,
+                    "updated_at": None if service.last_seen_at is None else service.last_seen_at.strftime(_TIME),
                 }
-        shown.append(_shown(name, members, hosts or None))
+        shown.append(_zone_entry(name, members, hosts or None))
     return {"availabilityZoneInfo": shown}
 
 
@@ -58,11 +58,11 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%f"
 
 def _by_zone(services: list[ServiceRecord]) -> dict[str, list[ServiceRecord]]:
     zones: dict[str, list[ServiceRecord]] = {}
-    for one in sorted(services, key=lambda service: service.zone):
-        zones.setdefault(one.zone, []).append(one)
+    for member in sorted(services, key=lambda service: service.zone):
+        zones.setdefault(member.zone, []).append(member)
     return zones
 
 
-def _shown(name: str, members: list[ServiceRecord], hosts: dict[str, Any] | None) -> dict[str, Any]:
-    is_available = any(not one.is_disabled for one in members)
+def _zone_entry(name: str, members: list[ServiceRecord], hosts: dict[str, Any] | None) -> dict[str, Any]:
+    is_available = any(not service.is_disabled for service in members)
     return {"zoneName": name, "zoneState": {"available": is_available}, "hosts": hosts}

@@ -21,54 +21,54 @@ class BadMapping(errors.Invalid):
     text = "Block Device Mapping is Invalid: {reason}"
 
 
-def read(request: Request, asked: dict[str, Any], image: Image | None) -> tuple[BlockDevice, ...]:
+def read(request: Request, server: dict[str, Any], image: Image | None) -> tuple[BlockDevice, ...]:
     """The devices beyond the root disk made of imageRef; a volume to boot from has boot_index 0.
 
     An image may bring a mapping of its own; what the request says of a device counts more. Raises Invalid.
     """
-    first, second = asked.get("block_device_mapping"), asked.get("block_device_mapping_v2")
+    first, second = server.get("block_device_mapping"), server.get("block_device_mapping_v2")
     if first and second:
         raise errors.Invalid("Using different block_device_mapping syntaxes is not allowed in the same request.")
     own, is_second = mapped_images.entries(image)
     if not is_second:
-        own = [_from_first(one, index, None) for index, one in enumerate(own)]
+        own = [_from_first(entry, index, None) for index, entry in enumerate(own)]
     if not first and not second and not own:
         return ()
     if _has_root(own):
         # The image is a mapping, no disk to boot from.
         image = None
-    entries = [_from_first(one, index, image) for index, one in enumerate(first or ())] or list(second or ())
-    entries = [*(one for one in own if not any(_is_same(one, other) for other in entries)), *entries]
-    devices = [_device(request, one) for one in entries if not _no_device(one)]
+    entries = [_from_first(entry, index, image) for index, entry in enumerate(first or ())] or list(second or ())
+    entries = [*(default for default in own if not any(_is_same(default, entry) for entry in entries)), *entries]
+    devices = [_device(request, entry) for entry in entries if not _no_device(entry)]
     _check_boot_order(devices, image)
-    return tuple(one for one in devices if not _is_image_ref(one, image))
+    return tuple(device for device in devices if not _is_image_ref(device, image))
 
 
 def _has_root(entries: list[dict[str, Any]]) -> bool:
-    return any(one.get("boot_index") == 0 for one in entries)
+    return any(entry.get("boot_index") == 0 for entry in entries)
 
 
-def _is_same(own: dict[str, Any], asked: dict[str, Any]) -> bool:
+def _is_same(own: dict[str, Any], entry: dict[str, Any]) -> bool:
     """Whether an entry of the request takes the place of one of the image: the same name, or both the root."""
     name = own.get("device_name")
-    is_root = own.get("boot_index") == 0 and asked.get("boot_index") in (0, "0")
-    return is_root or (name is not None and name == asked.get("device_name"))
+    is_root = own.get("boot_index") == 0 and entry.get("boot_index") in (0, "0")
+    return is_root or (name is not None and name == entry.get("device_name"))
 
 
 def _from_first(entry: dict[str, Any], index: int, image: Image | None) -> dict[str, Any]:
     """An entry of the old syntax in the words of the new one."""
-    found = {
+    translated: dict[str, Any] = {
         key: entry[key] for key in ("device_name", "delete_on_termination", "no_device", "volume_size") if key in entry
     }
     if entry.get("snapshot_id"):
-        found |= {"source_type": "snapshot", "uuid": entry["snapshot_id"], "destination_type": "volume"}
+        translated |= {"source_type": "snapshot", "uuid": entry["snapshot_id"], "destination_type": "volume"}
     elif entry.get("volume_id"):
-        found |= {"source_type": "volume", "uuid": entry["volume_id"], "destination_type": "volume"}
+        translated |= {"source_type": "volume", "uuid": entry["volume_id"], "destination_type": "volume"}
     elif entry.get("virtual_name"):
-        found |= {"source_type": "blank", "destination_type": "local"}
+        translated |= {"source_type": "blank", "destination_type": "local"}
     if image is None and index == 0:
-        found["boot_index"] = 0
-    return found
+        translated["boot_index"] = 0
+    return translated
 
 
 def _no_device(entry: dict[str, Any]) -> bool:
@@ -142,7 +142,7 @@ def _is_image_ref(device: BlockDevice, image: Image | None) -> bool:
 
 
 def _check_boot_order(devices: list[BlockDevice], image: Image | None) -> None:
-    order = sorted(one.boot_index for one in devices if one.boot_index is not None and one.boot_index >= 0)
+    order = sorted(device.boot_index for device in devices if device.boot_index is not None and device.boot_index >= 0)
     has_root = image is not None and 0 not in order
     if order != list(range(has_root, len(order) + has_root)):
         raise BadMapping(
@@ -153,11 +153,11 @@ def _check_boot_order(devices: list[BlockDevice], image: Image | None) -> None:
             reason="Boot sequence for the instance and image/block device mapping combination is not valid."
         )
     if image is not None:
-        for one in devices:
-            if one.boot_index == 0 and not (one.source == "image" and one.image_id == image.id):
+        for device in devices:
+            if device.boot_index == 0 and not (device.source == "image" and device.image_id == image.id):
                 raise BadMapping(reason="Boot sequence for the instance and image/block device mapping combination is not valid.")  # fmt: skip
-    names = [one.device_name for one in devices if one.device_name]
+    names = [device.device_name for device in devices if device.device_name]
     if len(set(names)) != len(names):
         raise BadMapping(reason="a device name is used twice.")
-    if sum(1 for one in devices if one.guest_format == "swap") > 1:
+    if sum(1 for device in devices if device.guest_format == "swap") > 1:
         raise BadMapping(reason="More than one swap drive requested.")

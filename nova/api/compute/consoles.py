@@ -50,8 +50,8 @@ _CONSOLE = view(shows("protocol", _PROTOCOL), shows("type", _TYPE), shows("url",
     errors=_ERRORS,
 )
 def create(request: Request) -> RemoteConsole:
-    asked = request.body["remote_console"]
-    return request.conductor.console(request.context, request.server.uuid, asked["protocol"], asked["type"])
+    fields = request.body["remote_console"]
+    return request.conductor.console(request.context, request.server.uuid, fields["protocol"], fields["type"])
 
 
 def _old_console(name: str, protocol: str, *types: str) -> Any:
@@ -71,8 +71,8 @@ def _old_console(name: str, protocol: str, *types: str) -> Any:
         errors=_ERRORS,
     )
     def give(request: Request) -> dict[str, Any]:
-        found = request.conductor.console(request.context, request.server.uuid, protocol, request.body["type"])
-        return {"console": {"type": found.type, "url": found.url}}
+        address = request.conductor.console(request.context, request.server.uuid, protocol, request.body["type"])
+        return {"console": {"type": address.type, "url": address.url}}
 
     return give
 

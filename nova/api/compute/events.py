@@ -1,120 +1,24 @@
-"""Explain and watch: why a host was chosen, and what happens to servers as it happens. Ours, not upstream's."""
+"""A stream of what happens to servers, as Server-Sent Events: GET /servers/events.
+
+An extension of ours: upstream has no such operation.
+"""
 
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from nova import errors
-from nova.api.compute.servers import CREATE, build_request
 from nova.http.app import Reply, Stream
-from nova.http.declaration import LATER, SERVER, get, post
+from nova.http.declaration import LATER, get
 from nova.http.request import Request
-from nova.http.schema import (
-    BOOLISH,
-    INTEGER,
-    NUMBER,
-    STRING,
-    Obj,
-    arr,
-    integer,
-    is_number,
-    nullable,
-    obj,
-    once,
-    optional,
-    query,
-    required,
-)
+from nova.http.schema import BOOLISH, integer, is_number, once, query
 from nova.http.view import made
 from nova.structs.operation import Event, LogCursor
-from nova.structs.schedule import Decision, Stage, Weighed
 
-_HOSTS = "compute:servers:scheduling:show:hosts"
-_STAGE = obj(
-    required("name", STRING),
-    required("hosts_before", INTEGER),
-    required("hosts_after", INTEGER),
-    optional("dropped", arr(obj(required("host", STRING), required("node", STRING), required("reason", STRING)))),
-)
-_WEIGHED = obj(
-    required("host", STRING),
-    required("node", STRING),
-    required("weight", NUMBER),
-    required("weights", Obj(patterns={"^.*$": NUMBER})),
-)
-_DECISION = obj(
-    required("stages", arr(_STAGE)),
-    required("found", INTEGER),
-    required("reason", nullable(STRING)),
-    required("availability_zone", nullable(STRING)),
-    optional("host", nullable(STRING)),
-    optional("node", nullable(STRING)),
-    optional("alternates", arr(STRING)),
-    optional("weighed", arr(_WEIGHED)),
-)
-
-
-@get(
-    "/servers/{server_id}/scheduling",
-    policy="compute:servers:scheduling:show",
-    target=SERVER,
-    answer=made(obj(required("decisions", arr(_DECISION)))),
-    errors=(404,),
-    is_ours=True,
-)
-def show_scheduling(request: Request) -> dict[str, Any]:
-    """How the hosts of this server were chosen, newest first. Who may know hosts sees them; others see counts."""
-    found = request.conductor.decisions(request.context, request.server.uuid)
-    return {"decisions": [_decision(one, request.allows(_HOSTS)) for one in found]}
-
-
-@post(
-    "/scheduling/explain",
-    policy="compute:scheduling:explain",
-    body=CREATE,
-    answer=made(obj(required("decision", _DECISION))),
-    errors=(400, 403, 404),
-    is_ours=True,
-)
-def explain(request: Request) -> dict[str, Any]:
-    """What would become of a request for a server: the same choice, without the claim."""
-    wanted = build_request(request, request.body["server"])
-    return {"decision": _decision(request.conductor.explain(request.context, wanted), request.allows(_HOSTS))}
-
-
-def _decision(decision: Decision, with_hosts: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "stages": [_stage(one, with_hosts) for one in decision.stages],
-        "found": decision.stages[-1].after if decision.stages else int(decision.host is not None),
-        "reason": decision.reason,
-        "availability_zone": decision.zone,
-    }
-    if with_hosts:
-        shown |= {
-            "host": decision.host,
-            "node": decision.node,
-            "alternates": list(decision.alternates),
-            "weighed": [_weighed(one) for one in decision.weighed],
-        }
-    return shown
-
-
-def _stage(stage: Stage, with_hosts: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": stage.name, "hosts_before": stage.before, "hosts_after": stage.after}
-    if with_hosts:
-        shown["dropped"] = [{"host": one.host, "node": one.node, "reason": one.reason} for one in stage.dropped]
-    return shown
-
-
-def _weighed(one: Weighed) -> dict[str, Any]:
-    return {"host": one.host, "node": one.node, "weight": one.weight, "weights": one.weights}
-
-
-_LONGEST_S = 3600
-_PAUSE_S = 0.5
+_MAX_TIMEOUT_S = 3600
+_POLL_INTERVAL_S = 0.5
 _KEEP_ALIVE_S = 15
-_AT_ONCE = 200
+_BATCH = 200
 
 
 @get(
@@ -123,7 +27,7 @@ _AT_ONCE = 200
     target=LATER,
     query=query(
         once("after", integer(0)),
-        once("timeout", integer(0, _LONGEST_S)),
+        once("timeout", integer(0, _MAX_TIMEOUT_S)),
         once("all_projects", BOOLISH),
         strict_since="2.1",
     ),
@@ -131,14 +35,13 @@ _AT_ONCE = 200
     errors=(400, 403),
     is_ours=True,
 )
-def watch(request: Request) -> Reply:
-    """Server-Sent Events: every change of the project's servers, as it happens.
+def stream_events(request: Request) -> Reply:
+    """Every change of the project's servers as a Server-Sent Event, until timeout seconds (3600 at most) are over.
 
-    An event's id is a token to resume from: the header Last-Event-ID, which browsers send by
-    themselves, or the parameter after. Without one the stream begins now. After timeout seconds
-    (an hour at most) it ends, and the client comes back. Nothing is missed: while a change with a lower number may
-    still be under way, the token stays before it, and who resumes then hears again what came behind it. The number of
-    an event tells whether it was heard.
+    An event's id is the token to resume from, in the header Last-Event-ID (browsers send it when they
+    reconnect) or the parameter "after". Without a token the stream begins with the next event. Nothing is missed:
+    while a change with a lower number may still be under way, the token stays before it, and a client that resumes
+    then gets what came behind it again. An event's number tells whether the client has it already.
     """
     request.check("compute:servers:events")
     project: str | None = request.context.project_id
@@ -148,34 +51,34 @@ def watch(request: Request) -> Reply:
     token = request.first("after")
     if (header := request.headers.get("Last-Event-ID")) is not None:
         if not is_number(header):
-            raise errors.Invalid("Last-Event-ID is no token of this stream.")
+            raise errors.Invalid("Last-Event-ID is not a token of this stream.")
         token = int(header)
     begin = request.conductor.end_of_log(request.context) if token is None else LogCursor(position=token)
-    stream = _stream(request, project, begin, request.first("timeout", _LONGEST_S))
+    stream = _stream(request, project, begin, request.first("timeout", _MAX_TIMEOUT_S))
     return Reply(Stream(stream, "text/event-stream"), {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 def _stream(request: Request, project: str | None, cursor: LogCursor, timeout_s: int) -> Iterator[bytes]:
     deadline = time.monotonic() + timeout_s
-    silent_since = time.monotonic()
-    # The first bytes tell the client that the stream stands, and from where.
+    last_sent = time.monotonic()
+    # The first bytes show the client that the stream is open, and where it begins.
     yield f": from {cursor.settled}\nid: {cursor.settled}\n\n".encode()
     while True:
-        page = request.conductor.watch_log(request.context, cursor, project, _AT_ONCE)
+        page = request.conductor.watch_log(request.context, cursor, project, _BATCH)
         for event in page.events:
             is_late = event.id <= cursor.position
             yield _event(event, cursor.settled if is_late else min(event.id, page.cursor.settled))
         cursor = page.cursor
         now = time.monotonic()
         if page.events:
-            silent_since = now
-        elif now - silent_since > _KEEP_ALIVE_S:
-            silent_since = now
-            yield f": still here\nid: {cursor.settled}\n\n".encode()
+            last_sent = now
+        elif now - last_sent > _KEEP_ALIVE_S:
+            last_sent = now
+            yield f": keep-alive\nid: {cursor.settled}\n\n".encode()
         if now >= deadline:
             return
-        if len(page.events) < _AT_ONCE:
-            time.sleep(min(_PAUSE_S, max(deadline - now, 0)))
+        if len(page.events) < _BATCH:
+            time.sleep(min(_POLL_INTERVAL_S, max(deadline - now, 0)))
 
 
 def _event(event: Event, token: int) -> bytes:

@@ -73,7 +73,7 @@ _NAMES = {
     answer=made(obj(required("extensions", arr(_SHAPE)))),
 )
 def index(request: Request) -> dict[str, Any]:
-    return {"extensions": [_shown(alias) for alias in _NAMES]}
+    return {"extensions": [_entry(alias) for alias in _NAMES]}
 
 
 @get(
@@ -85,10 +85,10 @@ def index(request: Request) -> dict[str, Any]:
 def show(request: Request, alias: str) -> dict[str, Any]:
     if alias not in _NAMES:
         raise errors.NotFound()
-    return {"extension": _shown(alias)}
+    return {"extension": _entry(alias)}
 
 
-def _shown(alias: str) -> dict[str, Any]:
+def _entry(alias: str) -> dict[str, Any]:
     name = _NAMES[alias]
     return {
         "alias": alias,

@@ -63,16 +63,18 @@ _CODE = Plain({"type": "integer", "enum": [200, 400, 404, 422]})
 )
 def create(request: Request) -> Reply:
     """200 when all events were heeded, 207 when some were not; each event says which."""
-    given: list[dict[str, Any]] = request.body["events"]
+    events: list[dict[str, Any]] = request.body["events"]
     codes = request.conductor.external_events(
         request.context,
         [
-            ExternalEvent(name=one["name"], server_id=one["server_uuid"], status=one["status"], tag=one.get("tag"))
-            for one in given
+            ExternalEvent(
+                name=event["name"], server_id=event["server_uuid"], status=event["status"], tag=event.get("tag")
+            )
+            for event in events
         ],
     )
     answers = [
-        {**one, "code": code, **({} if code == 200 else {"status": "failed"})}
-        for one, code in zip(given, codes, strict=True)
+        {**event, "code": code, **({} if code == 200 else {"status": "failed"})}
+        for event, code in zip(events, codes, strict=True)
     ]
     return Reply({"events": answers}, status=200 if set(codes) == {200} else 207)

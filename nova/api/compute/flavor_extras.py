@@ -11,7 +11,7 @@ from nova.http.declaration import PROJECT as CALLER
 from nova.http.declaration import action, delete, get, post, put
 from nova.http.request import Request
 from nova.http.schema import STRING, Obj, Plain, arr, obj, required, string
-from nova.http.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVORS_ARE_ALL_S
+from nova.http.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVOR_ACCESS_REFUSED
 from nova.http.view import made
 
 _SPECS = "os_compute_api:os-flavor-extra-specs:"
@@ -37,7 +37,7 @@ def index(request: Request, flavor_id: str) -> dict[str, Any]:
     errors=(400, 404, 409),
 )
 def create(request: Request, flavor_id: str) -> dict[str, Any]:
-    specs = _checked(request, request.body["extra_specs"])
+    specs = _validated(request, request.body["extra_specs"])
     request.conductor.set_extra_specs(request.context, flavor_id, specs)
     return {"extra_specs": specs}
 
@@ -60,7 +60,7 @@ def show(request: Request, flavor_id: str, key: str) -> dict[str, str]:
 def update(request: Request, flavor_id: str, key: str) -> dict[str, str]:
     if key not in request.body:
         raise errors.Invalid("Request body and URI mismatch")
-    specs = _checked(request, request.body)
+    specs = _validated(request, request.body)
     request.conductor.set_extra_specs(request.context, flavor_id, specs)
     return specs
 
@@ -100,7 +100,7 @@ def index_access(request: Request, flavor_id: str) -> dict[str, Any]:
 )
 def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
     """Before 2.7 a public flavor could be given too, which changed nothing for anybody."""
-    if request.since(PUBLIC_FLAVORS_ARE_ALL_S) and request.conductor.flavor(request.context, flavor_id).is_public:
+    if request.since(PUBLIC_FLAVOR_ACCESS_REFUSED) and request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.Conflict("Can not add access to a public flavor.")
     project = request.body["tenant"]
     request.doors.projects.check(project, request.context)
@@ -126,8 +126,8 @@ def _users(flavor_id: str, projects: list[str]) -> dict[str, Any]:
     return {"flavor_access": [{"flavor_id": flavor_id, "tenant_id": project} for project in projects]}
 
 
-def _checked(request: Request, given: dict[str, Any]) -> dict[str, str]:
-    specs = {key: str(value) for key, value in given.items()}
+def _validated(request: Request, raw_specs: dict[str, Any]) -> dict[str, str]:
+    specs = {key: str(value) for key, value in raw_specs.items()}
     if request.since(EXTRA_SPECS_CHECKED):
         extra_specs.check(specs)
     return specs

@@ -40,7 +40,6 @@ _RXTX = Plain(
     },
     float,
 )
-_SWAP = versioned(Plain({"type": ["integer", "string"]}), v2_75=INTEGER)
 
 CREATE = body(
     "flavor",
@@ -92,8 +91,9 @@ DETAIL = view(
     shows("ram", INTEGER, "memory_mb"),
     shows("vcpus", INTEGER),
     shows("disk", INTEGER, "root_gb"),
-    # A flavor without swap shows an empty string until 2.74.
-    shows("swap", _SWAP, lambda one, r: one.swap_mb or (0 if r.since(75) else "")),
+    # Without swap an empty string until 2.74, then 0.
+    shows("swap", Plain({"type": ["integer", "string"]}), lambda flavor, request: flavor.swap_mb or "", until="2.74"),
+    shows("swap", INTEGER, "swap_mb", since="2.75"),
     shows("OS-FLV-EXT-DATA:ephemeral", INTEGER, "ephemeral_gb"),
     shows("OS-FLV-DISABLED:disabled", BOOLEAN, "is_disabled", until="2.101"),
     shows("os-flavor-access:is_public", BOOLEAN, "is_public"),
@@ -128,21 +128,21 @@ def show(request: Request, flavor_id: str) -> Flavor:
 )
 def create(request: Request) -> Flavor:
     """Raises FlavorExists."""
-    asked = request.body["flavor"]
-    given = asked.get("id")
+    fields = request.body["flavor"]
+    flavor_id = fields.get("id")
     return request.conductor.add_flavor(
         request.context,
         Flavor(
-            id=str(uuid.uuid4()) if given in (None, "auto") else str(given).strip(),
-            name=asked["name"],
-            memory_mb=asked["ram"],
-            vcpus=asked["vcpus"],
-            root_gb=asked["disk"],
-            ephemeral_gb=asked["OS-FLV-EXT-DATA:ephemeral"],
-            swap_mb=asked["swap"],
-            rxtx_factor=asked.get("rxtx_factor", 1.0),
-            is_public=asked["os-flavor-access:is_public"],
-            description=asked.get("description"),
+            id=str(uuid.uuid4()) if flavor_id in (None, "auto") else str(flavor_id).strip(),
+            name=fields["name"],
+            memory_mb=fields["ram"],
+            vcpus=fields["vcpus"],
+            root_gb=fields["disk"],
+            ephemeral_gb=fields["OS-FLV-EXT-DATA:ephemeral"],
+            swap_mb=fields["swap"],
+            rxtx_factor=fields.get("rxtx_factor", 1.0),
+            is_public=fields["os-flavor-access:is_public"],
+            description=fields.get("description"),
         ),
     )
 
@@ -172,11 +172,13 @@ def _page(request: Request) -> Page:
         if least is not None:
             if not is_number(least.removeprefix("-")):
                 raise errors.Invalid(f"Invalid {parameter} filter [{least}]")
-            flavors = [one for one in flavors if getattr(one, attribute) >= int(least)]
+            flavors = [flavor for flavor in flavors if getattr(flavor, attribute) >= int(least)]
     if (name := request.first("name")) is not None:
-        flavors = [one for one in flavors if one.name == name]
+        flavors = [flavor for flavor in flavors if flavor.name == name]
     attribute = _SORT[request.first("sort_key", "flavorid")]
-    flavors.sort(key=lambda one: (getattr(one, attribute) or "", one.id), reverse=request.first("sort_dir") == "desc")
+    flavors.sort(
+        key=lambda flavor: (getattr(flavor, attribute) or "", flavor.id), reverse=request.first("sort_dir") == "desc"
+    )
     return _cut(request, flavors)
 
 
@@ -189,24 +191,24 @@ _SORT = {
 
 def _visible(request: Request) -> list[Flavor]:
     """Flavors the caller may use; administrators choose by is_public, "none" being all."""
-    wanted = request.first("is_public")
+    choice = request.first("is_public")
     if not request.context.is_admin:
         return request.conductor.flavors(request.context)
     flavors = request.conductor.flavors(request.context, include_all=True)
-    if wanted is None:
-        return [one for one in flavors if one.is_public]
-    if wanted.lower() == "none":
+    if choice is None:
+        return [flavor for flavor in flavors if flavor.is_public]
+    if choice.lower() == "none":
         return flavors
-    if wanted.lower() not in ("true", "false", "1", "0", "t", "f", "yes", "no", "y", "n", "on", "off"):
-        raise errors.Invalid(f"Invalid is_public filter [{wanted}]")
-    is_public = wanted.lower() in ("true", "1", "t", "yes", "y", "on")
-    return [one for one in flavors if one.is_public == is_public]
+    if choice.lower() not in ("true", "false", "1", "0", "t", "f", "yes", "no", "y", "n", "on", "off"):
+        raise errors.Invalid(f"Invalid is_public filter [{choice}]")
+    is_public = choice.lower() in ("true", "1", "t", "yes", "y", "on")
+    return [flavor for flavor in flavors if flavor.is_public == is_public]
 
 
 def _cut(request: Request, flavors: list[Flavor]) -> Page:
     marker = request.first("marker")
     if marker is not None:
-        places = [place for place, one in enumerate(flavors) if one.id == marker]
+        places = [place for place, flavor in enumerate(flavors) if flavor.id == marker]
         if not places:
             raise errors.Invalid(f"marker [{marker}] not found")
         flavors = flavors[places[0] + 1 :]

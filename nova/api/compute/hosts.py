@@ -40,9 +40,9 @@ def index(request: Request) -> dict[str, Any]:
     zone = request.first("zone")
     return {
         "hosts": [
-            {"host_name": one.host, "service": one.binary.removeprefix("nova-"), "zone": one.zone}
-            for one in request.conductor.services(request.context)
-            if zone in (None, one.zone)
+            {"host_name": service.host, "service": service.binary.removeprefix("nova-"), "zone": service.zone}
+            for service in request.conductor.services(request.context)
+            if zone in (None, service.zone)
         ]
     }
 
@@ -125,7 +125,7 @@ startup = _power_action("startup", "start")
 
 
 def _compute(request: Request, host: str) -> ServiceRecord:
-    found = request.conductor.services(request.context, host, "nova-compute")
-    if not found:
+    services = request.conductor.services(request.context, host, "nova-compute")
+    if not services:
         raise errors.HostNotFound(host=host)
-    return found[0]
+    return services[0]

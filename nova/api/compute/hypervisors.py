@@ -27,7 +27,13 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import HYPERVISORS_SLIM, SERVERS_ALWAYS_SHOWN, SERVICES_BY_UUID
+from nova.http.versions import (
+    CPU_INFO_IS_OBJECT,
+    HYPERVISORS_PAGED,
+    HYPERVISORS_SLIM,
+    SERVERS_ALWAYS_SHOWN,
+    SERVICES_BY_UUID,
+)
 from nova.http.view import ABSENT, Page, listing, made, shows, single, view
 from nova.structs.host import Node, NodeUse, ServiceRecord
 
@@ -45,34 +51,38 @@ class Hypervisor:
     use: NodeUse
 
 
-def _servers(one: Hypervisor, request: Request) -> Any:
-    shown = [{"uuid": server.uuid, "name": server.name} for server in one.use.servers]
+def _servers(hypervisor: Hypervisor, request: Request) -> Any:
+    shown = [{"uuid": server.uuid, "name": server.name} for server in hypervisor.use.servers]
     if not _asks_for_servers(request) or not (shown or request.since(SERVERS_ALWAYS_SHOWN)):
         return ABSENT
     return shown
 
 
-def _cpu_info(one: Hypervisor, request: Request) -> Any:
-    info = one.node.state.cpu_info
-    return info if request.since(28) else json.dumps(info)
+def _cpu_info(hypervisor: Hypervisor, request: Request) -> Any:
+    info = hypervisor.node.state.cpu_info
+    return info if request.since(CPU_INFO_IS_OBJECT) else json.dumps(info)
 
 
-def _service(one: Hypervisor, request: Request) -> dict[str, Any]:
-    service = one.service
+def _service(hypervisor: Hypervisor, request: Request) -> dict[str, Any]:
+    service = hypervisor.service
     number = service.uuid if request.since(SERVICES_BY_UUID) else service.id
     return {"host": service.host, "id": number, "disabled_reason": service.disabled_reason}
 
 
 def _state(name: str) -> Any:
-    return lambda one, request: getattr(one.node.state, name)
+    return lambda hypervisor, request: getattr(hypervisor.node.state, name)
 
 
 _ID = versioned(INTEGER, v2_53=UUID)
 _BASIC = (
-    shows("id", _ID, lambda one, r: one.node.uuid if r.since(SERVICES_BY_UUID) else one.node.id),
-    shows("hypervisor_hostname", STRING, lambda one, r: one.node.hypervisor_hostname),
-    shows("state", enum("up", "down"), lambda one, r: "up" if one.service.is_up else "down"),
-    shows("status", enum("enabled", "disabled"), lambda one, r: "disabled" if one.service.is_disabled else "enabled"),
+    shows("id", _ID, lambda hypervisor, r: hypervisor.node.uuid if r.since(SERVICES_BY_UUID) else hypervisor.node.id),
+    shows("hypervisor_hostname", STRING, lambda hypervisor, r: hypervisor.node.hypervisor_hostname),
+    shows("state", enum("up", "down"), lambda hypervisor, r: "up" if hypervisor.service.is_up else "down"),
+    shows(
+        "status",
+        enum("enabled", "disabled"),
+        lambda hypervisor, r: "disabled" if hypervisor.service.is_disabled else "enabled",
+    ),
 )
 _SERVER_LIST = arr(obj(required("name", STRING), required("uuid", UUID)))
 _SERVERS = shows("servers", _SERVER_LIST, _servers, since="2.53", is_optional=True)
@@ -91,25 +101,39 @@ _DETAIL = view(
     ),
     shows("cpu_info", versioned(STRING, v2_28=obj(is_open=True)), _cpu_info, until=_UNTIL),
     shows("vcpus", INTEGER, _state("vcpus"), until=_UNTIL),
-    shows("vcpus_used", INTEGER, lambda one, r: one.use.vcpus, until=_UNTIL),
+    shows("vcpus_used", INTEGER, lambda hypervisor, r: hypervisor.use.vcpus, until=_UNTIL),
     shows("memory_mb", INTEGER, _state("memory_mb"), until=_UNTIL),
-    shows("memory_mb_used", INTEGER, lambda one, r: one.use.memory_mb, until=_UNTIL),
-    shows("free_ram_mb", _NUMBER, lambda one, r: one.node.state.memory_mb - one.use.memory_mb, until=_UNTIL),
+    shows("memory_mb_used", INTEGER, lambda hypervisor, r: hypervisor.use.memory_mb, until=_UNTIL),
+    shows(
+        "free_ram_mb",
+        _NUMBER,
+        lambda hypervisor, r: hypervisor.node.state.memory_mb - hypervisor.use.memory_mb,
+        until=_UNTIL,
+    ),
     shows("local_gb", INTEGER, _state("disk_gb"), until=_UNTIL),
-    shows("local_gb_used", INTEGER, lambda one, r: one.use.disk_gb, until=_UNTIL),
-    shows("free_disk_gb", _NUMBER, lambda one, r: one.node.state.disk_gb - one.use.disk_gb, until=_UNTIL),
+    shows("local_gb_used", INTEGER, lambda hypervisor, r: hypervisor.use.disk_gb, until=_UNTIL),
+    shows(
+        "free_disk_gb",
+        _NUMBER,
+        lambda hypervisor, r: hypervisor.node.state.disk_gb - hypervisor.use.disk_gb,
+        until=_UNTIL,
+    ),
     shows("disk_available_least", _NUMBER, _state("disk_available_least_gb"), until=_UNTIL, is_optional=True),
-    shows("running_vms", _NUMBER, lambda one, r: one.use.servers_count, until=_UNTIL),
-    shows("current_workload", _NUMBER, lambda one, r: one.use.busy, until=_UNTIL),
-    shows("uptime", nullable(STRING), lambda one, r: one.node.state.uptime or None, since="2.88"),
+    shows("running_vms", _NUMBER, lambda hypervisor, r: hypervisor.use.servers_count, until=_UNTIL),
+    shows("current_workload", _NUMBER, lambda hypervisor, r: hypervisor.use.busy, until=_UNTIL),
+    shows("uptime", nullable(STRING), lambda hypervisor, r: hypervisor.node.state.uptime or None, since="2.88"),
 )
-_WITH_UPTIME = view(*_BASIC, _SERVERS, shows("uptime", nullable(STRING), lambda one, r: one.node.state.uptime or None))
+_WITH_UPTIME = view(
+    *_BASIC, _SERVERS, shows("uptime", nullable(STRING), lambda hypervisor, r: hypervisor.node.state.uptime or None)
+)
 _WITH_SERVERS = view(
     *_BASIC,
     shows(
         "servers",
         _SERVER_LIST,
-        lambda one, r: [{"uuid": server.uuid, "name": server.name} for server in one.use.servers] or ABSENT,
+        lambda hypervisor, r: (
+            [{"uuid": server.uuid, "name": server.name} for server in hypervisor.use.servers] or ABSENT
+        ),
         is_optional=True,
     ),
 )
@@ -168,9 +192,11 @@ def statistics(request: Request) -> dict[str, Any]:
     """Sums over the nodes of enabled daemons."""
     render = _DETAIL.renderer(request)
     shown = [
-        render(one) for one in _all(request, request.conductor.nodes(request.context)) if not one.service.is_disabled
+        render(hypervisor)
+        for hypervisor in _hypervisors(request, request.conductor.nodes(request.context))
+        if not hypervisor.service.is_disabled
     ]
-    totals = {name: sum(one[name] or 0 for one in shown) for name in _TOTALS}
+    totals = {name: sum(hypervisor[name] or 0 for hypervisor in shown) for name in _TOTALS}
     return {"hypervisor_statistics": {"count": len(shown), **totals}}
 
 
@@ -182,7 +208,7 @@ def statistics(request: Request) -> dict[str, Any]:
     errors=(400, 404),
 )
 def show(request: Request, hypervisor_id: str) -> Hypervisor:
-    return _all(request, [_node(request, hypervisor_id)])[0]
+    return _hypervisors(request, [_node(request, hypervisor_id)])[0]
 
 
 @get(
@@ -194,10 +220,10 @@ def show(request: Request, hypervisor_id: str) -> Hypervisor:
     errors=(400, 404, 501),
 )
 def uptime(request: Request, hypervisor_id: str) -> Hypervisor:
-    found = _all(request, [_node(request, hypervisor_id)])[0]
-    if not found.node.state.uptime:
+    hypervisor = _hypervisors(request, [_node(request, hypervisor_id)])[0]
+    if not hypervisor.node.state.uptime:
         raise errors.NotImplementedHere("The hypervisor does not tell how long it has been up.")
-    return found
+    return hypervisor
 
 
 @get(
@@ -240,18 +266,23 @@ def _page(request: Request) -> Page:
             raise errors.Invalid(f"marker [{marker}] not found")
         nodes = nodes[places[0] + 1 :]
     most = request.conf.api.max_limit
-    wanted = most if limit is None else min(limit, most)
-    page = nodes[:wanted] if request.since(33) else nodes
-    is_full = request.since(33) and len(page) == wanted and bool(page) and (limit is not None or len(nodes) > wanted)
+    page_size = most if limit is None else min(limit, most)
+    page = nodes[:page_size] if request.since(HYPERVISORS_PAGED) else nodes
+    is_full = (
+        request.since(HYPERVISORS_PAGED)
+        and len(page) == page_size
+        and bool(page)
+        and (limit is not None or len(nodes) > page_size)
+    )
     last = page[-1] if is_full else None
-    return Page(_all(request, page), None if last is None else last.uuid if by_uuid else str(last.id))
+    return Page(_hypervisors(request, page), None if last is None else last.uuid if by_uuid else str(last.id))
 
 
 def _matching(request: Request, pattern: str, with_servers: bool = False) -> list[Hypervisor]:
     nodes = request.conductor.nodes(request.context, pattern)
     if not nodes:
         raise errors.NotFound(f"No hypervisor matching '{pattern}' could be found.")
-    return _all(request, nodes, with_servers)
+    return _hypervisors(request, nodes, with_servers)
 
 
 def _node(request: Request, hypervisor_id: str) -> Node:
@@ -263,21 +294,21 @@ def _node(request: Request, hypervisor_id: str) -> Node:
     return request.conductor.node(request.context, hypervisor_id)
 
 
-def _all(request: Request, nodes: list[Node], with_servers: bool = False) -> list[Hypervisor]:
+def _hypervisors(request: Request, nodes: list[Node], with_servers: bool = False) -> list[Hypervisor]:
     """The nodes that have a daemon, with what runs on them when somebody wants to know."""
-    services = {one.host: one for one in request.conductor.services(request.context, binary="nova-compute")}
+    services = {service.host: service for service in request.conductor.services(request.context, binary="nova-compute")}
     with_servers = with_servers or _asks_for_servers(request)
     uses: dict[str, NodeUse] = {}
     if with_servers or not request.since(HYPERVISORS_SLIM):
         uses = request.conductor.node_use(request.context, [node.host for node in nodes], with_servers)
-    found = [
+    hypervisors = [
         Hypervisor(node, services[node.host], uses.get(node.hypervisor_hostname, NodeUse()))
         for node in nodes
         if node.host in services
     ]
-    if nodes and not found:
+    if nodes and not hypervisors:
         raise errors.HypervisorNotFound(hypervisor_id=nodes[0].uuid)
-    return found
+    return hypervisors
 
 
 def _asks_for_servers(request: Request) -> bool:

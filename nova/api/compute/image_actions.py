@@ -37,7 +37,7 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_IS_GLANCE_S, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
+from nova.http.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_QUOTA_GONE, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
 from nova.http.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance
@@ -88,54 +88,54 @@ def _rebuilt(result: tuple[Instance, str | None], request: Request) -> dict[str,
 )
 def rebuild(request: Request) -> Reply:
     """Raises Invalid for an image or key that cannot be used."""
-    asked, server = request.body, request.server
-    if asked.get("trusted_image_certificates"):
+    fields, server = request.body, request.server
+    if fields.get("trusted_image_certificates"):
         target = {"project_id": server.project_id, "user_id": server.user_id}
         request.check("os_compute_api:servers:rebuild:trusted_certs", target)
-    check_metadata(request, asked.get("metadata") or {})
-    image = _image(request, asked["imageRef"])
+    check_metadata(request, fields.get("metadata") or {})
+    image = _image(request, fields["imageRef"])
     is_volume_backed = server.image_id is None
-    if is_volume_backed and asked.get("trusted_image_certificates"):
+    if is_volume_backed and fields.get("trusted_image_certificates"):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     if is_volume_backed and not request.since(VOLUMES_REIMAGED):
         raise errors.Invalid("Unable to rebuild with a different image for a volume-backed server.")
-    password = asked.get("adminPass") or make_password(request.conf.password_length)
+    password = fields.get("adminPass") or make_password(request.conf.password_length)
     operate(
         request,
         "rebuild",
         image=image,
         reimages=is_volume_backed,
-        columns=_columns(asked),
-        properties=_properties(asked),
-        key_name=(asked["key_name"] or "") if "key_name" in asked else None,
-        personality={one["path"]: one["contents"] for one in asked.get("personality", ()) if len(one) == 2},
+        columns=_columns(fields),
+        properties=_properties(fields),
+        key_name=(fields["key_name"] or "") if "key_name" in fields else None,
+        personality={file["path"]: file["contents"] for file in fields.get("personality", ()) if len(file) == 2},
         password=password,
     )
     now = request.conductor.server(
         request.context, server.uuid, **{**server_view.details(request), "with_user_data": True}
     )
-    now = _as_asked(now, asked, image)
+    now = _with_changes(now, fields, image)
     headers = {"Location": request.link(f"/servers/{server.uuid}")}
     return Reply((now, password if request.conf.api.enable_instance_password else None), headers)
 
 
-def _as_asked(server: Instance, asked: dict[str, Any], image: Image) -> Instance:
+def _with_changes(server: Instance, fields: dict[str, Any], image: Image) -> Instance:
     """The server as it will be: its record follows once its host is known to take the image."""
-    changes = _columns(asked)
-    if "key_name" in asked:
-        changes["key_name"] = asked["key_name"]
+    changes = _columns(fields)
+    if "key_name" in fields:
+        changes["key_name"] = fields["key_name"]
     if server.image_id is not None:
         changes |= {"image": image, "image_id": image.id}
-    properties = msgspec.structs.replace(server.properties, **_properties(asked))
+    properties = msgspec.structs.replace(server.properties, **_properties(fields))
     return msgspec.structs.replace(server, **changes, properties=properties)
 
 
-def _columns(asked: dict[str, Any]) -> dict[str, Any]:
+def _columns(fields: dict[str, Any]) -> dict[str, Any]:
     names = {"name": "name", "hostname": "hostname", "metadata": "metadata", "user_data": "user_data"}
-    return {field: asked[key] for key, field in names.items() if key in asked}
+    return {field: fields[key] for key, field in names.items() if key in fields}
 
 
-def _properties(asked: dict[str, Any]) -> dict[str, Any]:
+def _properties(fields: dict[str, Any]) -> dict[str, Any]:
     names = {
         "description": "description",
         "accessIPv4": "access_ip_v4",
@@ -143,14 +143,15 @@ def _properties(asked: dict[str, Any]) -> dict[str, Any]:
         "OS-DCF:diskConfig": "disk_config",
         "trusted_image_certificates": "trusted_certs",
     }
-    return {field: asked[key] for key, field in names.items() if key in asked}
+    return {field: fields[key] for key, field in names.items() if key in fields}
 
 
 def _image(request: Request, image_id: str) -> Image:
     try:
-        return request.doors.images.get(image_id, request.context)
+        image: Image = request.doors.images.get(image_id, request.context)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"Cannot find image {image_id}") from error
+    return image
 
 
 @action(
@@ -162,13 +163,13 @@ def _image(request: Request, image_id: str) -> Image:
     errors=(400, 404, 409, 501),
 )
 def rescue(request: Request) -> dict[str, str]:
-    asked, server = request.body or {}, request.server
+    fields, server = request.body or {}, request.server
     if server.image_id is None and not request.since(RESCUE_OF_VOLUMES):
         raise errors.Invalid(f"Cannot rescue instance {server.uuid}: Cannot rescue a volume-backed instance")
-    image = _image(request, asked["rescue_image_ref"]) if asked.get("rescue_image_ref") else None
+    image = _image(request, fields["rescue_image_ref"]) if fields.get("rescue_image_ref") else None
     if image is None and server.image_id is None:
         raise errors.Invalid("A server without an image of its own needs a rescue_image_ref.")
-    password = asked.get("adminPass") or make_password(request.conf.password_length)
+    password = fields.get("adminPass") or make_password(request.conf.password_length)
     operate(request, "rescue", image=image, password=password)
     return {"adminPass": password} if request.conf.api.enable_instance_password else {}
 
@@ -192,19 +193,19 @@ _IMAGE_ID = Answer(
 )
 def create_image(request: Request) -> Reply:
     """The image is there, without data, when this answers. Raises QuotaExceeded for too many properties."""
-    asked = request.body
-    _check_image_metadata(request, asked)
-    facts = {"image_type": "snapshot", **(asked.get("metadata") or {})}
+    fields = request.body
+    _check_image_metadata(request, fields)
+    facts = {"image_type": "snapshot", **(fields.get("metadata") or {})}
     with Rollback() as rollback:
         snapshots: tuple[str, ...] = ()
         if request.server.image_id is None:
             target = {"project_id": request.server.project_id, "user_id": request.server.user_id}
             request.check("os_compute_api:servers:create_image:allow_volume_backed", target)
-            snapshots, mapping = mapped_images.snapshot_volumes(request, asked["name"], rollback)
+            snapshots, mapping = mapped_images.snapshot_volumes(request, fields["name"], rollback)
             facts |= mapping
-        image = _image_of(request.server, request, asked["name"], facts)
+        image = _image_of(request.server, request, fields["name"], facts)
         _make(request, image, "createImage", rollback, snapshots=snapshots)
-    return _made(request, image)
+    return _image_reply(request, image)
 
 
 @action(
@@ -221,15 +222,15 @@ def create_image(request: Request) -> Reply:
 )
 def create_backup(request: Request) -> Reply:
     """With rotation 0 nothing is kept, and the answer names no image."""
-    asked = request.body
-    _check_image_metadata(request, asked)
+    fields = request.body
+    _check_image_metadata(request, fields)
     if request.server.image_id is None:
         raise errors.Invalid("Backup is not supported for volume-backed instances.")
-    facts = {"image_type": "backup", "backup_type": asked["backup_type"], **(asked.get("metadata") or {})}
-    image = _image_of(request.server, request, asked["name"], facts)
+    facts = {"image_type": "backup", "backup_type": fields["backup_type"], **(fields.get("metadata") or {})}
+    image = _image_of(request.server, request, fields["name"], facts)
     with Rollback() as rollback:
-        _make(request, image, "createBackup", rollback, backup_type=asked["backup_type"], rotation=asked["rotation"])
-    return _made(request, image)
+        _make(request, image, "createBackup", rollback, backup_type=fields["backup_type"], rotation=fields["rotation"])
+    return _image_reply(request, image)
 
 
 def _make(request: Request, image: Image, operation: str, rollback: Rollback, **arguments: Any) -> None:
@@ -239,7 +240,7 @@ def _make(request: Request, image: Image, operation: str, rollback: Rollback, **
     operate(request, operation, image_id=image.id, disk_format=image.disk_format, **arguments)
 
 
-def _made(request: Request, image: Image) -> Reply:
+def _image_reply(request: Request, image: Image) -> Reply:
     if request.since(IMAGE_ID_IN_BODY):
         return Reply(image.id)
     return Reply(None, {"Location": request.link(f"/images/{image.id}")})
@@ -278,7 +279,7 @@ def _image_of(server: Instance, request: Request, name: str, facts: dict[str, st
     )
 
 
-def _check_image_metadata(request: Request, asked: dict[str, Any]) -> None:
+def _check_image_metadata(request: Request, fields: dict[str, Any]) -> None:
     """Before 2.39 the quota of servers' metadata counted for images as well."""
-    if not request.since(IMAGE_METADATA_IS_GLANCE_S):
-        check_metadata(request, asked.get("metadata") or {})
+    if not request.since(IMAGE_METADATA_QUOTA_GONE):
+        check_metadata(request, fields.get("metadata") or {})

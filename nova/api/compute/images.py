@@ -126,7 +126,8 @@ def detail(request: Request) -> Page:
 
 @get("/images/{image_id}", until=_UNTIL, query=_OPEN, answer=single("image", _DETAIL), errors=(404,))
 def show(request: Request, image_id: str) -> Json:
-    return request.doors.images.document(image_id, request.context)
+    image: Json = request.doors.images.document(image_id, request.context)
+    return image
 
 
 @delete("/images/{image_id}", until=_UNTIL, errors=(403, 404))
@@ -157,11 +158,11 @@ def show_metadata(request: Request, image_id: str, key: str) -> Json:
 
 @put(f"{_BASE}/{{key}}", until=_METADATA_UNTIL, body=_ONE_BODY, answer=_ONE, errors=(400, 403, 404))
 def set_metadata(request: Request, image_id: str, key: str) -> Json:
-    given = request.body["meta"]
-    if key not in given:
+    fields = request.body["meta"]
+    if key not in fields:
         raise errors.Invalid("Request body and URI mismatch")
-    _set(request, image_id, {**_metadata(request, image_id), **given})
-    return {"meta": given}
+    _set(request, image_id, {**_metadata(request, image_id), **fields})
+    return {"meta": fields}
 
 
 @delete(f"{_BASE}/{{key}}", until=_METADATA_UNTIL, errors=(403, 404))
@@ -181,13 +182,13 @@ def _existing(metadata: dict[str, str], key: str) -> str:
     return metadata[key]
 
 
-def _set(request: Request, image_id: str, wanted: dict[str, str]) -> dict[str, str]:
+def _set(request: Request, image_id: str, properties: dict[str, str]) -> dict[str, str]:
     """Make these an image's properties. Raises QuotaExceeded for too many."""
     limit = request.conductor.quota(request.context.project_id).limits["metadata_items"]
-    if 0 <= limit < len(wanted):
+    if 0 <= limit < len(properties):
         raise errors.QuotaExceeded("Image metadata limit exceeded")
-    changes: dict[str, str | None] = {name: None for name in _metadata(request, image_id) if name not in wanted}
-    request.doors.images.set_properties(image_id, {**changes, **wanted}, request.context)
+    changes: dict[str, str | None] = {name: None for name in _metadata(request, image_id) if name not in properties}
+    request.doors.images.set_properties(image_id, {**changes, **properties}, request.context)
     return _metadata(request, image_id)
 
 
@@ -196,24 +197,26 @@ _FILTERS = {"name": "name", "minRam": "min_ram", "minDisk": "min_disk"}
 
 
 def _page(request: Request) -> Page:
-    asked = {name: values[-1] for name, values in request.query.items() if values}
-    limit = asked.get("limit") or asked.get("page_size")
+    parameters = {name: values[-1] for name, values in request.query.items() if values}
+    limit = parameters.get("limit") or parameters.get("page_size")
     most = request.conf.api.max_limit
     query: dict[str, Any] = {"limit": most if limit is None else min(limit, most)}
-    if "marker" in asked:
-        query["marker"] = str(asked["marker"])
-    if "status" in asked:
-        known = [name for name, shown in _STATUS.items() if shown == str(asked["status"]).upper()]
-        query["status"] = known[0] if known else str(asked["status"]).lower()
-    if "name" in asked:
-        query["name"] = str(asked["name"])
-    query |= {name.removeprefix("property-"): value for name, value in asked.items() if name.startswith("property-")}
+    if "marker" in parameters:
+        query["marker"] = str(parameters["marker"])
+    if "status" in parameters:
+        known = [name for name, shown in _STATUS.items() if shown == str(parameters["status"]).upper()]
+        query["status"] = known[0] if known else str(parameters["status"]).lower()
+    if "name" in parameters:
+        query["name"] = str(parameters["name"])
+    query |= {
+        name.removeprefix("property-"): value for name, value in parameters.items() if name.startswith("property-")
+    }
     try:
-        found = request.doors.images.documents(request.context, **query)
+        images = request.doors.images.documents(request.context, **query)
     except errors.ImageNotFound as error:
-        raise errors.Invalid(f"marker [{asked.get('marker')}] not found") from error
+        raise errors.Invalid(f"marker [{parameters.get('marker')}] not found") from error
     for name in ("minRam", "minDisk"):
-        if name in asked and is_number(str(asked[name])):
-            found = [one for one in found if (one.get(_FILTERS[name]) or 0) >= int(asked[name])]
-    is_full = bool(found) and len(found) == query["limit"]
-    return Page(found, found[-1]["id"] if is_full else None)
+        if name in parameters and is_number(str(parameters[name])):
+            images = [image for image in images if (image.get(_FILTERS[name]) or 0) >= int(parameters[name])]
+    is_full = bool(images) and len(images) == query["limit"]
+    return Page(images, images[-1]["id"] if is_full else None)

@@ -12,7 +12,7 @@ from nova.http.app import visible_server
 from nova.http.declaration import LATER, get
 from nova.http.request import Request
 from nova.http.schema import LIMIT, STRING, TIME, UUID, Plain, arr, nullable, once, query
-from nova.http.versions import ACTIONS_OF_DELETED
+from nova.http.versions import ACTIONS_OF_DELETED, ACTIONS_PAGED
 from nova.http.view import Page, listing, shows, single, view
 from nova.structs.instance import Instance
 from nova.structs.operation import OperationRecord, StepRecord
@@ -99,14 +99,19 @@ def index(request: Request, server_id: str) -> Page:
     since, before = request.moment("changes-since"), request.moment("changes-before")
     if since and before and since > before:
         raise errors.Invalid("The value of changes-since must be less than or equal to changes-before.")
-    asked = request.first("limit")
+    requested_limit = request.first("limit")
     most = request.conf.api.max_limit
-    limit = most if asked is None else min(asked, most)
-    found = request.conductor.operations(
-        request.context, server_id, limit if request.since(58) else None, request.first("marker"), since, before
+    limit = most if requested_limit is None else min(requested_limit, most)
+    operations = request.conductor.operations(
+        request.context,
+        server_id,
+        limit if request.since(ACTIONS_PAGED) else None,
+        request.first("marker"),
+        since,
+        before,
     )
-    is_full = request.since(58) and bool(found) and len(found) == limit
-    return Page(found, found[-1].request_id if is_full else None)
+    is_full = request.since(ACTIONS_PAGED) and bool(operations) and len(operations) == limit
+    return Page(operations, operations[-1].request_id if is_full else None)
 
 
 @get(

@@ -79,20 +79,20 @@ def show(request: Request, port_id: str) -> Vif:
 )
 def create(request: Request) -> Vif:
     """Answers when the guest has the interface. Raises Invalid for what cannot be attached."""
-    asked = request.body.get("interfaceAttachment") or {}
-    network, port = asked.get("net_id"), asked.get("port_id")
-    address = asked["fixed_ips"][0]["ip_address"] if asked.get("fixed_ips") else None
+    fields = request.body.get("interfaceAttachment") or {}
+    network, port = fields.get("net_id"), fields.get("port_id")
+    address = fields["fixed_ips"][0]["ip_address"] if fields.get("fixed_ips") else None
     if network and port:
         raise errors.Invalid("Must not input both network_id and port_id")
     if address and not network:
         raise errors.Invalid("Must input network_id when request IP address")
-    wanted = None
+    network_request = None
     if network or port:
-        wanted = NetworkRequest(network_id=network, port_id=port, fixed_ip=address, tag=asked.get("tag"))
-    request.doors.network.validate(request.context, None if wanted is None else (wanted,))
+        network_request = NetworkRequest(network_id=network, port_id=port, fixed_ip=address, tag=fields.get("tag"))
+    request.doors.network.validate(request.context, None if network_request is None else (network_request,))
     port_id = str(uuids.uuid4())
     before = {vif.port_id for vif in request.server.vifs}
-    server = operate_and_wait(request, "attach_interface", request=wanted, port_id=port_id)
+    server = operate_and_wait(request, "attach_interface", request=network_request, port_id=port_id)
     return next(vif for vif in server.vifs if vif.port_id not in before and port in (None, vif.port_id))
 
 

@@ -20,6 +20,7 @@ from nova.http.schema import (
     required,
     versioned,
 )
+from nova.http.versions import KEYPAIRS_PAGED
 from nova.http.view import ABSENT, Page, View, listing, shows, single, view
 from nova.structs.keypair import Keypair
 
@@ -90,10 +91,10 @@ _ITEM: View = view(shows("keypair", _LISTED.shape(), lambda pair, request: _LIST
 )
 def index(request: Request) -> Page:
     most = request.conf.api.max_limit
-    asked = request.first("limit")
-    limit = most if asked is None else min(asked, most)
+    requested_limit = request.first("limit")
+    limit = most if requested_limit is None else min(requested_limit, most)
     pairs = request.conductor.keypairs(_user(request), limit, request.first("marker"))
-    is_more = bool(pairs) and len(pairs) == limit and request.since(35)
+    is_more = bool(pairs) and len(pairs) == limit and request.since(KEYPAIRS_PAGED)
     return Page(pairs, pairs[-1].name if is_more else None)
 
 
@@ -123,14 +124,14 @@ def create(request: Request) -> Keypair:
 
     Raises Invalid for a key that is none, QuotaExceeded, KeypairExists.
     """
-    asked = request.body["keypair"]
-    user = asked.get("user_id") or request.context.user_id
-    kind = asked.get("type", "ssh")
-    public = asked.get("public_key")
+    fields = request.body["keypair"]
+    user = fields.get("user_id") or request.context.user_id
+    kind = fields.get("type", "ssh")
+    public = fields.get("public_key")
     pair = keys.describe(kind, public) if public is not None else keys.generate(kind, user)
     stored = request.conductor.add_keypair(
         request.context,
-        Keypair(user_id=user, name=asked["name"], type=kind, public_key=pair.public, fingerprint=pair.fingerprint),
+        Keypair(user_id=user, name=fields["name"], type=kind, public_key=pair.public, fingerprint=pair.fingerprint),
         is_imported=public is not None,
     )
     return keys.with_private(stored, pair)

@@ -39,9 +39,9 @@ def generate(kind: str, user_id: str) -> KeyMaterial:
     return _generate_ssh() if kind == "ssh" else _generate_x509(user_id)
 
 
-def with_private(stored: Keypair, made: KeyMaterial) -> Keypair:
+def with_private(stored: Keypair, key: KeyMaterial) -> Keypair:
     """The stored pair with its private half, for the one answer that carries it."""
-    return msgspec.structs.replace(stored, private_key=made.private)
+    return msgspec.structs.replace(stored, private_key=key.private)
 
 
 def _describe_ssh(public: str) -> KeyMaterial:

@@ -49,19 +49,19 @@ def snapshot_volumes(request: Request, name: str, rollback: Rollback) -> tuple[t
     """
     volumes, context, server = request.doors.volumes, request.context, request.server
     assert server is not None
-    made: list[str] = []
+    snapshot_ids: list[str] = []
     entries: list[_Entry] = []
     for device in server.block_devices:
         snapshot = None
         if device.destination == "volume" and device.volume_id:
             snapshot = volumes.create_snapshot(device.volume_id, f"snapshot for {name}", context)
             rollback.made(f"snapshot {snapshot['id']}", volumes.delete_snapshot, snapshot["id"], context)
-            made.append(snapshot["id"])
+            snapshot_ids.append(snapshot["id"])
         entries.append(_entry(device, snapshot))
     properties = {_MAPPING: msgspec.json.encode(entries).decode(), _IS_SECOND: "True"}
     if server.properties.root_device_name:
         properties[_ROOT] = server.properties.root_device_name
-    return tuple(made), properties
+    return tuple(snapshot_ids), properties
 
 
 def _entry(device: BlockDevice, snapshot: dict[str, Any] | None) -> _Entry:
@@ -94,8 +94,8 @@ def entries(image: Image | None) -> tuple[list[dict[str, Any]], bool]:
     if image is None or not is_mapped(image):
         return [], True
     try:
-        found = msgspec.json.decode(image.properties[_MAPPING], type=list[_Entry])
+        mapping = msgspec.json.decode(image.properties[_MAPPING], type=list[_Entry])
     except msgspec.MsgspecError as error:
         raise errors.Invalid(f"Image {image.id} has an invalid {_MAPPING}: {error}") from error
     is_second = image.properties.get(_IS_SECOND, "").lower() in ("true", "1", "yes")
-    return [msgspec.to_builtins(one) for one in found], is_second
+    return [msgspec.to_builtins(entry) for entry in mapping], is_second

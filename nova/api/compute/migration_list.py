@@ -48,8 +48,8 @@ _MIGRATION = view(
     shows("dest_node", nullable(STRING), _host("dest_node")),
     shows("dest_host", nullable(STRING), _host("dest_ip")),
     # Flavors have no numbers here.
-    shows("old_instance_type_id", nullable(INTEGER), lambda one, request: None),
-    shows("new_instance_type_id", nullable(INTEGER), lambda one, request: None),
+    shows("old_instance_type_id", nullable(INTEGER), lambda migration, request: None),
+    shows("new_instance_type_id", nullable(INTEGER), lambda migration, request: None),
     shows("created_at", TIME, _moment("created_at")),
     shows("updated_at", nullable(TIME), _moment("updated_at")),
     shows("links", arr(LINK), _links, since="2.23", is_optional=True),
@@ -92,10 +92,10 @@ def index(request: Request) -> Page:
     if since and before and since > before:
         raise errors.Invalid("The value of changes-since must be less than or equal to changes-before.")
     most = request.conf.api.max_limit
-    asked = request.first("limit")
-    limit = most if asked is None else min(asked, most)
+    requested_limit = request.first("limit")
+    limit = most if requested_limit is None else min(requested_limit, most)
     is_paged = request.since(MIGRATIONS_PAGED)
-    found = request.conductor.migrations(
+    migrations = request.conductor.migrations(
         request.context,
         MigrationQuery(
             **fields,
@@ -105,4 +105,4 @@ def index(request: Request) -> Page:
             marker=request.first("marker"),
         ),
     )
-    return Page(found, found[-1].uuid if is_paged and found and len(found) == limit else None)
+    return Page(migrations, migrations[-1].uuid if is_paged and migrations and len(migrations) == limit else None)

@@ -25,7 +25,14 @@ from nova.http.schema import (
     required,
     versioned,
 )
-from nova.http.versions import EVACUATED_STAY_OFF, HOST_BEFORE_FORCE, HOST_CHECKED
+from nova.http.versions import (
+    EVACUATE_HOST_CHECKED,
+    EVACUATE_WITHOUT_PASSWORD,
+    EVACUATED_STAY_OFF,
+    LIVE_MIGRATE_HOST_CHECKED,
+    MIGRATE_TO_HOST,
+    UNSHELVE_TO_ZONE,
+)
 from nova.http.view import Answer
 
 
@@ -65,7 +72,7 @@ def revert_resize(request: Request) -> None:
     errors=(400, 403, 404, 409),
 )
 def migrate(request: Request) -> None:
-    host = request.body.get("host") if request.since(HOST_CHECKED) and isinstance(request.body, dict) else None
+    host = request.body.get("host") if request.since(MIGRATE_TO_HOST) and isinstance(request.body, dict) else None
     if host is not None:
         _check_rule(request, "os_compute_api:os-migrate-server:migrate:host")
         _check_host(request, host)
@@ -91,13 +98,13 @@ def _block(value: bool | str) -> bool | None:
     errors=(400, 403, 404, 409),
 )
 def migrate_live(request: Request) -> None:
-    asked = request.body
-    host = asked["host"]
+    fields = request.body
+    host = fields["host"]
     if host is not None:
         _check_rule(request, "os_compute_api:os-migrate-server:migrate_live:host")
         _check_host(request, host)
     # Before 2.30 a host that was named was not asked of the scheduler.
-    force = asked.get("force", False) if request.since(HOST_BEFORE_FORCE) else host is not None
+    force = fields.get("force", False) if request.since(LIVE_MIGRATE_HOST_CHECKED) else host is not None
     if force and host is None:
         raise errors.Invalid("Can't force to a non-provided destination")
     operate(
@@ -106,7 +113,7 @@ def migrate_live(request: Request) -> None:
         migration_id=str(uuids.uuid4()),
         only_host=host,
         force=force,
-        is_block=asked["block_migration"],
+        is_block=fields["block_migration"],
     )
 
 
@@ -130,10 +137,10 @@ _EVACUATED = Answer(
     errors=(400, 403, 404, 409),
 )
 def evacuate(request: Request) -> str | None:
-    asked = request.body
-    host = asked.get("host")
+    fields = request.body
+    host = fields.get("host")
     # Before 2.29 a host that was named was not asked of the scheduler.
-    force = asked.get("force", False) if request.since(29) else host is not None
+    force = fields.get("force", False) if request.since(EVACUATE_HOST_CHECKED) else host is not None
     if force and host is None:
         raise errors.Invalid("Can't force to a non-provided destination")
     operate(
@@ -144,9 +151,9 @@ def evacuate(request: Request) -> str | None:
         force=force,
         stays_off=request.since(EVACUATED_STAY_OFF),
     )
-    if request.since(14) or not request.conf.api.enable_instance_password:
+    if request.since(EVACUATE_WITHOUT_PASSWORD) or not request.conf.api.enable_instance_password:
         return None
-    return asked.get("adminPass") or make_password(request.conf.password_length)
+    return fields.get("adminPass") or make_password(request.conf.password_length)
 
 
 evacuate_silently = also_at(evacuate, since="2.14", until="2.104", answer=None)
@@ -176,14 +183,14 @@ _UNSHELVE = versioned(
 
 @action("unshelve", policy="os_compute_api:os-shelve:unshelve", body=_UNSHELVE, errors=(400, 403, 404, 409))
 def unshelve(request: Request) -> None:
-    asked: dict[str, Any] = request.body if request.since(77) and isinstance(request.body, dict) else {}
-    zone, host = asked.get("availability_zone"), asked.get("host")
+    fields: dict[str, Any] = request.body if request.since(UNSHELVE_TO_ZONE) and isinstance(request.body, dict) else {}
+    zone, host = fields.get("availability_zone"), fields.get("host")
     if host is not None:
         _check_rule(request, "os_compute_api:os-shelve:unshelve_to_host")
         _check_host(request, host)
     if zone is not None and zone not in _zones(request):
         raise errors.Invalid(f"The requested availability zone is not available: {zone}")
-    operate(request, "unshelve", only_host=host, new_zone=zone, unpins="availability_zone" in asked and zone is None)
+    operate(request, "unshelve", only_host=host, new_zone=zone, unpins="availability_zone" in fields and zone is None)
 
 
 def _check_rule(request: Request, rule: str) -> None:
@@ -197,4 +204,4 @@ def _check_host(request: Request, host: str) -> None:
 
 
 def _zones(request: Request) -> set[str]:
-    return {one.zone for one in request.conductor.services(request.context, binary="nova-compute")}
+    return {service.zone for service in request.conductor.services(request.context, binary="nova-compute")}

@@ -40,8 +40,8 @@ def add_fixed_ip(request: Request) -> None:
 
 @action("removeFixedIp", policy="os_compute_api:os-multinic:remove", until="2.43", body=_ADDRESS, errors=(400, 404))
 def remove_fixed_ip(request: Request) -> None:
-    held = {ip.address for vif in request.server.vifs for ip in vif.fixed_ips}
-    if request.body["address"] not in held:
+    addresses = {ip.address for vif in request.server.vifs for ip in vif.fixed_ips}
+    if request.body["address"] not in addresses:
         raise errors.Invalid(f"Fixed IP {request.body['address']} is not associated with the server.")
     operate(request, "removeFixedIp", address=request.body["address"])
 

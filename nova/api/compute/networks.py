@@ -4,10 +4,11 @@ All of it is the network service's; what that has no word for is null. Source: C
 reference, "Networks (deprecated)", "Project networks (deprecated)", "Floating IPs (deprecated)".
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from nova import errors
-from nova.http.declaration import delete, get, post
+from nova.http.declaration import Endpoint, delete, get, post
 from nova.http.request import Request
 from nova.http.schema import (
     INTEGER,
@@ -49,14 +50,19 @@ _NETWORK = obj(
 Json = dict[str, Any]
 
 
-def _list(path: str, policy: str, key: str, shape: Obj, until: str = _UNTIL, q: Obj = _NO_QUERY) -> Any:
+def _list(
+    path: str, policy: str, key: str, shape: Obj, until: str = _UNTIL, q: Obj = _NO_QUERY
+) -> Callable[..., Endpoint]:
     return get(path, policy=policy, until=until, query=q, answer=made(obj(required(key, arr(shape)))))
 
 
 @_list("/os-networks", "os_compute_api:os-networks:list", "networks", _NETWORK)
 def index(request: Request) -> Json:
     return {
-        "networks": [_shown(one, request) for one in request.doors.network.networks.usable(request.context.project_id)]
+        "networks": [
+            _network_view(network, request)
+            for network in request.doors.network.networks.usable(request.context.project_id)
+        ]
     }
 
 
@@ -69,10 +75,10 @@ def index(request: Request) -> Json:
     errors=(404,),
 )
 def show(request: Request, network_id: str) -> Json:
-    return {"network": _shown(_named(request, network_id), request)}
+    return {"network": _network_view(_network_of(request, network_id), request)}
 
 
-def _shown(network: Json, request: Request) -> Json:
+def _network_view(network: Json, request: Request) -> Json:
     shown: Json = dict.fromkeys(_ALWAYS)
     if request.context.is_admin:
         shown |= dict.fromkeys((*_ADMIN_ONLY, "mtu", "vpn_public_port"))
@@ -85,7 +91,11 @@ _PROJECT_NETWORK = obj(required("id", UUID), required("label", STRING), required
 
 @_list("/os-tenant-networks", "os_compute_api:os-tenant-networks:list", "networks", _PROJECT_NETWORK)
 def index_of_project(request: Request) -> Json:
-    return {"networks": [_brief(one) for one in request.doors.network.networks.usable(request.context.project_id)]}
+    return {
+        "networks": [
+            _brief_view(network) for network in request.doors.network.networks.usable(request.context.project_id)
+        ]
+    }
 
 
 @get(
@@ -97,17 +107,18 @@ def index_of_project(request: Request) -> Json:
     errors=(404,),
 )
 def show_of_project(request: Request, network_id: str) -> Json:
-    return {"network": _brief(_named(request, network_id))}
+    return {"network": _brief_view(_network_of(request, network_id))}
 
 
-def _brief(network: Json) -> Json:
+def _brief_view(network: Json) -> Json:
     return {"id": network["id"], "label": network["name"], "cidr": "None"}
 
 
-def _named(request: Request, network_id: str) -> Json:
-    for one in request.doors.network.networks.usable(request.context.project_id):
-        if one["id"] == network_id:
-            return one
+def _network_of(request: Request, network_id: str) -> Json:
+    networks: list[Json] = request.doors.network.networks.usable(request.context.project_id)
+    for network in networks:
+        if network["id"] == network_id:
+            return network
     raise errors.NetworkNotFound(network_id=network_id)
 
 
@@ -138,8 +149,8 @@ _RULES = "os_compute_api:os-floating-ips:"
 
 @_list("/os-floating-ips", f"{_RULES}list", "floating_ips", _FLOATING_IP)
 def index_floating_ips(request: Request) -> Json:
-    found = request.doors.network.floating_ips.of_project(request.context.project_id)
-    return {"floating_ips": [_floating_ip(request, one) for one in found]}
+    floating_ips = request.doors.network.floating_ips.of_project(request.context.project_id)
+    return {"floating_ips": [_floating_ip(request, floating_ip) for floating_ip in floating_ips]}
 
 
 @get(
@@ -151,8 +162,8 @@ def index_floating_ips(request: Request) -> Json:
     errors=(400, 404),
 )
 def show_floating_ip(request: Request, floating_ip_id: str) -> Json:
-    found = request.doors.network.floating_ips.get(request.context.project_id, floating_ip_id)
-    return {"floating_ip": _floating_ip(request, found)}
+    floating_ip = request.doors.network.floating_ips.get(request.context.project_id, floating_ip_id)
+    return {"floating_ip": _floating_ip(request, floating_ip)}
 
 
 @post(
@@ -179,18 +190,18 @@ def remove_floating_ip(request: Request, floating_ip_id: str) -> None:
     floating_ips.delete(floating_ips.get(request.context.project_id, floating_ip_id)["id"])
 
 
-def _floating_ip(request: Request, found: Json) -> Json:
+def _floating_ip(request: Request, floating_ip: Json) -> Json:
     instance = None
-    if found.get("port_id"):
+    if floating_ip.get("port_id"):
         try:
-            instance = request.doors.network.port(found["port_id"])["device_id"] or None
+            instance = request.doors.network.port(floating_ip["port_id"])["device_id"] or None
         except errors.PortNotFound:
             instance = None
-    names = request.doors.network.networks.names([found["floating_network_id"]])
+    names = request.doors.network.networks.names([floating_ip["floating_network_id"]])
     return {
-        "id": found["id"],
-        "ip": found["floating_ip_address"],
-        "fixed_ip": found.get("fixed_ip_address"),
+        "id": floating_ip["id"],
+        "ip": floating_ip["floating_ip_address"],
+        "fixed_ip": floating_ip.get("fixed_ip_address"),
         "instance_id": instance,
-        "pool": names.get(found["floating_network_id"], found["floating_network_id"]),
+        "pool": names.get(floating_ip["floating_network_id"], floating_ip["floating_network_id"]),
     }

@@ -63,7 +63,7 @@ _CLASS_SETTABLE = tuple(optional(name, _LIMIT, until=last) for name, last in _CL
 def show(request: Request, project_id: str) -> dict[str, Any]:
     _check(request, "show", project_id)
     quota = request.conductor.quota(project_id, request.first("user_id"))
-    return {"quota_set": {"id": project_id, **_shown(quota)}}
+    return {"quota_set": {"id": project_id, **_limits_view(quota)}}
 
 
 @get(
@@ -79,7 +79,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
     quota = request.conductor.quota(project_id, request.first("user_id"))
     shown = {
         name: {"limit": limit, "in_use": quota.in_use.get(name, 0), "reserved": 0}
-        for name, limit in _shown(quota).items()
+        for name, limit in _limits_view(quota).items()
     }
     return {"quota_set": {"id": project_id, **shown}}
 
@@ -94,7 +94,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
 )
 def defaults(request: Request, project_id: str) -> dict[str, Any]:
     _check(request, "defaults", project_id)
-    return {"quota_set": {"id": project_id, **_shown(request.conductor.default_quota())}}
+    return {"quota_set": {"id": project_id, **_limits_view(request.conductor.default_quota())}}
 
 
 @put(
@@ -109,11 +109,11 @@ def defaults(request: Request, project_id: str) -> dict[str, Any]:
 def update(request: Request, project_id: str) -> dict[str, Any]:
     """Raises Invalid for a limit below what is in use, unless forced."""
     _check(request, "update", project_id)
-    asked = dict(request.body["quota_set"])
-    force = asked.pop("force", False)
-    limits = {name: limit for name, limit in asked.items() if name not in _NETWORK}
+    quota_set = dict(request.body["quota_set"])
+    force = quota_set.pop("force", False)
+    limits = {name: limit for name, limit in quota_set.items() if name not in _NETWORK}
     quota = request.conductor.set_quota(project_id, limits, request.first("user_id"), force)
-    return {"quota_set": _shown(quota)}
+    return {"quota_set": _limits_view(quota)}
 
 
 @delete(
@@ -134,7 +134,7 @@ def remove(request: Request, project_id: str) -> None:
     answer=_answer("quota_class_set", _class_limits(_ID)),
 )
 def show_class(request: Request, name: str) -> dict[str, Any]:
-    return {"quota_class_set": {"id": name, **_shown(request.conductor.default_quota(name))}}
+    return {"quota_class_set": {"id": name, **_limits_view(request.conductor.default_quota(name))}}
 
 
 @put(
@@ -145,9 +145,9 @@ def show_class(request: Request, name: str) -> dict[str, Any]:
     errors=(400,),
 )
 def update_class(request: Request, name: str) -> dict[str, Any]:
-    asked = request.body["quota_class_set"]
-    limits = {resource: limit for resource, limit in asked.items() if resource not in _NETWORK}
-    return {"quota_class_set": _shown(request.conductor.set_default_quota(limits, name))}
+    quota_set = request.body["quota_class_set"]
+    limits = {resource: limit for resource, limit in quota_set.items() if resource not in _NETWORK}
+    return {"quota_class_set": _limits_view(request.conductor.set_default_quota(limits, name))}
 
 
 def _check(request: Request, what: str, project_id: str) -> None:
@@ -156,6 +156,6 @@ def _check(request: Request, what: str, project_id: str) -> None:
     request.doors.projects.check(project_id, request.context)
 
 
-def _shown(quota: Quota) -> dict[str, int]:
+def _limits_view(quota: Quota) -> dict[str, int]:
     # Networks have quotas of their own, in the network service.
     return {**quota.limits, **dict.fromkeys(_NETWORK, -1)}

@@ -71,9 +71,9 @@ Json = dict[str, Any]
     errors=(404,),
 )
 def index(request: Request) -> Json:
-    found = request.doors.network.security_groups.of_project(request.context.project_id)
+    groups = request.doors.network.security_groups.of_project(request.context.project_id)
     offset, limit = request.first("offset", 0), request.first("limit", request.conf.api.max_limit)
-    return {"security_groups": _shown(request, found[offset : offset + limit])}
+    return {"security_groups": _group_views(request, groups[offset : offset + limit])}
 
 
 @get(
@@ -85,16 +85,16 @@ def index(request: Request) -> Json:
     errors=(400, 404),
 )
 def show(request: Request, group_id: str) -> Json:
-    return {"security_group": _shown(request, [_own(request, group_id)])[0]}
+    return {"security_group": _group_views(request, [_own(request, group_id)])[0]}
 
 
 @post("/os-security-groups", policy=f"{_RULES}create", until=_UNTIL, body=_NAMED, answer=_ONE, errors=(400, 403))
 def create(request: Request) -> Json:
-    asked = request.body["security_group"]
+    fields = request.body["security_group"]
     made_group = request.doors.network.security_groups.create(
-        request.context.project_id, asked["name"].strip(), asked["description"].strip()
+        request.context.project_id, fields["name"].strip(), fields["description"].strip()
     )
-    return {"security_group": _shown(request, [made_group])[0]}
+    return {"security_group": _group_views(request, [made_group])[0]}
 
 
 @put(
@@ -106,12 +106,12 @@ def create(request: Request) -> Json:
     errors=(400, 404),
 )
 def update(request: Request, group_id: str) -> Json:
-    asked = request.body["security_group"]
+    fields = request.body["security_group"]
     _own(request, group_id)
     changed = request.doors.network.security_groups.update(
-        group_id, asked["name"].strip(), asked["description"].strip()
+        group_id, fields["name"].strip(), fields["description"].strip()
     )
-    return {"security_group": _shown(request, [changed])[0]}
+    return {"security_group": _group_views(request, [changed])[0]}
 
 
 @delete("/os-security-groups/{group_id}", policy=f"{_RULES}delete", until=_UNTIL, status=202, errors=(400, 404))
@@ -143,24 +143,24 @@ def remove(request: Request, group_id: str) -> None:
     errors=(400, 403, 404),
 )
 def create_rule(request: Request) -> Json:
-    asked = request.body["security_group_rule"]
-    _own(request, asked["parent_group_id"])
-    protocol = asked.get("ip_protocol")
-    cidr = asked.get("cidr")
+    fields = request.body["security_group_rule"]
+    _own(request, fields["parent_group_id"])
+    protocol = fields.get("ip_protocol")
+    cidr = fields.get("cidr")
     rule: Json = {
-        "security_group_id": asked["parent_group_id"],
+        "security_group_id": fields["parent_group_id"],
         "direction": "ingress",
         "protocol": None if protocol in (None, "-1", -1) else str(protocol).lower(),
-        "port_range_min": _port(asked.get("from_port")),
-        "port_range_max": _port(asked.get("to_port")),
+        "port_range_min": _port(fields.get("from_port")),
+        "port_range_max": _port(fields.get("to_port")),
         "ethertype": "IPv6" if isinstance(cidr, str) and ":" in cidr else "IPv4",
         "project_id": request.context.project_id,
     }
-    if asked.get("group_id"):
-        rule["remote_group_id"] = asked["group_id"]
+    if fields.get("group_id"):
+        rule["remote_group_id"] = fields["group_id"]
     elif cidr is not None:
         rule["remote_ip_prefix"] = str(cidr)
-    if protocol is None and not asked.get("group_id"):
+    if protocol is None and not fields.get("group_id"):
         raise errors.Invalid("Not enough parameters to build a valid rule.")
     try:
         made_rule = request.doors.network.security_groups.add_rule(rule)
@@ -179,8 +179,8 @@ def create_rule(request: Request) -> Json:
 def remove_rule(request: Request, rule_id: str) -> None:
     _check_id(rule_id)
     groups = request.doors.network.security_groups
-    found = groups.rule(rule_id)
-    if found.get("project_id") != request.context.project_id and not request.context.is_admin:
+    rule = groups.rule(rule_id)
+    if rule.get("project_id") != request.context.project_id and not request.context.is_admin:
         raise errors.NotFound(f"Rule {rule_id} not found.")
     groups.delete_rule(rule_id)
 
@@ -193,17 +193,20 @@ def remove_rule(request: Request, rule_id: str) -> None:
     errors=(404,),
 )
 def index_of_server(request: Request) -> Json:
-    return {"security_groups": _shown(request, request.doors.network.security_groups.of_server(request.server.uuid))}
+    return {
+        "security_groups": _group_views(request, request.doors.network.security_groups.of_server(request.server.uuid))
+    }
 
 
 def _own(request: Request, group_id: str) -> Json:
     _check_id(group_id)
-    return request.doors.network.security_groups.get(request.context.project_id, group_id)
+    group: Json = request.doors.network.security_groups.get(request.context.project_id, group_id)
+    return group
 
 
-def _check_id(given: str) -> None:
-    if not is_uuid(given):
-        raise errors.Invalid(f"Security group id should be a uuid: {given}")
+def _check_id(group_id: str) -> None:
+    if not is_uuid(group_id):
+        raise errors.Invalid(f"Security group id should be a uuid: {group_id}")
 
 
 def _port(value: Any) -> int | None:
@@ -214,7 +217,7 @@ def _port(value: Any) -> int | None:
     raise errors.Invalid(f"Invalid port range {value}")
 
 
-def _shown(request: Request, groups: list[Json]) -> list[Json]:
+def _group_views(request: Request, groups: list[Json]) -> list[Json]:
     """Groups with the rules that let something in; the others had no words in this API."""
     names = _names(request, [rule for group in groups for rule in group["security_group_rules"]])
     return [

@@ -51,14 +51,14 @@ def index_addresses(request: Request) -> dict[str, Any]:
     errors=(404,),
 )
 def show_addresses(request: Request, label: str) -> dict[str, Any]:
-    found = addresses(request.server)
-    if label not in found:
+    networks = addresses(request.server)
+    if label not in networks:
         raise errors.NotFound("Instance is not a member of specified network")
-    return {label: _short(found[label])}
+    return {label: _short(networks[label])}
 
 
 def _short(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"version": one["version"], "addr": one["addr"]} for one in listed]
+    return [{"version": entry["version"], "addr": entry["addr"]} for entry in listed]
 
 
 @get(
@@ -125,25 +125,25 @@ def diagnostics(request: Request) -> dict[str, Any]:
         raise errors.WrongServerState(
             action="get_diagnostics", server_id=server.uuid, attribute="power_state", state=server.power_state.name
         )
-    found = request.conductor.diagnostics(request.context, server.uuid)
-    return found if request.since(DIAGNOSTICS_DEFINED) else _old_diagnostics(found)
+    counters = request.conductor.diagnostics(request.context, server.uuid)
+    return counters if request.since(DIAGNOSTICS_DEFINED) else _old_diagnostics(counters)
 
 
-def _old_diagnostics(found: dict[str, Any]) -> dict[str, Any]:
+def _old_diagnostics(diagnostics: dict[str, Any]) -> dict[str, Any]:
     old: dict[str, Any] = {}
-    for cpu in found["cpu_details"]:
+    for cpu in diagnostics["cpu_details"]:
         old[f"cpu{cpu['id']}_time"] = cpu["time"]
-    for number, disk in enumerate(found["disk_details"]):
+    for number, disk in enumerate(diagnostics["disk_details"]):
         name = f"vd{chr(ord('a') + number)}"
         for key, value in (("errors", "errors_count"), ("read", "read_bytes"), ("read_req", "read_requests"),
                            ("write", "write_bytes"), ("write_req", "write_requests")):  # fmt: skip
             old[f"{name}_{key}"] = disk[value]
-    for number, nic in enumerate(found["nic_details"]):
+    for number, nic in enumerate(diagnostics["nic_details"]):
         for key, value in (("rx", "rx_octets"), ("rx_drop", "rx_drop"), ("rx_errors", "rx_errors"),
                            ("rx_packets", "rx_packets"), ("tx", "tx_octets"), ("tx_drop", "tx_drop"),
                            ("tx_errors", "tx_errors"), ("tx_packets", "tx_packets")):  # fmt: skip
             old[f"tap{number}_{key}"] = nic[value]
-    maximum = found["memory_details"]["maximum"]
+    maximum = diagnostics["memory_details"]["maximum"]
     old["memory"] = None if maximum is None else maximum * 1024
     return old
 

@@ -13,7 +13,7 @@ from nova import errors
 from nova.api.compute import server_view
 from nova.http.request import Request
 from nova.http.schema import LIMIT, REGEX, STRING, TIME, enum, is_number, optional, query, versioned
-from nova.http.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, STATUS_FILTER_CHECKED
+from nova.http.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.structs.instance import VmState
 from nova.structs.requests import ServerQuery
 
@@ -89,11 +89,12 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
 
 def _project(request: Request) -> str | None:
     """The project whose servers are listed; None for all of them."""
-    wanted = request.first("all_tenants")
-    if wanted is not None and _is_true(wanted, "all_tenants"):
+    all_tenants = request.first("all_tenants")
+    if all_tenants is not None and _is_true(all_tenants, "all_tenants"):
         kind = "detail" if request.path.endswith("/detail") else "index"
         request.check(f"os_compute_api:servers:{kind}:get_all_tenants")
-        return request.first("project_id") or request.first("tenant_id")
+        project: str | None = request.first("project_id") or request.first("tenant_id")
+        return project
     return request.context.project_id
 
 
@@ -110,8 +111,8 @@ def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
         vm_states: set[VmState] = set()
         task_states: set[str | None] | None = set()
         for name in statuses:
-            some, tasks = server_view.states_of(name)
-            vm_states |= set(some)
+            states, tasks = server_view.states_of(name)
+            vm_states |= set(states)
             task_states = None if tasks is None or task_states is None else task_states | set(tasks)
         if statuses[-1].upper() in ("DELETED",):
             if not admin:
@@ -135,7 +136,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
     if name is not None:
         fields["name_pattern"] = _pattern(name)
     for parameter, field in (("ip", "ip_v4_pattern"), ("ip6", "ip_v6_pattern")):
-        if request.first(parameter) is not None and (parameter == "ip" or admin or request.since(5)):
+        if request.first(parameter) is not None and (parameter == "ip" or admin or request.since(IP6_FILTER_OPEN)):
             fields[field] = _pattern(request.first(parameter))
     everybody = {"image": "image_id", "flavor": "flavor_id", "reservation_id": "reservation_id"}
     more = {
@@ -197,7 +198,7 @@ def _add_tags(request: Request, fields: dict[str, Any]) -> None:
 
 def _sort(request: Request) -> list[tuple[str, str]]:
     keys = [_SORT_KEYS.get(name) for name in request.query.get("sort_key", ())]
-    directions = [one.lower() for one in request.query.get("sort_dir", ())]
+    directions = [direction.lower() for direction in request.query.get("sort_dir", ())]
     if not set(directions) <= {"asc", "desc"}:
         raise errors.Invalid("Unknown sort direction, must be one of: asc, desc")
     if len(directions) > len(keys) and keys:

@@ -33,11 +33,11 @@ _PER_HOST = Plain({"type": ["integer", "string"], "minimum": 1, "minLength": 1, 
 _GROUP = view(
     shows("id", UUID, "uuid"),
     shows("name", STRING),
-    shows("policies", arr(_OLD_POLICY, minItems=0, maxItems=1), lambda one, r: [one.policy], until="2.63"),
+    shows("policies", arr(_OLD_POLICY, minItems=0, maxItems=1), lambda group, r: [group.policy], until="2.63"),
     shows("policy", _POLICY, since="2.64"),
     shows("rules", obj(optional("max_server_per_host", INTEGER)), since="2.64"),
-    shows("members", arr(UUID), lambda one, request: list(one.members)),
-    shows("metadata", obj(), lambda one, request: {}, until="2.63"),
+    shows("members", arr(UUID), lambda group, request: list(group.members)),
+    shows("metadata", obj(), lambda group, request: {}, until="2.63"),
     shows("project_id", STRING, since="2.13"),
     shows("user_id", STRING, since="2.13"),
 )
@@ -57,8 +57,8 @@ def index(request: Request) -> Page:
         project = None
     most = request.conf.api.max_limit
     limit = request.first("limit")
-    wanted = most if limit is None else min(limit, most)
-    return Page(request.conductor.server_groups(request.context, project, wanted, request.first("offset", 0)))
+    page_size = most if limit is None else min(limit, most)
+    return Page(request.conductor.server_groups(request.context, project, page_size, request.first("offset", 0)))
 
 
 @post(
@@ -75,12 +75,12 @@ def index(request: Request) -> Page:
     errors=(400, 403, 409),
 )
 def create(request: Request) -> ServerGroup:
-    asked: dict[str, Any] = request.body["server_group"]
-    policy = asked.get("policy") or asked["policies"][0]
-    rules = asked.get("rules") or {}
+    fields: dict[str, Any] = request.body["server_group"]
+    policy = fields.get("policy") or fields["policies"][0]
+    rules = fields.get("rules") or {}
     if rules and policy != "anti-affinity":
         raise errors.Invalid("Only anti-affinity policy supports rules.")
-    return request.conductor.add_server_group(request.context, asked["name"], policy, rules)
+    return request.conductor.add_server_group(request.context, fields["name"], policy, rules)
 
 
 @get(
@@ -101,8 +101,8 @@ def remove(request: Request, group_id: str) -> None:
 
 def _visible(request: Request, group_id: str, what: str) -> ServerGroup:
     """A group the caller may know of. Raises ServerGroupNotFound for another project's, too."""
-    found = request.conductor.server_group(request.context, group_id)
-    if found.project_id != request.context.project_id and not request.context.is_admin:
+    group = request.conductor.server_group(request.context, group_id)
+    if group.project_id != request.context.project_id and not request.context.is_admin:
         raise errors.ServerGroupNotFound(group_id=group_id)
-    request.check(f"{_RULES}{what}", {"project_id": found.project_id, "user_id": found.user_id})
-    return found
+    request.check(f"{_RULES}{what}", {"project_id": group.project_id, "user_id": group.user_id})
+    return group

@@ -50,11 +50,11 @@ def show(request: Request, key: str) -> dict[str, Any]:
 
 @put(_ONE, policy=f"{_RULES}update", target=SERVER, body=_ONE_BODY, answer=_ONE_ANSWER, errors=(400, 403, 404, 409))
 def update(request: Request, key: str) -> dict[str, Any]:
-    given = request.body["meta"]
-    if key not in given:
+    fields = request.body["meta"]
+    if key not in fields:
         raise errors.Invalid("Request body and URI mismatch")
-    _set(request, given)
-    return {"meta": given}
+    _set(request, fields)
+    return {"meta": fields}
 
 
 @delete(_ONE, policy=f"{_RULES}delete", target=SERVER, errors=(404, 409))

@@ -10,6 +10,7 @@ from nova.api.compute.server_view import time
 from nova.http.declaration import SERVER, action, delete, get
 from nova.http.request import Request
 from nova.http.schema import INTEGER, NOTHING, STRING, TIME, UUID, nullable, query
+from nova.http.versions import QUEUED_MIGRATION_ABORTED
 from nova.http.view import listing, shows, single, view
 from nova.structs.migration import LIVE, Migration, MigrationProgress
 
@@ -75,8 +76,8 @@ MIGRATION = view(
     errors=(404,),
 )
 def index(request: Request) -> list[Any]:
-    found = request.conductor.server_migrations(request.context, request.server.uuid)
-    return [_with_progress(request, one) for one in found]
+    migrations = request.conductor.server_migrations(request.context, request.server.uuid)
+    return [_with_progress(request, migration) for migration in migrations]
 
 
 @get(
@@ -89,12 +90,14 @@ def index(request: Request) -> list[Any]:
     errors=(404,),
 )
 def show(request: Request, migration_id: str) -> Any:
-    found = _found(request, migration_id)
-    if found.kind != LIVE:
+    migration = _migration_of(request, migration_id)
+    if migration.kind != LIVE:
         raise errors.NotFound(f"Migration {migration_id} for server {request.server.uuid} is not live-migration.")
-    if not any(one.id == found.id for one in request.conductor.server_migrations(request.context, request.server.uuid)):
+    if not any(
+        known.id == migration.id for known in request.conductor.server_migrations(request.context, request.server.uuid)
+    ):
         raise errors.NotFound(f"Migration {migration_id} for server {request.server.uuid} is not in progress.")
-    return _with_progress(request, found)
+    return _with_progress(request, migration)
 
 
 @action(
@@ -106,7 +109,7 @@ def show(request: Request, migration_id: str) -> Any:
     errors=(400, 403, 404, 409),
 )
 def force_complete(request: Request, migration_id: str) -> None:
-    _found(request, migration_id)
+    _migration_of(request, migration_id)
     request.conductor.force_migration(request.context, request.server.uuid, migration_id)
 
 
@@ -120,15 +123,18 @@ def force_complete(request: Request, migration_id: str) -> None:
 )
 def abort(request: Request, migration_id: str) -> None:
     """Until 2.64 only a migration that runs can be given up; from 2.65 on a waiting one, too."""
-    found = _found(request, migration_id)
-    if not request.since(65) and found.status != "running":
+    migration = _migration_of(request, migration_id)
+    if not request.since(QUEUED_MIGRATION_ABORTED) and migration.status != "running":
         raise errors.MigrationNotRunning(
-            migration_id=migration_id, server_id=request.server.uuid, state=found.status, method="abort live migration"
+            migration_id=migration_id,
+            server_id=request.server.uuid,
+            state=migration.status,
+            method="abort live migration",
         )
     request.conductor.abort_migration(request.context, request.server.uuid, migration_id)
 
 
-def _found(request: Request, migration_id: str) -> Migration:
+def _migration_of(request: Request, migration_id: str) -> Migration:
     return request.conductor.server_migration(request.context, request.server.uuid, migration_id)
 
 

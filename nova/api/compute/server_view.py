@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     INTEGER,
@@ -21,11 +22,10 @@ from nova.http.schema import (
     one_of,
     optional,
     required,
-    versioned,
 )
-from nova.http.versions import parse
+from nova.http.versions import ALL_SERVER_ATTRIBUTES, HOST_STATUS, KEY_NAME_AFTER_REBUILD, WHOLE_SERVER_AFTER_CHANGE
 from nova.http.view import ABSENT, Shown, View, shows, view
-from nova.structs.instance import Instance, VmState
+from nova.structs.instance import BlockDevice, Instance, VmState
 
 _STATUS: dict[VmState, dict[str | None, str]] = {
     VmState.ACTIVE: {
@@ -101,11 +101,14 @@ def host_id_of(project_id: str, host: str | None) -> str:
 
 def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:
     """A server's addresses by network."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    networks: dict[str, list[dict[str, Any]]] = {}
     for vif in instance.vifs:
-        listed = found.setdefault(vif.network_label, [])
+        listed = networks.setdefault(vif.network_label, [])
         for ip in vif.fixed_ips:
-            for address, kind in ((ip.address, "fixed"), *((one, "floating") for one in ip.floating_ips)):
+            for address, kind in (
+                (ip.address, "fixed"),
+                *((floating_ip, "floating") for floating_ip in ip.floating_ips),
+            ):
                 listed.append(
                     {
                         "version": 6 if ":" in address else 4,
@@ -114,28 +117,33 @@ def addresses(instance: Instance) -> dict[str, list[dict[str, Any]]]:
                         "OS-EXT-IPS:type": kind,
                     }
                 )
-    return found
+    return networks
 
 
-def _links(instance: Instance, request: Any) -> list[dict[str, str]]:
+def _links(instance: Instance, request: Request) -> list[dict[str, str]]:
     return request.links(f"/servers/{instance.uuid}")
 
 
-def _image(instance: Instance, request: Any) -> Any:
-    if instance.image_id is None:
-        return ""
-    path = f"/images/{instance.image_id}"
-    shown: dict[str, Any] = {"id": instance.image_id, "links": [{"rel": "bookmark", "href": request.link(path, True)}]}
-    if request.version >= 98:
-        shown["properties"] = dict(instance.image.properties) if instance.image else {}
-    return shown
+def _image(instance: Instance, request: Request) -> Any:
+    return _bookmark("images", instance.image_id, request) if instance.image_id is not None else ""
 
 
-def _flavor(instance: Instance, request: Any) -> dict[str, Any]:
+def _image_with_properties(instance: Instance, request: Request) -> Any:
+    image = _image(instance, request)
+    return image and {**image, "properties": dict(instance.image.properties) if instance.image else {}}
+
+
+def _bookmark(collection: str, resource_id: str, request: Request) -> dict[str, Any]:
+    href = request.link(f"/{collection}/{resource_id}", True)
+    return {"id": resource_id, "links": [{"rel": "bookmark", "href": href}]}
+
+
+def _flavor_link(instance: Instance, request: Request) -> dict[str, Any]:
+    return _bookmark("flavors", instance.flavor.id, request)
+
+
+def _flavor(instance: Instance, request: Request) -> dict[str, Any]:
     flavor = instance.flavor
-    if request.version < 47:
-        path = f"/flavors/{flavor.id}"
-        return {"id": flavor.id, "links": [{"rel": "bookmark", "href": request.link(path, True)}]}
     shown: dict[str, Any] = {
         "vcpus": flavor.vcpus,
         "ram": flavor.memory_mb,
@@ -149,7 +157,7 @@ def _flavor(instance: Instance, request: Any) -> dict[str, Any]:
     return shown
 
 
-def _fault(instance: Instance, request: Any) -> Any:
+def _fault(instance: Instance, request: Request) -> Any:
     fault = instance.fault
     if fault is None or status(instance) not in ("ERROR", "DELETED"):
         return ABSENT
@@ -159,22 +167,29 @@ def _fault(instance: Instance, request: Any) -> Any:
     return shown
 
 
-def _progress(instance: Instance, request: Any) -> Any:
+def _progress(instance: Instance, request: Request) -> Any:
     return instance.properties.progress if status(instance) in _WITH_PROGRESS else ABSENT
 
 
-def _security_groups(instance: Instance, request: Any) -> Any:
+def _security_groups(instance: Instance, request: Request) -> Any:
     names = dict.fromkeys(name for vif in instance.vifs for name in vif.security_groups)
     if not names and not instance.vifs:
         names = dict.fromkeys(instance.properties.security_groups or ("default",)) if instance.host is None else {}
     return [{"name": name} for name in names] if names else ABSENT
 
 
-def _volumes(instance: Instance, request: Any) -> list[dict[str, Any]]:
-    attached = [one for one in instance.block_devices if one.destination == "volume" and one.volume_id]
-    if request.version < 3:
-        return [{"id": one.volume_id} for one in attached]
-    return [{"id": one.volume_id, "delete_on_termination": one.delete_on_termination} for one in attached]
+def _volumes(instance: Instance) -> list[BlockDevice]:
+    return [device for device in instance.block_devices if device.destination == "volume" and device.volume_id]
+
+
+def _volume_ids(instance: Instance, request: Request) -> list[dict[str, Any]]:
+    return [{"id": device.volume_id} for device in _volumes(instance)]
+
+
+def _volumes_attached(instance: Instance, request: Request) -> list[dict[str, Any]]:
+    return [
+        {"id": device.volume_id, "delete_on_termination": device.delete_on_termination} for device in _volumes(instance)
+    ]
 
 
 def _property(name: str) -> Any:
@@ -193,23 +208,23 @@ _RULES = {
 }
 
 
-def _host_status(instance: Instance, request: Any) -> Any:
-    found = instance.host_status
-    return found if found == "UNKNOWN" or request.allows(_HOST_STATUS) else ABSENT
+def _host_status(instance: Instance, request: Request) -> Any:
+    host_status = instance.host_status
+    return host_status if host_status == "UNKNOWN" or request.allows(_HOST_STATUS) else ABSENT
 
 
-def rights(request: Any) -> frozenset[str]:
+def rights(request: Request) -> frozenset[str]:
     """What this caller may see of servers beyond the ordinary."""
     allowed = {name for name, rule in _RULES.items() if request.allows(rule)}
     return frozenset(allowed | {"host_status"} if request.allows(_HOST_STATUS) else allowed)
 
 
-def details(request: Any) -> dict[str, bool]:
+def details(request: Request) -> dict[str, bool]:
     """What the conductor is asked to tell with a server: what costs, and only where this caller sees it."""
     seen = rights(request)
     return {
-        "with_user_data": request.version >= 3 and "attributes" in seen,
-        "with_host_status": request.version >= 16 and "host_status" in seen,
+        "with_user_data": request.since(ALL_SERVER_ATTRIBUTES) and "attributes" in seen,
+        "with_host_status": request.since(HOST_STATUS) and "host_status" in seen,
     }
 
 
@@ -230,20 +245,17 @@ _ADDRESSES = obj(
 _BRIEF_ADDRESSES = obj(patterns={"^.*$": arr(obj(required("addr", STRING), required("version", INTEGER)))})
 _LINKS = arr(LINK)
 _STRINGS = obj(patterns={"^.*$": STRING})
-_VOLUME = versioned(
-    obj(required("id", STRING)), v2_3=obj(required("id", STRING), required("delete_on_termination", BOOLEAN))
-)
-_FLAVOR = versioned(
-    obj(required("id", STRING), required("links", _LINKS)),
-    v2_47=obj(
-        required("vcpus", INTEGER),
-        required("ram", INTEGER),
-        required("disk", INTEGER),
-        required("ephemeral", INTEGER),
-        required("swap", INTEGER),
-        required("original_name", STRING),
-        optional("extra_specs", _STRINGS),
-    ),
+_VOLUME_ID = obj(required("id", STRING))
+_VOLUME = obj(required("id", STRING), required("delete_on_termination", BOOLEAN))
+_FLAVOR_LINK = obj(required("id", STRING), required("links", _LINKS))
+_FLAVOR = obj(
+    required("vcpus", INTEGER),
+    required("ram", INTEGER),
+    required("disk", INTEGER),
+    required("ephemeral", INTEGER),
+    required("swap", INTEGER),
+    required("original_name", STRING),
+    optional("extra_specs", _STRINGS),
 )
 _IMAGE = one_of(
     Plain({"type": "string", "const": ""}),
@@ -267,8 +279,10 @@ _CORE = (
     shows("user_id", STRING),
     shows("metadata", _STRINGS),
     shows("hostId", STRING, lambda instance, request: host_id(instance)),
-    shows("image", _IMAGE, _image),
-    shows("flavor", _FLAVOR, _flavor),
+    shows("image", _IMAGE, _image, until="2.97"),
+    shows("image", _IMAGE, _image_with_properties, since="2.98"),
+    shows("flavor", _FLAVOR_LINK, _flavor_link, until="2.46"),
+    shows("flavor", _FLAVOR, _flavor, since="2.47"),
     shows("created", TIME, lambda instance, request: time(instance.created_at)),
     shows("updated", TIME, lambda instance, request: time(instance.updated_at or instance.created_at)),
     shows("addresses", _ADDRESSES, lambda instance, request: addresses(instance)),
@@ -304,7 +318,8 @@ _STATE = (
     shows("OS-EXT-STS:task_state", nullable(STRING), "task_state"),
     shows("OS-EXT-STS:vm_state", STRING, lambda instance, request: str(instance.vm_state)),
     shows("OS-EXT-STS:power_state", INTEGER, lambda instance, request: int(instance.power_state)),
-    shows("os-extended-volumes:volumes_attached", arr(_VOLUME), _volumes),
+    shows("os-extended-volumes:volumes_attached", arr(_VOLUME_ID), _volume_ids, until="2.2"),
+    shows("os-extended-volumes:volumes_attached", arr(_VOLUME), _volumes_attached, "2.3"),
     shows("locked", BOOLEAN, "is_locked", "2.9"),
     shows("host_status", STRING, _host_status, "2.16", right="host_status"),
     shows("description", nullable(STRING), _property("description"), "2.19"),
@@ -320,34 +335,31 @@ DETAIL: View = view(*_CORE, *_SHARED, *_STATE, rights=rights)
 # A list tells no groups: they are one server's business.
 LISTED: View = view(*_CORE, *_SHARED, *(key for key in _STATE if key.name != "server_groups"), rights=rights)
 
-_KEY_NAME_SHOWN, _ALL_SHOWN = parse("2.54", 0), parse("2.75", 0)
 # What a server that was just changed has always told of itself.
 _IN_CHANGED = {"locked", "description", "tags", "trusted_image_certificates", "server_groups", "locked_reason"}
 
 
-def _changed_addresses(instance: Instance, request: Any) -> dict[str, list[dict[str, Any]]]:
-    """Before 2.75 a changed server tells nothing of an address but itself."""
-    found = addresses(instance)
-    if request.version >= _ALL_SHOWN:
-        return found
-    return {name: [{"addr": one["addr"], "version": one["version"]} for one in all] for name, all in found.items()}
+def _changed_addresses(instance: Instance, request: Request) -> dict[str, list[dict[str, Any]]]:
+    """Without MAC address and type, which the answer to a change does not have before 2.75."""
+    return {
+        network: [{"addr": entry["addr"], "version": entry["version"]} for entry in entries]
+        for network, entries in addresses(instance).items()
+    }
 
 
 def _in_changed(key: Shown) -> Shown:
     if key.name in _IN_CHANGED:
         return key
-    return replace(key, since=max(key.since, _ALL_SHOWN))
+    return replace(key, since=max(key.since, WHOLE_SERVER_AFTER_CHANGE))
 
 
 def _in_rebuilt(key: Shown) -> Shown:
-    return replace(key, since=_KEY_NAME_SHOWN) if key.name == "key_name" else _in_changed(key)
+    return replace(key, since=KEY_NAME_AFTER_REBUILD) if key.name == "key_name" else _in_changed(key)
 
 
-_CHANGED_CORE = tuple(
-    replace(key, read=_changed_addresses, shape=versioned(_BRIEF_ADDRESSES, v2_75=_ADDRESSES))
-    if key.name == "addresses"
-    else key
-    for key in _CORE
+_CHANGED_CORE = (
+    *(replace(key, since=WHOLE_SERVER_AFTER_CHANGE) if key.name == "addresses" else key for key in _CORE),
+    shows("addresses", _BRIEF_ADDRESSES, _changed_addresses, until="2.74"),
 )
 # An update answers with the server, and with all of it from 2.75 on.
 UPDATED: View = view(*_CHANGED_CORE, *_SHARED, *map(_in_changed, _STATE), rights=rights)

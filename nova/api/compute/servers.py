@@ -40,7 +40,7 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import NETWORKS_REQUIRED, WHOLE_SERVER_AFTER_CHANGE
+from nova.http.versions import WHOLE_SERVER_AFTER_CHANGE
 from nova.http.view import Answer, Page, listing, single
 from nova.structs.image import Image
 from nova.structs.instance import Instance, VmState
@@ -231,13 +231,13 @@ def show(request: Request) -> Instance:
 )
 def create(request: Request) -> Reply:
     """Raises Invalid, ImageNotFound as 400, QuotaExceeded."""
-    asked = request.body["server"]
-    wanted = build_request(request, asked)
-    made_servers = request.conductor.create_servers(request.context, wanted)
+    fields = request.body["server"]
+    build = build_request(request, fields)
+    made_servers = request.conductor.create_servers(request.context, build)
     first = made_servers[0]
-    if asked.get("return_reservation_id"):
+    if fields.get("return_reservation_id"):
         return Reply(first.reservation_id)
-    shown = wanted.password if request.conf.api.enable_instance_password else None
+    shown = build.password if request.conf.api.enable_instance_password else None
     return Reply((first, shown), {"Location": request.link(f"/servers/{first.uuid}")})
 
 
@@ -250,7 +250,7 @@ def create(request: Request) -> Reply:
     errors=(400, 404, 409),
 )
 def update(request: Request) -> Instance:
-    asked = request.body["server"]
+    fields = request.body["server"]
     names = {
         "name": "name",
         "hostname": "hostname",
@@ -260,7 +260,7 @@ def update(request: Request) -> Instance:
         "accessIPv6": "access_ip_v6",
         "pinned_availability_zone": "requested_zone",
     }
-    changes = {field: asked[key] for key, field in names.items() if key in asked}
+    changes = {field: fields[key] for key, field in names.items() if key in fields}
     update = msgspec.convert(changes, ServerUpdate)
     updated = request.conductor.update_server(request.context, request.server.uuid, update)
     if not request.since(WHOLE_SERVER_AFTER_CHANGE):
@@ -278,76 +278,78 @@ _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmS
 
 @delete("/servers/{server_id}", policy="os_compute_api:servers:delete", target=SERVER, errors=(404, 409))
 def remove(request: Request) -> None:
-    kept = request.conf.reclaim_instance_interval > 0 and request.server.vm_state in _KEPT
-    request.conductor.operate(request.context, request.server.uuid, "softDelete" if kept else "delete", {})
+    is_soft = request.conf.reclaim_instance_interval > 0 and request.server.vm_state in _KEPT
+    request.conductor.operate(request.context, request.server.uuid, "softDelete" if is_soft else "delete", {})
 
 
 def _page(request: Request, details: dict[str, bool]) -> Page:
-    wanted, limit = query_of(request)
+    server_query, limit = query_of(request)
     # One more than asked for tells whether there is a next page.
-    wanted = msgspec.structs.replace(wanted, limit=limit + 1, **details)
-    found = request.conductor.servers(request.context, wanted)
-    if len(found) <= limit:
+    server_query = msgspec.structs.replace(server_query, limit=limit + 1, **details)
+    servers = request.conductor.servers(request.context, server_query)
+    if len(servers) <= limit:
         # A page that is full may still be the last: upstream links on only while pages are full.
-        return Page(found, found[-1].uuid if found and len(found) == limit and request.first("limit") else None)
-    return Page(found[:limit], found[limit - 1].uuid)
+        return Page(servers, servers[-1].uuid if servers and len(servers) == limit and request.first("limit") else None)
+    return Page(servers[:limit], servers[limit - 1].uuid)
 
 
-def build_request(request: Request, asked: dict[str, Any]) -> BuildRequest:
+def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     """What was asked, checked against itself and against the services that know more."""
-    low = asked.get("min_count", 1)
-    high = asked.get("max_count", max(low, 1))
+    low = fields.get("min_count", 1)
+    high = fields.get("max_count", max(low, 1))
     if low > high:
         raise errors.Invalid("min_count must be <= max_count")
-    if high > 1 and asked.get("hostname") is not None:
+    if high > 1 and fields.get("hostname") is not None:
         raise errors.Invalid("A host name is given to one server: it cannot be requested for several.")
-    zone, host, node = _where(request, asked)
-    image = _image(request, asked)
-    devices = block_devices.read(request, asked, image)
+    zone, host, node = _where(request, fields)
+    image = _image(request, fields)
+    devices = block_devices.read(request, fields, image)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
-    check_metadata(request, asked["metadata"])
-    certificates = tuple(asked.get("trusted_image_certificates") or ())
+    check_metadata(request, fields["metadata"])
+    certificates = tuple(fields.get("trusted_image_certificates") or ())
     if certificates:
         request.check("os_compute_api:servers:create:trusted_certs")
     if devices:
         request.check("os_compute_api:servers:create:attach_volume")
-    if isinstance(asked.get("networks"), list):
+    if isinstance(fields.get("networks"), list):
         request.check("os_compute_api:servers:create:attach_network")
-    if certificates and (image is None or any(one.boot_index == 0 for one in devices)):
+    if certificates and (image is None or any(device.boot_index == 0 for device in devices)):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     return BuildRequest(
-        name=asked["name"],
-        flavor_id=asked["flavorRef"].rsplit("/", 1)[-1],
+        name=fields["name"],
+        flavor_id=fields["flavorRef"].rsplit("/", 1)[-1],
         image=image,
         min_count=low,
         max_count=high,
-        hostname=asked.get("hostname"),
-        description=asked.get("description"),
-        key_name=asked.get("key_name"),
-        metadata=asked["metadata"],
-        tags=tuple(asked.get("tags", ())),
+        hostname=fields.get("hostname"),
+        description=fields.get("description"),
+        key_name=fields.get("key_name"),
+        metadata=fields["metadata"],
+        tags=tuple(fields.get("tags", ())),
         availability_zone=zone,
         host=host,
         node=node,
-        networks=_networks(request, asked),
-        security_groups=tuple(dict.fromkeys(one["name"] for one in asked.get("security_groups", ()) if "name" in one)),
+        networks=_networks(request, fields),
+        security_groups=tuple(
+            dict.fromkeys(group["name"] for group in fields.get("security_groups", ()) if "name" in group)
+        ),
         block_devices=devices,
-        config_drive=asked["config_drive"],
-        user_data=asked.get("user_data"),
-        personality=_personality(request, asked),
-        password=asked.get("adminPass") or make_password(request.conf.password_length),
-        access_ip_v4=asked.get("accessIPv4"),
-        access_ip_v6=asked.get("accessIPv6"),
-        disk_config=asked["OS-DCF:diskConfig"],
+        config_drive=fields["config_drive"],
+        user_data=fields.get("user_data"),
+        personality=_personality(request, fields),
+        password=fields.get("adminPass") or make_password(request.conf.password_length),
+        access_ip_v4=fields.get("accessIPv4"),
+        access_ip_v6=fields.get("accessIPv6"),
+        disk_config=fields["OS-DCF:diskConfig"],
         scheduler_hints=hints,
         trusted_certs=certificates or None,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
 
 
-def _where(request: Request, asked: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+def _where(request: Request, fields: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
     """Zone, host and node; "zone:host:node" is the administrators' old way to say them all."""
-    zone, host, node = asked.get("availability_zone"), asked.get("host"), asked.get("hypervisor_hostname")
+    zone, host, node = fields.get("availability_zone"), fields.get("host"), fields.get("hypervisor_hostname")
     if host or node:
         request.check("compute:servers:create:requested_destination")
     if zone and ":" in zone:
@@ -361,52 +363,53 @@ def _where(request: Request, asked: dict[str, Any]) -> tuple[str | None, str | N
     return zone or None, host or None, node or None
 
 
-def _image(request: Request, asked: dict[str, Any]) -> Image | None:
-    image_id = asked.get("imageRef")
+def _image(request: Request, fields: dict[str, Any]) -> Image | None:
+    image_id = fields.get("imageRef")
     if not image_id:
-        if not asked.get("block_device_mapping") and not asked.get("block_device_mapping_v2"):
+        if not fields.get("block_device_mapping") and not fields.get("block_device_mapping_v2"):
             raise errors.Invalid("Invalid imageRef provided.")
         return None
     try:
-        return request.doors.images.get(image_id, request.context)
+        image: Image = request.doors.images.get(image_id, request.context)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"Can not find requested image {image_id}") from error
+    return image
 
 
-def _networks(request: Request, asked: dict[str, Any]) -> tuple[NetworkRequest, ...] | None:
+def _networks(request: Request, fields: dict[str, Any]) -> tuple[NetworkRequest, ...] | None:
     """None is what the project has, an empty tuple no network at all."""
-    networks = asked.get("networks")
-    if networks is None or networks == "auto":
+    networks = fields.get("networks")
+    if networks in (None, "auto", []):
         return None
     if networks == "none":
         return ()
-    if not networks and request.since(NETWORKS_REQUIRED):
-        return None
-    if not networks:
-        return None
-    found = []
-    for one in networks:
-        port, network = one.get("port"), one.get("uuid")
+    network_requests = []
+    for entry in networks:
+        port, network = entry.get("port"), entry.get("uuid")
         if port is None and network is None:
             raise errors.Invalid("Bad network format: missing 'uuid'")
-        if port is not None and one.get("fixed_ip"):
-            raise errors.Invalid(f"Specified Fixed IP '{one['fixed_ip']}' cannot be used with port '{port}'")
+        if port is not None and entry.get("fixed_ip"):
+            raise errors.Invalid(f"Specified Fixed IP '{entry['fixed_ip']}' cannot be used with port '{port}'")
         if network is not None and port is None and not _is_uuid(network):
             raise errors.Invalid(f"Bad networks format: network uuid is not in proper format ({network})")
-        found.append(
+        network_requests.append(
             NetworkRequest(
-                network_id=None if port else network, port_id=port, fixed_ip=one.get("fixed_ip"), tag=one.get("tag")
+                network_id=None if port else network, port_id=port, fixed_ip=entry.get("fixed_ip"), tag=entry.get("tag")
             )
         )
-    return tuple(found)
+    return tuple(network_requests)
 
 
 def _is_uuid(value: str) -> bool:
     return len(value) == 36 and value.count("-") == 4
 
 
-def _personality(request: Request, asked: dict[str, Any]) -> dict[str, str]:
-    return {one["path"]: one["contents"] for one in asked.get("personality", ()) if "path" in one and "contents" in one}
+def _personality(request: Request, fields: dict[str, Any]) -> dict[str, str]:
+    return {
+        file["path"]: file["contents"]
+        for file in fields.get("personality", ())
+        if "path" in file and "contents" in file
+    }
 
 
 def check_metadata(request: Request, metadata: dict[str, str]) -> None:

@@ -102,15 +102,15 @@ def index(request: Request) -> list[ServiceRecord]:
     errors=(400, 404),
 )
 def update(request: Request, service_id: str) -> ServiceRecord:
-    asked = request.body
+    fields = request.body
     if not is_uuid(service_id):
         raise errors.Invalid(f"Invalid uuid {service_id}")
     service = request.conductor.service(request.context, service_id)
-    if not asked:
+    if not fields:
         raise errors.Invalid("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
     if service.binary != "nova-compute":
         raise errors.Invalid(f"Updating a {service.binary} service is not supported. Only nova-compute can be updated.")
-    status, reason = asked.get("status"), asked.get("disabled_reason")
+    status, reason = fields.get("status"), fields.get("disabled_reason")
     if reason is not None and status != "disabled":
         raise errors.Invalid("Specifying disabled_reason requires status 'disabled'.")
     return request.conductor.update_service(
@@ -118,20 +118,20 @@ def update(request: Request, service_id: str) -> ServiceRecord:
         service_id,
         is_disabled=None if status is None else status == "disabled",
         disabled_reason=reason,
-        is_forced_down=asked.get("forced_down"),
+        is_forced_down=fields.get("forced_down"),
     )
 
 
 @put("/os-services/enable", policy=_MANAGE, until="2.52", body=_OLD_BODY, answer=made(_OLD_SERVICE), errors=(400, 404))
 def enable(request: Request) -> dict[str, Any]:
-    service = _named(request)
+    service = _requested_service(request)
     request.conductor.update_service(request.context, service.uuid, is_disabled=False)
     return _old(service, status="enabled")
 
 
 @put("/os-services/disable", policy=_MANAGE, until="2.52", body=_OLD_BODY, answer=made(_OLD_SERVICE), errors=(400, 404))
 def disable(request: Request) -> dict[str, Any]:
-    service = _named(request)
+    service = _requested_service(request)
     request.conductor.update_service(request.context, service.uuid, is_disabled=True)
     return _old(service, status="disabled")
 
@@ -148,7 +148,7 @@ def disable_with_reason(request: Request) -> dict[str, Any]:
     reason = request.body.get("disabled_reason")
     if reason is None:
         raise errors.Invalid("Missing disabled reason field")
-    service = _named(request)
+    service = _requested_service(request)
     request.conductor.update_service(request.context, service.uuid, is_disabled=True, disabled_reason=reason)
     return _old(service, status="disabled", disabled_reason=reason)
 
@@ -166,7 +166,7 @@ def force_down(request: Request) -> dict[str, Any]:
     is_down = request.body.get("forced_down")
     if is_down is None:
         raise errors.Invalid("Missing forced_down field")
-    service = _named(request)
+    service = _requested_service(request)
     request.conductor.update_service(request.context, service.uuid, is_forced_down=is_down)
     return _old(service, forced_down=is_down)
 
@@ -180,12 +180,12 @@ def remove(request: Request, service_id: str) -> None:
     request.conductor.delete_service(request.context, service_id)
 
 
-def _named(request: Request) -> ServiceRecord:
+def _requested_service(request: Request) -> ServiceRecord:
     host, binary = request.body["host"], request.body["binary"]
-    found = request.conductor.services(request.context, host, binary)
-    if not found:
+    services = request.conductor.services(request.context, host, binary)
+    if not services:
         raise errors.NotFound(f"Could not find binary {binary} on host {host}.")
-    return found[0]
+    return services[0]
 
 
 def _old(service: ServiceRecord, **changed: Any) -> dict[str, Any]:

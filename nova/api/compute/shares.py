@@ -24,7 +24,6 @@ ATTACH = body("share", required("share_id", UUID), optional("tag", _TAG))
 
 
 def _status(share: Share, request: Request) -> str:
-    assert request.server is not None
     return str(share.status_while(request.server.power_state in _RUNNING))
 
 
@@ -83,22 +82,22 @@ def create(request: Request) -> Share:
 
     Raises ShareNotFound for one the user may not see, Invalid, Conflict for a server that is not off.
     """
-    asked, shares, context = request.body["share"], request.doors.shares, request.context
-    share_id = asked["share_id"]
-    tag = asked.get("tag", share_id)
+    fields, shares, context = request.body["share"], request.doors.shares, request.context
+    share_id = fields["share_id"]
+    tag = fields.get("tag", share_id)
     if len(tag) > _TAG_LENGTH:
         raise errors.Invalid(f"A guest can mount a share by a tag of at most {_TAG_LENGTH} characters.")
-    found = shares.get(share_id, context)
-    if found.protocol != "NFS":
-        raise errors.Invalid(f"Share {share_id} is one of {found.protocol}; hosts mount those of NFS.")
-    if found.status != "available":
-        raise errors.Conflict(f"Share {share_id} is {found.status}, not available.")
+    shared = shares.get(share_id, context)
+    if shared.protocol != "NFS":
+        raise errors.Invalid(f"Share {share_id} is one of {shared.protocol}; hosts mount those of NFS.")
+    if shared.status != "available":
+        raise errors.Conflict(f"Share {share_id} is {shared.status}, not available.")
     share = Share(
         uuid=str(uuids.uuid4()),
         share_id=share_id,
         tag=tag,
         export_location=shares.export_location(share_id, context),
-        protocol=found.protocol,
+        protocol=shared.protocol,
     )
     operate(request, "attach_share", share=share)
     return share
@@ -117,7 +116,7 @@ def remove(request: Request, share_id: str) -> None:
 
 
 def _of(request: Request, share_id: str) -> Share:
-    for one in request.server.shares:
-        if one.share_id == share_id:
-            return one
+    for share in request.server.shares:
+        if share.share_id == share_id:
+            return share
     raise errors.ShareNotAttached(share_id=share_id, server_id=request.server.uuid)

@@ -91,8 +91,8 @@ def index(request: Request) -> dict[str, Any]:
     used, links = _page(request, begin, end, None)
     is_detailed = request.first("detailed", "0") == "1"
     by_project: dict[str, list[ServerUsage]] = {}
-    for one in used:
-        by_project.setdefault(one.project_id, []).append(one)
+    for server in used:
+        by_project.setdefault(server.project_id, []).append(server)
     usages = [_usage(project, begin, end, servers, is_detailed) for project, servers in by_project.items()]
     return {"tenant_usages": usages, **({"tenant_usages_links": links} if links else {})}
 
@@ -124,8 +124,8 @@ def _page(
     if not request.since(USAGE_PAGED):
         return request.conductor.usage(request.context, begin, end, project_id), None
     most = request.conf.api.max_limit
-    asked = request.first("limit")
-    limit = most if asked is None else min(asked, most)
+    requested_limit = request.first("limit")
+    limit = most if requested_limit is None else min(requested_limit, most)
     used = request.conductor.usage(request.context, begin, end, project_id, limit, request.first("marker"))
     if not used or len(used) < limit:
         return used, None
@@ -159,37 +159,37 @@ def _usage(
     used: Iterable[ServerUsage],
     is_detailed: bool,
 ) -> dict[str, Any]:
-    servers = [(_server(one, begin, end), one) for one in used]
+    servers = [(_server(server, begin, end), server) for server in used]
     usage: dict[str, Any] = {
         "tenant_id": project_id,
         "start": begin.isoformat(),
         "stop": end.isoformat(),
         "total_hours": sum((shown["hours"] for shown, _ in servers), 0.0),
-        "total_vcpus_usage": sum((shown["hours"] * one.vcpus for shown, one in servers), 0.0),
-        "total_memory_mb_usage": sum((shown["hours"] * one.memory_mb for shown, one in servers), 0.0),
-        "total_local_gb_usage": sum((shown["hours"] * one.disk_gb for shown, one in servers), 0.0),
+        "total_vcpus_usage": sum((shown["hours"] * server.vcpus for shown, server in servers), 0.0),
+        "total_memory_mb_usage": sum((shown["hours"] * server.memory_mb for shown, server in servers), 0.0),
+        "total_local_gb_usage": sum((shown["hours"] * server.disk_gb for shown, server in servers), 0.0),
     }
     if is_detailed:
         usage["server_usages"] = [shown for shown, _ in servers]
     return usage
 
 
-def _server(one: ServerUsage, begin: datetime.datetime, end: datetime.datetime) -> dict[str, Any]:
-    ended = one.terminated_at
+def _server(usage: ServerUsage, begin: datetime.datetime, end: datetime.datetime) -> dict[str, Any]:
+    ended = usage.terminated_at
     # What is still to come of the period is not used yet: Horizon and the CLI ask until the end of today or later.
     until = ended or utcnow()
-    within = min(until, end) - max(one.launched_at, begin)
+    within = min(until, end) - max(usage.launched_at, begin)
     return {
-        "instance_id": one.uuid,
-        "name": one.name,
-        "tenant_id": one.project_id,
-        "flavor": one.flavor,
-        "vcpus": one.vcpus,
-        "memory_mb": one.memory_mb,
-        "local_gb": one.disk_gb,
-        "started_at": one.launched_at.isoformat(),
+        "instance_id": usage.uuid,
+        "name": usage.name,
+        "tenant_id": usage.project_id,
+        "flavor": usage.flavor,
+        "vcpus": usage.vcpus,
+        "memory_mb": usage.memory_mb,
+        "local_gb": usage.disk_gb,
+        "started_at": usage.launched_at.isoformat(),
         "ended_at": None if ended is None else ended.isoformat(),
-        "state": "terminated" if ended is not None else one.vm_state,
-        "uptime": max(int((until - one.launched_at).total_seconds()), 0),
+        "state": "terminated" if ended is not None else usage.vm_state,
+        "uptime": max(int((until - usage.launched_at).total_seconds()), 0),
         "hours": max(within / _HOUR, 0.0),
     }

@@ -25,7 +25,7 @@ from nova.http.schema import (
     query,
     required,
 )
-from nova.http.versions import ATTACHED_LATER, MULTIATTACH, VOLUMES_ON_SHELVED
+from nova.http.versions import ATTACHED_LATER, ATTACHMENT_UPDATED, DEVICE_AFTER_ATTACH, MULTIATTACH, VOLUMES_ON_SHELVED
 from nova.http.view import listing, shows, single, view
 from nova.structs.instance import BlockDevice, Instance, VmState
 
@@ -66,11 +66,10 @@ ATTACHMENT = view(
     shows("attachment_id", STRING, lambda device, request: device.attachment_id or "", "2.89"),
     shows("bdm_uuid", UUID, "id", "2.89"),
 )
-_DEVICE_TOLD = 70
 # The answer to a request names the device for certain from 2.70 on.
 ATTACHED = view(
     shows("id", UUID, "volume_id"),
-    *(replace(key, is_optional=False, since=_DEVICE_TOLD) if key.name == "device" else key for key in _SHARED),
+    *(replace(key, is_optional=False, since=DEVICE_AFTER_ATTACH) if key.name == "device" else key for key in _SHARED),
     shows("device", nullable(STRING), "device_name", until="2.69", is_optional=True),
 )
 
@@ -112,10 +111,10 @@ def show(request: Request, volume_id: str) -> BlockDevice:
 )
 def create(request: Request) -> BlockDevice | None:
     """Answers when the request is accepted; from 2.101 on without a word. Raises VolumeNotFound, Invalid for one that is in use."""
-    asked = request.body["volumeAttachment"]
-    volume_id = asked["volumeId"]
+    fields = request.body["volumeAttachment"]
+    volume_id = fields["volumeId"]
     _check_shelved(request)
-    if asked.get("tag") and request.server.vm_state == VmState.SHELVED_OFFLOADED:
+    if fields.get("tag") and request.server.vm_state == VmState.SHELVED_OFFLOADED:
         raise errors.Invalid("A volume cannot be attached with a tag to a server that is on no host.")
     volume = request.doors.volumes.get(volume_id, request.context)
     if volume.is_multiattach and not request.since(MULTIATTACH):
@@ -127,10 +126,10 @@ def create(request: Request) -> BlockDevice | None:
         source="volume",
         destination="volume",
         volume_id=volume_id,
-        device_name=asked.get("device"),
+        device_name=fields.get("device"),
         size_gb=volume.size_gb,
-        tag=asked.get("tag"),
-        delete_on_termination=asked.get("delete_on_termination", False),
+        tag=fields.get("tag"),
+        delete_on_termination=fields.get("delete_on_termination", False),
     )
     operate(request, "attach_volume", device=device)
     if request.since(ATTACHED_LATER):
@@ -151,20 +150,20 @@ create_later = also_at(create, since="2.101", until="2.104", answer=None, status
 )
 def update(request: Request, volume_id: str) -> None:
     """Another volume in its place (for services), or from 2.85 on whether it is deleted with the server."""
-    asked = request.body["volumeAttachment"]
-    server, new_id = request.server, asked["volumeId"]
+    fields = request.body["volumeAttachment"]
+    server, new_id = request.server, fields["volumeId"]
     target = {"project_id": server.project_id, "user_id": server.user_id}
     if new_id != volume_id:
         request.check(f"{_RULE}swap", target)
     else:
-        request.check(f"{_RULE}update" if request.since(85) else f"{_RULE}swap", target)
+        request.check(f"{_RULE}update" if request.since(ATTACHMENT_UPDATED) else f"{_RULE}swap", target)
     device = _of(server, volume_id)
-    if request.since(85):
-        _check_same(asked, device, server)
-    if new_id == volume_id and not request.since(85):
+    if request.since(ATTACHMENT_UPDATED):
+        _check_same(fields, device, server)
+    if new_id == volume_id and not request.since(ATTACHMENT_UPDATED):
         raise errors.Invalid("The volume is attached already.")
     if new_id == volume_id:
-        flag = asked.get("delete_on_termination", device.delete_on_termination)
+        flag = fields.get("delete_on_termination", device.delete_on_termination)
         request.conductor.set_delete_on_termination(request.context, server.uuid, volume_id, flag)
         return
     request.doors.volumes.get(volume_id, request.context)
@@ -192,20 +191,20 @@ def _check_shelved(request: Request) -> None:
         )
 
 
-def _check_same(asked: dict[str, Any], device: BlockDevice, server: Instance) -> None:
+def _check_same(fields: dict[str, Any], device: BlockDevice, server: Instance) -> None:
     """Only the volume and the flag may be changed; the rest may be said again."""
-    held = {"device": device.device_name, "tag": device.tag, "serverId": server.uuid, "id": device.volume_id}
-    for name, value in held.items():
-        if name in asked and asked[name] != value:
+    fixed = {"device": device.device_name, "tag": device.tag, "serverId": server.uuid, "id": device.volume_id}
+    for name, value in fixed.items():
+        if name in fields and fields[name] != value:
             raise errors.Invalid(f"The {name} of a volume attachment cannot be changed.")
 
 
 def _volumes(server: Instance) -> list[BlockDevice]:
-    return [one for one in server.block_devices if one.destination == "volume" and one.volume_id]
+    return [device for device in server.block_devices if device.destination == "volume" and device.volume_id]
 
 
 def _of(server: Instance, volume_id: str) -> BlockDevice:
-    for one in _volumes(server):
-        if one.volume_id == volume_id:
-            return one
+    for device in _volumes(server):
+        if device.volume_id == volume_id:
+            return device
     raise errors.VolumeNotAttached(volume_id=volume_id, server_id=server.uuid)

@@ -68,13 +68,13 @@ _NOTHING = obj()
 
 def _attachments(volume: Volume, request: Request) -> list[dict[str, Any]]:
     """A volume that is attached nowhere has one empty attachment."""
-    found = []
-    for one in volume.attachments:
-        shown = {"id": volume.id, "volumeId": volume.id, "serverId": one.get("server_id")}
-        if one.get("device"):
-            shown["device"] = one["device"]
-        found.append(shown)
-    return found or [{}]
+    attachments = []
+    for attachment in volume.attachments:
+        shown = {"id": volume.id, "volumeId": volume.id, "serverId": attachment.get("server_id")}
+        if attachment.get("device"):
+            shown["device"] = attachment["device"]
+        attachments.append(shown)
+    return attachments or [{}]
 
 
 def _field(name: str, default: Any = None) -> Any:
@@ -117,7 +117,8 @@ detail = also_at(index, path="/os-volumes/detail", policy=f"{_RULE}detail", unti
 
 @get("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}show", answer=single("volume", VOLUME), errors=(404,))
 def show(request: Request, volume_id: str) -> Volume:
-    return request.doors.volumes.get(volume_id, request.context)
+    volume: Volume = request.doors.volumes.get(volume_id, request.context)
+    return volume
 
 
 @post(
@@ -129,20 +130,21 @@ def show(request: Request, volume_id: str) -> Volume:
     errors=(400, 403, 404),
 )
 def create(request: Request) -> Volume:
-    asked = request.body["volume"]
-    size = asked["size"]
-    if asked.get("snapshot_id"):
-        size = max(size, request.doors.volumes.snapshot(asked["snapshot_id"], request.context)["size"])
-    return request.doors.volumes.create(
+    fields = request.body["volume"]
+    size = fields["size"]
+    if fields.get("snapshot_id"):
+        size = max(size, request.doors.volumes.snapshot(fields["snapshot_id"], request.context)["size"])
+    volume: Volume = request.doors.volumes.create(
         size,
         request.context,
-        name=asked.get("display_name") or "",
-        description=asked.get("display_description"),
-        snapshot_id=asked.get("snapshot_id"),
-        volume_type=asked.get("volume_type"),
-        zone=asked.get("availability_zone"),
-        metadata=asked.get("metadata"),
+        name=fields.get("display_name") or "",
+        description=fields.get("display_description"),
+        snapshot_id=fields.get("snapshot_id"),
+        volume_type=fields.get("volume_type"),
+        zone=fields.get("availability_zone"),
+        metadata=fields.get("metadata"),
     )
+    return volume
 
 
 @delete("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}delete", status=202, errors=(400, 404))
@@ -173,7 +175,8 @@ snapshots_detail = also_at(snapshots, path="/os-snapshots/detail", policy=f"{_RU
     errors=(404,),
 )
 def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
-    return request.doors.volumes.snapshot(snapshot_id, request.context)
+    snapshot: dict[str, Any] = request.doors.volumes.snapshot(snapshot_id, request.context)
+    return snapshot
 
 
 @post(
@@ -185,17 +188,18 @@ def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
     errors=(400, 403),
 )
 def create_snapshot(request: Request) -> dict[str, Any]:
-    asked = request.body["snapshot"]
+    fields = request.body["snapshot"]
     try:
-        return request.doors.volumes.create_snapshot(
-            asked["volume_id"],
-            asked.get("display_name") or "",
+        snapshot: dict[str, Any] = request.doors.volumes.create_snapshot(
+            fields["volume_id"],
+            fields.get("display_name") or "",
             request.context,
-            asked.get("display_description"),
-            asked["force"],
+            fields.get("display_description"),
+            fields["force"],
         )
     except errors.NotFound as error:
         raise errors.Invalid(error.message) from error
+    return snapshot
 
 
 @delete("/os-snapshots/{snapshot_id}", until=_UNTIL, policy=f"{_RULE}snapshots:delete", status=202, errors=(404,))
@@ -204,7 +208,7 @@ def remove_snapshot(request: Request, snapshot_id: str) -> None:
     request.doors.volumes.delete_snapshot(snapshot_id, request.context)
 
 
-def _page(request: Request, found: list[Any]) -> list[Any]:
+def _page(request: Request, items: list[Any]) -> list[Any]:
     start = request.first("offset", 0)
     limit = min(request.first("limit", request.conf.api.max_limit), request.conf.api.max_limit)
-    return found[start : start + limit]
+    return items[start : start + limit]

@@ -73,14 +73,14 @@ class _Metadata:
         return webob.Response(body=content, content_type=kind, charset="UTF-8")
 
     def _take_password(self, request: webob.Request, path: str) -> webob.Response:
-        found = self._guests.documents_for(request.environ)
+        documents = self._guests.documents_for(request.environ)
         # A version that is too old to have it is 404 here too.
-        found.read(path)
+        documents.read(path)
         body = request.body_file.read(_LONGEST_BODY + 1)
         if not body or len(body) > _LONGEST_BODY:
             raise errors.Invalid(f"The password must have 1 to {_LONGEST_BODY} bytes.")
         try:
-            self._guests.keep_password(found, body.decode())
+            self._guests.keep_password(documents, body.decode())
         except UnicodeDecodeError:
             raise errors.Invalid("The password is no text.") from None
         return webob.Response(status=200, content_type="text/plain", charset="UTF-8")

@@ -55,15 +55,15 @@ class Guests:
     def documents_for(self, environ: Mapping[str, Any]) -> Documents:
         """Raises UnknownGuest, Invalid and Forbidden for what a proxy sent, Unavailable."""
         if self._is_behind_proxy:
-            server_id, project_id = self._told_by_proxy(environ)
+            server_id, project_id = self._from_proxy(environ)
         else:
             address = _address(environ)
             server_id, project_id = self._servers.get(address, lambda: self._at(address))
         return self._documents.get((server_id, project_id), lambda: self._build(server_id, project_id))
 
-    def keep_password(self, found: Documents, encrypted: str) -> None:
+    def keep_password(self, documents: Documents, encrypted: str) -> None:
         """Raises Conflict when there is one already, Invalid when it is too long."""
-        self._conductor.keep_password(found.instance.uuid, encrypted)
+        self._conductor.keep_password(documents.instance.uuid, encrypted)
         self._documents.forget()
 
     def _build(self, server_id: str, project_id: str) -> Documents:
@@ -76,12 +76,12 @@ class Guests:
         return documents.build(instance, self._conf)
 
     def _at(self, address: str) -> tuple[str, str]:
-        found = self._addresses.device_at(address)
-        if found is None:
+        device = self._addresses.device_at(address)
+        if device is None:
             raise UnknownGuest()
-        return found
+        return device
 
-    def _told_by_proxy(self, environ: Mapping[str, Any]) -> tuple[str, str]:
+    def _from_proxy(self, environ: Mapping[str, Any]) -> tuple[str, str]:
         server_id = _one_value(environ, "X-Instance-ID")
         project_id = _one_value(environ, "X-Tenant-ID")
         signature = environ.get("HTTP_X_INSTANCE_ID_SIGNATURE", "")
@@ -97,7 +97,7 @@ def sign(secret: str, server_id: str) -> str:
 
 
 def _one_value(environ: Mapping[str, Any], header: str) -> str:
-    value = environ.get("HTTP_" + header.upper().replace("-", "_"), "").strip()
+    value: str = environ.get("HTTP_" + header.upper().replace("-", "_"), "").strip()
     if not value:
         raise errors.Invalid(f"{header} header is missing from request.")
     if "," in value:

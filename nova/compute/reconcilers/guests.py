@@ -25,27 +25,31 @@ class GuestWatch:
     def __init__(self, host: Host, conductor: ConductorCalls) -> None:
         self._host = host
         self._conductor = conductor
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
 
     def look(self) -> None:
         """Report the power states that changed since they were last reported."""
         states = {guest.uuid: int(guest.power_state) for guest in self._host.driver.guests()}
-        changed = {uuid: state for uuid, state in states.items() if self._told.get(uuid) != state}
+        changed = {uuid: state for uuid, state in states.items() if self._reported.get(uuid) != state}
         if changed:
             self._conductor.report_power_states(self._host.name, changed)
-        self._told = states
+        self._reported = states
 
     def forget(self) -> None:
         """Report everything next time, in case a report was lost."""
-        self._told = {}
+        self._reported = {}
 
     def resume(self) -> None:
         """Start the guests that were running when the host went down."""
-        wanted = {one.uuid: one for one in self._conductor.instances_on(self._host.name) if one.vm_state == "active"}
+        running = {
+            instance.uuid: instance
+            for instance in self._conductor.instances_on(self._host.name)
+            if instance.vm_state == "active"
+        }
         for guest in self._host.driver.guests():
-            if guest.uuid in wanted and guest.power_state is PowerState.SHUTDOWN:
+            if guest.uuid in running and guest.power_state is PowerState.SHUTDOWN:
                 LOG.info("starting guest %s, which ran when the host went down", guest.uuid)
-                power.power_on(self._host, GuestArguments(instance=wanted[guest.uuid]))
+                power.power_on(self._host, GuestArguments(instance=running[guest.uuid]))
 
     def reap(self, busy: Collection[str]) -> None:
         """Do with guests nobody owns what [DEFAULT] running_deleted_instance_action says; not with busy ones."""

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from nova.compute.host import Host
 from nova.compute.steps import inside, lifecycle, live, move, power, rescue, share, snapshot, vif, volume
 from nova.structs import steps
 
 
 class Verb(NamedTuple):
-    arguments: type
+    arguments: type[msgspec.Struct]
     do: Callable[[Host, Any], Any]
 
 

@@ -33,9 +33,9 @@ def power_off(host: Host, arguments: StopArguments) -> PowerResult:
     """Ask the guest to shut down, and switch it off when it does not."""
     uuid = arguments.instance.uuid
     grace_s = host.conf.shutdown_timeout if arguments.grace_s is None else arguments.grace_s
-    asked = arguments.instance.image.properties.get("os_shutdown_timeout") if arguments.instance.image else None
-    if asked is not None and asked.isdigit():
-        grace_s = int(asked)
+    timeout = arguments.instance.image.properties.get("os_shutdown_timeout") if arguments.instance.image else None
+    if timeout is not None and timeout.isdigit():
+        grace_s = int(timeout)
     host.driver.set_power(uuid, PowerState.SHUTDOWN, timedelta(seconds=grace_s))
     share.unmount(host, arguments.instance)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)

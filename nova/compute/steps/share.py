@@ -22,9 +22,9 @@ def define_shares(host: Host, arguments: GuestArguments) -> None:
 
 def mount(host: Host, instance: Instance) -> None:
     """Make the server's shares ready for its guest's start. Raises GuestFailed."""
-    wanted = tuple(one for one in instance.shares if one.is_for_guest)
-    if wanted:
-        able(host.driver, Shares, _ACTION).mount_shares(instance.uuid, wanted)
+    shares = tuple(share for share in instance.shares if share.is_for_guest)
+    if shares:
+        able(host.driver, Shares, _ACTION).mount_shares(instance.uuid, shares)
 
 
 def unmount(host: Host, instance: Instance) -> None:

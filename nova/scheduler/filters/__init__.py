@@ -107,14 +107,14 @@ def _switched_on(conf: cfg.ConfigOpts) -> Iterator[type[Filter]]:
 
 
 def _available(paths: Iterable[str]) -> dict[str, type[Filter]]:
-    found: dict[str, type[Filter]] = {}
+    kinds: dict[str, type[Filter]] = {}
     for path in paths:
         if path == ALL:
-            found.update(BUILT_IN)
+            kinds.update(BUILT_IN)
             continue
         kind = load(path, "available_filters", Filter)
-        found[kind.__name__] = kind
-    return found
+        kinds[kind.__name__] = kind
+    return kinds
 
 
 def load(path: str, option: str, base: type) -> type:

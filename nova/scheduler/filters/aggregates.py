@@ -17,30 +17,30 @@ class AggregateInstanceExtraSpecsFilter(Filter):
     """The flavor's extra specs of this scope, and those without one, must be met by the host's aggregates."""
 
     def check(self, request: PlacementRequest) -> Check | None:
-        wanted = _wanted(request.flavor.extra_specs)
-        if not wanted:
+        requirements = _requirements(request.flavor.extra_specs)
+        if not requirements:
             return None
 
         def check(host: HostCandidate) -> Refusal | None:
-            for key, text, is_met in wanted:
+            for key, text, is_met in requirements:
                 values = host.aggregate_values(key)
                 if not any(is_met(value) for value in values):
-                    said = f"they say {', '.join(sorted(values))}" if values else "they say nothing of it"
-                    return Refusal(f"is in no aggregate with the flavor's {key} {text}", said)
+                    detail = f"they say {', '.join(sorted(values))}" if values else "they say nothing of it"
+                    return Refusal(f"is in no aggregate with the flavor's {key} {text}", detail)
             return None
 
         return check
 
 
-def _wanted(extra_specs: Mapping[str, str]) -> list[tuple[str, str, Requirement]]:
-    wanted = []
+def _requirements(extra_specs: Mapping[str, str]) -> list[tuple[str, str, Requirement]]:
+    requirements = []
     for key, text in sorted(extra_specs.items()):
         scope, colon, rest = key.partition(":")
         if not colon:
-            wanted.append((key, text, parse(text)))
+            requirements.append((key, text, parse(text)))
         elif scope == SCOPE:
-            wanted.append((rest, text, parse(text)))
-    return wanted
+            requirements.append((rest, text, parse(text)))
+    return requirements
 
 
 class AggregateImagePropertiesIsolation(Filter):
@@ -55,14 +55,14 @@ class AggregateImagePropertiesIsolation(Filter):
 
     def check(self, request: PlacementRequest) -> Check | None:
         properties = request.image.properties if request.image else {}
-        wanted = {key: str(value) for key, value in properties.items() if key.startswith(self._prefix)}
-        if not wanted:
+        image_values = {key: str(value) for key, value in properties.items() if key.startswith(self._prefix)}
+        if not image_values:
             return None
 
         def check(host: HostCandidate) -> Refusal | None:
             for aggregate in host.state.aggregates:
-                for key in aggregate.metadata.keys() & wanted.keys():
-                    if wanted[key] not in host.aggregate_values(key):
+                for key in aggregate.metadata.keys() & image_values.keys():
+                    if image_values[key] not in host.aggregate_values(key):
                         short = f"is kept for images with another {key}"
                         return Refusal(short, f"aggregate {aggregate.name} says {aggregate.metadata[key]}")
             return None
@@ -109,12 +109,12 @@ class ProjectAggregatesFilter(Filter):
 
     def check_among(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Check | None:
         # All aggregates, also of hosts that are full: a project does not spill over.
-        aggregates = {one.id: one for state in known.values() for one in state.aggregates}
-        own = {number for number, one in aggregates.items() if request.project_id in _projects(one)}
+        aggregates = {aggregate.id: aggregate for state in known.values() for aggregate in state.aggregates}
+        own = {number for number, aggregate in aggregates.items() if request.project_id in _projects(aggregate)}
         if not own and not self._is_required:
             return None
         reason = Refusal("is in no aggregate of this project")
-        return lambda host: None if any(one.id in own for one in host.state.aggregates) else reason
+        return lambda host: None if any(aggregate.id in own for aggregate in host.state.aggregates) else reason
 
 
 def _projects(aggregate: Aggregate) -> set[str]:

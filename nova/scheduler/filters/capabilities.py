@@ -17,33 +17,33 @@ class ComputeCapabilitiesFilter(Filter):
     """
 
     def check(self, request: PlacementRequest) -> Check | None:
-        wanted = _wanted(request.flavor.extra_specs)
-        if not wanted:
+        requirements = _requirements(request.flavor.extra_specs)
+        if not requirements:
             return None
 
         def check(host: HostCandidate) -> Refusal | None:
-            for path, text, is_met in wanted:
+            for path, text, is_met in requirements:
                 value = host.attribute(path)
                 if value is None:
                     return Refusal(f"has no {':'.join(path)} to compare with the flavor's '{text}'")
                 if not is_met(value):
-                    return Refusal(f"does not meet the flavor's {':'.join(path)} {text}", f"it has {_shown(value)}")
+                    return Refusal(f"does not meet the flavor's {':'.join(path)} {text}", f"it has {_shorten(value)}")
             return None
 
         return check
 
 
-def _wanted(extra_specs: Mapping[str, str]) -> list[tuple[list[str], str, Requirement]]:
-    wanted = []
+def _requirements(extra_specs: Mapping[str, str]) -> list[tuple[list[str], str, Requirement]]:
+    requirements = []
     for key, text in sorted(extra_specs.items()):
         scope, colon, rest = key.partition(":")
         if not colon:
-            wanted.append(([key], text, parse(text)))
+            requirements.append(([key], text, parse(text)))
         elif scope == SCOPE:
-            wanted.append((rest.split(":"), text, parse(text)))
-    return wanted
+            requirements.append((rest.split(":"), text, parse(text)))
+    return requirements
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

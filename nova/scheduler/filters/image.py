@@ -40,17 +40,17 @@ class ImagePropertiesFilter(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         if request.image is None:
             return None
-        wanted = self._kind(request.image)
+        required_kind = self._kind(request.image)
         version = _property(request.image.properties, _VERSION)
-        if not any(wanted) and not version:
+        if not any(required_kind) and not version:
             return None
-        short = f"cannot run an image for {' '.join(word for word in (*wanted, version) if word)}"
+        short = f"cannot run an image for {' '.join(word for word in (*required_kind, version) if word)}"
         is_version_met = _version(version) if version else None
 
         def check(host: HostCandidate) -> Refusal | None:
             node = host.state.state
-            if any(wanted) and not any(_is(kind, wanted) for kind in node.supported_instances):
-                return Refusal(short, f"it runs {_listed(node.supported_instances)}")
+            if any(required_kind) and not any(_is(kind, required_kind) for kind in node.supported_instances):
+                return Refusal(short, f"it runs {_join_kinds(node.supported_instances)}")
             if is_version_met is not None and not is_version_met(node.hypervisor_version):
                 return Refusal(short, f"its hypervisor's version is {node.hypervisor_version}")
             return None
@@ -76,16 +76,16 @@ def _canonical(name: str | None, same: Mapping[str, str]) -> str:
     return same.get(lowered, lowered)
 
 
-def _is(kind: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool:
+def _is(kind: tuple[str, str, str], required_kind: tuple[str, str, str]) -> bool:
     has = (
         _canonical(kind[0], _SAME_ARCHITECTURE),
         _canonical(kind[1], _SAME_HYPERVISOR),
         _canonical(kind[2], _SAME_MODE),
     )
-    return all(want in ("", have) for want, have in zip(wanted, has, strict=True))
+    return all(want in ("", have) for want, have in zip(required_kind, has, strict=True))
 
 
-def _listed(kinds: tuple[tuple[str, str, str], ...]) -> str:
+def _join_kinds(kinds: tuple[tuple[str, str, str], ...]) -> str:
     return ", ".join(" ".join(kind) for kind in kinds[:5]) or "nothing it told of"
 
 

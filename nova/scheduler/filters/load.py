@@ -21,7 +21,7 @@ class _LoadFilter(Filter):
     asks_aggregates: ClassVar[bool] = False
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._most = conf.filter_scheduler[self.option]
+        self._most: int = conf.filter_scheduler[self.option]
 
     def check(self, request: PlacementRequest) -> Check | None:
         def check(host: HostCandidate) -> Refusal | None:
@@ -34,7 +34,7 @@ class _LoadFilter(Filter):
     def _most_on(self, host: HostCandidate) -> int:
         if not self.asks_aggregates:
             return self._most
-        return min((int(said) for said in host.aggregate_values(self.option) if said.isdigit()), default=self._most)
+        return min((int(text) for text in host.aggregate_values(self.option) if text.isdigit()), default=self._most)
 
 
 class IoOpsFilter(_LoadFilter):

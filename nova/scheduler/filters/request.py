@@ -29,11 +29,11 @@ class AvailabilityZoneFilter(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         if not request.zone:
             return None
-        wanted = {name.strip() for name in request.zone.split(",")}
+        zones = {name.strip() for name in request.zone.split(",")}
         short = f"is outside availability zone {request.zone}"
 
         def check(host: HostCandidate) -> Refusal | None:
-            return None if host.state.zone in wanted else Refusal(short, f"it is in {host.state.zone}")
+            return None if host.state.zone in zones else Refusal(short, f"it is in {host.state.zone}")
 
         return check
 
@@ -44,9 +44,9 @@ class SameHostFilter(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         if not request.same_hosts and not request.hints.get("same_host"):
             return None
-        wanted = frozenset(request.same_hosts)
+        hosts = frozenset(request.same_hosts)
         reason = Refusal("does not run the servers named in same_host")
-        return lambda host: None if host.state.host in wanted else reason
+        return lambda host: None if host.state.host in hosts else reason
 
 
 class DifferentHostFilter(Filter):
@@ -55,9 +55,9 @@ class DifferentHostFilter(Filter):
     def check(self, request: PlacementRequest) -> Check | None:
         if not request.different_hosts:
             return None
-        taken = frozenset(request.different_hosts)
+        hosts = frozenset(request.different_hosts)
         reason = Refusal("runs a server named in different_host")
-        return lambda host: reason if host.state.host in taken else None
+        return lambda host: reason if host.state.host in hosts else None
 
 
 class SimpleCIDRAffinityFilter(Filter):

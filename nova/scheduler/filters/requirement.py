@@ -33,40 +33,43 @@ _OPERATORS = sorted((*_NUMBERS, *_STRINGS, "<in>", "<all-in>", "<or>"), key=len,
 def parse(text: str) -> Requirement:
     """Whether a value meets what text asks; without an operator the texts must be equal."""
     text = text.strip()
-    found = next((name for name in _OPERATORS if text.startswith(name)), None)
-    if found is None:
+    sign = next((name for name in _OPERATORS if text.startswith(name)), None)
+    if sign is None:
         return lambda value: str(value) == text
-    rest = text[len(found) :].strip()
-    if found in _NUMBERS:
-        return _number(_NUMBERS[found], rest)
-    if found in _STRINGS:
-        compare = _STRINGS[found]
+    rest = text[len(sign) :].strip()
+    if sign in _NUMBERS:
+        return _number(_NUMBERS[sign], rest)
+    if sign in _STRINGS:
+        compare = _STRINGS[sign]
         return lambda value: compare(str(value), rest)
-    if found == "<in>":
-        return lambda value: rest in (value if _is_collection(value) else str(value))
-    if found == "<all-in>":
-        wanted = rest.split()
-        return lambda value: all(word in (value if _is_collection(value) else str(value)) for word in wanted)
+    if sign == "<in>":
+        return lambda value: _has(value, rest)
+    if sign == "<all-in>":
+        words = rest.split()
+        return lambda value: all(_has(value, word) for word in words)
     choices = {choice.strip() for choice in rest.split("<or>")}
     return lambda value: str(value) in choices
 
 
 def _number(compare: Callable[[float, float], bool], text: str) -> Requirement:
-    wanted = _as_number(text)
+    threshold = _as_number(text)
 
     def meets(value: object) -> bool:
         have = _as_number(value)
-        return have is not None and wanted is not None and compare(have, wanted)
+        return have is not None and threshold is not None and compare(have, threshold)
 
     return meets
 
 
 def _as_number(value: object) -> float | None:
+    if not isinstance(value, str | int | float):
+        return None
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return float(value)
+    except ValueError:
         return None
 
 
-def _is_collection(value: object) -> bool:
-    return isinstance(value, list | tuple | set | frozenset | dict)
+def _has(value: object, word: str) -> bool:
+    """Whether a word is one of a collection's elements, or part of any other value's text."""
+    return word in (value if isinstance(value, list | tuple | set | frozenset | dict) else str(value))

@@ -54,5 +54,5 @@ def enabled(conf: cfg.ConfigOpts) -> list[Weigher]:
 
 
 def _is_set(conf: cfg.ConfigOpts, kind: type[Weigher]) -> bool:
-    where = conf.get_location(kind.multiplier_option, "filter_scheduler").location
-    return where not in (cfg.Locations.opt_default, cfg.Locations.set_default)
+    where = conf.get_location(kind.multiplier_option, "filter_scheduler")
+    return where is not None and where.location not in (cfg.Locations.opt_default, cfg.Locations.set_default)

@@ -33,13 +33,13 @@ class Weigher:
 
     def multiplier_for(self, host: HostCandidate) -> float:
         """The smallest of what the host's aggregates say, else the configured one."""
-        said = [
+        values = [
             value
             for aggregate in host.state.aggregates
             if self.multiplier_option in aggregate.metadata
             and (value := _number(aggregate.metadata[self.multiplier_option])) is not None
         ]
-        return min(said) if said else self.multiplier
+        return min(values) if values else self.multiplier
 
 
 def normalise(values: list[float]) -> list[float] | None:

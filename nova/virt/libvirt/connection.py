@@ -92,7 +92,8 @@ class Connection:
     def domain(self, uuid: str) -> Proxy:
         """The guest's domain. Raises errors.GuestNotFound, errors.Unavailable."""
         try:
-            return self.read("lookupByUUIDString", uuid)
+            domain: Proxy = self.read("lookupByUUIDString", uuid)
+            return domain
         except errors.GuestNotFound as error:
             raise errors.GuestNotFound(guest=uuid) from error
 

@@ -14,13 +14,13 @@ _MOST_ROTATED = 8
 
 def read_tail(log: Path, limit_bytes: int) -> bytes:
     """The last limit_bytes of the log, going back across its rotation. No log is no output."""
-    found = b""
+    content = b""
     for path in (log, *(Path(f"{log}.{number}") for number in range(_MOST_ROTATED))):
-        missing = limit_bytes - len(found)
+        missing = limit_bytes - len(content)
         if missing <= 0 or not path.exists():
             break
-        found = _tail(path, missing) + found
-    return found
+        content = _tail(path, missing) + content
+    return content
 
 
 def find_address(definition: str, kind: ConsoleKind, addresses: dict[ConsoleKind, str]) -> ConsoleAddress:
@@ -44,7 +44,8 @@ def choose_port(address: str) -> int:
     """A free port on address. Another may take it before the guest does: the guest's start fails then, and is repeated."""
     with socket.socket() as probe:
         probe.bind((address, 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _tail(path: Path, limit_bytes: int) -> bytes:

@@ -35,10 +35,10 @@ def by_volume(key: str, source: ET.Element | None = None) -> Find:
 
     def find(devices: ET.Element) -> ET.Element | None:
         disks = devices.findall("disk")
-        found = next((disk for disk in disks if disk.findtext("serial") == key), None)
-        if found is None and source is not None:
-            found = next((disk for disk in disks if _is_same_place(disk.find("source"), source)), None)
-        return found
+        device = next((disk for disk in disks if disk.findtext("serial") == key), None)
+        if device is None and source is not None:
+            device = next((disk for disk in disks if _is_same_place(disk.find("source"), source)), None)
+        return device
 
     return find
 
@@ -48,6 +48,11 @@ def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
     flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if is_persistent else 0)
     devices = ET.fromstring(domain.XMLDesc(flags)).find("devices")
     return devices if devices is not None else ET.Element("devices")
+
+
+def attribute(device: ET.Element, part: str, name: str, default: str = "") -> str:
+    """An attribute of a part of a device, or default where the device has no such part or the part no such attribute."""
+    return next((element.get(name, default) for element in device.findall(part)), default)
 
 
 def read_targets(domain: Proxy) -> set[str]:
@@ -94,9 +99,9 @@ def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
         raise errors.GuestFailed(reason="The guest does not let go of the device")
 
 
-def _is_same_place(one: ET.Element | None, other: ET.Element) -> bool:
+def _is_same_place(place: ET.Element | None, source: ET.Element) -> bool:
     names = ("file", "dev", "protocol", "name")
-    return one is not None and all(one.get(name) == other.get(name) for name in names)
+    return place is not None and all(place.get(name) == source.get(name) for name in names)
 
 
 def _is_gone(domain: Proxy, find: Find) -> bool:

@@ -48,8 +48,8 @@ def _stats(domain: Proxy) -> dict[str, Any]:
         | libvirt.VIR_DOMAIN_STATS_INTERFACE
         | libvirt.VIR_DOMAIN_STATS_BLOCK
     )
-    ((_, stats),) = domain.connect().domainListGetStats([domain], kinds)
-    return stats
+    rows: list[tuple[Proxy, dict[str, Any]]] = domain.connect().domainListGetStats([domain], kinds)
+    return rows[0][1]
 
 
 def _macs(definition: str) -> list[str]:

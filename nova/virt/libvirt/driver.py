@@ -93,13 +93,13 @@ class LibvirtDriver:
         return (self._host_facts.node(),)
 
     def guests(self) -> tuple[GuestState, ...]:
-        found = []
+        states = []
         for domain in self._connection.read("listAllDomains"):
             # One that goes while we look is not there.
             with contextlib.suppress(errors.GuestNotFound):
                 if _is_ours(domain):
-                    found.append(_state(domain))
-        return tuple(found)
+                    states.append(_state(domain))
+        return tuple(states)
 
     def guest(self, uuid: str) -> GuestState:
         return _state(self._connection.domain(uuid))
@@ -189,9 +189,9 @@ class LibvirtDriver:
             find = devices.by_volume(files.volume_key(disk))
             undo.callback(self._volumes.disconnect, uuid, files.volume_key(disk))
             drive = self._volumes.connect(uuid, disk)
-            taken = devices.read_targets(domain)
+            targets = devices.read_targets(domain)
             drive = msgspec.structs.replace(
-                drive, bus=disk.bus, target=files.target_name(disk.device_name, disk.bus, taken)
+                drive, bus=disk.bus, target=files.target_name(disk.device_name, disk.bus, targets)
             )
             devices.attach(domain, disk_element(drive), find)
             undo.pop_all()
@@ -291,15 +291,15 @@ class LibvirtDriver:
             drives = self._plan(spec, undo)
             facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives)
             undo.pop_all()
-            return msgspec.to_builtins(facts)
+        return _as_dict(facts)
 
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
-        told = msgspec.convert(facts, migration.Facts)
-        uri = migration.remote_uri(self._conf, to, told)
+        destination = msgspec.convert(facts, migration.Facts)
+        uri = migration.remote_uri(self._conf, to, destination)
         with self._only_one(spec.uuid):
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
-                migration.move(domain, spec, uri, told, self._conf, progress)
+                migration.move(domain, spec, uri, destination, self._conf, progress)
             elif not migration.has_arrived(spec.uuid, uri):
                 raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
 
@@ -332,14 +332,14 @@ class LibvirtDriver:
                     self._remove_domain(domain)
                 self._volumes.disconnect_all(spec.uuid)
                 self._aside.keep(spec.uuid)
-            return msgspec.to_builtins(self._aside.describe(spec.uuid, self._conf))
+            return _as_dict(self._aside.describe(spec.uuid, self._conf))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             if self._connection.find(spec.uuid) is not None and self._storage.has_disks(spec):
                 return
-            told = msgspec.convert(facts, moving.Facts)
-            self._aside.copy(spec, told, moving.source_uri(self._conf, told), undo)
+            source = msgspec.convert(facts, moving.Facts)
+            self._aside.copy(spec, source, moving.source_uri(self._conf, source), undo)
             self._storage.resize(spec)
             vif.plug(spec.vifs)
             self._define(spec, undo)
@@ -396,16 +396,17 @@ class LibvirtDriver:
     def _define_drives(self, spec: GuestSpec, drives: tuple[Drive, ...]) -> Proxy:
         log = files.console_log(self._conf.instances_path, spec.uuid)
         port = self._serial_port()
-        return self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
+        domain: Proxy = self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
+        return domain
 
     def _plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
         directory = files.guest_directory(self._conf.instances_path, spec.uuid)
-        found = {}
+        drives = {}
         for disk in spec.disks:
             if disk.kind == "volume":
                 undo.callback(self._volumes.disconnect, spec.uuid, files.volume_key(disk))
-                found[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
-        return files.plan_drives(spec, directory, self._host_facts.xml, self._options, found)
+                drives[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
+        return files.plan_drives(spec, directory, self._host_facts.xml, self._options, drives)
 
     def _serial_port(self) -> int | None:
         """A free port for the serial console; None where there are none."""
@@ -455,8 +456,14 @@ class LibvirtDriver:
 
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:
-    kind = conf.libvirt.images_type
-    return conf.use_cow_images if kind == "default" else kind == "qcow2"
+    kind: str = conf.libvirt.images_type
+    return bool(conf.use_cow_images) if kind == "default" else kind == "qcow2"
+
+
+def _as_dict(facts: msgspec.Struct) -> dict[str, Any]:
+    """Facts for the other host of a move, as they travel."""
+    mapping: dict[str, Any] = msgspec.to_builtins(facts)
+    return mapping
 
 
 def _is_ours(domain: Proxy) -> bool:

@@ -78,12 +78,12 @@ def plan_drives(
     config_drive: str = CONFIG_DRIVE,
 ) -> tuple[Drive, ...]:
     """Every disk of the guest as QEMU opens it. volumes: what connecting each volume gave, by its id."""
-    taken: set[str] = set()
-    found = []
+    targets: set[str] = set()
+    drives = []
     for disk, name in zip(spec.disks, file_names(spec.disks), strict=True):
         bus = bus_of(disk, spec, host)
-        target = target_name(disk.device_name, bus, taken)
-        taken.add(target)
+        target = target_name(disk.device_name, bus, targets)
+        targets.add(target)
         order = _boot_order(disk, spec.disks)
         if name is None:
             drive = msgspec.structs.replace(volumes[volume_key(disk)], target=target, bus=bus, boot_order=order)
@@ -100,20 +100,20 @@ def plan_drives(
                 cache=options.cache.get("file"),
                 discard=options.discard,
             )
-        found.append(drive)
+        drives.append(drive)
     if spec.config_drive is not None:
-        found.append(_config_drive(spec, directory / config_drive, host, options, taken))
-    return tuple(found)
+        drives.append(_config_drive(spec, directory / config_drive, host, options, targets))
+    return tuple(drives)
 
 
-def target_name(wanted: str, bus: str, taken: set[str]) -> str:
-    """The device's name inside the definition: the wanted one if it fits the bus, else the next that is free."""
+def target_name(requested: str, bus: str, used: set[str]) -> str:
+    """The device's name inside the definition: the requested one if it fits the bus, else the next that is free."""
     prefix = _PREFIX.get(bus, "vd")
-    name = wanted.removeprefix("/dev/")
-    if name.startswith(prefix) and name not in taken:
+    name = requested.removeprefix("/dev/")
+    if name.startswith(prefix) and name not in used:
         return name
-    numbers = [*_LETTERS, *(a + b for a in _LETTERS for b in _LETTERS)]
-    return next(prefix + letter for letter in numbers if prefix + letter not in taken)
+    letters: list[str] = [*_LETTERS, *(a + b for a in _LETTERS for b in _LETTERS)]
+    return next(prefix + letter for letter in letters if prefix + letter not in used)
 
 
 def volume_key(disk: Disk) -> str:
@@ -132,11 +132,11 @@ def _boot_order(disk: Disk, disks: Sequence[Disk]) -> int | None:
     return 1 if disk is first else None
 
 
-def _config_drive(spec: GuestSpec, path: Path, host: Host, options: DiskOptions, taken: set[str]) -> Drive:
+def _config_drive(spec: GuestSpec, path: Path, host: Host, options: DiskOptions, targets: set[str]) -> Drive:
     is_cd = options.config_drive_format == "iso9660"
     bus = cdrom_bus(spec, host) if is_cd else image_property(spec, "hw_disk_bus") or "virtio"
     return Drive(
-        target=target_name(_CONFIG_DRIVE_TARGET.get(bus, ""), bus, taken),
+        target=target_name(_CONFIG_DRIVE_TARGET.get(bus, ""), bus, targets),
         bus=bus,
         path=str(path),
         device="cdrom" if is_cd else "disk",

@@ -46,16 +46,16 @@ _ABILITIES = (
 )
 
 
-def choose_virt_type(wanted: str, cpu_flags: set[str], can_kvm: bool) -> str:
+def choose_virt_type(requested: str, cpu_flags: set[str], can_kvm: bool) -> str:
     """kvm only where the processor has hardware virtualization and libvirt offers it.
 
     Source: install guide, "Determine whether your compute node supports hardware acceleration". /dev/kvm
     alone proves nothing.
     """
-    if wanted == "kvm" and not (cpu_flags & {"vmx", "svm"} and can_kvm):
+    if requested == "kvm" and not (cpu_flags & {"vmx", "svm"} and can_kvm):
         LOG.warning("this processor offers no hardware virtualization: guests are emulated (virt_type qemu)")
         return "qemu"
-    return wanted
+    return requested
 
 
 def read_cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
@@ -111,7 +111,8 @@ class HostFacts:
 
     def _read_domain_capabilities(self, virt_type: str) -> str:
         machine = _machine_types(self._conf).get(self.arch)
-        return self._connection.read("getDomainCapabilities", None, self.arch, machine, virt_type)
+        text: str = self._connection.read("getDomainCapabilities", None, self.arch, machine, virt_type)
+        return text
 
     def _xml_host(self, virt_type: str) -> Host:
         conf = self._conf
@@ -138,16 +139,16 @@ class HostFacts:
 
     def _choose_cpu(self, virt_type: str) -> tuple[str, str | None]:
         """Mode and model. A mode this host does not offer is an error now, not of every guest later."""
-        wanted = self._conf.libvirt.cpu_mode or "host-model"
+        mode = self._conf.libvirt.cpu_mode or "host-model"
         offered = {m.get("name") for m in self._domain.findall("cpu/mode[@supported='yes']")}
-        if wanted == "none" or (self._conf.libvirt.cpu_mode is None and wanted not in offered):
+        if mode == "none" or (self._conf.libvirt.cpu_mode is None and mode not in offered):
             return "none", None
-        if wanted not in offered:
+        if mode not in offered:
             raise errors.Unavailable(
-                service="libvirt", reason=f"[libvirt] cpu_mode {wanted} is not offered for virt_type {virt_type} here"
+                service="libvirt", reason=f"[libvirt] cpu_mode {mode} is not offered for virt_type {virt_type} here"
             )
-        if wanted != "custom":
-            return wanted, None
+        if mode != "custom":
+            return mode, None
         usable = {m.text for m in self._domain.findall("cpu/mode[@name='custom']/model[@usable='yes']")}
         for model in self._conf.libvirt.cpu_models:
             if model in usable:
@@ -156,23 +157,23 @@ class HostFacts:
 
     def _find_traits(self) -> tuple[str, ...]:
         """What guests here can have, in the words of os-traits."""
-        found = {*_ABILITIES, *(f"HW_CPU_X86_{name}" for name in map(_trait_name, self._guest_cpu_features()))}
+        traits = {*_ABILITIES, *(f"HW_CPU_X86_{name}" for name in map(_trait_name, self._guest_cpu_features()))}
         devices = {
             "COMPUTE_STORAGE_BUS": "devices/disk/enum[@name='bus']/value",
             "COMPUTE_GRAPHICS_MODEL": "devices/video/enum[@name='modelType']/value",
         }
         for prefix, path in devices.items():
-            found |= {f"{prefix}_{(value.text or '').upper()}" for value in self._domain.findall(path)}
-        found.add("COMPUTE_FIRMWARE_BIOS")
+            traits |= {f"{prefix}_{(value.text or '').upper()}" for value in self._domain.findall(path)}
+        traits.add("COMPUTE_FIRMWARE_BIOS")
         if self._conf.libvirt.file_backed_memory:
-            found.add("COMPUTE_MEM_BACKING_FILE")
+            traits.add("COMPUTE_MEM_BACKING_FILE")
         drivers = "devices/filesystem[@supported='yes']/enum[@name='driverType']/value"
         if any(value.text == "virtiofs" for value in self._domain.findall(drivers)):
-            found.add("COMPUTE_STORAGE_VIRTIO_FS")
-        found.add(f"COMPUTE_ARCH_{self.arch.upper()}")
+            traits.add("COMPUTE_STORAGE_VIRTIO_FS")
+        traits.add(f"COMPUTE_ARCH_{self.arch.upper()}")
         if self._domain.findtext("os/enum[@name='firmware']/value") == "efi":
-            found.add("COMPUTE_FIRMWARE_UEFI")
-        return tuple(sorted(found & set(os_traits.get_traits())))
+            traits.add("COMPUTE_FIRMWARE_UEFI")
+        return tuple(sorted(traits & set(os_traits.get_traits())))
 
     def _guest_cpu_features(self) -> set[str]:
         """The features of the best processor a guest can be given."""
@@ -269,6 +270,7 @@ def _nearest(path: Path) -> Path:
 
 def _read_uptime() -> str:
     try:
-        return concurrency.run_blocking(subprocess.run, ["uptime"], capture_output=True, text=True).stdout.strip()
+        completed = concurrency.run_blocking(subprocess.run, ["uptime"], capture_output=True, text=True)
     except FileNotFoundError:
         return ""
+    return str(completed.stdout).strip()

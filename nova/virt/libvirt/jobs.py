@@ -1,5 +1,7 @@
 """Waiting for what libvirt does to a running guest's disks in the background."""
 
+from typing import Any
+
 import libvirt
 
 from nova import concurrency, errors
@@ -13,7 +15,8 @@ def wait_for_backup(domain: Proxy, timeout_s: float) -> None:
     """Until the domain's job is done. Raises errors.GuestFailed when it did not come to a good end."""
 
     def is_done() -> bool:
-        return domain.jobStats(0).get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE
+        stats: dict[str, Any] = domain.jobStats(0)
+        return bool(stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE)
 
     if not concurrency.wait_for(is_done, timeout_s, _INTERVAL_S):
         domain.abortJob()

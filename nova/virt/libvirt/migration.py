@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt import files
+from nova.virt.libvirt import devices, files
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
@@ -87,11 +87,11 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
     if not _is_moving(domain):
         was_paused = domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED
         thread = concurrency.spawn(run, name=f"migrate-{spec.uuid}")
-        is_wanted = _watch(domain, lambda: bool(outcome), _timeout_s(spec, conf), conf, progress)
+        may_continue = _watch(domain, lambda: bool(outcome), _timeout_s(spec, conf), conf, progress)
         thread.join()
         if outcome[0] is not None:
             _resume_after_failure(domain, was_paused)
-            raise outcome[0] if is_wanted else errors.Cancelled("The live migration was given up.")
+            raise outcome[0] if may_continue else errors.Cancelled("The live migration was given up.")
         return
     # A nova-compute that was killed began this one; libvirtd went on with it.
     _watch(domain, lambda: not _is_moving(domain), _timeout_s(spec, conf), conf, progress)
@@ -148,16 +148,16 @@ def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts) -> dict[str, 
     own = str(files.guest_directory(conf.instances_path, domain.UUIDString()))
     migratable = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
     later = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-    found: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{facts.address}",
         libvirt.VIR_MIGRATE_PARAM_DEST_XML: rewrite(domain.XMLDesc(migratable), own, facts),
         libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: rewrite(domain.XMLDesc(later), own, facts),
     }
     if disks := _disks_to_copy(domain, facts, own):
-        found[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = disks
+        parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = disks
     if conf.libvirt.live_migration_bandwidth:
-        found[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = conf.libvirt.live_migration_bandwidth
-    return found
+        parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = conf.libvirt.live_migration_bandwidth
+    return parameters
 
 
 def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
@@ -165,7 +165,7 @@ def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
         return []
     disks = ET.fromstring(domain.XMLDesc(0)).findall("devices/disk")
     return [
-        disk.find("target").get("dev", "")  # type: ignore[union-attr]
+        devices.attribute(disk, "target", "dev")
         for disk in disks
         if disk.find("readonly") is None
         and (source := disk.find("source")) is not None
@@ -174,7 +174,7 @@ def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
 
 
 def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts) -> int:
-    flags = (
+    flags: int = (
         libvirt.VIR_MIGRATE_LIVE
         | libvirt.VIR_MIGRATE_PEER2PEER
         | libvirt.VIR_MIGRATE_PERSIST_DEST
@@ -195,7 +195,7 @@ def _watch(
 ) -> bool:
     """Report progress until is_over(). False: the move was told to end."""
     deadline = time.monotonic() + timeout_s if timeout_s else None
-    is_wanted, is_downtime_set, is_forced = True, False, False
+    may_continue, is_downtime_set, is_forced = True, False, False
     pause_s = _POLL_S
     while not concurrency.wait_for(is_over, pause_s, interval_s=0.02):
         try:
@@ -207,9 +207,9 @@ def _watch(
             if is_late and conf.libvirt.live_migration_timeout_action == "force_complete" and not is_forced:
                 _ask(domain.suspend)
                 is_forced = True
-            elif is_wanted:
-                is_wanted = progress(_percent(stats)) and (is_forced or not is_late)
-            if not is_wanted:
+            elif may_continue:
+                may_continue = progress(_percent(stats)) and (is_forced or not is_late)
+            if not may_continue:
                 _ask(domain.abortJob)
             pause_s = _POLL_S
         except errors.StepFailed as error:
@@ -217,7 +217,7 @@ def _watch(
             LOG.debug("watching a migration: %s", error)
         except TimeoutError:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-    return is_wanted
+    return may_continue
 
 
 def _ask(call: Callable[..., T], *args: Any) -> T:

@@ -6,6 +6,7 @@ sees it, else through the source's libvirtd, with whom live migration is agreed 
 """
 
 import contextlib
+import functools
 import uuid as uuids
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -78,17 +79,15 @@ class Aside:
         if not own.exists():
             undo.callback(self._storage.remove, spec.uuid)
             own.mkdir(parents=True)
-        wanted = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
+        files = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
         aside = Path(facts.directory)
         if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
-            for disk, name in wanted:
-                self._storage.adopt(
-                    own / name, disk, undo, lambda part, name=name: self._storage.copy_file(aside / name, part)
-                )
+            for disk, name in files:
+                self._storage.adopt(own / name, disk, undo, functools.partial(self._storage.copy_file, aside / name))
             return
         with contextlib.closing(Connection(source)) as remote, _pool(remote, spec.uuid, facts.directory) as pool:
-            for disk, name in wanted:
-                self._storage.adopt(own / name, disk, undo, lambda part, name=name: _download(remote, pool, name, part))
+            for disk, name in files:
+                self._storage.adopt(own / name, disk, undo, functools.partial(_download, remote, pool, name))
 
     def restore(self, uuid: str) -> None:
         """The files aside are the guest's again; what a move to this same host made in their place goes."""

@@ -23,9 +23,9 @@ def inject(spec: GuestSpec, directory: Path, options: DiskOptions, conf: cfg.Con
     A guest that boots from a volume keeps what is on it. Raises errors.GuestFailed for a disk without
     a Linux system, or without libguestfs on this host.
     """
-    is_wanted = conf.libvirt.inject_password and conf.libvirt.inject_partition != _NO_PARTITION
+    is_enabled = conf.libvirt.inject_password and conf.libvirt.inject_partition != _NO_PARTITION
     root = next(((disk, name) for disk, name in local_files(spec) if disk.kind == "root"), None)
-    if not is_wanted or root is None or not spec.password:
+    if not is_enabled or root is None or not spec.password:
         return
     if "\n" in spec.password:
         raise errors.GuestFailed(reason="A password of several lines cannot be written into a disk")

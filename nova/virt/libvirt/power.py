@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+from collections.abc import Callable
 
 import libvirt
 
@@ -106,7 +107,7 @@ def suspend(domain: Proxy) -> None:
         raise errors.GuestFailed(reason="A guest that is off cannot be suspended")
 
 
-REACH = {
+REACH: dict[PowerState, Callable[[Proxy, datetime.timedelta], None]] = {
     PowerState.RUNNING: lambda domain, grace: start(domain),
     PowerState.SHUTDOWN: shut_down,
     PowerState.PAUSED: lambda domain, grace: pause(domain),

@@ -37,7 +37,7 @@ def plan(drives: tuple[Drive, ...], spec: GuestSpec, directory: Path, host: Host
     """The rescue disk first, the guest's own in their order, none of which is booted from."""
     bus = drives[0].bus if drives else "virtio"
     bus = bus if bus != cdrom_bus(spec, host) or bus == "ide" else "virtio"
-    found = [
+    rescue_drives = [
         Drive(
             target=target_name("", bus, set()),
             bus=bus,
@@ -46,12 +46,12 @@ def plan(drives: tuple[Drive, ...], spec: GuestSpec, directory: Path, host: Host
             boot_order=1,
         )
     ]
-    taken = {found[0].target}
+    targets = {rescue_drives[0].target}
     for drive in drives:
-        target = target_name("" if drive.target in taken else drive.target, drive.bus, taken)
-        taken.add(target)
+        target = target_name("" if drive.target in targets else drive.target, drive.bus, targets)
+        targets.add(target)
         path = drive.path
         if Path(path).name == CONFIG_DRIVE:
             path = str(directory / _RESCUE_CONFIG_DRIVE)
-        found.append(msgspec.structs.replace(drive, target=target, boot_order=None, path=path))
-    return tuple(found)
+        rescue_drives.append(msgspec.structs.replace(drive, target=target, boot_order=None, path=path))
+    return tuple(rescue_drives)

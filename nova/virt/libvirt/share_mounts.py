@@ -55,7 +55,7 @@ class ShareMounts:
 
     def _forget(self, uuid: str, place: Path) -> None:
         users = _users(place)
-        if any(one.name != uuid for one in users.iterdir()):
+        if any(entry.name != uuid for entry in users.iterdir()):
             (users / uuid).unlink(missing_ok=True)
             return
         if is_mounted(place):

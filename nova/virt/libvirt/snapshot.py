@@ -23,7 +23,7 @@ def copy_root(domain: Proxy, root: Path, target: Path, image_format: str, storag
     with contextlib.ExitStack() as undo:
         undo.callback(target.unlink, missing_ok=True)
         disk = _find(domain, root)
-        own_format = disk.find("driver").get("type", "raw")  # type: ignore[union-attr]
+        own_format = devices.attribute(disk, "driver", "type", "raw")
         if not domain.isActive():
             storage.convert(root, own_format, target, image_format)
         elif image_format in ("raw", "qcow2"):
@@ -39,13 +39,13 @@ def copy_root(domain: Proxy, root: Path, target: Path, image_format: str, storag
 
 def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: str) -> None:
     """QEMU copies what the disk held when the job began; what the guest writes meanwhile is not in it."""
-    name = disk.find("target").get("dev", "")  # type: ignore[union-attr]
+    name = devices.attribute(disk, "target", "dev")
     backup = ET.Element("domainbackup", mode="push")
     disks = child(backup, "disks")
     for element in devices.read_devices(domain).findall("disk"):
-        other = element.find("target").get("dev", "")  # type: ignore[union-attr]
-        if other != name and element.find("source") is not None:
-            child(disks, "disk", name=other, backup="no")
+        other_name = devices.attribute(element, "target", "dev")
+        if other_name != name and element.find("source") is not None:
+            child(disks, "disk", name=other_name, backup="no")
     chosen = child(disks, "disk", name=name, backup="yes", type="file")
     child(chosen, "target", file=str(target))
     child(chosen, "driver", type=image_format)

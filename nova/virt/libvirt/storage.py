@@ -6,6 +6,7 @@ there is kept, and making a guest's disks twice equals making them once.
 
 import contextlib
 import errno
+import functools
 import json
 import logging
 import os
@@ -64,7 +65,7 @@ class Storage:
                 undo.callback(shutil.rmtree, directory, ignore_errors=True)
                 directory.mkdir(parents=True, mode=0o755)
             for disk, name in local_files(spec):
-                self._make_once(directory / name, undo, lambda path, d=disk: self._fill(d, spec, path))
+                self._make_once(directory / name, undo, functools.partial(self._fill, disk, spec))
             if spec.config_drive is not None:
                 self.write_config_drive(spec.config_drive, directory / CONFIG_DRIVE, undo)
 
@@ -149,12 +150,12 @@ class Storage:
 
     def backing_files(self) -> set[str]:
         """The cached images that guests' disks stand on, for the cache to keep."""
-        found = set()
+        paths = set()
         for path in Path(self._root).glob("*/disk*"):
             with contextlib.suppress(errors.StepFailed, OSError):
                 if path.name != CONFIG_DRIVE and _is_qcow2(path):
-                    found.add(read_info(path, "qcow2").get("full-backing-filename", ""))
-        return found - {""}
+                    paths.add(read_info(path, "qcow2").get("full-backing-filename", ""))
+        return paths - {""}
 
     def _make_once(self, path: Path, undo: contextlib.ExitStack, fill: Callable[[Path], None]) -> None:
         if path.exists():
@@ -266,7 +267,8 @@ def read_info(path: Path, image_format: str) -> dict[str, Any]:
     done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True)
     if done.returncode:
         raise errors.GuestFailed(reason=f"{path.name} cannot be read: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout)
+    info: dict[str, Any] = json.loads(done.stdout)
+    return info
 
 
 def _is_qcow2(path: Path) -> bool:

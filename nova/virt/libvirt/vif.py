@@ -66,4 +66,7 @@ def _ip(*words: str) -> None:
 
 
 def _call(*command: str) -> subprocess.CompletedProcess[str]:
-    return concurrency.run_blocking(subprocess.run, list(command), capture_output=True, text=True)
+    completed: subprocess.CompletedProcess[str] = concurrency.run_blocking(
+        subprocess.run, list(command), capture_output=True, text=True
+    )
+    return completed

@@ -109,7 +109,7 @@ def _find(domain: Proxy, key: str) -> ET.Element:
 
 def _chain(disk: ET.Element) -> list[Path]:
     """The files of a disk, from the one that is written to downwards. Raises errors.GuestFailed where they are none."""
-    found = []
+    paths = []
     level: ET.Element | None = disk
     while level is not None:
         source = level.find("source")
@@ -117,9 +117,9 @@ def _chain(disk: ET.Element) -> list[Path]:
             break
         if source.get("file") is None:
             raise errors.GuestFailed(reason="Only volumes that are files are snapshotted on their host")
-        found.append(Path(source.get("file", "")))
+        paths.append(Path(source.get("file", "")))
         level = level.find("backingStore")
-    return found
+    return paths
 
 
 def _written(disk: ET.Element) -> VolumeFile:

@@ -24,8 +24,8 @@ def swap(domain: Proxy, old_key: str, new: Drive) -> None:
     current = devices.by_volume(old_key)(devices.read_devices(domain))
     if current is None:
         raise errors.GuestFailed(reason=f"Volume {old_key} is not attached")
-    target = current.find("target")
-    name, bus = target.get("dev", ""), target.get("bus", "virtio")  # type: ignore[union-attr]
+    name = devices.attribute(current, "target", "dev")
+    bus = devices.attribute(current, "target", "bus", "virtio")
     element = disk_element(msgspec.structs.replace(new, target=name, bus=bus))
     with contextlib.ExitStack() as undo:
         flags = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB

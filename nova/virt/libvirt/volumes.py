@@ -78,16 +78,16 @@ class VolumeConnections:
     def locate(self, disk: Disk) -> Drive:
         """Where a volume is that needs no connecting; an empty path for any other."""
         info = disk.volume.connection_info if disk.volume else None
-        found = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
-        return found or Drive(target="", bus="virtio", path="")
+        drive = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
+        return drive or Drive(target="", bus="virtio", path="")
 
     def disconnect(self, uuid: str, key: str) -> None:
         """Let the host go of a guest's volume; one that is not connected is done."""
-        kept = self._read(uuid)
-        if key in kept:
-            entry = kept.pop(key)
+        connections = self._read(uuid)
+        if key in connections:
+            entry = connections.pop(key)
             self._call_brick(entry["kind"], "disconnect_volume", entry["data"], entry["device"])
-            self._write(uuid, kept)
+            self._write(uuid, connections)
 
     def disconnect_all(self, uuid: str) -> None:
         for key in self._read(uuid):
@@ -99,11 +99,11 @@ class VolumeConnections:
         return _path_drive(str(data["device_path"]), data) if kind == "local" else None
 
     def _through_brick(self, uuid: str, disk: Disk, kind: str, data: dict[str, Any]) -> Drive:
-        kept = self._read(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
-        self._write(uuid, kept)
+        connections = self._read(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
+        self._write(uuid, connections)
         device = self._call_brick(kind, "connect_volume", data)
-        kept[volume_key(disk)]["device"] = device
-        self._write(uuid, kept)
+        connections[volume_key(disk)]["device"] = device
+        self._write(uuid, connections)
         return _path_drive(str(device["path"]), data)
 
     def _call_brick(self, kind: str, method: str, *arguments: Any) -> Any:
@@ -135,20 +135,20 @@ class VolumeConnections:
 
     def _cache_of(self, drive: Drive) -> str:
         """none unless the operator says otherwise: what the guest was told is written must be on the volume."""
-        modes = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
+        modes: dict[str, str] = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
 
     def _read(self, uuid: str) -> dict[str, Any]:
         path = guest_directory(self._conf.instances_path, uuid) / _KEPT
         return json.loads(path.read_text()) if path.exists() else {}
 
-    def _write(self, uuid: str, kept: dict[str, Any]) -> None:
+    def _write(self, uuid: str, connections: dict[str, Any]) -> None:
         directory = guest_directory(self._conf.instances_path, uuid)
         directory.mkdir(parents=True, exist_ok=True)
         part = directory / f"{_KEPT}.part"
         # Connection info holds passwords of storage.
         part.touch(mode=0o600)
-        part.write_text(json.dumps(kept))
+        part.write_text(json.dumps(connections))
         part.rename(directory / _KEPT)
 
 

@@ -51,7 +51,7 @@ def test_hosts_that_were_not_asked_for_are_told_from_those_without_room(large_cl
 
 
 def test_crowd_that_fails_for_one_reason_in_a_large_cloud_asks_once(cloud, transport, monkeypatch):
-    monkeypatch.setattr(explain, "KEPT_FROM", 3)
+    monkeypatch.setattr(explain, "CACHED_FROM", 3)
     for number in range(5):
         cloud.add_host(f"host-{number}", memory_mb=1024)
     asked = []

@@ -30,7 +30,7 @@ def build_aggregate(**metadata) -> Aggregate:
 
 
 def build_host(name: str = "host-1", **fields) -> HostCandidate:
-    """A host with plenty of room; fields are those of its state, its node, and of the contender."""
+    """A host with plenty of room; fields are those of its state, its node, and of the candidate."""
     free = {"VCPU": fields.pop("free_vcpus", 8), "MEMORY_MB": fields.pop("free_mb", 4096), "DISK_GB": 50}
     load = fields.pop("load", None)
     node_fields = {key: fields.pop(key) for key in list(fields) if key in NodeState.__struct_fields__}

@@ -38,7 +38,7 @@ def build(spec: GuestSpec, drives: Sequence[Drive], host: Host, log_path: str, s
         child(domain, "devices"),
         *disk.controllers(spec, drives, host),
         *(disk.disk(drive, spec) for drive in drives),
-        *(share.share(one, host) for one in spec.shares),
+        *(share.share(mounted, host) for mounted in spec.shares),
         *(interface.interface(vif, spec, host) for vif in spec.vifs),
         console.serial(host, log_path, serial_port),
         *console.channels(spec, host),

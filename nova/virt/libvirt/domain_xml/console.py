@@ -8,13 +8,13 @@ from nova.virt.libvirt.domain_xml.facts import Host, child, image_property
 
 def graphics(host: Host) -> list[ET.Element]:
     """The guest's screens; QEMU takes free ports."""
-    found = []
+    elements = []
     for kind, address in (("vnc", host.vnc_listen), ("spice", host.spice_listen)):
         if address is not None:
             element = ET.Element("graphics", type=kind, autoport="yes", listen=address)
             child(element, "listen", type="address", address=address)
-            found.append(element)
-    return found
+            elements.append(element)
+    return elements
 
 
 def video(spec: GuestSpec, host: Host) -> ET.Element | None:
@@ -55,13 +55,13 @@ def serial(host: Host, log_path: str, port: int | None) -> ET.Element:
 
 def channels(spec: GuestSpec, host: Host) -> list[ET.Element]:
     """Ways to agents inside the guest: QEMU's, where the image has one, and SPICE's."""
-    found = []
+    elements = []
     if (image_property(spec, "hw_qemu_guest_agent") or "").lower() in ("yes", "true", "1", "on"):
         element = ET.Element("channel", type="unix")
         child(element, "target", type="virtio", name="org.qemu.guest_agent.0")
-        found.append(element)
+        elements.append(element)
     if host.spice_listen is not None and host.has_spice_agent:
         element = ET.Element("channel", type="spicevmc")
         child(element, "target", type="virtio", name="com.redhat.spice.0")
-        found.append(element)
-    return found
+        elements.append(element)
+    return elements

@@ -36,17 +36,17 @@ def disk(drive: Drive, spec: GuestSpec | None = None) -> ET.Element:
 
 def controllers(spec: GuestSpec, drives: Iterable[Drive], host: Host) -> list[ET.Element]:
     """Controllers that libvirt would not choose as we do, or not provide for what is plugged in later."""
-    found = [ET.Element("controller", type="usb", index="0", model="qemu-xhci")]
+    controllers = [ET.Element("controller", type="usb", index="0", model="qemu-xhci")]
     if any(drive.bus == "scsi" for drive in drives) or image_property(spec, "hw_scsi_model"):
         model = image_property(spec, "hw_scsi_model") or "virtio-scsi"
-        found.append(ET.Element("controller", type="scsi", index="0", model=model))
+        controllers.append(ET.Element("controller", type="scsi", index="0", model=model))
     if has_pcie(spec, host):
-        found.append(ET.Element("controller", type="pci", index="0", model="pcie-root"))
-        found += [
+        controllers.append(ET.Element("controller", type="pci", index="0", model="pcie-root"))
+        controllers += [
             ET.Element("controller", type="pci", index=str(index), model="pcie-root-port")
             for index in range(1, host.pcie_ports + 1)
         ]
-    return found
+    return controllers
 
 
 def _source(element: ET.Element, drive: Drive) -> None:

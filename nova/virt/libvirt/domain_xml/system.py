@@ -22,8 +22,8 @@ def operating_system(spec: GuestSpec, host: Host) -> ET.Element:
         if spec.ramdisk_path:
             child(element, "initrd", spec.ramdisk_path)
         child(element, "cmdline", image_property(spec, "os_command_line") or "console=tty0 console=ttyS0 root=/dev/vda")
-    wanted = image_property(spec, "hw_boot_menu") or spec.flavor.extra_specs.get("hw:boot_menu")
-    if is_true(wanted):
+    choice = image_property(spec, "hw_boot_menu") or spec.flavor.extra_specs.get("hw:boot_menu")
+    if is_true(choice):
         child(element, "bootmenu", enable="yes")
     child(element, "smbios", mode="sysinfo")
     return element
