@@ -92,7 +92,7 @@ class Conductor:
         liveness = Liveness(conf.service_down_time)
         self.engine = Engine(self.db, step_context, WORKFLOWS, self._computes.of, liveness, conf, boundary)
         self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, conf.host)
-        parts = [cls(self.core) for cls in CALLS]
+        parts: list[Any] = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
         parts.append(ConsoleCalls(conf, self.db, self._computes.of, consoleauth_client(bus)))
         self.calls = _answering(queries.bind(self.db), parts)
