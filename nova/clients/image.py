@@ -78,7 +78,7 @@ class Images:
 
     def documents(self, context: Context | None = None, **query: str | int) -> list[dict[str, Any]]:
         """One page of what list() gives, as the Image API shows it."""
-        return self._service.ask("GET", "/v2/images", context, "images", params=query)
+        return [*self._service.ask("GET", "/v2/images", context, "images", params=query)]
 
     def list(self, context: Context | None = None, **query: str | int) -> Iterator[Image]:
         """The images this user sees, in the Image API's order; query is the Image API's. With a limit, one page."""

@@ -127,7 +127,7 @@ class Shares:
 
     def _locks(self, share_id: str, reason: str) -> list[Json]:
         query = {"resource_id": share_id, "lock_reason": reason, "all_projects": 1}
-        return self._service.ask("GET", "/resource-locks", key="resource_locks", params=query)
+        return list(self._service.ask("GET", "/resource-locks", key="resource_locks", params=query))
 
     def _act(self, share_id: str, body: Json, key: str | None = None) -> Any:
         return self._ask("POST", f"/shares/{segment(share_id)}/action", share_id, key, json=body)

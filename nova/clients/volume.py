@@ -135,7 +135,7 @@ class Volumes:
         query = {"all_tenants": 1, "instance_id": instance_id}
         if volume_id is not None:
             query["volume_id"] = volume_id
-        return self._ask("GET", "/attachments/detail", "attachments", params=query)
+        return list(self._ask("GET", "/attachments/detail", "attachments", params=query))
 
     def servers_of(self, volume_id: str) -> list[str]:
         """The servers that have a volume."""
@@ -201,10 +201,10 @@ class Volumes:
     def snapshot(self, snapshot_id: str, context: Context | None = None) -> Json:
         """Raises SnapshotNotFound."""
         missing = SnapshotNotFound(snapshot_id=snapshot_id)
-        return self._ask("GET", f"/snapshots/{segment(snapshot_id)}", "snapshot", context, missing)
+        return dict(self._ask("GET", f"/snapshots/{segment(snapshot_id)}", "snapshot", context, missing))
 
     def snapshots(self, context: Context) -> "list[Json]":
-        return self._ask("GET", "/snapshots/detail", "snapshots", context)
+        return list(self._ask("GET", "/snapshots/detail", "snapshots", context))
 
     def create_snapshot(
         self,
@@ -216,7 +216,7 @@ class Volumes:
     ) -> Json:
         body = {"volume_id": volume_id, "name": name, "description": description, "force": force}
         missing = VolumeNotFound(volume_id=volume_id)
-        return self._ask("POST", "/snapshots", "snapshot", context, missing, json={"snapshot": body})
+        return dict(self._ask("POST", "/snapshots", "snapshot", context, missing, json={"snapshot": body}))
 
     def check_snapshot(self, snapshot_id: str) -> None:
         """Raises SnapshotNotFound, SnapshotNotReady while it is being created, SnapshotFailed."""

@@ -4,14 +4,13 @@ Asked only when nothing was found or nothing will be claimed: each question is a
 The sentence counts hosts and names none.
 """
 
-import threading
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from nova import errors
 from nova.clients.placement import PlacementClient
+from nova.clients.ttl_cache import TtlCache
 from nova.scheduler.host_candidate import Refusal
 from nova.structs.schedule import PlacementRequest
 
@@ -50,8 +49,8 @@ class Explainer:
 
     def __init__(self, placement: PlacementClient) -> None:
         self._placement = placement
-        self._lock = threading.Lock()
-        self._cache: dict[Question, tuple[float, frozenset[str]]] = {}
+        # Each answer may hold ten thousand ids.
+        self._cache: TtlCache[frozenset[str]] = TtlCache(CACHE_S, size=100)
 
     def what_hosts_lack(self, request: PlacementRequest, hosts: Collection[str]) -> Mapping[str, Refusal]:
         """Why each of these providers cannot meet the request. Raises errors.Unavailable."""
@@ -74,10 +73,9 @@ class Explainer:
 
     def _ask(self, question: Question) -> Collection[str]:
         """The roots of the providers that have room for a class, or a trait; of all, for EVERYBODY."""
-        with self._lock:
-            until, providers = self._cache.get(question, (0.0, frozenset()))
-            if time.monotonic() < until:
-                return providers
+        providers = self._cache.peek(question)
+        if providers is not None:
+            return providers
         resource_class, amount, trait = question
         try:
             records = self._placement.providers({resource_class: amount} if resource_class else None, trait)
@@ -86,10 +84,7 @@ class Explainer:
             return ()
         able = frozenset(provider.root_provider_uuid or provider.uuid for provider in records)
         if len(able) >= CACHED_FROM:
-            with self._lock:
-                now = time.monotonic()
-                self._cache = {key: answer for key, answer in self._cache.items() if now < answer[0]}
-                self._cache[question] = (now + CACHE_S, able)
+            self._cache.put(question, able)
         return able
 
 

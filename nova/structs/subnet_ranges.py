@@ -22,15 +22,20 @@ def default_gateway(cidr: str) -> str:
 def default_pools(cidr: str, gateway: str | None) -> tuple[AllocationPool, ...]:
     """Every address a host may have but the gateway's, as one or two pools."""
     first, last = host_range(ipaddress.ip_network(cidr))
-    if gateway is None or not first <= ipaddress.ip_address(gateway) <= last:
+    if gateway is None or not is_between(first, ipaddress.ip_address(gateway), last):
         return (AllocationPool(str(first), str(last)),)
     middle = ipaddress.ip_address(gateway)
     pools = []
-    if first < middle:
+    if first != middle:
         pools.append(AllocationPool(str(first), str(middle - 1)))
-    if middle < last:
+    if middle != last:
         pools.append(AllocationPool(str(middle + 1), str(last)))
     return tuple(pools)
+
+
+def is_between(first: Address, address: Address, last: Address) -> bool:
+    """Both ends belong to the range; an address of another IP version does not."""
+    return first.version == address.version and int(first) <= int(address) <= int(last)
 
 
 def pool_size(pool: AllocationPool) -> int:

@@ -47,8 +47,8 @@ class Guests:
         self._addresses = addresses
         self._is_behind_proxy = conf.neutron.service_metadata_proxy
         self._secret = conf.neutron.metadata_proxy_shared_secret
-        self._documents = TtlCache(conf.api.metadata_cache_expiration)
-        self._servers = TtlCache(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
+        self._documents: TtlCache[Documents] = TtlCache(conf.api.metadata_cache_expiration)
+        self._servers: TtlCache[tuple[str, str]] = TtlCache(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
         if self._is_behind_proxy and not self._secret:
             LOG.warning("[neutron] metadata_proxy_shared_secret is empty: any guest can sign for any other")
 

@@ -217,7 +217,7 @@ class Networking:
             return []
         if len(wanted) == 1:
             return [self._http.post("ports", {"port": wanted[0]})]
-        return self._http.post("ports", {"ports": wanted})
+        return self._http.post_many("ports", wanted)
 
     def _moved(self, port: Json, binding: Json) -> Json:
         if port.get("binding:host_id") == binding["binding:host_id"]:
@@ -255,7 +255,7 @@ class Networking:
 
     def _find_port(self, port_id: str) -> Json | None:
         try:
-            return self._http.get(f"ports/{segment(port_id)}", "port")
+            return dict(self._http.get(f"ports/{segment(port_id)}", "port"))
         except errors.NotFound:
             return None
 

@@ -10,6 +10,8 @@ from keystoneauth1.adapter import Adapter
 from nova import errors
 from nova.clients.http import Refusals, Service
 
+Json = dict[str, Any]
+
 # Servers and proxies limit the length of a URL.
 _IDS_PER_REQUEST = 100
 
@@ -38,13 +40,13 @@ class NetworkingHttp:
         self._service = Service("The Networking service", adapter, _REFUSALS)
         self._prefix: str | None = None
 
-    def find(self, plural: str, query: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def find(self, plural: str, query: Mapping[str, Any] | None = None) -> list[Json]:
         """The records that match. A sequence in query means any of its values; long ones are split over requests."""
         pairs = {name: _values(value) for name, value in (query or {}).items()}
         long = next((name for name, values in pairs.items() if len(values) > _IDS_PER_REQUEST), None)
         if long is None:
-            return self.get(plural.replace("_", "-"), plural, pairs)
-        records = []
+            return list(self.get(plural.replace("_", "-"), plural, pairs))
+        records: list[Json] = []
         for start in range(0, len(pairs[long]), _IDS_PER_REQUEST):
             records += self.find(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]})
         return records
@@ -53,13 +55,17 @@ class NetworkingHttp:
         """What the answer holds under key."""
         return self._service.ask("GET", self._path(path), key=key, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, Any]) -> Json:
         """What was created; the answer has it under the key of the request."""
-        return self._service.ask("POST", self._path(path), key=next(iter(body)), json=body)
+        return dict(self._service.ask("POST", self._path(path), key=next(iter(body)), json=body))
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post_many(self, plural: str, bodies: Sequence[Json]) -> list[Json]:
+        """What was created, all or none."""
+        return list(self._service.ask("POST", self._path(plural), key=plural, json={plural: bodies}))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Json:
         """What the update left; the answer has it under the key of the request."""
-        return self._service.ask("PUT", self._path(path), key=next(iter(body)), json=body)
+        return dict(self._service.ask("PUT", self._path(path), key=next(iter(body)), json=body))
 
     def delete(self, path: str) -> None:
         """Delete, if it exists."""

@@ -67,7 +67,7 @@ class SecurityGroups:
         return self._http.post("security-group-rules", {"security_group_rule": rule})
 
     def rule(self, rule_id: str) -> Json:
-        return self._http.get(f"security-group-rules/{segment(rule_id)}", "security_group_rule")
+        return dict(self._http.get(f"security-group-rules/{segment(rule_id)}", "security_group_rule"))
 
     def delete_rule(self, rule_id: str) -> None:
         self._http.delete(f"security-group-rules/{segment(rule_id)}")
@@ -113,14 +113,14 @@ class SecurityGroups:
         if _is_uuid(name_or_id):
             groups = self._http.find("security_groups", {"id": name_or_id, "fields": ["id"]})
             if groups:
-                return groups[0]["id"]
+                return str(groups[0]["id"])
         query = {"name": name_or_id, "project_id": project_id, "fields": ["id"]}
         groups = self._http.find("security_groups", query)
         if not groups:
             raise SecurityGroupNotFound(group=name_or_id)
         if len(groups) > 1:
             raise AmbiguousSecurityGroup(group=name_or_id)
-        return groups[0]["id"]
+        return str(groups[0]["id"])
 
 
 def _is_uuid(text: str) -> bool:

@@ -7,6 +7,7 @@ meanwhile: of requests that exclude each other one wins, and the others are refu
 import ipaddress
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
@@ -21,7 +22,9 @@ from nova.rpc.network import (
     NoNetworkAvailable,
     TunnelIdInUse,
 )
-from nova.structs.networking import AnyRecord, Carriers, FixedIp, FloatingIp, Network, Port, Router, Subnet
+from nova.structs.networking import AnyRecord, Carriers, FixedIp, FloatingIp, Network, Port, Record, Router, Subnet
+
+R = TypeVar("R", bound=Record)
 
 # What a VXLAN header takes from the carrier's MTU. Source: RFC 7348 over IPv4.
 _VXLAN_OVERHEAD = 50
@@ -119,7 +122,7 @@ def check_association(connection: Connection, floating_ip: FloatingIp) -> None:
     """
     if not floating_ip.port_id:
         return
-    port: Port = locked(connection, "port", floating_ip.port_id)
+    port = locked(connection, Port, floating_ip.port_id)
     if floating_ip.fixed_ip_address not in {fixed_ip.ip_address for fixed_ip in port.fixed_ips}:
         raise errors.Invalid(f"Port {port.id} does not have fixed ip {floating_ip.fixed_ip_address}.")
     for other in db.find(connection, "floatingip", {"port_id": [port.id]}):
@@ -139,7 +142,7 @@ def router_port(connection: Connection, router: Router, port_id: str | None, sub
     Raises PortInUse, NetworkingNotFound, BadRequest, Invalid.
     """
     if port_id:
-        port: Port = locked(connection, "port", port_id)
+        port = locked(connection, Port, port_id)
         if port.device_id:
             raise errors.PortInUse(
                 f"Unable to complete operation on port {port.id} for network {port.network_id}. "
@@ -153,7 +156,7 @@ def router_port(connection: Connection, router: Router, port_id: str | None, sub
             port_security_enabled=False,
             security_groups=(),
         )
-    subnet: Subnet = locked(connection, "subnet", str(subnet_id))
+    subnet = locked(connection, Subnet, str(subnet_id))
     if not subnet.gateway_ip:
         raise errors.Invalid(f"Subnet for router interface must have a gateway IP: {subnet.id}")
     _check_not_joined(connection, router, [subnet.id])
@@ -169,11 +172,11 @@ def router_port(connection: Connection, router: Router, port_id: str | None, sub
     )
 
 
-def locked(connection: Connection, noun: str, record_id: str) -> AnyRecord:
+def locked(connection: Connection, kind: type[R], record_id: str) -> R:
     """A record that nobody else changes until the transaction ends. Raises NetworkingNotFound."""
-    records = db.find(connection, noun, {"id": [record_id]}, lock=True)
+    records: list[R] = db.find(connection, kind.noun, {"id": [record_id]}, lock=True)
     if not records:
-        raise errors.NetworkingNotFound(noun=noun, id=record_id)
+        raise errors.NetworkingNotFound(noun=kind.noun, id=record_id)
     return records[0]
 
 
@@ -185,15 +188,12 @@ def _check_not_joined(connection: Connection, router: Router, subnet_ids: Sequen
 def _carried_by(network_type: str, network: Network, carriers: Carriers, taken: Collection[str]) -> Network | None:
     """The network on this type of carrier; None when none is left, or the one it names is taken."""
     mtu = network.mtu or carriers.mtu
-    if network_type == _LOCAL:
-        return msgspec.structs.replace(
-            network, network_type=_LOCAL, physical_network=None, segmentation_id=None, mtu=mtu
-        )
+    choices: Iterable[dict[str, Any]] = [{"physical_network": None, "segmentation_id": None}]
     if network_type == _FLAT:
         physical = network.physical_network or _FLAT
         bridge = (carriers.flat_bridge if physical == _FLAT else None) or network.bridge
         choices = [{"physical_network": physical, "segmentation_id": None, "bridge": bridge}]
-    else:
+    if network_type == _VXLAN:
         first, last = carriers.vni_range
         vnis = [network.segmentation_id] if network.segmentation_id else range(first, last + 1)
         mtu = network.mtu or carriers.mtu - _VXLAN_OVERHEAD

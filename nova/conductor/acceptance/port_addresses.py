@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from nova.db import networks as db
 from nova.errors import Invalid, IpAddressGenerationFailure, IpAddressInUse, MacAddressInUse
 from nova.structs.networking import AllocationPool, FixedIp, Port, Subnet
-from nova.structs.subnet_ranges import Address, host_range
+from nova.structs.subnet_ranges import Address, host_range, is_between, pool_size
 
 
 def complete(connection: Connection, port: Port, before: Port | None = None) -> Port:
@@ -75,11 +75,8 @@ def first_free(subnet: Subnet, taken: Collection[str], mac: str) -> str | None:
     if subnet.ipv6_address_mode in ("slaac", "dhcpv6-stateless"):
         address = str(slaac_address(subnet.cidr, mac))
         return None if address in taken else address
-    for pool in subnet.allocation_pools:
-        for address in _addresses(pool):
-            if str(address) not in taken and str(address) != subnet.gateway_ip:
-                return str(address)
-    return None
+    addresses = (str(address) for pool in subnet.allocation_pools for address in _addresses(pool))
+    return next((address for address in addresses if address not in taken and address != subnet.gateway_ip), None)
 
 
 def slaac_address(cidr: str, mac: str) -> Address:
@@ -111,7 +108,7 @@ def _subnet_holding(entry: FixedIp, subnets: Sequence[Subnet]) -> Subnet:
         if entry.subnet_id not in ("", subnet.id) or address not in net:
             continue
         first, last = host_range(net)
-        if not first <= address <= last:
+        if not is_between(first, address, last):
             raise Invalid(f"{address} is not an address for a host in {subnet.cidr}.")
         return subnet
     raise Invalid(f"{address} belongs to no subnet of the network.")
@@ -134,10 +131,9 @@ def _keep(wanted: tuple[FixedIp, ...], own: tuple[FixedIp, ...]) -> tuple[FixedI
 
 
 def _addresses(pool: AllocationPool) -> Iterator[Address]:
-    address, last = ipaddress.ip_address(pool.start), ipaddress.ip_address(pool.end)
-    while address <= last:
-        yield address
-        address += 1
+    first = ipaddress.ip_address(pool.start)
+    for number in range(pool_size(pool)):
+        yield first + number
 
 
 def _new_mac() -> str:

@@ -18,6 +18,7 @@ from nova.conductor.acceptance import network_rules, port_addresses
 from nova.db import networks as db
 from nova.db.engine import Database
 from nova.structs.networking import (
+    KINDS,
     AnyRecord,
     Carriers,
     FloatingIp,
@@ -70,7 +71,7 @@ class NetworkingCalls:
         ports: set[str | None] = set()
 
         def change(connection: Connection) -> AnyRecord:
-            before = network_rules.locked(connection, record.noun, record.id)
+            before = network_rules.locked(connection, type(record), record.id)
             changed = _changed(connection, record, before)
             ports.update(_ports_shown_differently(before, changed))
             return changed
@@ -100,15 +101,19 @@ class NetworkingCalls:
                 description="Default security group",
                 default_of=project_id,
             )
-            return find(connection) or [
-                _add(connection, record, []) for record in (group, *first_rules(group, trusts_members))
-            ]
+            groups = find(connection)
+            if groups:
+                return groups
+            records: list[AnyRecord] = [group, *first_rules(group, trusts_members)]
+            for record in records:
+                _add(connection, record, [])
+            return find(connection)
 
         return (self._database.read(find) or self._database.write(find_or_add))[0]
 
     def add_router_interface(self, router_id: str, port_id: str | None = None, subnet_id: str | None = None) -> Port:
         def add(connection: Connection) -> Port:
-            router = network_rules.locked(connection, "router", router_id)
+            router = network_rules.locked(connection, Router, router_id)
             port = network_rules.router_port(connection, router, port_id, subnet_id)
             if port_id:
                 return _changed(connection, port, port)
@@ -183,7 +188,7 @@ def _add(
             record = port_addresses.complete(connection, record)
         case FloatingIp():
             if not record.floating_ip_address:
-                port = next(each for each in before if each.id == record.floating_port_id)
+                port = next(each for each in before if isinstance(each, Port) and each.id == record.floating_port_id)
                 record = msgspec.structs.replace(record, floating_ip_address=port.fixed_ips[0].ip_address)
             network_rules.check_association(connection, record)
     db.insert(connection, record)
@@ -196,12 +201,12 @@ def _changed(connection: Connection, record: AnyRecord, before: AnyRecord) -> An
     """Put a record in the place of the one before. Raises GenerationConflict when it was made from another one."""
     if record.revision_number != before.revision_number:
         raise errors.GenerationConflict(what=f"the {record.noun} {record.id}")
-    match record:
-        case Port():
+    match record, before:
+        case Port(), Port():
             record = port_addresses.complete(connection, record, before)
-        case Subnet():
+        case Subnet(), Subnet():
             network_rules.check_gateway(connection, record, before)
-        case FloatingIp() if record.port_id != before.port_id or record.fixed_ip_address != before.fixed_ip_address:
+        case FloatingIp(), FloatingIp() if _target(record) != _target(before):
             network_rules.check_association(connection, record)
     revision = before.revision_number
     record = msgspec.structs.replace(record, revision_number=revision + 1, updated_at=clock.utcnow())
@@ -220,7 +225,7 @@ def _keep_dhcp_port(connection: Connection, subnet: Subnet) -> None:
 
 def _delete(connection: Connection, noun: str, record_id: str) -> AnyRecord:
     """Delete a record and what belongs to it alone; the record."""
-    record = network_rules.locked(connection, noun, record_id)
+    record = network_rules.locked(connection, KINDS[noun], record_id)
     match noun:
         case "network":
             _delete_own_parts(connection, record_id)
@@ -262,10 +267,16 @@ def _release_floating_ips(connection: Connection, port_id: str) -> None:
 
 def _ports_shown_differently(before: AnyRecord, now: AnyRecord) -> Iterable[str | None]:
     """The ports that look different to users of their servers after this change."""
-    if isinstance(before, FloatingIp) and before.port_id != now.port_id:
-        yield from (before.port_id, now.port_id)
-    if isinstance(before, Port) and (before.fixed_ips, before.security_groups) != (now.fixed_ips, now.security_groups):
-        yield now.id
+    match before, now:
+        case FloatingIp(), FloatingIp() if before.port_id != now.port_id:
+            yield from (before.port_id, now.port_id)
+        case Port(), Port():
+            if (before.fixed_ips, before.security_groups) != (now.fixed_ips, now.security_groups):
+                yield now.id
+
+
+def _target(floating_ip: FloatingIp) -> tuple[str | None, str | None]:
+    return floating_ip.port_id, floating_ip.fixed_ip_address
 
 
 def _references(record: AnyRecord) -> Iterable[tuple[str, str]]:

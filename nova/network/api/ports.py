@@ -2,7 +2,7 @@
 
 A port is bound as soon as it names a host: the guest's device becomes a member of the network's
 bridge there. An administrator (nova-conductor) may choose a port's id, so that creating it twice
-makes one.
+creates one port.
 """
 
 import uuid
@@ -152,15 +152,15 @@ class Ports(Resource):
 def _network_and_default_group(call: Call, values: dict[str, Any]) -> tuple[Network, SecurityGroup | None]:
     """The port's network, and its project's default group where there is one already."""
     network_id = values["network_id"]
-    found, groups = call.store.networking_of(
+    networks, groups = call.store.networking_of(
         [
             ("network", call.visible({"id": [network_id]})),
             ("security_group", {"default_of": [values["project_id"]]}),
         ]
     )
-    if not found:
+    if not networks:
         raise NetworkingNotFound(noun="network", id=network_id)
-    network = call.networks[network_id] = found[0]
+    network = call.networks[network_id] = networks[0]
     is_own = call.allows("network:create_network", {"project_id": network.project_id})
     if not is_own and not network.shared:
         # An external network is there to take floating addresses from, not for ports.
@@ -169,8 +169,8 @@ def _network_and_default_group(call: Call, values: dict[str, Any]) -> tuple[Netw
 
 
 def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:
-    """What could harm others on a network is for whoever owns it."""
-    # Whoever has a port of a server is taken for that server: by the metadata service, and in the server's own view.
+    """Attributes that could harm others on a network are for the network's owner. Raises PolicyDenied."""
+    # The metadata service and the server's own view take the owner of a server's port for that server.
     if str(values.get("device_owner", "")).startswith(("network:", "compute:")) and not call.sees_everything:
         raise PolicyDenied(action="network:create_port:device_owner")
     if call.allows("network:create_network", {"project_id": network.project_id}):
@@ -178,7 +178,7 @@ def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:
     chosen = [name for name in ("mac_address", "allowed_address_pairs") if values.get(name)]
     if values.get("port_security_enabled") is False:
         chosen.append("port_security_enabled")
-    if any(one.ip_address for one in values.get("fixed_ips", ())):
+    if any(fixed_ip.ip_address for fixed_ip in values.get("fixed_ips", ())):
         chosen.append("fixed_ips:ip_address")
     if chosen:
         raise PolicyDenied(action=f"network:create_port:{chosen[0]}")
@@ -187,9 +187,9 @@ def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:
 def _check_groups(call: Call, groups: Sequence[str]) -> None:
     if not groups:
         return
-    found = {group.id for group in call.find("security_group", id=groups)}
+    visible = {group.id for group in call.find("security_group", id=groups)}
     for group in groups:
-        if group not in found:
+        if group not in visible:
             raise NetworkingNotFound(noun="security_group", id=group)
 
 
@@ -198,7 +198,8 @@ def _check_protection(port: Port) -> None:
         raise Conflict("Port has security group associated. Cannot disable port security.")
     if not port.port_security_enabled and port.allowed_address_pairs:
         raise Conflict("Port security is off: address pairs have no meaning.")
-    if len({one for one in port.fixed_ips if one.ip_address}) != len([one for one in port.fixed_ips if one.ip_address]):
+    named = [fixed_ip for fixed_ip in port.fixed_ips if fixed_ip.ip_address]
+    if len(set(named)) != len(named):
         raise Invalid("Invalid input for fixed_ips. Reason: an address is named twice.")
 
 
@@ -207,7 +208,7 @@ def _view(record: Port, network: Network | None) -> dict[str, Any]:
     view = common_view(record) | {
         "network_id": record.network_id,
         "mac_address": record.mac_address,
-        "fixed_ips": [{"subnet_id": one.subnet_id, "ip_address": one.ip_address} for one in record.fixed_ips],
+        "fixed_ips": [msgspec.structs.asdict(fixed_ip) for fixed_ip in record.fixed_ips],
         "admin_state_up": record.admin_state_up,
         "status": "ACTIVE" if is_up else "DOWN",
         "device_id": record.device_id,

@@ -1,7 +1,7 @@
 """Routers and floating IPs. Source: Networking API v2.0 reference, "Layer-3 networking".
 
-The network host routes between all its networks and out of the cloud by itself. A router is the
-record of that, for clients which expect one; a floating IP needs none.
+The network host routes between all its networks and out of the cloud by itself. A router is a
+record for clients that expect one; a floating IP needs none.
 """
 
 import uuid
@@ -84,7 +84,7 @@ class Routers(Resource):
                     "enable_snat": record.enable_snat,
                     "external_fixed_ips": [],
                 },
-                "routes": [{"destination": one.destination, "nexthop": one.nexthop} for one in record.routes],
+                "routes": [msgspec.structs.asdict(route) for route in record.routes],
                 "distributed": False,
                 "ha": False,
                 "flavor_id": None,
@@ -108,7 +108,7 @@ class Routers(Resource):
         router = call.get("router", router_id)
         call.require("network:update_router", router)
         for port in call.store.networking("port", {"device_id": [router.id]}):
-            on_subnets = {one.subnet_id for one in port.fixed_ips}
+            on_subnets = {fixed_ip.subnet_id for fixed_ip in port.fixed_ips}
             if port.id == body.get("port_id") or body.get("subnet_id") in on_subnets:
                 call.store.delete_networking("port", port.id)
                 return _interface_view(router, port)
@@ -188,13 +188,13 @@ def _external_network(call: Call, network_id: str) -> Any:
 
 
 def _target(call: Call, port_id: str | None, fixed_ip: str | None) -> tuple[str | None, str | None]:
-    """The port and the address of it that a floating IP leads to."""
+    """The port of a floating IP, and its fixed address. Raises Invalid."""
     if not port_id:
         if fixed_ip:
             raise Invalid("fixed_ip_address cannot be specified without a port_id")
         return None, None
     port = call.get("port", port_id)
-    addresses = [one.ip_address for one in port.fixed_ips if ":" not in one.ip_address]
+    addresses = [fixed_ip.ip_address for fixed_ip in port.fixed_ips if ":" not in fixed_ip.ip_address]
     if fixed_ip and fixed_ip not in addresses:
         raise Invalid(f"Port {port_id} does not have fixed ip {fixed_ip}.")
     if not addresses:
@@ -232,7 +232,7 @@ def _floating_view(record: FloatingIp, port: Port | None) -> dict[str, Any]:
 
 
 def _interface_view(router: Router, port: Port) -> dict[str, Any]:
-    subnets = [one.subnet_id for one in port.fixed_ips]
+    subnets = [fixed_ip.subnet_id for fixed_ip in port.fixed_ips]
     return {
         "id": router.id,
         "tenant_id": router.project_id,

@@ -1,7 +1,7 @@
-"""What a compute host does for its guests' networks: bridges joined with the other hosts', and filters.
+"""The networks of a compute host's guests: bridges joined with those of other hosts, and filters.
 
-Used by nova-compute where nova-network answers the Networking API; a Neutron has agents of its own.
-On the network host itself nova-network does all this, so a cloud of one host needs none of it.
+nova-compute uses it where nova-network serves the Networking API; a Neutron has agents of its own.
+On the network host nova-network does all this itself, so a cloud of one host needs none of it.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _ARRIVES_WITHIN_S = 3600
 
 
 class HostNetworks:
-    """Keeps one compute host's bridges and filters as its ports need them."""
+    """Keeps a compute host's bridges and filters as its ports need them."""
 
     def __init__(self, conf: cfg.ConfigOpts, adapter: Adapter, name: str) -> None:
         self._conf = conf
@@ -38,7 +38,7 @@ class HostNetworks:
         self._loaded = ""
         self._guarded: set[str] = set()
         # Ports of guests on their way here, which are bound elsewhere until they have arrived.
-        self._expected = TtlCache(_ARRIVES_WITHIN_S)
+        self._expected: TtlCache[str] = TtlCache(_ARRIVES_WITHIN_S)
         self._busy = threading.Lock()
         self._periodic: concurrency.Periodic | None = None
 
@@ -58,7 +58,7 @@ class HostNetworks:
             self._periodic.stop()
 
     def prepare(self, vifs: Iterable[Vif]) -> None:
-        """Before a guest starts: its bridges are there and joined, and its filters are in force.
+        """Before a guest starts: create and join its bridges, and put its filters in force.
 
         Raises errors.GuestFailed, errors.Unavailable.
         """
@@ -74,24 +74,24 @@ class HostNetworks:
                 self._expected.put(vif.port_id, vif.port_id)
             self.apply_security_groups()
         except (commands.CommandFailed, OSError) as error:
-            raise errors.GuestFailed(reason=f"The guest's networks cannot be made: {error}") from error
+            raise errors.GuestFailed(reason=f"The guest's networks cannot be created: {error}") from error
 
     def apply_security_groups(self) -> None:
-        """Make this host's filters those of its ports. Raises commands.CommandFailed, errors.Unavailable."""
+        """Load the filters that this host's ports need. Raises commands.CommandFailed, errors.Unavailable."""
         with self._busy:
             ports = self._ports()
             groups = sorted({group for port in ports for group in port["security_groups"]})
             rules = self._rules(groups)
-            remote = {rule.remote_group for those in rules.values() for rule in those if rule.remote_group}
-            facts = (_guarded(ports), rules, self._members(sorted(remote)))
-            text = firewall.ruleset(self._table, *facts)
+            remote = {rule.remote_group for of_group in rules.values() for rule in of_group if rule.remote_group}
+            parts = (_guarded(ports), rules, self._members(sorted(remote)))
+            text = firewall.ruleset(self._table, *parts)
             if text != self._loaded or f"table inet {self._table}\n" not in commands.run("nft", "list", "tables"):
-                firewall.apply(self._table, *facts)
+                firewall.apply(self._table, *parts)
                 self._loaded = text
             self._guarded = {port["id"] for port in ports}
 
     def remove(self) -> None:
-        """Take this host's filters and bridges away."""
+        """Delete this host's filters and bridges."""
         firewall.remove(self._table)
         for name, device in commands.devices().items():
             if device.get("ifalias") == self.owner:
@@ -114,11 +114,11 @@ class HostNetworks:
         return [port for port in bound if port["device_owner"].startswith("compute:")]
 
     def _rules(self, groups: list[str]) -> dict[str, list[firewall.Rule]]:
-        found: dict[str, list[firewall.Rule]] = {}
+        rules: dict[str, list[firewall.Rule]] = {}
         if not groups:
-            return found
+            return rules
         for rule in self._http.find("security_group_rules", {"security_group_id": groups}):
-            found.setdefault(rule["security_group_id"], []).append(
+            rules.setdefault(rule["security_group_id"], []).append(
                 firewall.Rule(
                     direction=rule["direction"],
                     ethertype=rule["ethertype"],
@@ -129,7 +129,7 @@ class HostNetworks:
                     remote_group=rule["remote_group_id"],
                 )
             )
-        return found
+        return rules
 
     def _members(self, groups: list[str]) -> dict[str, set[str]]:
         members: dict[str, set[str]] = {group: set() for group in groups}
@@ -138,7 +138,7 @@ class HostNetworks:
         query = {"security_groups": groups, "fields": ["fixed_ips", "security_groups"]}
         for port in self._http.find("ports", query):
             for group in set(port["security_groups"]) & members.keys():
-                members[group].update(one["ip_address"] for one in port["fixed_ips"])
+                members[group].update(fixed_ip["ip_address"] for fixed_ip in port["fixed_ips"])
         return members
 
 
@@ -150,7 +150,7 @@ def _guarded(ports: Iterable[Json]) -> list[firewall.Guarded]:
             bridge=str(port["binding:vif_details"].get("bridge_name", "")),
             macs=tuple({port["mac_address"], *(pair["mac_address"] for pair in port["allowed_address_pairs"])}),
             addresses=tuple(
-                [one["ip_address"] for one in port["fixed_ips"]]
+                [fixed_ip["ip_address"] for fixed_ip in port["fixed_ips"]]
                 + [pair["ip_address"] for pair in port["allowed_address_pairs"]]
             ),
             groups=tuple(port["security_groups"]),

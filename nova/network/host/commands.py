@@ -1,4 +1,4 @@
-"""This host's network devices, as `ip`, `nft` and sysctl see them. Whatever is asked for may be there already."""
+"""This host's network devices, through `ip`, `nft` and sysctl. Each function may find its work done already."""
 
 import json
 import logging
@@ -13,16 +13,16 @@ from nova import concurrency
 
 LOG = logging.getLogger(__name__)
 
-# The kernel's limit for a device's name is 15 characters.
+# Assigned to VXLAN. Source: RFC 7348.
 _VXLAN_PORT = 4789
 
 
 class CommandFailed(Exception):
-    """A command about this host's networks failed; the message is what it said."""
+    """A tool of this host failed; the message is what it printed."""
 
 
 def run(*command: str, given: str | None = None) -> str:
-    """What a command printed. Raises CommandFailed."""
+    """Run a command; what it printed. Raises CommandFailed."""
     done = concurrency.run_blocking(subprocess.run, list(command), input=given, capture_output=True, text=True)
     if done.returncode:
         raise CommandFailed(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -35,7 +35,7 @@ def devices() -> dict[str, dict[str, Any]]:
 
 
 def ensure_bridge(name: str, mtu: int, owner: str, known: dict[str, dict[str, Any]] | None = None) -> None:
-    """Reach: the bridge is there, up, with this MTU. A new one is marked with its owner."""
+    """Create the bridge, or set its MTU and bring it up. A new one is marked with its owner."""
     device = (devices() if known is None else known).get(name)
     if device is None:
         try:
@@ -43,20 +43,20 @@ def ensure_bridge(name: str, mtu: int, owner: str, known: dict[str, dict[str, An
         except CommandFailed as error:
             if "File exists" not in str(error):
                 raise
-        # Without a fixed address a bridge takes the lowest of its members', and guests' ARP entries go stale.
+        # Without an address of its own a bridge takes its lowest member's, and guests' ARP entries go stale.
         run("ip", "link", "set", name, "alias", owner, "address", _new_mac(), "mtu", str(mtu), "up")
         return
     if device.get("mtu") != mtu:
         run("ip", "link", "set", name, "mtu", str(mtu))
     if str(device.get("ifalias")).startswith("nova-compute") and owner.startswith("nova-network"):
-        # On the network host itself the network's keeper takes it over, to remove it with the network.
+        # On the network host nova-network takes the bridge over, to delete it with the network.
         run("ip", "link", "set", name, "alias", owner)
     if "UP" not in device.get("flags", []):
         run("ip", "link", "set", name, "up")
 
 
 def ensure_addresses(name: str, wanted: set[str], known: dict[str, dict[str, Any]] | None = None) -> None:
-    """Reach: the device has these global addresses (ADDRESS/PREFIX) and no others."""
+    """Give the device these global addresses (ADDRESS/PREFIX) and no others."""
     held = addresses(name, known)
     for address in wanted - held:
         run("ip", "address", "replace", address, "dev", name)
@@ -74,8 +74,12 @@ def addresses(name: str, known: dict[str, dict[str, Any]] | None = None) -> set[
     }
 
 
+def _plain_addresses(name: str, known: dict[str, dict[str, Any]]) -> set[str]:
+    return {address.partition("/")[0] for address in addresses(name, known)}
+
+
 def ensure_member(device: str, bridge: str, known: dict[str, dict[str, Any]] | None = None) -> None:
-    """Reach: the device is a member of the bridge, and up."""
+    """Make the device a member of the bridge, and bring it up."""
     state = (devices() if known is None else known).get(device)
     if state is None:
         raise CommandFailed(f"There is no network device {device} on this host.")
@@ -84,40 +88,27 @@ def ensure_member(device: str, bridge: str, known: dict[str, dict[str, Any]] | N
 
 
 class Overlay(msgspec.Struct, frozen=True):
-    """How VXLAN devices of one cloud meet: from this host's address, in a multicast group."""
+    """How the VXLAN devices of a cloud reach each other: from this host's address, through a multicast group."""
 
     local: str
     group: str
 
 
 def ensure_vxlan(name: str, vni: int, overlay: Overlay, bridge: str, mtu: int, owner: str) -> None:
-    """Reach: a VXLAN device joins the bridge with its like on the other hosts."""
+    """Join the bridge with those of other hosts by a VXLAN device."""
     known = devices()
     if name not in known:
-        carrier = next(
-            (one for one in known if overlay.local in {a.partition("/")[0] for a in addresses(one, known)}), ""
-        )
+        carrier = next((device for device in known if overlay.local in _plain_addresses(device, known)), "")
         if not carrier:
             raise CommandFailed(f"No network device of this host has the address {overlay.local}.")
-        meeting = (
-            "local",
-            overlay.local,
-            "group",
-            overlay.group,
-            "dev",
-            carrier,
-            "dstport",
-            str(_VXLAN_PORT),
-            "ttl",
-            "4",
-        )
-        run("ip", "link", "add", name, "type", "vxlan", "id", str(vni), *meeting)
+        endpoints = ("local", overlay.local, "group", overlay.group, "dev", carrier, "dstport", str(_VXLAN_PORT))
+        run("ip", "link", "add", name, "type", "vxlan", "id", str(vni), *endpoints, "ttl", "4")
         run("ip", "link", "set", name, "alias", owner, "mtu", str(mtu))
     ensure_member(name, bridge)
 
 
 def delete_device(name: str) -> None:
-    """Delete a device; one that is not there is done."""
+    """Delete a device, if it exists."""
     try:
         run("ip", "link", "del", name)
     except CommandFailed as error:
@@ -126,17 +117,17 @@ def delete_device(name: str) -> None:
 
 
 def load_rules(ruleset: str) -> None:
-    """Hand nftables a file; it takes effect as a whole or not at all."""
+    """Load a ruleset into nftables, as a whole or not at all. Raises CommandFailed."""
     run("nft", "-f", "-", given=ruleset)
 
 
 def delete_table(family: str, name: str) -> None:
-    """Delete a table; one that is not there is done."""
+    """Delete a table, if it exists."""
     load_rules(f"table {family} {name}\ndelete table {family} {name}\n")
 
 
 def set_kernel(name: str, value: str) -> None:
-    """Set a kernel parameter, named as its path below /proc/sys. One this kernel lacks is only told of."""
+    """Set a kernel parameter, named as its path below /proc/sys. A kernel without it is only logged."""
     path = Path("/proc/sys", name)
     try:
         if path.read_text().strip() != value:
@@ -148,7 +139,7 @@ def set_kernel(name: str, value: str) -> None:
 def carry(
     bridge: str, details: dict[str, Any], mtu: int, flat_interface: str | None, overlay: Overlay, owner: str
 ) -> None:
-    """Reach: the bridge of a network is there and joined with the other hosts' bridges of that network.
+    """Create the bridge of a network, and join it with the other hosts' bridges of that network.
 
     details are a port's binding:vif_details: network_type, segmentation_id.
     """
@@ -162,5 +153,5 @@ def carry(
 
 
 def _new_mac() -> str:
-    """A locally administered address; no two hosts' bridges on one wire may share one."""
+    """A random locally administered address: bridges of different hosts on one wire must differ."""
     return "02:" + os.urandom(5).hex(":")

@@ -1,8 +1,7 @@
-"""The network host's own part: bridges with gateways, DHCP, NAT and filters, as the records say.
+"""The networks of the network host: bridges with gateways, DHCP, NAT and filters, as the records say.
 
-One function, converge(), makes the host look like the records, whatever it looked like before. It
-runs at start, after every change, and now and then. Everything it makes can be told from what
-others made, and remove() takes it away.
+One function, converge(), makes the host match the records, whatever its state was before. It runs at
+start, after every change, and periodically. Everything it creates is marked, and remove() deletes it.
 """
 
 import hashlib
@@ -24,18 +23,18 @@ from nova.rpc.conductor import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 
-# Changes that come together cost one look; and looks take at most half of the time, however many changes come.
+# Changes within this time cost one run of converge(), which takes at most half of the time, however many changes come.
 _GATHER_S = 0.05
 
 
 class LinuxDataplane:
-    """Keeps this host's networks like the records. A Service of the daemon."""
+    """Keeps this host's networks as the records say. A component of the daemon."""
 
     def __init__(self, conf: cfg.ConfigOpts, conductor: NetworkingCalls) -> None:
         self._conf = conf
         self._store = conductor
         self._dhcp = DhcpServers(conf)
-        # Two clouds on one machine differ in networks_path, and leave each other alone.
+        # Two clouds on one machine differ in networks_path, and do not touch what is not theirs.
         realm = hashlib.sha256(os.path.realpath(conf.networks_path).encode()).hexdigest()[:6]
         self.owner = f"nova-network {realm}"
         self._nat_table, self._filter_table = f"nova-nat-{realm}", f"nova-filter-{realm}"
@@ -46,10 +45,10 @@ class LinuxDataplane:
 
     def start(self) -> None:
         interval = self._conf.network_converge_interval
-        self._periodic = concurrency.Periodic(interval, self._look, "networks of this host", at_once=True)
+        self._periodic = concurrency.Periodic(interval, self._converge_later, "networks of this host", at_once=True)
 
     def stop(self) -> None:
-        """Guests keep their networks while nova-network is away."""
+        """Guests keep their networks while nova-network is stopped."""
         if self._periodic:
             self._periodic.stop()
 
@@ -58,7 +57,7 @@ class LinuxDataplane:
             self._periodic.wake()
 
     def converge(self) -> None:
-        """Make this host look like the records. What fails does not keep the rest from being done."""
+        """Make this host match the records. What fails does not prevent the rest."""
         with self._busy:
             records = self._read()
             wanted = plan.serve(records, bool(self._conf.public_interface))
@@ -72,7 +71,7 @@ class LinuxDataplane:
                 self._try(work)
 
     def remove(self) -> None:
-        """Take away everything converge() made, guests' networks included."""
+        """Delete everything converge() created, guests' networks included."""
         with self._busy:
             self._dhcp.remove()
             firewall.remove(self._filter_table)
@@ -82,7 +81,7 @@ class LinuxDataplane:
                     commands.delete_device(name)
             self._loaded.clear()
 
-    def _look(self) -> None:
+    def _converge_later(self) -> None:
         time.sleep(max(_GATHER_S, self._took_s))
         began = time.monotonic()
         try:
@@ -100,7 +99,7 @@ class LinuxDataplane:
         try:
             work()
         except (commands.CommandFailed, OSError) as error:
-            LOG.error("a network of this host is not as it should be: %s", error)
+            LOG.error("this host's networks do not match the records: %s", error)
 
     def _bridges(self, wanted: list[plan.Served]) -> None:
         commands.set_kernel("net/ipv4/ip_forward", "1")
@@ -122,7 +121,7 @@ class LinuxDataplane:
         carrier = self._conf.flat_interface
         if network.network_type == "flat" and carrier and network.physical_network == "flat":
             commands.ensure_member(carrier, network.bridge, known)
-        # A cloud of one host has nobody to meet.
+        # A cloud of one host has no other bridge to join.
         if network.network_type == "vxlan" and network.segmentation_id and carrier:
             overlay = commands.Overlay(self._conf.my_ip, self._conf.vxlan_group)
             name = f"nvx{network.segmentation_id}"
@@ -134,18 +133,20 @@ class LinuxDataplane:
         if served.network.is_external and not self._conf.public_interface:
             for port in served.ports:
                 if port.device_owner == "network:floatingip":
-                    addresses |= {f"{one.ip_address}/32" for one in port.fixed_ips if "." in one.ip_address}
+                    addresses |= {
+                        f"{fixed_ip.ip_address}/32" for fixed_ip in port.fixed_ips if "." in fixed_ip.ip_address
+                    }
         return addresses
 
     def _public_addresses(self, records: plan.Records) -> None:
-        """Floating IPs on the interface that leads out of the cloud, where there is one; its other addresses stay."""
+        """Put floating IPs on public_interface, if it is set; its other addresses stay."""
         device = self._conf.public_interface
         if not device:
             return
         external = {network.id for network in records.networks if network.is_external}
         ranges = [ipaddress.ip_network(subnet.cidr) for subnet in records.subnets if subnet.network_id in external]
         held = commands.addresses(device)
-        wanted = {f"{one.floating_ip_address}/32" for one in records.floating_ips}
+        wanted = {f"{floating_ip.floating_ip_address}/32" for floating_ip in records.floating_ips}
         for address in wanted - held:
             commands.run("ip", "address", "replace", address, "dev", device)
         for address in held - wanted:
@@ -159,12 +160,12 @@ class LinuxDataplane:
 
     def _filters(self, records: plan.Records) -> None:
         ports = plan.guarded(records, self._conf.host)
-        facts = (ports, plan.rules_by_group(records), plan.members_by_group(records.ports))
-        rules = firewall.ruleset(self._filter_table, *facts)
-        self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, *facts))
+        parts = (ports, plan.rules_by_group(records), plan.members_by_group(records.ports))
+        rules = firewall.ruleset(self._filter_table, *parts)
+        self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, *parts))
 
     def _load(self, table: str, rules: str, load: Callable[[], None]) -> None:
-        """Load rules that are not the last ones, or that somebody took away."""
+        """Load rules that differ from the last ones, or whose table is gone."""
         is_there = f"table inet {table}\n" in commands.run("nft", "list", "tables")
         if not is_there or self._loaded.get(table) != rules:
             load()

@@ -1,8 +1,7 @@
-"""DHCP and names for guests: one dnsmasq per network, told of every port before its guest asks.
+"""DHCP and DNS for guests: one dnsmasq per network, which knows every port before its guest asks.
 
-A server outlives nova-network, which finds it again by its pid file. It re-reads hosts and options
-on SIGHUP; other changes, and a lease that stands in the way of an address's new owner, need a new
-process.
+A server outlives nova-network, which finds it again by its pid file. It reads hosts and options again
+on SIGHUP; other changes, and an old lease of an address that another port has now, need a new process.
 """
 
 import contextlib
@@ -38,7 +37,7 @@ class DhcpServers:
         self._root = Path(conf.networks_path)
 
     def converge(self, plan: Iterable[Served]) -> None:
-        """Reach: each network with DHCP has a server that knows its ports, and nobody else has one."""
+        """Run one server, which knows the ports, for each network with DHCP, and no other."""
         wanted = {served.network.bridge: served for served in plan if served.has_dhcp}
         for bridge, served in wanted.items():
             self._converge_one(self._root / bridge, served)
@@ -86,7 +85,7 @@ class DhcpServers:
             f"--dhcp-leasefile={directory}/leases",
             f"--conf-file={conf.dnsmasq_config_file}",
             f"--user={'nobody' if _is_open_to_all(directory) else 'root'}",
-            # Whoever asks for an address with an old one in mind is told at once that it is not his.
+            # A client that asks for its former address is refused at once, not after a timeout.
             "--dhcp-authoritative",
             "--dhcp-ignore=tag:!known",
         ]
@@ -106,21 +105,21 @@ class DhcpServers:
 
 
 def host_lines(port: Port, served: Served, conf: cfg.ConfigOpts) -> list[str]:
-    """What the server is told of one port: its MAC, its addresses, its name."""
+    """The lines about a port in the server's hosts file: MAC, addresses, name."""
     with_dhcp = {subnet.id for subnet in served.subnets if subnet.enable_dhcp}
     lines = []
-    for one in port.fixed_ips:
-        if one.subnet_id not in with_dhcp or one.ip_address in served.server_addresses.values():
+    for fixed_ip in port.fixed_ips:
+        address = fixed_ip.ip_address
+        if fixed_ip.subnet_id not in with_dhcp or address in served.server_addresses.values():
             continue
-        address = f"[{one.ip_address}]" if ":" in one.ip_address else one.ip_address
-        name = port.dns_name or "host-" + one.ip_address.replace(".", "-").replace(":", "-")
+        name = port.dns_name or "host-" + address.replace(".", "-").replace(":", "-")
         tag = f",set:port-{port.id}" if port.extra_dhcp_opts else ""
-        lines.append(f"{port.mac_address}{tag},{name},{address}")
+        lines.append(f"{port.mac_address}{tag},{name},{f'[{address}]' if ':' in address else address}")
     return lines
 
 
 def option_lines(served: Served, conf: cfg.ConfigOpts) -> list[str]:
-    """What the server tells its guests, by subnet and by port."""
+    """The DHCP options of each subnet and each port."""
     lines = []
     for subnet in served.subnets:
         server = served.server_addresses.get(subnet.id)
@@ -166,11 +165,11 @@ def _tag(subnet: Subnet) -> str:
 
 
 def _owners(served: Served) -> dict[str, str]:
-    return {one.ip_address: port.mac_address for port in served.ports for one in port.fixed_ips}
+    return {fixed_ip.ip_address: port.mac_address for port in served.ports for fixed_ip in port.fixed_ips}
 
 
 def _blocks(leases: Path, served: Served) -> bool:
-    """Whether somebody's old lease holds an address that is another port's now."""
+    """Whether an old lease holds an address that is another port's now."""
     owners = _owners(served)
     return any(owners.get(address, mac) != mac for mac, address in _read_leases(leases))
 
@@ -192,7 +191,7 @@ def _read_leases(leases: Path) -> list[tuple[str, str]]:
 
 
 def _pid(directory: Path) -> int | None:
-    """The running server of this directory, however it was started."""
+    """The process id of this directory's running server."""
     try:
         pid = int((directory / "pid").read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -207,13 +206,13 @@ def _stop(directory: Path) -> None:
         return
     os.kill(pid, signal.SIGTERM)
     if not concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S):
-        LOG.warning("dnsmasq %s does not end by itself", pid)
+        LOG.warning("dnsmasq %s ignores SIGTERM", pid)
         os.kill(pid, signal.SIGKILL)
         concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S)
 
 
 def _holds_sockets(pid: int) -> bool:
-    """A process that ends loses its command line first, its sockets later, and is a zombie then."""
+    """A process that ends first loses its command line, then its sockets, and is a zombie then."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     return False
@@ -226,7 +225,7 @@ def _remove(directory: Path) -> None:
 
 
 def _write(path: Path, text: str) -> bool:
-    """Whether the file was another."""
+    """Write a file, and whether that changed it."""
     if path.exists() and path.read_text() == text:
         return False
     new = path.with_suffix(".new")
@@ -237,7 +236,7 @@ def _write(path: Path, text: str) -> bool:
 
 
 def _start(command: list[str]) -> None:
-    """Start a server; the one before it may have died this moment, and hold its addresses a little longer."""
+    """Start a server. One that has just died may still hold its addresses: then try again a little later."""
     for pause_s in _PAUSES_S:
         try:
             commands.run(*command)
@@ -250,5 +249,5 @@ def _start(command: list[str]) -> None:
 
 
 def _is_open_to_all(directory: Path) -> bool:
-    """Whether an unprivileged process can read in this directory."""
+    """Whether an unprivileged process can read this directory."""
     return all(path.stat().st_mode & stat.S_IXOTH for path in (directory, *directory.resolve().parents))

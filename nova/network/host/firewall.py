@@ -1,9 +1,9 @@
-"""Security groups on one host: from ports, groups and rules to an nftables ruleset. Pure, but for apply().
+"""Security groups on one host, as an nftables ruleset. Pure functions, but for apply() and remove().
 
-Two tables, because this kernel may have no connection tracking for bridges. The bridge table knows
-devices and stops whoever pretends to be somebody else; so the inet table, which sees bridged
-packets through br_netfilter, can tell a port by its bridge and address and let through what the
-rules allow, and answers to it.
+Two tables, because a kernel may have no connection tracking for bridges. The bridge table knows
+devices, and drops what comes with another device's addresses. So the inet table, which sees bridged
+packets through br_netfilter, can tell a port by bridge and address; it accepts what the rules allow,
+and replies to that.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ _ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6",
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """What is let through. remote_group wins over remote_prefix; None is any."""
+    """What is accepted. remote_group counts before remote_prefix; None means any."""
 
     direction: str
     ethertype: str = "IPv4"
@@ -32,7 +32,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Guarded(msgspec.Struct, frozen=True):
-    """A port of this host: its device, where it is plugged, who it may be, and its groups.
+    """A port of this host: its device, its bridge, the addresses it may use, and its groups.
 
     addresses are the port's own and its allowed pairs', each an address or a range. is_filtered
     False: port security is off, and the port may do anything.
@@ -48,14 +48,14 @@ class Guarded(msgspec.Struct, frozen=True):
 
 
 def device_of(port_id: str) -> str:
-    """The host's end of a guest's network device; whoever plugs it gives it this name."""
+    """The name of the host's end of a guest's network device."""
     return f"tap{port_id}"[:14]
 
 
 def apply(
     table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
 ) -> None:
-    """Make this host's filters those of its ports, all at once. Raises commands.CommandFailed."""
+    """Replace this host's filters, all at once. Raises commands.CommandFailed."""
     for family in ("iptables", "ip6tables"):
         commands.set_kernel(f"net/bridge/bridge-nf-call-{family}", "1")
     commands.load_rules(ruleset(table, ports, rules, members))
@@ -80,8 +80,8 @@ def ruleset(
 def _bridge_table(table: str, ports: Sequence[Guarded]) -> list[str]:
     lines = [f"table bridge {table} {{"]
     for port in ports:
-        lines += _chain(f"from-{port.device}", _no_pretending(port))
-        lines += _chain(f"to-{port.device}", _only_own(port))
+        lines += _chain(f"from-{port.device}", _own_source_only(port))
+        lines += _chain(f"to-{port.device}", _own_destination_only(port))
     lines += _chain(
         "sent", ["type filter hook prerouting priority -350; policy accept;", *_dispatch("iifname", "from-", ports)]
     )
@@ -96,8 +96,8 @@ def _dispatch(match: str, prefix: str, ports: Sequence[Guarded]) -> list[str]:
     return [f"{match} vmap {{ {entries} }}"] if entries else []
 
 
-def _no_pretending(port: Guarded) -> list[str]:
-    """A guest speaks with its own MAC and addresses; it is no DHCP server and no router."""
+def _own_source_only(port: Guarded) -> list[str]:
+    """A guest sends from its own MAC and addresses; it is no DHCP server and no router."""
     v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
     lines = [f"ether saddr != {_set(port.macs)} drop"]
     lines.append("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept")
@@ -117,8 +117,8 @@ def _no_pretending(port: Guarded) -> list[str]:
     return [*lines, "drop"]
 
 
-def _only_own(port: Guarded) -> list[str]:
-    """A guest hears ARP, answers to its DHCP requests, and what is addressed to it."""
+def _own_destination_only(port: Guarded) -> list[str]:
+    """A guest receives ARP, replies to its DHCP requests, and what is addressed to it."""
     v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
     lines = ["ether type arp accept", "udp sport 67 udp dport 68 accept"]
     if v4:
@@ -169,7 +169,7 @@ def _always(direction: str) -> list[str]:
 
 
 def _by_address(field: str, direction: str, ports: Sequence[Guarded]) -> list[str]:
-    """One look-up by bridge and address finds a port's chain; ranges are looked through one by one."""
+    """One look-up by bridge and address finds a port's chain; ranges are tried in turn."""
     match = "iifname" if field == "saddr" else "oifname"
     lines = []
     for version, word in ((_V4, "ip"), (_V6, "ip6")):
@@ -217,7 +217,7 @@ def _protocol(rule: Rule) -> list[str]:
     if rule.protocol in _PORTS and rule.low is not None:
         word = _PORTS[rule.protocol]
         return [f"{word} dport {rule.low if rule.low == rule.high else f'{rule.low}-{rule.high}'}"]
-    # By number: which names nftables knows depends on the host, and one it does not know spoils all rules.
+    # By number: nftables knows different names on different hosts, and refuses all rules for an unknown one.
     return [f"meta l4proto {PROTOCOLS.get(rule.protocol, rule.protocol)}"]
 
 
@@ -228,10 +228,10 @@ def _member_set(group: str, version: int) -> str:
 def _member_sets(group: str, addresses: Iterable[str]) -> list[str]:
     lines = []
     for version, kind in ((_V4, "ipv4_addr"), (_V6, "ipv6_addr")):
-        found = _of_version(sorted(addresses), version)
+        members = _of_version(sorted(addresses), version)
         lines += [f"  set {_member_set(group, version)} {{", f"    type {kind}", "    flags interval", "    auto-merge"]
-        if found:
-            lines.append(f"    elements = {_set(found)}")
+        if members:
+            lines.append(f"    elements = {_set(members)}")
         lines.append("  }")
     return lines
 
@@ -245,7 +245,7 @@ def _set(items: Iterable[str]) -> str:
 
 
 def _of_version(addresses: Iterable[str], version: int) -> tuple[str, ...]:
-    """Those of one IP version. An address inside a range goes with it: nftables refuses overlaps."""
+    """The addresses of one IP version. One inside a range is left out: nftables refuses overlaps."""
     networks = (ipaddress.ip_network(address) for address in addresses if (_V6 if ":" in address else _V4) == version)
     merged = ipaddress.collapse_addresses(networks)
-    return tuple(str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one) for one in merged)
+    return tuple(str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net) for net in merged)

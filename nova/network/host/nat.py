@@ -1,6 +1,6 @@
-"""Ways out of and into the cloud: NAT for guests, floating IPs, and the metadata service's address. Pure.
+"""NAT: guests' way out, floating IPs, and the metadata service's address. Pure functions.
 
-One inet table of our own; what else the host filters stays as it is.
+It is one inet table of its own; the host's other rules stay as they are.
 """
 
 import ipaddress
@@ -26,11 +26,11 @@ def ruleset(
         if not served.network.is_external and subnet.ip_version == 4
     ]
     bridges = _quoted(sorted({served.network.bridge for served in plan}))
-    leading = [one for one in floating_ips if one.port_id and one.fixed_ip_address]
+    associated = [each for each in floating_ips if each.port_id and each.fixed_ip_address]
     lines = [f"table inet {table}\ndelete table inet {table}", f"table inet {table} {{"]
-    lines += _arriving(bridges, leading, metadata)
-    lines += _own_output(leading)
-    lines += _leaving(bridges, [subnet.cidr for _, subnet in inner], leading, force_snat)
+    lines += _arriving(bridges, associated, metadata)
+    lines += _own_output(associated)
+    lines += _leaving(bridges, [subnet.cidr for _, subnet in inner], associated, force_snat)
     lines += _to_gateways(bridges, plan, metadata[1])
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -56,7 +56,7 @@ def _own_output(floating_ips: Sequence[FloatingIp]) -> list[str]:
 def _to_fixed(floating_ips: Sequence[FloatingIp]) -> list[str]:
     if not floating_ips:
         return []
-    entries = ", ".join(f"{one.floating_ip_address} : {one.fixed_ip_address}" for one in floating_ips)
+    entries = ", ".join(f"{each.floating_ip_address} : {each.fixed_ip_address}" for each in floating_ips)
     return [f"    dnat ip to ip daddr map {{ {entries} }}"]
 
 
@@ -66,7 +66,7 @@ def _leaving(bridges: str, cidrs: Sequence[str], floating_ips: Sequence[Floating
         inside = f"{{ {', '.join(_collapsed(cidrs))} }}"
         lines.append(f"    ip saddr {inside} ip daddr {inside} accept")
         if floating_ips:
-            entries = ", ".join(f"{one.fixed_ip_address} : {one.floating_ip_address}" for one in floating_ips)
+            entries = ", ".join(f"{each.fixed_ip_address} : {each.floating_ip_address}" for each in floating_ips)
             lines.append(f"    ip saddr {inside} snat ip to ip saddr map {{ {entries} }}")
         if force_snat:
             lines.append(f"    ip saddr {inside} ip daddr != {inside} masquerade")
@@ -74,7 +74,7 @@ def _leaving(bridges: str, cidrs: Sequence[str], floating_ips: Sequence[Floating
 
 
 def _to_gateways(bridges: str, plan: Sequence[Served], metadata_port: int) -> list[str]:
-    """This host's addresses on guests' networks offer DHCP, names, metadata and echo, and nothing else it runs."""
+    """On guests' networks this host offers DHCP, DNS, metadata and echo, and none of its other services."""
     lines = ["  chain to-gateways {", "    type filter hook input priority filter; policy accept;"]
     addresses = sorted({address for served in plan for address in served.server_addresses.values()})
     v4 = [address for address in addresses if ":" not in address]

@@ -1,4 +1,4 @@
-"""What this host's networks should look like, worked out from the records alone. Pure."""
+"""What this host's networks should look like, derived from the records alone. Pure functions."""
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from nova.structs.networking import FloatingIp, Network, Port, SecurityGroupRule
 
 
 class Records(msgspec.Struct, frozen=True):
-    """Everything the plan is made from, as of one look."""
+    """Everything the plan is derived from, read at once."""
 
     networks: Sequence[Network]
     subnets: Sequence[Subnet]
@@ -37,7 +37,7 @@ class Served(msgspec.Struct, frozen=True):
 def serve(records: Records, has_public_interface: bool = False) -> list[Served]:
     """What each network needs here: its bridge, this host's addresses on it, its DHCP.
 
-    External networks need nothing where an interface of this host is on them already.
+    External networks need nothing where public_interface is on them.
     """
     subnets = _by(records.subnets, "network_id")
     ports = _by(records.ports, "network_id")
@@ -62,7 +62,8 @@ def guarded(records: Records, host: str) -> list[firewall.Guarded]:
             bridge=bridges[port.network_id],
             macs=tuple({port.mac_address, *(p.mac_address for p in port.allowed_address_pairs if p.mac_address)}),
             addresses=tuple(
-                [one.ip_address for one in port.fixed_ips] + [pair.ip_address for pair in port.allowed_address_pairs]
+                [fixed_ip.ip_address for fixed_ip in port.fixed_ips]
+                + [pair.ip_address for pair in port.allowed_address_pairs]
             ),
             groups=port.security_groups,
             is_filtered=port.port_security_enabled,
@@ -73,9 +74,9 @@ def guarded(records: Records, host: str) -> list[firewall.Guarded]:
 
 
 def rules_by_group(records: Records) -> dict[str, list[firewall.Rule]]:
-    found: dict[str, list[firewall.Rule]] = {}
+    rules: dict[str, list[firewall.Rule]] = {}
     for rule in records.rules:
-        found.setdefault(rule.security_group_id, []).append(
+        rules.setdefault(rule.security_group_id, []).append(
             firewall.Rule(
                 direction=rule.direction,
                 ethertype=rule.ethertype,
@@ -86,7 +87,7 @@ def rules_by_group(records: Records) -> dict[str, list[firewall.Rule]]:
                 remote_group=rule.remote_group_id,
             )
         )
-    return found
+    return rules
 
 
 def members_by_group(ports: Iterable[Port]) -> dict[str, set[str]]:
@@ -94,19 +95,19 @@ def members_by_group(ports: Iterable[Port]) -> dict[str, set[str]]:
     members: dict[str, set[str]] = {}
     for port in ports:
         for group in port.security_groups:
-            members.setdefault(group, set()).update(one.ip_address for one in port.fixed_ips)
+            members.setdefault(group, set()).update(fixed_ip.ip_address for fixed_ip in port.fixed_ips)
     return members
 
 
 def _server(network: Network, subnet: Subnet, ports: Iterable[Port]) -> str | None:
-    """This host's own address on a subnet: its gateway's, unless that is somebody else's."""
+    """This host's own address on a subnet: the gateway's, except on an external network."""
     if subnet.gateway_ip and not network.is_external:
         return subnet.gateway_ip
     for port in ports:
         if port.device_owner == "network:dhcp":
-            for one in port.fixed_ips:
-                if one.subnet_id == subnet.id:
-                    return one.ip_address
+            for fixed_ip in port.fixed_ips:
+                if fixed_ip.subnet_id == subnet.id:
+                    return fixed_ip.ip_address
     return None
 
 
@@ -115,7 +116,7 @@ def _length(subnet: Subnet) -> int:
 
 
 def _by(records: Iterable[Any], field: str) -> Mapping[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    groups: dict[str, list[Any]] = {}
     for record in records:
-        found.setdefault(getattr(record, field), []).append(record)
-    return found
+        groups.setdefault(getattr(record, field), []).append(record)
+    return groups
