@@ -111,7 +111,9 @@ class Notifying:
 
     def _advance(self, behind: LogCursor) -> bool:
         now = time.monotonic()
-        is_ours = self._db.write(lambda c: log_readers.advance(c, _READER, self._owner, behind, self._lease_s))
+        is_ours = self._db.write(
+            lambda c: log_readers.advance(c, _READER, self._owner, behind, self._lease_s), is_repeatable=True
+        )
         self._cursor = behind if is_ours else None
         self._renewed = now
         return is_ours

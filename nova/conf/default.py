@@ -18,7 +18,7 @@ OPTIONS = [
         "concurrency_backend",
         default="auto",
         choices=[
-            ("auto", "native threads in a nova-conductor of its own, eventlet in every other daemon"),
+            ("auto", "native threads"),
             ("eventlet", "green threads, standard library patched"),
             ("threading", "native threads, nothing patched"),
         ],
@@ -28,7 +28,10 @@ OPTIONS = [
         "default_green_pool_size", default=1000, min=1, help="Concurrent requests of one API worker under eventlet."
     ),
     cfg.IntOpt(
-        "default_thread_pool_size", default=10, min=1, help="Concurrent requests of one worker under threading."
+        "default_thread_pool_size",
+        default=100,
+        min=1,
+        help="Concurrent requests of one API worker under threading; whoever watches events takes one for as long.",
     ),
     cfg.ListOpt(
         "enabled_apis",
