@@ -81,12 +81,14 @@ class Agent:
                 self._periodics.append(concurrency.Periodic(interval_s, function, name))
 
     def stop(self) -> None:
+        """Finish the steps under way; the others are done after the next start."""
         for periodic in self._periodics:
             periodic.stop()
         self._pool.close()
 
     @property
     def is_registered(self) -> bool:
+        """Whether the conductor and Placement know every host of this daemon."""
         return not self._unregistered
 
     # What the conductor calls.

@@ -8,6 +8,7 @@ from nova.structs.host import NodeReport
 
 
 def report(conf: cfg.ConfigOpts, state: NodeState, abilities: tuple[str, ...] = ()) -> NodeReport:
+    """What the conductor and Placement hear of a node. abilities: those of the driver, by name."""
     node_state = msgspec.structs.replace(state, abilities=abilities)
     return NodeReport(state=node_state, inventory=inventory(conf, state))
 

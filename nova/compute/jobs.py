@@ -16,10 +16,12 @@ class Jobs:
         self._aborted: set[str] = set()
 
     def begin(self, instance_id: str) -> None:
+        """A migration begins; one that is under way keeps its progress."""
         with self._lock:
             self._percent.setdefault(instance_id, 0)
 
     def end(self, instance_id: str) -> None:
+        """Forget a migration, also a request to abort it."""
         with self._lock:
             self._percent.pop(instance_id, None)
             self._aborted.discard(instance_id)
@@ -39,5 +41,6 @@ class Jobs:
             return True
 
     def percent(self, instance_id: str) -> int | None:
+        """The progress of a server's migration; None when none is under way here."""
         with self._lock:
             return self._percent.get(instance_id)

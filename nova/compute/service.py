@@ -47,6 +47,7 @@ class Compute:
         self._server = Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
 
     def start(self) -> None:
+        """Begin to listen, then announce the hosts. Neither the bus nor the conductor need be there yet."""
         if self._networks is not None:
             self._networks.start()
         self._server.start()
@@ -54,6 +55,7 @@ class Compute:
         self._image_cleaning.start()
 
     def stop(self) -> None:
+        """Stop listening, then finish the steps under way."""
         self._image_cleaning.stop()
         self._server.stop()
         self.agent.stop()

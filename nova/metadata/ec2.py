@@ -40,6 +40,7 @@ def tree(instance: Instance, conf: cfg.ConfigOpts) -> Tree:
 
 
 def instance_id(instance: Instance) -> str:
+    """The server's number as EC2 writes it: i- and eight hexadecimal digits."""
     return f"i-{instance.id:08x}"
 
 

@@ -20,6 +20,7 @@ def hostname(instance: Instance, conf: cfg.ConfigOpts) -> str:
 
 
 def zone(instance: Instance, conf: cfg.ConfigOpts) -> str:
+    """The server's availability zone, or the configured default."""
     return instance.availability_zone or conf.default_availability_zone
 
 
@@ -39,10 +40,12 @@ def fixed_address(instance: Instance) -> str:
 
 
 def floating_address(instance: Instance) -> str:
+    """The first floating address; empty without one."""
     return next((address for vif in instance.vifs for ip in vif.fixed_ips for address in ip.floating_ips), "")
 
 
 def security_groups(instance: Instance) -> tuple[str, ...]:
+    """The groups' names, as they were requested."""
     return instance.properties.security_groups or (("default",) if instance.vifs else ())
 
 

@@ -37,6 +37,7 @@ class NotificationEvent:
 
     @property
     def server(self) -> Instance:
+        """The server the event is about. Only for events that have one."""
         assert self.now is not None
         return self.now
 
@@ -48,6 +49,7 @@ class NotificationEvent:
 
     @property
     def about(self) -> dict[str, Any]:
+        """What the workflow says of its operation, such as the volume's id."""
         return self.details.about
 
 
@@ -67,10 +69,12 @@ def by_api(event: NotificationEvent) -> str:
 
 
 def by_conductor(event: NotificationEvent) -> str:
+    """The publisher of events of the conductor, with its host."""
     return f"nova-conductor:{event.settings.host}"
 
 
 def by_scheduler(event: NotificationEvent) -> str:
+    """The publisher of events of the scheduler."""
     return f"nova-scheduler:{event.settings.host}"
 
 
@@ -99,6 +103,7 @@ def by_host_if_any(event: NotificationEvent) -> str:
 
 
 def by_service(event: NotificationEvent) -> str:
+    """The publisher of events about a service: nova-compute on that service's host."""
     service = event.details.service
     assert service is not None
     return f"nova-compute:{service.host}"

@@ -8,6 +8,7 @@ from nova.structs.flavor import Flavor
 
 
 def flavor(event: NotificationEvent) -> dict[str, Any]:
+    """The flavor with, where the event tells them, the projects that may use it."""
     flavor = event.details.flavor
     assert flavor is not None
     projects = event.details.projects

@@ -23,6 +23,7 @@ _POWER_STATES = {
 
 
 def action(event: NotificationEvent) -> dict[str, Any]:
+    """An action with no facts of its own."""
     return _action("InstanceActionPayload", "1.9", event)
 
 
@@ -33,6 +34,7 @@ def arriving(event: NotificationEvent) -> dict[str, Any]:
 
 
 def create(event: NotificationEvent) -> dict[str, Any]:
+    """A build, with the name of the key pair, tags and certificates of the new server."""
     server = event.server
     return _action(
         "InstanceCreatePayload",
@@ -46,11 +48,13 @@ def create(event: NotificationEvent) -> dict[str, Any]:
 
 
 def rebuild(event: NotificationEvent) -> dict[str, Any]:
+    """A rebuild, with the certificates of the new image."""
     certificates = _certificates(event.server)
     return _action("InstanceActionRebuildPayload", "1.10", event, trusted_image_certificates=certificates)
 
 
 def rescue(event: NotificationEvent) -> dict[str, Any]:
+    """A rescue, with the image it boots from."""
     image = event.about.get("image_id")
     return _action("InstanceActionRescuePayload", "1.4", event, rescue_image_ref=image)
 
@@ -62,15 +66,18 @@ def resize_prep(event: NotificationEvent) -> dict[str, Any]:
 
 
 def snapshot(event: NotificationEvent) -> dict[str, Any]:
+    """A snapshot, with the image it becomes."""
     image = event.about["image_id"]
     return _action("InstanceActionSnapshotPayload", "1.10", event, snapshot_image_id=image)
 
 
 def volume(event: NotificationEvent) -> dict[str, Any]:
+    """An attachment or a detachment, with the volume."""
     return _action("InstanceActionVolumePayload", "1.7", event, volume_id=event.about["volume_id"])
 
 
 def volume_swap(event: NotificationEvent) -> dict[str, Any]:
+    """A swap, with both volumes."""
     return _action(
         "InstanceActionVolumeSwapPayload",
         "1.9",
@@ -81,6 +88,7 @@ def volume_swap(event: NotificationEvent) -> dict[str, Any]:
 
 
 def share(event: NotificationEvent) -> dict[str, Any]:
+    """A share attached or detached."""
     return _action("InstanceActionSharePayload", "1.0", event, share_id=event.about["share_id"])
 
 
@@ -92,6 +100,7 @@ def exists(event: NotificationEvent) -> dict[str, Any]:
 
 
 def update(event: NotificationEvent) -> dict[str, Any]:
+    """A change of the record, with the states before and after it."""
     was, now = event.was, event.server
     assert was is not None
     states = {

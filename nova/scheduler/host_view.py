@@ -54,6 +54,7 @@ class Hosts:
         self._periodic = concurrency.Periodic(self._refresh_s, self._try_refresh, "host view", at_once=True)
 
     def stop(self) -> None:
+        """Stop fetching; what is known stays."""
         if self._periodic is not None:
             self._periodic.stop()
 

@@ -25,6 +25,7 @@ class ImageTraits:
         self._asks_devices = conf.scheduler.image_metadata_prefilter
 
     def of(self, image: Image | None) -> tuple[str, ...]:
+        """The traits a host must have for this image; none when the operator does not ask for them."""
         if image is None:
             return ()
         traits = {f"COMPUTE_IMAGE_TYPE_{image.disk_format.upper()}"} if self._asks_format else set()

@@ -41,9 +41,11 @@ class Scheduler(SchedulerCalls):
         self._hosts.start()
 
     def stop(self) -> None:
+        """Stop fetching the hosts."""
         self._hosts.stop()
 
     def select(self, request: PlacementRequest) -> Decision:
+        """Choose and claim a host. A request that no known host can take is tried again on a fresh view."""
         known = self._hosts.known()
         decision = self._select(request, known)
         if decision.host is None:
@@ -58,6 +60,7 @@ class Scheduler(SchedulerCalls):
         return decision
 
     def hosts_changed(self, version: int) -> None:
+        """The conductor says that the hosts are at this version now."""
         self._hosts.changed(version)
 
     def _select(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Decision:

@@ -65,6 +65,8 @@ class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RebootKind(enum.StrEnum):
+    """SOFT asks the guest; HARD resets it."""
+
     SOFT = "SOFT"
     HARD = "HARD"
 

@@ -87,6 +87,8 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServerName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A server as lists of hypervisors show it."""
+
     uuid: str
     name: str
 
@@ -120,6 +122,8 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message bus with its hosts and conductors, as nova-manage cell_v2 records it."""
+
     uuid: str
     name: str
     transport_url: str

@@ -162,4 +162,5 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_deleted(self) -> bool:
+        """Whether the server is gone; its row stays until it is purged."""
         return self.deleted_at is not None

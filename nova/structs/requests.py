@@ -47,6 +47,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def boots_from_volume(self) -> bool:
+        """Whether the root disk is a volume: one with boot_index 0."""
         return any(device.boot_index == 0 and device.destination == "volume" for device in self.block_devices)
 
 

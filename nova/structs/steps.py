@@ -25,6 +25,8 @@ class SpawnArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class DestroyArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """keep_disks: on shared storage the disks belong to the guest on another host."""
+
     instance: Instance
     keep_disks: bool = False
 
@@ -37,6 +39,8 @@ class StopArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RebootArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """kind: SOFT falls back to HARD after the host's shutdown_timeout."""
+
     instance: Instance
     kind: RebootKind
 
@@ -55,11 +59,15 @@ class ReachArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class PasswordArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """password: in clear text; it is not kept once the step is done."""
+
     instance: Instance
     password: str
 
 
 class RescueArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image: what the rescue disk is made of. password: for the rescue system."""
+
     instance: Instance
     image: Image | None
     password: str
@@ -73,6 +81,8 @@ class UnrescueArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class SnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image_id: the image of the Image service that receives the data."""
+
     instance: Instance
     image_id: str
     disk_format: str
@@ -113,11 +123,15 @@ class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class VifArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """vif: with its binding to this host."""
+
     instance: Instance
     vif: Vif
 
 
 class VolumeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """device: with the connection info for this host."""
+
     instance: Instance
     device: BlockDevice
 
@@ -140,6 +154,8 @@ class MergeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class SwapArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """old and new: one device name, two volumes, both connected to this host."""
+
     instance: Instance
     old: BlockDevice
     new: BlockDevice

@@ -118,6 +118,8 @@ class Shares(Protocol):
 
 @runtime_checkable
 class Snapshots(Protocol):
+    """Copies of the root disk."""
+
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         """Write the root disk's content, as of now, to target; the guest keeps running."""
 
@@ -137,6 +139,8 @@ class VolumeSnapshots(Protocol):
 
 @runtime_checkable
 class Rescue(Protocol):
+    """A guest that boots from another disk, its own disks attached."""
+
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         """Start the guest from rescue_disk, its own disks and spec's config drive behind it."""
 
@@ -146,12 +150,16 @@ class Rescue(Protocol):
 
 @runtime_checkable
 class Resizing(Protocol):
+    """Disks that grow with the flavor."""
+
     def resize_disks(self, spec: GuestSpec) -> None:
         """Grow the disks of a stopped guest to the sizes in spec, and define it anew."""
 
 
 @runtime_checkable
 class LiveMigration(Protocol):
+    """Moves a running guest. The steps of one migration run on both hosts, the destination's first."""
+
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         """On the destination: plug VIFs, connect volumes, make empty disks; facts the source needs."""
 
@@ -164,6 +172,8 @@ class LiveMigration(Protocol):
 
 @runtime_checkable
 class ForcedMigration(Protocol):
+    """Migrations that can be finished at the price of a pause."""
+
     def force_complete(self, uuid: str) -> None:
         """Bring a live migration under way to its end at any price: pause the guest until it has moved."""
 
@@ -195,12 +205,16 @@ class Moving(Protocol):
 
 @runtime_checkable
 class Diagnostics(Protocol):
+    """Counters of a running guest."""
+
     def diagnostics(self, uuid: str) -> dict[str, Any]:
         """Counters of the guest in the shape of the Compute API's diagnostics since 2.48."""
 
 
 @runtime_checkable
 class GuestAgent(Protocol):
+    """What is done inside a guest, by its agent or its kernel."""
+
     def set_password(self, uuid: str, user: str, password: str) -> None:
         """Change a password inside the guest, through its agent."""
 

@@ -84,16 +84,20 @@ class Hypervisor:
         self._forced: set[tuple[str, str]] = set()
 
     def fail(self, method: str, error: Exception | None = None, times: int = 1) -> None:
+        """Let the next calls of a method fail, by default with GuestFailed."""
         reason = f"the fake driver was told to fail {method}"
         self._failures[method].extend([error or errors.GuestFailed(reason=reason)] * times)
 
     def hold(self, method: str) -> None:
+        """Let calls of a method wait until release(), 60 seconds at most."""
         self._barriers[method] = threading.Event()
 
     def release(self, method: str) -> None:
+        """Let the calls that hold() stopped go on."""
         self._barriers.pop(method).set()
 
     def crash(self) -> None:
+        """Power off every guest at once, as a host does that loses power."""
         for guest in self.guests.values():
             guest.power_state = PowerState.SHUTDOWN
 
@@ -102,6 +106,7 @@ class Hypervisor:
         return what not in self._barriers or (what, uuid) in self._forced
 
     def force(self, what: str, uuid: str) -> None:
+        """Let one guest's held action finish, as force_complete does."""
         self._forced.add((what, uuid))
 
     def called(self, method: str, uuid: str) -> None:

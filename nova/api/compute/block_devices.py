@@ -18,6 +18,8 @@ _SOURCES = {"image": "image_id", "volume": "volume_id", "snapshot": "snapshot_id
 
 
 class BadMapping(errors.Invalid):
+    """A block device mapping that is well-formed and still makes no sense."""
+
     text = "Block Device Mapping is Invalid: {reason}"
 
 

@@ -50,6 +50,7 @@ _CONSOLE = view(shows("protocol", _PROTOCOL), shows("type", _TYPE), shows("url",
     errors=_ERRORS,
 )
 def create(request: Request) -> RemoteConsole:
+    """The URL of a console with a token that is good for [consoleauth] token_ttl seconds."""
     fields = request.body["remote_console"]
     return request.conductor.console(request.context, request.server.uuid, fields["protocol"], fields["type"])
 
@@ -98,6 +99,7 @@ get_serial_console = _old_console("os-getSerialConsole", "serial", "serial")
     errors=_ERRORS,
 )
 def get_rdp_console(request: Request) -> None:
+    """Always 400: no hypervisor of this release offers RDP."""
     raise errors.ConsoleTypeUnavailable(console_type="rdp-html5")
 
 

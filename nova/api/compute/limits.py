@@ -62,6 +62,7 @@ _ELSEWHERE = {
     answer=chosen(_LIMITS),
 )
 def show(request: Request) -> dict[str, Any]:
+    """Quotas of the caller's project and their use. There are no rate limits, and none are shown."""
     project = request.first("tenant_id")
     if project is not None and project != request.context.project_id:
         request.check("os_compute_api:limits:other_project", {"project_id": project})

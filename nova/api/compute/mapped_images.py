@@ -83,6 +83,7 @@ def _entry(device: BlockDevice, snapshot: dict[str, Any] | None) -> _Entry:
 
 
 def is_mapped(image: Image | None) -> bool:
+    """Whether an image has no data of its own and maps snapshots of volumes."""
     return image is not None and _MAPPING in image.properties
 
 

@@ -96,6 +96,7 @@ def host_id(instance: Instance) -> str:
 
 @functools.lru_cache(maxsize=10000)
 def host_id_of(project_id: str, host: str | None) -> str:
+    """The hostId of a project's servers on a host; empty without a host."""
     return hashlib.sha224((project_id + host).encode()).hexdigest() if host else ""
 
 

@@ -199,6 +199,7 @@ _CREATED = Answer(
     errors=(400,),
 )
 def index(request: Request) -> Page:
+    """Servers by id and name; filters and paging in server_filters."""
     return _page(request, {})
 
 
@@ -210,6 +211,7 @@ def index(request: Request) -> Page:
     errors=(400,),
 )
 def detail(request: Request) -> Page:
+    """Servers with every field this version and the caller's rights show."""
     return _page(request, server_view.details(request))
 
 
@@ -223,6 +225,7 @@ def detail(request: Request) -> Page:
     errors=(404,),
 )
 def show(request: Request) -> Instance:
+    """One server. Another project's server is 404."""
     return request.server
 
 
@@ -250,6 +253,7 @@ def create(request: Request) -> Reply:
     errors=(400, 404, 409),
 )
 def update(request: Request) -> Instance:
+    """Change name, description, addresses and other fields of the record. The guest is not touched."""
     fields = request.body["server"]
     names = {
         "name": "name",
@@ -278,6 +282,7 @@ _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmS
 
 @delete("/servers/{server_id}", policy="os_compute_api:servers:delete", target=SERVER, errors=(404, 409))
 def remove(request: Request) -> None:
+    """Delete, or soft-delete where [DEFAULT] reclaim_instance_interval keeps servers for a while."""
     is_soft = request.conf.reclaim_instance_interval > 0 and request.server.vm_state in _KEPT
     request.conductor.operate(request.context, request.server.uuid, "softDelete" if is_soft else "delete", {})
 
@@ -413,6 +418,7 @@ def _personality(request: Request, fields: dict[str, Any]) -> dict[str, str]:
 
 
 def check_metadata(request: Request, metadata: dict[str, str]) -> None:
+    """Raises QuotaExceeded for more metadata items than the project may have."""
     limit = request.conductor.quota(request.context.project_id).limits["metadata_items"] if metadata else -1
     if 0 <= limit < len(metadata):
         raise errors.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")

@@ -11,6 +11,8 @@ from nova.structs import steps
 
 
 class Verb(NamedTuple):
+    """An order that hosts understand. do takes (host, arguments); its result becomes the step's answer."""
+
     arguments: type[msgspec.Struct]
     do: Callable[[Host, Any], Any]
 

@@ -14,4 +14,5 @@ def set_password(host: Host, arguments: PasswordArguments) -> None:
 
 
 def crash_dump(host: Host, arguments: GuestArguments) -> None:
+    """Send the guest an NMI. Raises NotImplementedHere for a driver that cannot."""
     able(host.driver, GuestAgent, "dump a guest's memory").crash_dump(arguments.instance.uuid)

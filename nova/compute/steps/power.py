@@ -42,6 +42,7 @@ def power_off(host: Host, arguments: StopArguments) -> PowerResult:
 
 
 def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
+    """Mount the shares again, then restart the guest within [DEFAULT] shutdown_timeout or by force."""
     uuid = arguments.instance.uuid
     spec = guest_spec(host, arguments.instance)
     share.mount(host, arguments.instance)

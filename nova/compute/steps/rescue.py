@@ -22,6 +22,7 @@ def rescue(host: Host, arguments: RescueArguments) -> PowerResult:
 
 
 def unrescue(host: Host, arguments: UnrescueArguments) -> PowerResult:
+    """Boot from the guest's own disks again, and power off when it was not running before."""
     instance = arguments.instance
     share.mount(host, instance)
     able(host.driver, Rescue, "be rescued").unrescue(guest_spec(host, instance))

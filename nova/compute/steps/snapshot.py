@@ -29,6 +29,7 @@ def upload_snapshot(host: Host, arguments: SnapshotArguments) -> None:
 
 
 def forget_snapshot(host: Host, arguments: SnapshotArguments) -> None:
+    """Remove the local copy of a snapshot; none is done."""
     _copy(host, arguments).unlink(missing_ok=True)
 
 

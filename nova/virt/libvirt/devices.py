@@ -20,6 +20,8 @@ Find = Callable[[ET.Element], ET.Element | None]
 
 
 def by_mac(mac: str) -> Find:
+    """Finds a network device by its MAC address, in any case."""
+
     def find(devices: ET.Element) -> ET.Element | None:
         for element in devices.findall("interface"):
             address = element.find("mac")
@@ -51,7 +53,7 @@ def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
 
 
 def attribute(device: ET.Element, part: str, name: str, default: str = "") -> str:
-    """An attribute of a part of a device, or default where the device has no such part or the part no such attribute."""
+    """An attribute of a part of a device; default when there is no such part or attribute."""
     return next((element.get(name, default) for element in device.findall(part)), default)
 
 

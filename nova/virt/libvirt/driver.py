@@ -380,6 +380,7 @@ class LibvirtDriver:
     # CachedImages
 
     def images_in_use(self) -> set[str]:
+        """The cached images that guests' disks here stand on."""
         return self._storage.backing_files()
 
     @property

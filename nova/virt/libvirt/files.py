@@ -26,10 +26,12 @@ class DiskOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def guest_directory(instances_path: str, uuid: str) -> Path:
+    """Where a guest's files lie: [DEFAULT] instances_path/UUID."""
     return Path(instances_path) / uuid
 
 
 def console_log(instances_path: str, uuid: str) -> Path:
+    """What the guest writes to its first serial port."""
     return guest_directory(instances_path, uuid) / "console.log"
 
 
@@ -49,6 +51,7 @@ def local_files(spec: GuestSpec) -> list[tuple[Disk, str]]:
 
 
 def is_cdrom(disk: Disk, spec: GuestSpec) -> bool:
+    """Whether the guest sees the disk as a CD-ROM: an ISO image's root disk, or a device of that type."""
     is_iso = disk.kind == "root" and spec.image is not None and spec.image.disk_format == "iso"
     return is_iso or disk.device_type == "cdrom"
 
@@ -66,6 +69,7 @@ def bus_of(disk: Disk, spec: GuestSpec, host: Host) -> str:
 
 
 def cdrom_bus(spec: GuestSpec, host: Host) -> str:
+    """The image's hw_cdrom_bus; otherwise sata where there is PCI Express, and ide."""
     return image_property(spec, "hw_cdrom_bus") or ("sata" if has_pcie(spec, host) else "ide")
 
 

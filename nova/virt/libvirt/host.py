@@ -59,6 +59,7 @@ def choose_virt_type(requested: str, cpu_flags: set[str], can_kvm: bool) -> str:
 
 
 def read_cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """The flags of the first processor in /proc/cpuinfo."""
     for line in cpuinfo.read_text().splitlines():
         name, _, words = line.partition(":")
         if name.strip() in ("flags", "Features"):

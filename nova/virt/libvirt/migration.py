@@ -48,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def describe_destination(
     spec: GuestSpec, conf: cfg.ConfigOpts, host: Host, is_shared: bool, drives: tuple[Drive, ...]
 ) -> Facts:
+    """What the source must know of this host to migrate a guest here."""
     return Facts(
         address=conf.libvirt.live_migration_inbound_addr or conf.my_ip,
         uri_name=conf.libvirt.live_migration_inbound_addr,

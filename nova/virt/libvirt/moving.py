@@ -48,6 +48,7 @@ class Aside:
         self._options = options
 
     def is_kept(self, uuid: str) -> bool:
+        """Whether the guest's files are aside on this host."""
         return self._directory(uuid).exists()
 
     def has_guest(self, uuid: str) -> bool:
@@ -62,6 +63,7 @@ class Aside:
         own.rename(self._directory(uuid))
 
     def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
+        """Where a destination finds the files that are aside, and the token that proves they are these."""
         directory = self._directory(uuid)
         return Facts(
             host=conf.libvirt.live_migration_inbound_addr or conf.host,
@@ -96,6 +98,7 @@ class Aside:
         self._directory(uuid).rename(guest_directory(self._root, uuid))
 
     def forget(self, uuid: str) -> None:
+        """Remove the files that are aside; none is done."""
         self._storage.remove_directory(self._directory(uuid))
 
     def _directory(self, uuid: str) -> Path:

@@ -38,6 +38,7 @@ def read_state(domain: Proxy) -> PowerState:
 
 
 def is_active(domain: Proxy) -> bool:
+    """Whether the domain has a QEMU process: it runs, or is paused."""
     return bool(domain.isActive())
 
 
@@ -95,6 +96,7 @@ def switch_off(domain: Proxy) -> None:
 
 
 def pause(domain: Proxy) -> None:
+    """PAUSED; a guest that is paused is done."""
     if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
         domain.suspend()
 

@@ -91,6 +91,7 @@ class Storage:
             undo.pop_all()
 
     def write_config_drive(self, files: dict[str, bytes], path: Path, undo: contextlib.ExitStack) -> None:
+        """Make the config drive in the configured format; one that is there is kept."""
         with self._translated():
             self._make_once(path, undo, lambda part: self._pack(files, part))
 
@@ -127,6 +128,7 @@ class Storage:
             self._make_once(path, undo, fill)
 
     def copy_file(self, source: Path, target: Path) -> None:
+        """Copy a file of this host, holes as holes."""
         self._run("cp", "--sparse=always", "--reflink=auto", source, target)
 
     def remove(self, uuid: str) -> None:
@@ -134,6 +136,7 @@ class Storage:
         self.remove_directory(guest_directory(self._root, uuid))
 
     def remove_directory(self, directory: Path) -> None:
+        """Remove a directory and all in it; none is done."""
         # Under another name at once, so that what is left of it is never taken for a guest's.
         grave = directory.with_name(f"{directory.name}.deleted")
         with contextlib.suppress(FileNotFoundError):

@@ -90,6 +90,7 @@ class VolumeConnections:
             self._write(uuid, connections)
 
     def disconnect_all(self, uuid: str) -> None:
+        """Disconnect the host from every volume of a guest."""
         for key in self._read(uuid):
             self.disconnect(uuid, key)
 

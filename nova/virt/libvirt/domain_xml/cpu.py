@@ -7,6 +7,7 @@ from nova.virt.libvirt.domain_xml.facts import Host, child, image_property
 
 
 def vcpu(spec: GuestSpec) -> ET.Element:
+    """The number of VCPUs, all of them there from the start."""
     element = ET.Element("vcpu", placement="static")
     element.text = str(spec.flavor.vcpus)
     return element

@@ -60,6 +60,7 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def image_property(spec: GuestSpec, name: str, default: str | None = None) -> str | None:
+    """A property of the guest's image; default for a guest without an image."""
     return spec.image.properties.get(name, default) if spec.image is not None else default
 
 
@@ -82,8 +83,10 @@ def machine_type(spec: GuestSpec, host: Host) -> str:
 
 
 def has_pcie(spec: GuestSpec, host: Host) -> bool:
+    """Whether the machine type has PCI Express, as only q35 has."""
     return "q35" in machine_type(spec, host)
 
 
 def is_windows(spec: GuestSpec) -> bool:
+    """Whether the image says that the guest is Windows (os_type)."""
     return image_property(spec, "os_type") == "windows"

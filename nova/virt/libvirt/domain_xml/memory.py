@@ -9,6 +9,7 @@ _UNITS_KB = {"KB": 1, "KIB": 1, "MB": 1024, "MIB": 1024, "GB": 1024 * 1024, "GIB
 
 
 def memory(spec: GuestSpec) -> ET.Element:
+    """The flavor's memory, in MiB."""
     element = ET.Element("memory", unit="MiB")
     element.text = str(spec.flavor.memory_mb)
     return element
