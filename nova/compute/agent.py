@@ -2,7 +2,7 @@
 
 Steps of one server run in turn, in the order they came. An order is done once however often it
 arrives; an answer that was lost is given again when the conductor still lists the order as
-unfinished, which this daemon asks for when it starts and with every sign of life.
+unfinished, which this daemon asks for when it starts and with every heartbeat.
 """
 
 import functools
@@ -69,13 +69,13 @@ class Agent:
         """Connect the drivers and announce the hosts; what cannot be done now is tried again."""
         report_s = self._conf.update_resources_interval or 60
         self._periodics = [
-            concurrency.Periodic(self._conf.report_interval, self._live, "sign of life", at_once=True),
+            concurrency.Periodic(self._conf.report_interval, self._live, "heartbeat", at_once=True),
         ]
         if report_s > 0:
             self._periodics.append(concurrency.Periodic(report_s, self.report, "report of inventory"))
         for interval_s, function, name in (
             (self._conf.sync_power_state_interval, self._forget_states, "comparison of power states"),
-            (self._conf.running_deleted_instance_poll_interval, self._reap, "search for guests nobody owns"),
+            (self._conf.running_deleted_instance_poll_interval, self._reap, "search for guests without a server"),
         ):
             if interval_s > 0:
                 self._periodics.append(concurrency.Periodic(interval_s, function, name))
@@ -106,7 +106,7 @@ class Agent:
         try:
             waiting = self._conductor.unfinished_steps([order.host])
         except errors.Unavailable:
-            # It is asked for with the next sign of life.
+            # It is asked for with the next heartbeat.
             return False
         return any(
             (unfinished.operation_id, unfinished.number) == (order.operation_id, order.number) for unfinished in waiting
@@ -171,7 +171,7 @@ class Agent:
     # What this daemon does by itself.
 
     def report(self) -> None:
-        """Tell the conductor and Placement what the hosts are and have; a host that fails is told of later."""
+        """Report the hosts to the conductor and Placement; a host that fails is reported later."""
         for host in self._hosts.values():
             try:
                 self._report(host)

@@ -87,7 +87,7 @@ class ImageCache:
             return self._describe(image, path)
 
     def prune(self, in_use: Iterable[str], min_age_s: float) -> list[str]:
-        """Remove images and broken-off downloads that nobody used for min_age_s; the ids of what went.
+        """Remove images and incomplete downloads not used for min_age_s; the ids of what was removed.
 
         in_use are the paths guests' disks stand on: those stay.
         """

@@ -48,7 +48,7 @@ class Documents:
         """What a config drive holds, by path; without_ec2: versions of EC2 it does not."""
         for version, documents in self._openstack.items():
             for name, content in documents.items():
-                # It is told by the guest, and only over the network.
+                # The guest sets it, and only over the network.
                 if name != "password":
                     yield f"openstack/{version}/{name}", content
         for version, tree in self._ec2.items():

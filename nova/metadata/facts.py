@@ -1,4 +1,4 @@
-"""The plain facts about a server that both formats of its metadata tell."""
+"""Facts about a server that both formats of its metadata contain."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ _PREFIX_OF_BUS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide"
 
 
 def hostname(instance: Instance, conf: cfg.ConfigOpts) -> str:
-    """With [api] dhcp_domain, as the guest's DHCP server says it."""
+    """The host name with [api] dhcp_domain, as DHCP gives it to the guest."""
     domain = conf.api.dhcp_domain
     if not domain or "." in instance.hostname:
         return instance.hostname
@@ -25,7 +25,7 @@ def zone(instance: Instance, conf: cfg.ConfigOpts) -> str:
 
 
 def user_data(instance: Instance) -> bytes | None:
-    """What the user sent along, as it was before the API's base64."""
+    """The user data, decoded from the API's base64."""
     if not instance.user_data:
         return None
     try:
@@ -50,7 +50,7 @@ def security_groups(instance: Instance) -> tuple[str, ...]:
 
 
 def block_devices(instance: Instance) -> Iterator[tuple[str, str]]:
-    """What a disk is for, in EC2's words, and its name in the guest: ami, root, ebs0, ephemeral0, swap.
+    """What a disk is for, by EC2's names, and its name in the guest: ami, root, ebs0, ephemeral0, swap.
 
     Unnamed disks take the letters in the order in which nova-compute gives them out: the image,
     volumes, ephemeral disks, swap.

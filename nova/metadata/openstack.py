@@ -106,7 +106,7 @@ def _meta_data(
 def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
     """The devices that the user gave a tag, and the server's shares.
 
-    A card of a trusted virtual function is told without a tag too. Source for shares: admin guide, "Manage shares".
+    A card of a trusted virtual function is listed without a tag, too. Source for shares: admin guide, "Manage shares".
     """
     devices: list[dict[str, Any]] = []
     for vif in instance.vifs:

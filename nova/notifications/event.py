@@ -13,7 +13,7 @@ from nova.structs.instance import Instance
 
 @dataclass(frozen=True)
 class Settings:
-    """host: of the conductor that tells. notify_on_state_change: None, vm_state or vm_and_task_state."""
+    """host: of the conductor that sends. notify_on_state_change: None, vm_state or vm_and_task_state."""
 
     host: str
     level: str = "INFO"
@@ -55,7 +55,7 @@ class NotificationEvent:
 
 @dataclass(frozen=True)
 class Notification:
-    """priority is upstream's word: INFO, ERROR. topic and envelope are oslo.messaging's business."""
+    """priority: INFO or ERROR, as upstream names them. oslo.messaging adds topic and envelope."""
 
     event_type: str
     publisher_id: str
@@ -64,7 +64,7 @@ class Notification:
 
 
 def by_api(event: NotificationEvent) -> str:
-    """Told in nova-api's name. Which API took the request is not known: the conductor's host stands for it."""
+    """nova-api. Which API host took the request is not known: the conductor's host stands for it."""
     return f"nova-api:{event.settings.host}"
 
 
@@ -79,26 +79,26 @@ def by_scheduler(event: NotificationEvent) -> str:
 
 
 def by_host(event: NotificationEvent) -> str:
-    """Told in the name of the host the server is on, or goes to, or was on."""
+    """nova-compute of the host the server is on, or goes to, or was on."""
     was = event.was.host if event.was else None
     host = event.server.host or event.about.get("host") or was or event.settings.host
     return f"nova-compute:{host}"
 
 
 def by_source(event: NotificationEvent) -> str:
-    """Told in the name of the host a moving server comes from."""
+    """nova-compute of the source of a moving server."""
     source = event.about.get("source_host")
     return f"nova-compute:{source}" if source else by_host(event)
 
 
 def by_destination(event: NotificationEvent) -> str:
-    """Told in the name of the host a moving server goes to."""
+    """nova-compute of the destination of a moving server."""
     destination = event.about.get("host")
     return f"nova-compute:{destination}" if destination else by_host(event)
 
 
 def by_host_if_any(event: NotificationEvent) -> str:
-    """Told in its host's name; in nova-api's for a server that never had one."""
+    """nova-compute of the server's host; nova-api for a server that never had one."""
     return by_host(event) if event.server.host else by_api(event)
 
 

@@ -11,7 +11,7 @@ from nova.notifications.event import NotificationEvent
 from nova.structs.instance import Instance, PowerState
 from nova.structs.network import FixedIp, Vif
 
-# Source: the Compute API reference's power states, in the words of the versioned objects.
+# Source: the Compute API reference's power states, as the versioned objects name them.
 _POWER_STATES = {
     PowerState.NOSTATE: "pending",
     PowerState.RUNNING: "running",
@@ -28,7 +28,7 @@ def action(event: NotificationEvent) -> dict[str, Any]:
 
 
 def arriving(event: NotificationEvent) -> dict[str, Any]:
-    """A server of its new size that a host begins to make: the record says so when it is there."""
+    """The server with its new flavor, which its record gets only when the guest is there."""
     server = msgspec.structs.replace(event.server, flavor=event.flavor)
     return _action("InstanceActionPayload", "1.9", event, server)
 
@@ -123,7 +123,7 @@ def update(event: NotificationEvent) -> dict[str, Any]:
 
 
 def has_changed_state(event: NotificationEvent) -> bool:
-    """Whether [notifications] notify_on_state_change asks to be told of this."""
+    """Whether [notifications] notify_on_state_change covers this change."""
     was, now, wanted = event.was, event.server, event.settings.notify_on_state_change
     if was is None or wanted is None:
         return False
@@ -181,7 +181,7 @@ def _facts(event: NotificationEvent, server: Instance) -> dict[str, Any]:
 
 
 def _shares(server: Instance) -> list[dict[str, Any]]:
-    """Where a share lies on the network is for administrators, and not for whoever listens."""
+    """Without the export location, which only administrators may know."""
     return [
         versioned(
             "SharePayload",
@@ -214,7 +214,7 @@ def _address(vif: Vif, address: FixedIp) -> dict[str, Any]:
 
 
 def _block_devices(server: Instance) -> list[dict[str, Any]]:
-    """The server's volumes: disks that lie on the host are the flavor's business."""
+    """The server's volumes. Disks on the host are described by the flavor."""
     return [
         versioned(
             "BlockDevicePayload",

@@ -1,4 +1,4 @@
-"""Why hosts are not among Placement's candidates, and the one sentence a user is told.
+"""Why hosts are not among Placement's candidates, and the sentence a user gets.
 
 Asked only when nothing was found or nothing will be claimed: each question is a request to Placement.
 The sentence counts hosts and names none.
@@ -61,7 +61,7 @@ class Explainer:
             for host, reasons in short.items():
                 if host not in able:
                     reasons.append(say)
-        # A host without room for anything may not have told Placement of itself yet.
+        # A host without room for anything may not be registered in Placement yet.
         has_host_without_resources = any(len(reasons) >= len(request.resources) for reasons in short.values())
         there = self._ask(EVERYBODY) if has_host_without_resources else short.keys()
         details = self._placement.explain(request.resources, request.required_traits, request.forbidden_traits)
@@ -82,7 +82,7 @@ class Explainer:
         try:
             records = self._placement.providers({resource_class: amount} if resource_class else None, trait)
         except errors.Invalid:
-            # Placement has never heard of the class or trait: no host has it.
+            # Placement does not know the class or trait: no host has it.
             return ()
         able = frozenset(provider.root_provider_uuid or provider.uuid for provider in records)
         if len(able) >= CACHED_FROM:

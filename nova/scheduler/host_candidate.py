@@ -26,7 +26,7 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
         return room.free if room else 0
 
     def attribute(self, path: Sequence[str]) -> Any:
-        """What the host has under a name that flavors' capabilities and users' queries know; the rest
+        """What the host has under a name of ATTRIBUTES; the rest
         of path leads inside. None when there is no such thing."""
         read = ATTRIBUTES.get(path[0])
         value = read(self) if read else None
@@ -35,7 +35,7 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
         return value
 
     def aggregate_values(self, key: str) -> set[str]:
-        """What the host's aggregates say under a metadata key; each may say several, by commas."""
+        """The values of a metadata key in the host's aggregates; one aggregate may list several, by commas."""
         return {
             value.strip()
             for aggregate in self.state.aggregates

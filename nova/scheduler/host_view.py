@@ -79,12 +79,12 @@ class Hosts:
             if view.version == since and self._is_loaded.is_set():
                 return
             if view.version < since or not self._take(view, since):
-                # The versions started anew, or something between them was missed.
+                # The versions restarted, or one between them was missed.
                 self._take(self._source.host_view(0), 0)
             self._is_loaded.set()
 
     def _take(self, view: HostView, since: int) -> bool:
-        """Make view's nodes the known ones; False when it names nodes that nobody has described."""
+        """Apply a view; False when it names nodes of which there is no description yet."""
         known = dict(self._known) if since else {}
         known.update({state.provider_uuid: state for state in view.changed})
         there = set(view.all_nodes)

@@ -1,4 +1,4 @@
-"""What a virt driver is told about a guest, and what it tells back. Nothing here needs a lookup."""
+"""What a virt driver gets and returns about a guest. Nothing here needs a lookup."""
 
 import enum
 

@@ -157,7 +157,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fault: Fault | None = None
     properties: Properties = Properties()
     user_data: str | None = None
-    # Told with the record, not part of it.
+    # Read beside the record, not part of it.
     host_status: str | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""What a host is told with each verb, and what it gives back. One struct per verb."""
+"""The arguments and the result of each order to a host. One struct per verb."""
 
 from typing import Any
 
@@ -115,7 +115,7 @@ class ReceiveArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """to: the destination host. facts: what the destination told when it was prepared."""
+    """to: the destination host. facts: the result of preparing it."""
 
     instance: Instance
     to: str

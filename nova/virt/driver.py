@@ -47,14 +47,14 @@ class Driver(Protocol):
     def create(self, spec: GuestSpec) -> None:
         """Make the guest's disks, plug its VIFs, define and start it.
 
-        A guest that is complete is kept and started; a half-made one is made anew. spec.password is given
+        A complete guest is kept and started; an incomplete one is created again. spec.password is given
         to the guest as the operator wants it. Leaves nothing behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
         """
 
     def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
         """Stop and undefine the guest, unplug its VIFs, remove its disks; a guest that is not there is done.
 
-        vifs are those the server's record has: a guest that is gone cannot tell.
+        vifs: those of the server's record, because a guest that is gone has none to read.
         """
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
@@ -65,7 +65,7 @@ class Driver(Protocol):
         """
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
-        """Restart the guest: SOFT asks it and resorts to HARD after grace; HARD defines it anew from spec,
+        """Restart the guest: SOFT asks it and resorts to HARD after grace; HARD defines it again from spec,
         keeping its disks, so that it also mends a guest whose definition was lost."""
 
     def console_output(self, uuid: str, limit_bytes: int) -> bytes:
@@ -89,7 +89,7 @@ class Volumes(Protocol):
     """Having these methods is what offers volumes."""
 
     def connector(self) -> dict[str, Any]:
-        """This host, in the words of the Block Storage API's attachments: host, ip, initiator ..."""
+        """This host as a connector of the Block Storage API: host, ip, initiator ..."""
 
     def attach_volume(self, uuid: str, disk: Disk) -> None:
         """Connect the host to the volume and plug it in."""
@@ -106,7 +106,7 @@ class Shares(Protocol):
     """File systems of the network that a guest sees as its own, by virtiofs."""
 
     def define_shares(self, spec: GuestSpec) -> None:
-        """Define the guest anew with the shares of spec and no others; it has them at its next start.
+        """Define the guest again with the shares of spec only; it has them at its next start.
         Raises errors.GuestNotFound."""
 
     def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
@@ -153,7 +153,7 @@ class Resizing(Protocol):
     """Disks that grow with the flavor."""
 
     def resize_disks(self, spec: GuestSpec) -> None:
-        """Grow the disks of a stopped guest to the sizes in spec, and define it anew."""
+        """Grow the disks of a stopped guest to the sizes in spec, and define it again."""
 
 
 @runtime_checkable
@@ -164,7 +164,7 @@ class LiveMigration(Protocol):
         """On the destination: plug VIFs, connect volumes, make empty disks; facts the source needs."""
 
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
-        """Move the running guest to host `to`. progress(percent) is called now and then; False aborts."""
+        """Move the running guest to host `to`. progress(percent) is called repeatedly; False aborts."""
 
     def abort_destination(self, spec: GuestSpec) -> None:
         """On the destination, after a failure: undo prepare_destination."""
@@ -175,7 +175,7 @@ class ForcedMigration(Protocol):
     """Migrations that can be finished at the price of a pause."""
 
     def force_complete(self, uuid: str) -> None:
-        """Bring a live migration under way to its end at any price: pause the guest until it has moved."""
+        """Pause the guest until a live migration under way has moved it."""
 
 
 @runtime_checkable

@@ -85,7 +85,7 @@ class Hypervisor:
 
     def fail(self, method: str, error: Exception | None = None, times: int = 1) -> None:
         """Let the next calls of a method fail, by default with GuestFailed."""
-        reason = f"the fake driver was told to fail {method}"
+        reason = f"the fake driver has to fail {method}"
         self._failures[method].extend([error or errors.GuestFailed(reason=reason)] * times)
 
     def hold(self, method: str) -> None:
@@ -102,7 +102,7 @@ class Hypervisor:
             guest.power_state = PowerState.SHUTDOWN
 
     def may_finish(self, what: str, uuid: str) -> bool:
-        """Whether a long thing may come to its end: not while it is held and not forced."""
+        """Whether a long action may finish: not while it is held and not forced."""
         return what not in self._barriers or (what, uuid) in self._forced
 
     def force(self, what: str, uuid: str) -> None:
@@ -110,7 +110,7 @@ class Hypervisor:
         self._forced.add((what, uuid))
 
     def called(self, method: str, uuid: str) -> None:
-        """A method was called; wait or fail if that is what is wanted."""
+        """A method was called: wait or fail as hold() and fail() say."""
         self.calls.append((method, uuid))
         barrier = self._barriers.get(method)
         if barrier is not None:
@@ -329,7 +329,7 @@ class FakeDriver:
         self._called("migrate", spec.uuid)
         while not self._hypervisor.may_finish("migration", spec.uuid):
             if not progress(50):
-                raise errors.Cancelled("The live migration was given up.")
+                raise errors.Cancelled("The live migration was aborted.")
             time.sleep(0.01)
         with self._hypervisor.lock:
             guest = self._hypervisor.guests.pop(spec.uuid, None)

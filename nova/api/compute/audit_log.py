@@ -1,6 +1,6 @@
 """The log of usage audits: /os-instance_usage_audit_log.
 
-This release tells usage by its event log and needs no audit run on hosts, so no host has ever run
+Usage is read from the event log, which needs no audit run on hosts, so no host has ever run
 one. Source: Compute API reference, "Server usage audit log".
 """
 

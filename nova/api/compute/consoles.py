@@ -120,7 +120,7 @@ _ACCESS = view(
     errors=(400, 401, 404),
 )
 def show_token(request: Request, token: str) -> ConsoleAccess:
-    """Until 2.30 only for RDP consoles, which no hypervisor of this release has: nothing is told of any token."""
+    """Where a console token leads. Until 2.30 only RDP tokens can be read, and there are none: always 400."""
     if not request.since(ALL_CONSOLE_TOKENS):
         raise errors.Invalid("Before microversion 2.31 only RDP consoles are shown, and there are none.")
     return request.conductor.console_token(request.context, token)

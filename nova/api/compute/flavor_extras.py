@@ -104,7 +104,7 @@ def index_access(request: Request, flavor_id: str) -> dict[str, Any]:
     errors=(400, 403, 404, 409),
 )
 def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
-    """Before 2.7 a public flavor could be given too, which changed nothing for anybody."""
+    """Let a project use a private flavor. Before 2.7 a public flavor is accepted, without effect; 409 from then on."""
     if request.since(PUBLIC_FLAVOR_ACCESS_REFUSED) and request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.Conflict("Can not add access to a public flavor.")
     project = request.body["tenant"]

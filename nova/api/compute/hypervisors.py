@@ -226,7 +226,7 @@ def uptime(request: Request, hypervisor_id: str) -> Hypervisor:
     """One node with its uptime. 501 when the hypervisor does not report it."""
     hypervisor = _hypervisors(request, [_node(request, hypervisor_id)])[0]
     if not hypervisor.node.state.uptime:
-        raise errors.NotImplementedHere("The hypervisor does not tell how long it has been up.")
+        raise errors.NotImplementedHere("The hypervisor does not report its uptime.")
     return hypervisor
 
 
@@ -301,7 +301,7 @@ def _node(request: Request, hypervisor_id: str) -> Node:
 
 
 def _hypervisors(request: Request, nodes: list[Node], with_servers: bool = False) -> list[Hypervisor]:
-    """The nodes that have a daemon, with what runs on them when somebody wants to know."""
+    """The nodes that have a service, with their servers and use when the request asks for them."""
     services = {service.host: service for service in request.conductor.services(request.context, binary="nova-compute")}
     with_servers = with_servers or _asks_for_servers(request)
     uses: dict[str, NodeUse] = {}

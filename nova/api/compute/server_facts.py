@@ -120,7 +120,7 @@ _DIAGNOSTICS = versioned(
     errors=(400, 404, 409, 501),
 )
 def diagnostics(request: Request) -> dict[str, Any]:
-    """Counters of the guest; until 2.47 in the words of libvirt's own tools."""
+    """Counters of the guest; until 2.47 with the field names of libvirt's tools."""
     server = request.server
     if server.host is None:
         raise errors.ServerNotReady(server_id=server.uuid)

@@ -39,7 +39,7 @@ def _of(name: str) -> Any:
 
 
 def _right(name: str) -> Any:
-    """What tells of hosts is for those who may know them."""
+    """Hosts are shown to callers with the rule for them only."""
     return lambda row, request: getattr(row[0], name) if request.allows(f"{_RULE}index:host") else None
 
 
@@ -125,7 +125,7 @@ def force_complete(request: Request, migration_id: str) -> None:
     errors=(400, 404, 409),
 )
 def abort(request: Request, migration_id: str) -> None:
-    """Until 2.64 only a migration that runs can be given up; from 2.65 on a waiting one, too."""
+    """Cancel a live migration: until 2.64 only a running one, from 2.65 a queued one, too."""
     migration = _migration_of(request, migration_id)
     if not request.since(QUEUED_MIGRATION_ABORTED) and migration.status != "running":
         raise errors.MigrationNotRunning(

@@ -289,7 +289,7 @@ def remove(request: Request) -> None:
 
 def _page(request: Request, details: dict[str, bool]) -> Page:
     server_query, limit = query_of(request)
-    # One more than asked for tells whether there is a next page.
+    # One more than requested shows whether there is a next page.
     server_query = msgspec.structs.replace(server_query, limit=limit + 1, **details)
     servers = request.conductor.servers(request.context, server_query)
     if len(servers) <= limit:

@@ -198,7 +198,7 @@ def _check_shelved(request: Request) -> None:
 
 
 def _check_same(fields: dict[str, Any], device: BlockDevice, server: Instance) -> None:
-    """Only the volume and the flag may be changed; the rest may be said again."""
+    """Only volumeId and delete_on_termination may change; other fields may repeat their value. Raises Invalid."""
     fixed = {"device": device.device_name, "tag": device.tag, "serverId": server.uuid, "id": device.volume_id}
     for name, value in fixed.items():
         if name in fields and fields[name] != value:

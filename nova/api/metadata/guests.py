@@ -1,4 +1,4 @@
-"""Which guest a request is from: told by a metadata proxy, or known by its address.
+"""Which guest a request is from: a metadata proxy says so, or its address shows it.
 
 A proxy (Neutron's) signs what it says; its word counts only when [neutron] service_metadata_proxy
 is set, and then nothing else does.

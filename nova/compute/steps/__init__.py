@@ -1,4 +1,4 @@
-"""What a host can be told to do: each verb, the shape of its arguments, and the function that does it."""
+"""The orders a host understands: each verb, the type of its arguments, and the function that does it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

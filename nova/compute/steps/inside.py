@@ -1,4 +1,4 @@
-"""What is done inside a running guest: its agent and its kernel do it."""
+"""Steps inside a running guest, done by its agent or its kernel."""
 
 from nova.compute.host import Host
 from nova.structs.steps import GuestArguments, PasswordArguments

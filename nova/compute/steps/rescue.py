@@ -1,4 +1,4 @@
-"""Guests run from a rescue disk, and from their own disks again."""
+"""Steps that boot a guest from a rescue disk, and from its own disks again."""
 
 from nova import errors
 from nova.compute.guest_spec import guest_spec, rescue_disk

@@ -10,7 +10,7 @@ from nova.virt.driver import Snapshots, able
 
 
 def snapshot(host: Host, arguments: SnapshotArguments) -> None:
-    """Copy the disk to a file of this host; a copy that is there is made anew. Raises GuestFailed, DiskFull."""
+    """Copy the disk to a file of this host, over an earlier copy. Raises GuestFailed, DiskFull."""
     path = _copy(host, arguments)
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = able(host.driver, Snapshots, "be copied to an image")

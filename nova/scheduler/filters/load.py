@@ -15,7 +15,7 @@ from nova.structs.schedule import PlacementRequest
 class _LoadFilter(Filter):
     needs_load = True
     option: ClassVar[str]
-    # A field of HostLoad, and what is said of a host with too much of it.
+    # A field of HostLoad, and the reason for refusing a host with too much of it.
     counts: ClassVar[str]
     says: ClassVar[str]
     asks_aggregates: ClassVar[bool] = False

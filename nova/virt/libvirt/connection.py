@@ -50,7 +50,7 @@ class Proxy:
 
 
 class Connection:
-    """A connection to one libvirtd that is made anew when it broke."""
+    """A connection to one libvirtd that reconnects after a failure."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -85,7 +85,7 @@ class Connection:
             return getattr(Proxy(self._alive()), method)(*args)
 
     def change(self, method: str, *args: Any) -> Any:
-        """Call a method of virConnect that is not to happen twice."""
+        """Call a method of virConnect that must not run twice."""
         # Reading first finds a broken connection while nothing is at stake.
         self.read("getLibVersion")
         return getattr(Proxy(self._alive()), method)(*args)

@@ -98,7 +98,7 @@ def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
         if concurrency.wait_for(lambda: _is_gone(domain, find), timeout_s, interval_s=0.1):
             return
     if not _is_gone(domain, find):
-        raise errors.GuestFailed(reason="The guest does not let go of the device")
+        raise errors.GuestFailed(reason="The guest does not release the device")
 
 
 def _is_same_place(place: ET.Element | None, source: ET.Element) -> bool:

@@ -62,7 +62,7 @@ def file_format(disk: Disk, options: DiskOptions) -> str:
 
 
 def bus_of(disk: Disk, spec: GuestSpec, host: Host) -> str:
-    """The disk's own bus, unless it has the default one and the image wishes otherwise."""
+    """The disk's own bus; for the default one, the image's hw_disk_bus."""
     if is_cdrom(disk, spec):
         return cdrom_bus(spec, host)
     return disk.bus if disk.bus != "virtio" else image_property(spec, "hw_disk_bus") or "virtio"

@@ -157,7 +157,7 @@ class HostFacts:
         raise errors.Unavailable(service="libvirt", reason="none of [libvirt] cpu_models is usable on this host")
 
     def _find_traits(self) -> tuple[str, ...]:
-        """What guests here can have, in the words of os-traits."""
+        """What guests here can have, as names of os-traits."""
         traits = {*_ABILITIES, *(f"HW_CPU_X86_{name}" for name in map(_trait_name, self._guest_cpu_features()))}
         devices = {
             "COMPUTE_STORAGE_BUS": "devices/disk/enum[@name='bus']/value",

@@ -30,7 +30,7 @@ _TOKEN = "aside"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a source tells the destination of a guest that is aside. names are the files of its disks."""
+    """A guest that is aside, as the destination must know it. names: the files of its disks."""
 
     host: str
     directory: str

@@ -46,7 +46,7 @@ class ShareMounts:
                 raise
 
     def unmount(self, uuid: str) -> None:
-        """The guest has no shares any more; those nobody has are unmounted. Raises errors.GuestFailed."""
+        """Unmount the shares of a guest that no other guest uses. Raises errors.GuestFailed."""
         for users in Path(self._base).glob(f"*{_USERS}"):
             if (users / uuid).exists():
                 place = users.with_name(users.name.removesuffix(_USERS))

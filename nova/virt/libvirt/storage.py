@@ -24,7 +24,7 @@ from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, gues
 LOG = logging.getLogger(__name__)
 
 MIB = 1 << 20
-# Beside disks that a migration is filling: they are nobody's data yet.
+# Marks disks that a migration is filling: they hold no data yet that could be lost.
 _INCOMING = "incoming"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _MKFS = {
@@ -137,7 +137,7 @@ class Storage:
 
     def remove_directory(self, directory: Path) -> None:
         """Remove a directory and all in it; none is done."""
-        # Under another name at once, so that what is left of it is never taken for a guest's.
+        # Renamed first, so that a partly removed directory is never taken for a guest's.
         grave = directory.with_name(f"{directory.name}.deleted")
         with contextlib.suppress(FileNotFoundError):
             if grave.exists():
@@ -147,7 +147,7 @@ class Storage:
             concurrency.run_blocking(shutil.rmtree, grave)
 
     def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
-        """Write a self-contained copy of a disk that nobody writes to."""
+        """Write a self-contained copy of a disk. Only for disks that no guest writes to."""
         with self._translated():
             self._run("qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target)
 

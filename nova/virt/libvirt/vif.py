@@ -29,7 +29,7 @@ def plug(vifs: Iterable[Vif]) -> None:
 def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
     """Reach: the bridge exists and is up, and the host's physical device is one of its ports.
 
-    A bridge that is there already, with whatever settings, belongs to somebody who knows better.
+    A bridge that exists keeps its settings: an operator or another service made it.
     """
     if not _DEVICE.match(name):
         raise errors.GuestFailed(reason=f"The port's network has no usable bridge name: '{name}'")

@@ -82,7 +82,7 @@ class VolumeConnections:
         return drive or Drive(target="", bus="virtio", path="")
 
     def disconnect(self, uuid: str, key: str) -> None:
-        """Let the host go of a guest's volume; one that is not connected is done."""
+        """Disconnect the host from a guest's volume; one that is not connected is done."""
         connections = self._read(uuid)
         if key in connections:
             entry = connections.pop(key)
@@ -135,7 +135,7 @@ class VolumeConnections:
         )
 
     def _cache_of(self, drive: Drive) -> str:
-        """none unless the operator says otherwise: what the guest was told is written must be on the volume."""
+        """none unless configured otherwise: what the guest has flushed must be on the volume."""
         modes: dict[str, str] = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
 

@@ -34,7 +34,7 @@ def cpu(spec: GuestSpec, host: Host) -> ET.Element:
 def topology(spec: GuestSpec) -> tuple[int, int, int]:
     """Sockets, cores, threads whose product is the number of VCPUs.
 
-    The flavor's wishes win over the image's; what nobody wished for is filled up, sockets first. Wishes
+    The flavor's values win over the image's; what neither sets is filled up, sockets first. Values
     that cannot be met are dropped, threads first: a topology is a hint, the number of VCPUs is a promise.
     """
     total = spec.flavor.vcpus

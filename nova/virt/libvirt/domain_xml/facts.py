@@ -65,7 +65,7 @@ def image_property(spec: GuestSpec, name: str, default: str | None = None) -> st
 
 
 def is_true(value: str | None) -> bool:
-    """Whether a word of a flavor or an image means yes."""
+    """Whether a flavor's or image's text means yes."""
     return str(value).strip().lower() in ("1", "t", "true", "yes", "on", "y")
 
 
@@ -78,7 +78,7 @@ def child(parent: ET.Element, tag: str, text: str | int | None = None, **attribu
 
 
 def machine_type(spec: GuestSpec, host: Host) -> str:
-    """The guest's mainboard: the image's wish, the operator's for this architecture, pc."""
+    """The image's hw_machine_type, else the configured one of this architecture, else pc."""
     return image_property(spec, "hw_machine_type") or host.machine_types.get(host.arch) or "pc"
 
 

@@ -39,7 +39,7 @@ def backing(spec: GuestSpec, host: Host) -> ET.Element | None:
 
 
 def balloon(host: Host) -> ET.Element:
-    """The device through which the guest tells how much memory it uses."""
+    """The device through which the guest reports how much memory it uses."""
     element = ET.Element("memballoon", model="virtio")
     if host.memory_statistics_s > 0:
         child(element, "stats", period=host.memory_statistics_s)

@@ -31,7 +31,7 @@ def operating_system(spec: GuestSpec, host: Host) -> ET.Element:
 
 
 def is_secure(spec: GuestSpec) -> bool:
-    """Whether the guest must boot signed code only: the flavor's word, then the image's."""
+    """Whether the guest must boot signed code only: os:secure_boot of the flavor, then of the image."""
     wish = spec.flavor.extra_specs.get("os:secure_boot") or image_property(spec, "os_secure_boot")
     return wish == "required"
 
