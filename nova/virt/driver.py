@@ -52,13 +52,13 @@ class Driver(Protocol):
         """
 
     def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
-        """Stop and undefine the guest, unplug its VIFs, remove its disks; a guest that is not there is done.
+        """Stop and undefine the guest, unplug its VIFs, remove its disks; no error when there is no guest.
 
         vifs: those of the server's record, because a guest that is gone has none to read.
         """
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
-        """Reach RUNNING, SHUTDOWN, PAUSED or SUSPENDED; a guest that is there already is done.
+        """Reach RUNNING, SHUTDOWN, PAUSED or SUSPENDED; no error when it is in that state.
 
         For SHUTDOWN the guest is asked, and switched off after grace. RUNNING also unpauses and
         resumes. Raises errors.GuestNotFound, errors.GuestFailed.
@@ -81,7 +81,7 @@ class Driver(Protocol):
         """Plug a network device into the guest, running or not."""
 
     def detach_vif(self, uuid: str, vif: Vif) -> None:
-        """Unplug it; one that is not there is done."""
+        """Unplug it; no error when it is missing."""
 
 
 @runtime_checkable
@@ -95,7 +95,7 @@ class Volumes(Protocol):
         """Connect the host to the volume and plug it in."""
 
     def detach_volume(self, uuid: str, disk: Disk) -> None:
-        """Unplug the volume and disconnect the host; one that is not there is done."""
+        """Unplug the volume and disconnect the host; no error when it is missing."""
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         """Copy old onto new while the guest runs, and let the guest go on with new."""
@@ -130,11 +130,11 @@ class VolumeSnapshots(Protocol):
     the file the guest writes to afterwards, and raises errors.GuestFailed."""
 
     def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
-        """Go on with new_file, which stands on the file written to so far; a guest that is there is done."""
+        """Go on with new_file, which stands on the file written to so far; no error when the guest uses it already."""
 
     def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         """Merge a file into one below it, or (None) what is below into the file written to, so that nothing needs
-        file_to_merge any more; one that nothing stands on is done."""
+        file_to_merge any more; no error when nothing depends on it."""
 
 
 @runtime_checkable
@@ -197,10 +197,10 @@ class Moving(Protocol):
         failure. Raises errors.DiskFull, errors.HostRefused, errors.GuestFailed."""
 
     def bring_back(self, spec: GuestSpec) -> None:
-        """On the source: what is aside is the guest again, defined, off; nothing aside is done."""
+        """On the source: what is aside is the guest again, defined, off; no error when nothing is aside."""
 
     def forget_aside(self, uuid: str) -> None:
-        """On the source: remove what is aside; nothing aside is done."""
+        """On the source: remove what is aside; no error when nothing is aside."""
 
 
 @runtime_checkable

@@ -299,25 +299,22 @@ def _page(request: Request, details: dict[str, bool]) -> Page:
 
 
 def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
-    """What was asked, checked against itself and against the services that know more."""
-    low = fields.get("min_count", 1)
-    high = fields.get("max_count", max(low, 1))
-    if low > high:
-        raise errors.Invalid("min_count must be <= max_count")
-    if high > 1 and fields.get("hostname") is not None:
-        raise errors.Invalid("A host name is given to one server: it cannot be requested for several.")
+    """The request with its image and volumes looked up. Raises Invalid, PolicyDenied, QuotaExceeded."""
+    low, high = _count(fields)
     zone, host, node = _where(request, fields)
     image = _image(request, fields)
     devices = block_devices.read(request, fields, image)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, fields["metadata"])
     certificates = tuple(fields.get("trusted_image_certificates") or ())
-    if certificates:
-        request.check("os_compute_api:servers:create:trusted_certs")
-    if devices:
-        request.check("os_compute_api:servers:create:attach_volume")
-    if isinstance(fields.get("networks"), list):
-        request.check("os_compute_api:servers:create:attach_network")
+    _check_rules(
+        request,
+        {
+            "trusted_certs": bool(certificates),
+            "attach_volume": bool(devices),
+            "attach_network": isinstance(fields.get("networks"), list),
+        },
+    )
     if certificates and (image is None or any(device.boot_index == 0 for device in devices)):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     return BuildRequest(
@@ -350,6 +347,24 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         trusted_certs=certificates or None,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
+
+
+def _count(fields: dict[str, Any]) -> tuple[int, int]:
+    """The least and the most servers that are requested. Raises Invalid."""
+    low = fields.get("min_count", 1)
+    high = fields.get("max_count", max(low, 1))
+    if low > high:
+        raise errors.Invalid("min_count must be <= max_count")
+    if high > 1 and fields.get("hostname") is not None:
+        raise errors.Invalid("A host name is given to one server: it cannot be requested for several.")
+    return low, high
+
+
+def _check_rules(request: Request, requested: dict[str, bool]) -> None:
+    """Check the rule of each part that the request has. Raises PolicyDenied."""
+    for rule, is_requested in requested.items():
+        if is_requested:
+            request.check(f"os_compute_api:servers:create:{rule}")
 
 
 def _where(request: Request, fields: dict[str, Any]) -> tuple[str | None, str | None, str | None]:

@@ -13,5 +13,5 @@ def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
 
 
 def destroy(host: Host, arguments: DestroyArguments) -> None:
-    """Remove the guest; one that is not there is done."""
+    """Remove the guest; no error when it is missing."""
     host.driver.destroy(arguments.instance.uuid, arguments.instance.vifs, arguments.keep_disks)

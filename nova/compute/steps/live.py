@@ -15,7 +15,7 @@ def prepare_destination(host: Host, arguments: ReceiveArguments) -> DisksAside:
 
 
 def abort_destination(host: Host, arguments: ReceiveArguments) -> None:
-    """Undo prepare_destination; what was never prepared is done."""
+    """Undo prepare_destination; no error when nothing was prepared."""
     able(host.driver, LiveMigration, _ACTION).abort_destination(guest_spec(host, arguments.instance))
 
 

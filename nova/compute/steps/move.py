@@ -20,10 +20,10 @@ def take_over(host: Host, arguments: TakeOverArguments) -> None:
 
 
 def bring_back(host: Host, arguments: GuestArguments) -> None:
-    """Define the guest again from the disks that were set aside; nothing aside is done."""
+    """Define the guest again from the disks that were set aside; no error when nothing is aside."""
     able(host.driver, Moving, _ACTION).bring_back(guest_spec(host, arguments.instance))
 
 
 def forget_aside(host: Host, arguments: GuestArguments) -> None:
-    """Remove the disks that were set aside; nothing aside is done."""
+    """Remove the disks that were set aside; no error when nothing is aside."""
     able(host.driver, Moving, _ACTION).forget_aside(arguments.instance.uuid)

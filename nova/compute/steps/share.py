@@ -11,7 +11,7 @@ _ACTION = "have shares"
 
 
 def define_shares(host: Host, arguments: GuestArguments) -> None:
-    """Define the guest with the shares of its record, from its next start on; a guest that is not there is done."""
+    """Define the guest with the shares of its record, from its next start on; no error when there is no guest."""
     driver = able(host.driver, Shares, _ACTION)
     try:
         host.driver.guest(arguments.instance.uuid)

@@ -29,7 +29,7 @@ def upload_snapshot(host: Host, arguments: SnapshotArguments) -> None:
 
 
 def forget_snapshot(host: Host, arguments: SnapshotArguments) -> None:
-    """Remove the local copy of a snapshot; none is done."""
+    """Remove the local copy of a snapshot; no error when there is none."""
     _copy(host, arguments).unlink(missing_ok=True)
 
 

@@ -12,5 +12,5 @@ def attach_vif(host: Host, arguments: VifArguments) -> None:
 
 
 def detach_vif(host: Host, arguments: VifArguments) -> None:
-    """Unplug the device; one that is not there is done."""
+    """Unplug the device; no error when it is missing."""
     host.driver.detach_vif(arguments.instance.uuid, arguments.vif)

@@ -16,7 +16,7 @@ def attach_volume(host: Host, arguments: VolumeArguments) -> None:
 
 
 def detach_volume(host: Host, arguments: VolumeArguments) -> None:
-    """Unplug the volume and disconnect the host; one that is not there is done."""
+    """Unplug the volume and disconnect the host; no error when it is missing."""
     instance = arguments.instance
     able(host.driver, Volumes, _ACTION).detach_volume(instance.uuid, volume_disk(instance, arguments.device))
 

@@ -83,7 +83,7 @@ def attach(domain: Proxy, device: ET.Element, find: Find) -> None:
 
 
 def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
-    """Unplug the device, now and for later starts; one that is not there is done.
+    """Unplug the device, now and for later starts; no error when it is missing.
 
     Raises errors.GuestFailed when the running guest keeps it.
     """

@@ -98,7 +98,7 @@ class Aside:
         self._directory(uuid).rename(guest_directory(self._root, uuid))
 
     def forget(self, uuid: str) -> None:
-        """Remove the files that are aside; none is done."""
+        """Remove the files that are aside; no error when there is none."""
         self._storage.remove_directory(self._directory(uuid))
 
     def _directory(self, uuid: str) -> Path:

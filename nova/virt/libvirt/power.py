@@ -84,7 +84,7 @@ def ask_to_shut_down(domain: Proxy, grace: datetime.timedelta) -> bool:
 
 
 def switch_off(domain: Proxy) -> None:
-    """Off, without the guest's consent; a guest that is off is done."""
+    """Off, without the guest's consent; no error when it is off."""
     if not is_active(domain):
         return
     try:
@@ -96,7 +96,7 @@ def switch_off(domain: Proxy) -> None:
 
 
 def pause(domain: Proxy) -> None:
-    """PAUSED; a guest that is paused is done."""
+    """PAUSED; no error when it is paused."""
     if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
         domain.suspend()
 

@@ -31,7 +31,7 @@ def make_disks(spec: GuestSpec, disk: Disk, directory: Path, storage: Storage, u
 
 
 def remove_disks(directory: Path) -> None:
-    """Remove what make_disks made; none is done."""
+    """Remove what make_disks made; no error when there is none."""
     for name in (_RESCUE_CONFIG_DRIVE, _RESCUE_DISK):
         (directory / name).unlink(missing_ok=True)
 

@@ -132,11 +132,11 @@ class Storage:
         self._run("cp", "--sparse=always", "--reflink=auto", source, target)
 
     def remove(self, uuid: str) -> None:
-        """Remove all of a guest's files; done when there are none."""
+        """Remove all of a guest's files; no error when there are none."""
         self.remove_directory(guest_directory(self._root, uuid))
 
     def remove_directory(self, directory: Path) -> None:
-        """Remove a directory and all in it; none is done."""
+        """Remove a directory and all in it; no error when there is none."""
         # Renamed first, so that a partly removed directory is never taken for a guest's.
         grave = directory.with_name(f"{directory.name}.deleted")
         with contextlib.suppress(FileNotFoundError):

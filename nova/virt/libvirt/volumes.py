@@ -82,7 +82,7 @@ class VolumeConnections:
         return drive or Drive(target="", bus="virtio", path="")
 
     def disconnect(self, uuid: str, key: str) -> None:
-        """Disconnect the host from a guest's volume; one that is not connected is done."""
+        """Disconnect the host from a guest's volume; no error when it is not connected."""
         connections = self._read(uuid)
         if key in connections:
             entry = connections.pop(key)
