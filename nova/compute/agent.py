@@ -101,8 +101,8 @@ class Agent:
         return order.sent_at > self._started_at + _FRESH and utcnow() < order.sent_at + _FRESH
 
     def _is_unfinished(self, order: StepOrder) -> bool:
-        """Whether an order still waits for its answer: one that was long on its way may have been done by the
-        daemon that was here before, and would undo what has been done since."""
+        """Whether an order still waits for its answer. A late one may have been done before a restart of this
+        daemon; doing it again would undo later steps."""
         try:
             waiting = self._conductor.unfinished_steps([order.host])
         except errors.Unavailable:
@@ -237,7 +237,7 @@ class Agent:
             LOG.warning("image %s is not cached: %s", image.id, error)
 
     def _work_off(self, instance_id: str) -> None:
-        """Do a server's orders in turn."""
+        """Do a server's orders one after the other."""
         while True:
             with self._lock:
                 queue = self._queues[instance_id]
@@ -256,7 +256,7 @@ class Agent:
             self._give(answer)
 
     def _do(self, order: StepOrder) -> StepAnswer:
-        """One step; whatever goes wrong becomes the answer."""
+        """Do one step. Every error becomes its answer."""
         log_context.follow(order.request_id, server_id=order.instance_id)
         answer = functools.partial(StepAnswer, operation_id=order.operation_id, number=order.number, host=order.host)
         try:

@@ -176,7 +176,7 @@ class ImageCache:
 
     @contextlib.contextmanager
     def _locked(self, image_id: str) -> Iterator[None]:
-        """One user of this image's files at a time, on the whole host; a holder that dies lets go."""
+        """One user of this image's files at a time, on the whole host; the lock ends with its process."""
         with (self._directory / f"{image_id}.lock").open("w") as file:
             while True:
                 try:

@@ -1,4 +1,4 @@
-"""One nova-compute: its hosts with their drivers, its agent, its ear on the bus."""
+"""One nova-compute: its hosts with their drivers, its agent, its RPC server."""
 
 import oslo_messaging
 import requests
@@ -64,7 +64,7 @@ class Compute:
 
 
 def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session | None) -> HostNetworks | None:
-    """The fake driver's guests are plugged into nothing."""
+    """None for the fake driver, whose guests have no network devices."""
     if conf.compute_driver == "fake.FakeDriver":
         return None
     return HostNetworks(conf, adapters.adapter(conf, "neutron", transport), name)

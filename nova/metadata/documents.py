@@ -1,4 +1,4 @@
-"""All a guest may read of itself, as one tree of documents.
+"""All that a guest may read about itself, as one tree of documents.
 
 The metadata API answers from it by path; the config drive is the same tree written to files. Built
 from a server's record and the configuration alone: no other service is asked.

@@ -132,7 +132,7 @@ def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
 
 
 def _dedicated_cpus(instance: Instance) -> list[int]:
-    """The guest's processors that have one of the host to themselves."""
+    """The guest's dedicated processors: those pinned to one of the host."""
     is_dedicated = instance.flavor.extra_specs.get("hw:cpu_policy") == "dedicated"
     return list(range(instance.flavor.vcpus)) if is_dedicated else []
 

@@ -1,4 +1,4 @@
-"""A host still in the running: what filters judge and weighers weigh."""
+"""A host that Placement offers for a request: what filters check and weighers weigh."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from nova.structs.host import HostLoad, HostState
 class HostCandidate(msgspec.Struct, frozen=True, gc=False):
     """A node with its place in Placement: what it would be given, and the room it has.
 
-    load is None when nothing that is enabled asks for it.
+    load is None when no enabled filter or weigher needs it.
     """
 
     state: HostState
@@ -21,7 +21,7 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
     load: HostLoad | None = None
 
     def free(self, resource_class: str) -> int:
-        """What may still be allocated, in the class's unit; 0 of what the host has not."""
+        """What may still be allocated, in the class's unit; 0 for a class the host does not have."""
         room = self.room.get(resource_class)
         return room.free if room else 0
 

@@ -1,6 +1,6 @@
 """The hosts as the scheduler knows them: in memory, kept current by what changed since a version.
 
-Nothing here is written by a decision. The picture is replaced whole, never changed in place, so that
+Decisions write nothing here. The view is replaced as a whole, never changed in place, so that
 a decision sees one moment from its beginning to its end.
 """
 
@@ -28,7 +28,7 @@ LOADS_S = 1.0
 
 
 class ViewSource(Protocol):
-    """Who knows the hosts: the conductor."""
+    """The source of host views: the conductor."""
 
     def host_view(self, since: int) -> HostView:
         """What changed after version since."""
@@ -65,7 +65,7 @@ class Hosts:
         return self._known
 
     def changed(self, version: int) -> None:
-        """Hear of a version; one that is news is fetched soon, by another thread."""
+        """A version was announced; a newer one is fetched soon, by another thread."""
         if version != self._version and self._periodic is not None:
             self._periodic.wake()
 
@@ -110,9 +110,9 @@ class Hosts:
 
 
 class Loads:
-    """How busy hosts are, asked at most once a second and only by what is configured to care.
+    """The load of hosts, fetched at most once a second and only when a filter or weigher needs it.
 
-    Between two askings the servers this scheduler placed are added, so that a burst sees itself.
+    Between two fetches the servers this scheduler placed are added, so that a burst counts itself.
     """
 
     def __init__(self, fetch: Callable[[], dict[str, HostLoad]]) -> None:

@@ -1,4 +1,4 @@
-"""The traits an image asks of a host, where the configuration wants Placement to look for them.
+"""The traits an image requires of a host, where the configuration lets Placement check them.
 
 Source: Compute configuration reference, [scheduler] query_placement_for_image_type_support and
 image_metadata_prefilter; names are os-traits'.
@@ -18,7 +18,7 @@ _FAMILIES = {
 
 
 class ImageTraits:
-    """Derives required traits from an image, as far as the two options are set."""
+    """Derives required traits from an image, as far as the two options are on."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._asks_format = conf.scheduler.query_placement_for_image_type_support

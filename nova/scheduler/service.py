@@ -1,4 +1,4 @@
-"""nova-scheduler: answers select, keeps its picture of the hosts current.
+"""nova-scheduler: answers select, keeps its view of the hosts current.
 
 It holds nothing that cannot be fetched again: any number of them run side by side, and each may be
 started before the conductor and Placement are there.

@@ -89,7 +89,7 @@ class SnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class DisksAside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a destination finds the disks that a source has put aside, in the driver's own words."""
+    """Facts of the driver on one host of a move for the driver on the other."""
 
     facts: dict[str, Any]
 
@@ -102,7 +102,7 @@ class TakeOverArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class BringToArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A guest that is off is to have a power state again, whichever it was."""
+    """target: the power state that a guest that is off is to reach."""
 
     instance: Instance
     target: PowerState

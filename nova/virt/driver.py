@@ -142,7 +142,7 @@ class Rescue(Protocol):
     """A guest that boots from another disk, its own disks attached."""
 
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
-        """Start the guest from rescue_disk, its own disks and spec's config drive behind it."""
+        """Boot the guest from rescue_disk, with its own disks and spec's config drive attached."""
 
     def unrescue(self, spec: GuestSpec) -> None:
         """Start the guest from its own disks again."""

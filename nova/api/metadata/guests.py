@@ -32,7 +32,7 @@ class UnknownGuest(errors.NotFound):
 
 
 class Addresses(Protocol):
-    """What is asked of the Networking API."""
+    """The query of the Networking API."""
 
     def device_at(self, address: str) -> tuple[str, str] | None:
         """(server, project) of the one server with this address."""

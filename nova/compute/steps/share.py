@@ -28,6 +28,6 @@ def mount(host: Host, instance: Instance) -> None:
 
 
 def unmount(host: Host, instance: Instance) -> None:
-    """The guest is off: its shares are not kept open for it."""
+    """Unmount the shares of a guest that is off."""
     if instance.shares:
         able(host.driver, Shares, _ACTION).unmount_shares(instance.uuid)

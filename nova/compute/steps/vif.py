@@ -1,4 +1,4 @@
-"""Network devices are plugged into guests and unplugged."""
+"""Steps that plug network devices into guests and unplug them."""
 
 from nova.compute.host import Host
 from nova.structs.steps import VifArguments

@@ -1,4 +1,4 @@
-"""Volumes are plugged into guests, unplugged and swapped."""
+"""Steps that attach, detach, swap and snapshot volumes of a guest."""
 
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host

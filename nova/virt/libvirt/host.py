@@ -1,4 +1,4 @@
-"""What this host is: how it runs guests, what it has for them, and what of it is in use."""
+"""Facts about this host: virtualization type, CPU, capacity, traits, use."""
 
 import logging
 import os
@@ -139,7 +139,7 @@ class HostFacts:
         )
 
     def _choose_cpu(self, virt_type: str) -> tuple[str, str | None]:
-        """Mode and model. A mode this host does not offer is an error now, not of every guest later."""
+        """CPU mode and model. A mode this host does not offer is an error at start, not for each guest."""
         mode = self._conf.libvirt.cpu_mode or "host-model"
         offered = {m.get("name") for m in self._domain.findall("cpu/mode[@supported='yes']")}
         if mode == "none" or (self._conf.libvirt.cpu_mode is None and mode not in offered):

@@ -101,7 +101,7 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
 
 
 def force(domain: Proxy) -> None:
-    """Pause a guest that is on its way, so that nothing new is left to copy; it runs again where it arrives."""
+    """Pause a migrating guest, so that its memory stops changing; it runs again on the destination."""
     if not _is_moving(domain):
         raise errors.GuestFailed(reason="The guest is not being moved")
     try:
@@ -227,7 +227,7 @@ def _ask(call: Callable[..., T], *args: Any) -> T:
 
 
 def _resume_after_failure(domain: Proxy, was_paused: bool) -> None:
-    """A guest that was paused to get it moved runs on here when it was not."""
+    """Resume a guest that was paused for a migration that failed."""
     try:
         if not was_paused and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
             domain.resume()

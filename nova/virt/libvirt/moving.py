@@ -92,7 +92,7 @@ class Aside:
                 self._storage.adopt(own / name, disk, undo, functools.partial(_download, remote, pool, name))
 
     def restore(self, uuid: str) -> None:
-        """The files aside are the guest's again; what a move to this same host made in their place goes."""
+        """Move the files back in place, and remove what a move to this same host made there."""
         self._storage.remove(uuid)
         (self._directory(uuid) / _TOKEN).unlink(missing_ok=True)
         self._directory(uuid).rename(guest_directory(self._root, uuid))

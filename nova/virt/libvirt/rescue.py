@@ -1,4 +1,4 @@
-"""A guest that runs from a rescue disk, its own disks behind it.
+"""A guest that boots from a rescue disk, its own disks attached.
 
 While the rescue disk's file is there the guest is being rescued; that outlives nova-compute.
 """

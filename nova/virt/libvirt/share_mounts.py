@@ -20,7 +20,7 @@ _USERS = ".guests"
 
 
 class ShareMounts:
-    """One per driver. A mount that hangs holds up only who wants the same share."""
+    """One per driver. A mount that hangs delays only guests of the same share."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf

@@ -75,12 +75,12 @@ class Storage:
         return all((directory / name).exists() for disk, name in local_files(spec) if disk.kind != "swap")
 
     def create_overlay(self, disk: Disk, path: Path, undo: contextlib.ExitStack) -> None:
-        """A disk of its own over a cached image, such as the one a guest is rescued from."""
+        """Create a disk over a cached image, such as the one a guest is rescued from."""
         with self._translated():
             self._make_once(path, undo, lambda part: self._overlay(disk, "", part))
 
     def resize(self, spec: GuestSpec) -> None:
-        """Grow each disk to its size in spec; one that is larger stays. Makes disks that spec has and the guest had not."""
+        """Grow each disk to its size in spec; a larger one stays. Creates disks that are missing."""
         directory = guest_directory(self._root, spec.uuid)
         with contextlib.ExitStack() as undo:
             self.create(spec, undo)
@@ -96,7 +96,7 @@ class Storage:
             self._make_once(path, undo, lambda part: self._pack(files, part))
 
     def prepare_incoming(self, spec: GuestSpec, undo: contextlib.ExitStack) -> bool:
-        """Make empty disks for a guest that is on its way here. True: the disks are here already, for hosts share them."""
+        """Create empty disks for a migration to this host. True: the disks are here already, on shared storage."""
         directory = guest_directory(self._root, spec.uuid)
         mark = directory / _INCOMING
         if self.has_disks(spec) and directory.exists() and not mark.exists():
@@ -110,7 +110,7 @@ class Storage:
         return False
 
     def abort_incoming(self, uuid: str) -> None:
-        """Remove what prepare_incoming made; nothing of a guest whose disks hosts share."""
+        """Remove what prepare_incoming made; disks on shared storage stay."""
         if (guest_directory(self._root, uuid) / _INCOMING).exists():
             self.remove(uuid)
 
@@ -252,7 +252,7 @@ class Storage:
 
 
 def run_program(host: str, *command: str | Path) -> None:
-    """Raises errors.DiskFull, errors.GuestFailed with the program's last words."""
+    """Run a program. Raises errors.DiskFull, errors.GuestFailed with the end of its error output."""
     words = [str(word) for word in command]
     try:
         done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True, errors="replace")

@@ -19,7 +19,7 @@ _DEVICE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
 
 
 def plug(vifs: Iterable[Vif]) -> None:
-    """Make what each VIF is plugged into. Raises errors.GuestFailed."""
+    """Create the bridge of each VIF. Raises errors.GuestFailed."""
     for vif in vifs:
         if vif.vif_type == "bridge":
             physical = vif.details.get("flat_interface")
@@ -49,7 +49,7 @@ def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
 
 
 def remove_taps(vifs: Iterable[Vif]) -> None:
-    """Remove what a guest that died badly left plugged; a tap that is in use goes with its guest."""
+    """Remove taps that a crashed guest left behind; a tap in use is removed with its guest."""
     for vif in vifs:
         if _exists(tap_name(vif)):
             _ip("link", "del", tap_name(vif))

@@ -37,7 +37,7 @@ class VolumeConnections:
         self._conf = conf
 
     def describe_host(self) -> dict[str, Any]:
-        """This host as the Block Storage API's attachments want it described."""
+        """This host as a connector of the Block Storage API."""
         conf = self._conf
         facts: dict[str, Any] = {
             "host": conf.host,
@@ -76,7 +76,7 @@ class VolumeConnections:
         )
 
     def locate(self, disk: Disk) -> Drive:
-        """Where a volume is that needs no connecting; an empty path for any other."""
+        """The place of a volume that needs no connection; an empty path for any other."""
         info = disk.volume.connection_info if disk.volume else None
         drive = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
         return drive or Drive(target="", bus="virtio", path="")
