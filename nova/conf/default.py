@@ -55,12 +55,12 @@ OPTIONS = [
         default=0,
         help="Port on which a daemon answers /healthz and /metrics; 0 turns it off. Daemons of one host need different ports.",
     ),
-    cfg.IntOpt("report_interval", default=10, min=1, help="Seconds between two signs of life of a daemon."),
+    cfg.IntOpt("report_interval", default=10, min=1, help="Seconds between two heartbeats of a daemon."),
     cfg.IntOpt(
         "service_down_time",
         default=60,
         min=1,
-        help="Seconds without a sign of life after which a daemon counts as down.",
+        help="Seconds without a heartbeat after which a daemon counts as down.",
     ),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of a host that no aggregate puts into one."),
     cfg.StrOpt(
