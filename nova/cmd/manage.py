@@ -78,7 +78,7 @@ def create_cell(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
 def list_cells(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Print the cells."""
     found = _open(conf).read(cells.find)
-    rows = [("Name", "UUID", "Transport URL", "Database Connection", "Disabled")]
+    rows: list[tuple[str, ...]] = [("Name", "UUID", "Transport URL", "Database Connection", "Disabled")]
     for cell in found:
         urls = (cell.transport_url, cell.database_connection)
         shown = urls if arguments.verbose else tuple(map(_without_password, urls))
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         return groups.add_parser(name, help=description).add_subparsers(required=True, metavar="COMMAND")
 
     def command(of: argparse._SubParsersAction, name: str, function: Callable[..., int]) -> argparse.ArgumentParser:  # type: ignore[type-arg]
-        made = of.add_parser(name, help=function.__doc__, parents=[common])
+        made: argparse.ArgumentParser = of.add_parser(name, help=function.__doc__, parents=[common])
         made.set_defaults(command=function, transport_url=None)
         made.add_argument("--verbose", action="store_true")
         return made

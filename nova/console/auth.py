@@ -49,7 +49,7 @@ class ConsoleAuth:
         self._conductor.delete_console_access(instance_id)
 
     def ping(self) -> str:
-        return self._host
+        return str(self._host)
 
 
 class ConsoleAuthService:

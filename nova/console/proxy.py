@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler
-from typing import Any
+from socketserver import BaseServer
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from oslo_config import cfg
@@ -90,7 +91,7 @@ class ConsoleProxy:
     def port(self) -> int:
         """The port it listens on, chosen by the system where the configuration says 0."""
         assert self._socket is not None
-        return self._socket.getsockname()[1]
+        return int(self._socket.getsockname()[1])
 
     def access(self, token: str | None) -> ConsoleAccess | None:
         """What the token opens here. Raises errors.Unavailable."""
@@ -149,7 +150,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
     def __init__(self, connection: socket.socket, address: tuple[Any, ...], proxy: ConsoleProxy) -> None:
         self._proxy = proxy
         self.server_version = proxy.screen.name
-        super().__init__(connection, address, proxy, directory=proxy.screen.web or os.devnull)
+        super().__init__(connection, address, cast(BaseServer, proxy), directory=proxy.screen.web or os.devnull)
 
     def do_GET(self) -> None:
         self._answer(super().do_GET)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from nova import errors
 from nova.clock import utcnow
 from nova.db import hosts
+from nova.db.models.base import inserted_id
 from nova.db.models.hosts import Aggregate as Table
 from nova.db.models.hosts import Service
 from nova.structs.host import Aggregate
@@ -42,7 +43,7 @@ def add(connection: Connection, name: str, metadata: dict[str, str]) -> Aggregat
             result = connection.execute(insert(_table).values(**values))
     except IntegrityError as error:
         raise errors.NameExists(f"Aggregate {name} already exists.", name=name) from error
-    return get(connection, result.inserted_primary_key[0])
+    return get(connection, inserted_id(result))
 
 
 def change(

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
+from nova.db.models.base import inserted_id
 from nova.db.models.servers import Instance as Table
 from nova.structs.flavor import Flavor
 from nova.structs.host import HostLoad
@@ -45,7 +46,7 @@ class Part(NamedTuple):
 
 
 # Columns that hold a struct as JSON, and how each is read.
-_DOCUMENTS = {
+_DOCUMENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "flavor": msgspec.json.Decoder(Flavor),
     "image": msgspec.json.Decoder(Image),
     "metadata": msgspec.json.Decoder(dict[str, str]),
@@ -79,7 +80,7 @@ def add(connection: Connection, instance: Instance) -> Instance:
     """Store a new record; its id comes from the database."""
     values = _to_columns({f: getattr(instance, f) for f in instance.__struct_fields__ if f not in _NOT_STORED})
     result = connection.execute(insert(_table).values(**values))
-    return msgspec.structs.replace(instance, id=result.inserted_primary_key[0])
+    return msgspec.structs.replace(instance, id=inserted_id(result))
 
 
 def get(connection: Connection, uuid: str, for_update: bool = False, with_user_data: bool = False) -> Instance:

@@ -167,7 +167,7 @@ def add_done(
     )
 
 
-def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any] | None:
+def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any, Any, Any] | None:
     """uuid, name and state of the operation under way on a server."""
     query = select(_table.c.uuid, _table.c.name, _table.c.state).where(_table.c.active_key == instance_uuid)
     return connection.execute(query.with_for_update() if for_update else query).one_or_none()
@@ -300,7 +300,10 @@ def has_begun(connection: Connection, operation_uuid: str, name: str) -> bool:
 
 def oldest_due(connection: Connection) -> datetime.datetime | None:
     """Since when the operation that waits longest is due; None when none is."""
-    return connection.scalar(select(func.min(_table.c.wake_at)).where(_table.c.wake_at <= utcnow()))
+    since: datetime.datetime | None = connection.scalar(
+        select(func.min(_table.c.wake_at)).where(_table.c.wake_at <= utcnow())
+    )
+    return since
 
 
 def outcome(connection: Connection, instance_uuid: str, request_id: str, name: str) -> Outcome | None:
@@ -325,12 +328,10 @@ def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:
     return [order for text in connection.scalars(query) if (order := _decode_order(text)).host in names]
 
 
-def begin_event(connection: Connection, operation_uuid: str, name: str, host: str | None = None) -> int:
-    """Record that a step has begun; the event's id."""
-    result = connection.execute(
-        insert(_events).values(operation_uuid=operation_uuid, name=name, host=host, started_at=utcnow())
-    )
-    return result.inserted_primary_key[0]
+def begin_event(connection: Connection, operation_uuid: str, name: str, host: str | None = None) -> None:
+    """Record that a step has begun."""
+    values = {"operation_uuid": operation_uuid, "name": name, "host": host, "started_at": utcnow()}
+    connection.execute(insert(_events).values(**values))
 
 
 def record_event(

@@ -48,7 +48,7 @@ def methods(interface: type) -> dict[str, Method]:
             continue
         hints = typing.get_type_hints(function)
         result = hints.pop("return", type(None))
-        fields = []
+        fields: list[Any] = []
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
             kind = hints[parameter.name]
             if parameter.default is parameter.empty:

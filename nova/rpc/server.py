@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import oslo_messaging
 
 from nova import concurrency, errors, log_context, metrics
 from nova.rpc.bus import FAILURES
-from nova.rpc.declaration import PING, VERSION, methods
+from nova.rpc.declaration import PING, VERSION, Method, methods
 
 LOG = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class _Endpoint:
 
     def __init__(self, interface: type, implementation: Any) -> None:
         self._encode = msgspec.json.Encoder().encode
-        self._calls = {
+        self._calls: dict[str, tuple[Callable[..., Any], Callable[[str], Any], Method]] = {
             name: (getattr(implementation, name), msgspec.json.Decoder(method.arguments).decode, method)
             for name, method in methods(interface).items()
         }

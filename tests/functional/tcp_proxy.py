@@ -22,6 +22,8 @@ class TcpProxy:
         self._word = word.encode()
 
     def close(self) -> None:
+        # A thread that waits in accept() would take one connection more.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:

@@ -25,6 +25,7 @@ from nova.structs.networking import (
     Network,
     Port,
     Quota,
+    Record,
     Router,
     SecurityGroup,
     SecurityGroupRule,
@@ -115,9 +116,9 @@ class NetworkingCalls:
         def add(connection: Connection) -> Port:
             router = network_rules.locked(connection, Router, router_id)
             port = network_rules.router_port(connection, router, port_id, subnet_id)
-            if port_id:
-                return _changed(connection, port, port)
-            return _add(connection, port, [])
+            joined = _changed(connection, port, port) if port_id else _add(connection, port, [])
+            assert isinstance(joined, Port)
+            return joined
 
         return self._again_on_collision(add, [], has_choice=True)
 
@@ -223,7 +224,7 @@ def _keep_dhcp_port(connection: Connection, subnet: Subnet) -> None:
     db.delete(connection, "port", [port.id for port in superfluous])
 
 
-def _delete(connection: Connection, noun: str, record_id: str) -> AnyRecord:
+def _delete(connection: Connection, noun: str, record_id: str) -> Record:
     """Delete a record and what belongs to it alone; the record."""
     record = network_rules.locked(connection, KINDS[noun], record_id)
     match noun:

@@ -25,8 +25,6 @@ class Flavor(Base):
     created_at: Mapped[Time]
     updated_at: Mapped[Time | None]
 
-    __table_args__ = (TABLE,)
-
 
 class FlavorAccess(Base):
     """A project that may use a flavor that is not public."""
@@ -35,8 +33,6 @@ class FlavorAccess(Base):
 
     flavor_id: Mapped[Name] = mapped_column(ForeignKey("flavors.flavor_id", ondelete="CASCADE"), primary_key=True)
     project_id: Mapped[Name] = mapped_column(primary_key=True)
-
-    __table_args__ = (TABLE,)
 
 
 class Keypair(Base):

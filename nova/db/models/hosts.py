@@ -56,8 +56,6 @@ class Aggregate(Base):
     created_at: Mapped[Time]
     updated_at: Mapped[Time | None]
 
-    __table_args__ = (TABLE,)
-
 
 class Counter(Base):
     """A number that only grows. "hosts" is the version of all that a scheduler's host view is made of."""
@@ -66,8 +64,6 @@ class Counter(Base):
 
     name: Mapped[Word] = mapped_column(primary_key=True)
     value: Mapped[Big]
-
-    __table_args__ = (TABLE,)
 
 
 class Cell(Base):
@@ -81,5 +77,3 @@ class Cell(Base):
     database_connection: Mapped[Document]
     is_disabled: Mapped[bool]
     created_at: Mapped[Time]
-
-    __table_args__ = (TABLE,)

@@ -23,8 +23,6 @@ class Network(Base):
     revision_number: Mapped[int]
     document: Mapped[Document]
 
-    __table_args__ = (TABLE,)
-
 
 class Subnet(Base):
     __tablename__ = "subnets"
@@ -35,8 +33,6 @@ class Subnet(Base):
     network_id: Mapped[Uuid] = mapped_column(ForeignKey("networks.id"), index=True)
     revision_number: Mapped[int]
     document: Mapped[Document]
-
-    __table_args__ = (TABLE,)
 
 
 class Port(Base):
@@ -65,8 +61,6 @@ class PortAddress(Base):
     address: Mapped[Word] = mapped_column(primary_key=True, index=True)
     port_id: Mapped[Uuid] = mapped_column(ForeignKey("ports.id", ondelete="CASCADE"), index=True)
 
-    __table_args__ = (TABLE,)
-
 
 class SecurityGroup(Base):
     __tablename__ = "security_groups"
@@ -78,8 +72,6 @@ class SecurityGroup(Base):
     default_of: Mapped[Name | None] = mapped_column(unique=True)
     revision_number: Mapped[int]
     document: Mapped[Document]
-
-    __table_args__ = (TABLE,)
 
 
 class SecurityGroupRule(Base):
@@ -108,8 +100,6 @@ class PortSecurityGroup(Base):
     port_id: Mapped[Uuid] = mapped_column(ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True)
     security_group_id: Mapped[Uuid] = mapped_column(ForeignKey("security_groups.id"), primary_key=True, index=True)
 
-    __table_args__ = (TABLE,)
-
 
 class Router(Base):
     __tablename__ = "routers"
@@ -120,8 +110,6 @@ class Router(Base):
     external_network_id: Mapped[Uuid | None] = mapped_column(ForeignKey("networks.id"), index=True)
     revision_number: Mapped[int]
     document: Mapped[Document]
-
-    __table_args__ = (TABLE,)
 
 
 class FloatingIp(Base):
@@ -150,5 +138,3 @@ class NetworkQuota(Base):
     project_id: Mapped[Name] = mapped_column(primary_key=True)
     noun: Mapped[Word] = mapped_column(primary_key=True)
     hard_limit: Mapped[int]
-
-    __table_args__ = (TABLE,)

@@ -65,8 +65,6 @@ class StepEvent(Base):
     result: Mapped[Word | None]
     details: Mapped[Document | None]
 
-    __table_args__ = (TABLE,)
-
 
 class Event(Base):
     """The event log: every change of state, appended in the transaction that makes it.
@@ -107,8 +105,6 @@ class LogReader(Base):
     owner: Mapped[Word | None]
     lease_until: Mapped[Time | None]
 
-    __table_args__ = (TABLE,)
-
 
 class Decision(Base):
     """How a host was chosen for a server: kept to be read by whoever wonders."""
@@ -120,8 +116,6 @@ class Decision(Base):
     operation_uuid: Mapped[Uuid]
     created_at: Mapped[Time]
     document: Mapped[Document]
-
-    __table_args__ = (TABLE,)
 
 
 class Migration(Base):

@@ -63,16 +63,12 @@ class ServerGroup(Base):
     rules: Mapped[Document]
     created_at: Mapped[Time]
 
-    __table_args__ = (TABLE,)
-
 
 class ServerGroupMember(Base):
     __tablename__ = "server_group_members"
 
     instance_uuid: Mapped[Uuid] = mapped_column(primary_key=True)
     group_uuid: Mapped[Uuid] = mapped_column(index=True)
-
-    __table_args__ = (TABLE,)
 
 
 class QuotaUsage(Base):
@@ -83,8 +79,6 @@ class QuotaUsage(Base):
     project_id: Mapped[Name] = mapped_column(primary_key=True)
     resource: Mapped[Word] = mapped_column(primary_key=True)
     in_use: Mapped[int]
-
-    __table_args__ = (TABLE,)
 
 
 class QuotaLimit(Base):
@@ -113,5 +107,3 @@ class ConsoleToken(Base):
     tls_port: Mapped[int | None]
     path: Mapped[Name | None]
     expires_at: Mapped[Time] = mapped_column(index=True)
-
-    __table_args__ = (TABLE,)
