@@ -146,7 +146,7 @@ class Database:
     def answers(self) -> bool:
         """Whether a query comes back."""
         try:
-            return self.read(lambda c: c.scalar(sqlalchemy.text("SELECT 1"))) == 1
+            return bool(self.read(lambda c: c.scalar(sqlalchemy.text("SELECT 1"))) == 1)
         except (errors.Unavailable, SQLAlchemyError):
             return False
 
