@@ -1,6 +1,8 @@
-"""A connection that breaks around COMMIT: work is done once, or its caller hears that nobody knows."""
+"""A connection that breaks around COMMIT: work is done once, or its caller hears that nobody knows. And a crowd of them."""
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,19 @@ def test_a_database_that_is_away_is_told_in_words(url):
 def test_missing_tables_are_told_with_the_command_that_makes_them(database):
     with pytest.raises(errors.Unavailable, match="nova-manage db sync"):
         database.read(lambda c: c.exec_driver_sql("SELECT * FROM nothing"))
+
+
+def test_the_connections_of_a_peak_are_kept_for_the_next(url, database):
+    crowd = 20
+    number = "CONNECTION_ID()" if url.get_backend_name() == "mysql" else "pg_backend_pid()"
+    together = threading.Barrier(crowd)
+
+    def connection_number(connection):
+        together.wait(60)
+        return connection.exec_driver_sql(f"SELECT {number}").scalar()
+
+    def peak():
+        with ThreadPoolExecutor(crowd) as pool:
+            return set(pool.map(lambda _: database.read(connection_number), range(crowd)))
+
+    assert peak() == peak()
