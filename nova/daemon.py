@@ -28,6 +28,8 @@ LOG = logging.getLogger(__name__)
 
 # The exit status that says: this configuration will never do.
 _UNUSABLE = 2
+# Whoever stops a daemon waits no longer; what is not done by then is taken up again, as after a kill.
+_STOPS_WITHIN_S = 9
 
 
 class Component(Protocol):
@@ -114,13 +116,25 @@ def _work(
         LOG.exception("%s cannot go on", name)
         return 1
     finally:
-        for service in reversed(services):
-            try:
-                service.stop()
-            except Exception:
-                LOG.exception("%s did not stop in order", service)
+        _stop(name, services)
     LOG.info("%s is down", name)
     return 0
+
+
+def _stop(name: str, services: Sequence[Component]) -> None:
+    """Stop the services, the last first. One that waits for a daemon that is gone does not hold up the others for ever."""
+
+    def give_up(*_: object) -> None:
+        LOG.warning("%s did not stop within %s s, and ends as it is", name, _STOPS_WITHIN_S)
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(_STOPS_WITHIN_S)
+    for service in reversed(services):
+        try:
+            service.stop()
+        except Exception:
+            LOG.exception("%s did not stop in order", service)
 
 
 class _Parent:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from nova import daemon
+from nova import concurrency, daemon
 from nova.api.compute import application
 from nova.cmd import api_metadata
 from nova.rpc.bus import connect
@@ -17,7 +17,8 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
         conductor = conductor_client(connect(conf))
         app = application(conf, conductor)
         address = (conf.osapi_compute_listen, conf.osapi_compute_listen_port)
-        services.append(daemon.HttpService(app, *address, conf.default_green_pool_size))
+        threads = conf.default_green_pool_size if concurrency.is_green() else conf.default_thread_pool_size
+        services.append(daemon.HttpService(app, *address, threads))
     if "metadata" in conf.enabled_apis:
         services.extend(api_metadata.build(conf))
     return services

@@ -7,7 +7,7 @@ from oslo_config import cfg
 from nova import daemon
 from nova.console.auth import ConsoleAuthService
 from nova.rpc.bus import connect, timeout_part
-from nova.rpc.conductor import conductor_client
+from nova.rpc.conductor import CALLBACK_TOPIC, conductor_client
 from nova.rpc.heartbeat import Heartbeat
 
 # nova-consoleauth's own callers wait a quarter.
@@ -16,7 +16,7 @@ _PART = 0.15
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     bus = connect(conf)
-    conductor = conductor_client(bus, timeout_s=timeout_part(bus, _PART))
+    conductor = conductor_client(bus, timeout_s=timeout_part(bus, _PART), topic=CALLBACK_TOPIC)
     heartbeat = Heartbeat(conductor, "nova-consoleauth", conf.host, conf.report_interval)
     return [ConsoleAuthService(conf, bus, conductor), heartbeat]
 

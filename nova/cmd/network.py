@@ -12,7 +12,7 @@ from nova.conf import BadConfiguration, load
 from nova.network.api import NullDataplane, application
 from nova.network.host.dataplane import LinuxDataplane
 from nova.rpc.bus import connect
-from nova.rpc.conductor import ConductorCalls, conductor_client
+from nova.rpc.conductor import CALLBACK_TOPIC, ConductorCalls, conductor_client
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _THREADS = 100
 def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Component]:
     """conductor: one of this process; otherwise it is reached over the bus."""
     if conductor is None:
-        conductor = conductor_client(connect(conf))
+        conductor = conductor_client(connect(conf), topic=CALLBACK_TOPIC)
     listen = (conf.network_api_listen, conf.network_api_listen_port)
     if conf.network_dataplane and os.geteuid() != 0:
         LOG.warning("nova-network is not root: networks are records only, and guests get none")

@@ -8,7 +8,7 @@ from nova import daemon
 from nova.clients import adapters
 from nova.clients.placement import PlacementClient
 from nova.rpc.bus import connect
-from nova.rpc.conductor import conductor_client
+from nova.rpc.conductor import CALLBACK_TOPIC, conductor_client
 from nova.rpc.heartbeat import Heartbeat
 from nova.rpc.scheduler import TOPIC, SchedulerCalls
 from nova.rpc.server import Server
@@ -20,7 +20,7 @@ _PATIENCE_S = 10.0
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     bus = connect(conf)
-    conductor = conductor_client(bus, timeout_s=_PATIENCE_S)
+    conductor = conductor_client(bus, timeout_s=_PATIENCE_S, topic=CALLBACK_TOPIC)
     scheduler = Scheduler(conf, conductor, PlacementClient(adapters.service_adapter(conf, "placement")))
     server = Server(bus, TOPIC, conf.host, SchedulerCalls, scheduler)
     return [scheduler, server, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]

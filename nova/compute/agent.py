@@ -2,7 +2,7 @@
 
 Steps of one server run in turn, in the order they came. An order is done once however often it
 arrives; an answer that was lost is given again when the conductor still lists the order as
-unfinished, which this daemon asks for when it starts and with every sign of life.
+unfinished, which this daemon asks for when it starts and with every heartbeat.
 """
 
 import functools
@@ -69,24 +69,26 @@ class Agent:
         """Connect the drivers and announce the hosts; what cannot be done now is tried again."""
         report_s = self._conf.update_resources_interval or 60
         self._periodics = [
-            concurrency.Periodic(self._conf.report_interval, self._live, "sign of life", at_once=True),
+            concurrency.Periodic(self._conf.report_interval, self._live, "heartbeat", at_once=True),
         ]
         if report_s > 0:
             self._periodics.append(concurrency.Periodic(report_s, self.report, "report of inventory"))
         for interval_s, function, name in (
             (self._conf.sync_power_state_interval, self._forget_states, "comparison of power states"),
-            (self._conf.running_deleted_instance_poll_interval, self._reap, "search for guests nobody owns"),
+            (self._conf.running_deleted_instance_poll_interval, self._reap, "search for guests without a server"),
         ):
             if interval_s > 0:
                 self._periodics.append(concurrency.Periodic(interval_s, function, name))
 
     def stop(self) -> None:
+        """Finish the steps under way; the others are done after the next start."""
         for periodic in self._periodics:
             periodic.stop()
         self._pool.close()
 
     @property
     def is_registered(self) -> bool:
+        """Whether the conductor and Placement know every host of this daemon."""
         return not self._unregistered
 
     # What the conductor calls.
@@ -99,12 +101,12 @@ class Agent:
         return order.sent_at > self._started_at + _FRESH and utcnow() < order.sent_at + _FRESH
 
     def _is_unfinished(self, order: StepOrder) -> bool:
-        """Whether an order still waits for its answer: one that was long on its way may have been done by the
-        daemon that was here before, and would undo what has been done since."""
+        """Whether an order still waits for its answer. A late one may have been done before a restart of this
+        daemon; doing it again would undo later steps."""
         try:
             waiting = self._conductor.unfinished_steps([order.host])
         except errors.Unavailable:
-            # It is asked for with the next sign of life.
+            # It is asked for with the next heartbeat.
             return False
         return any(
             (unfinished.operation_id, unfinished.number) == (order.operation_id, order.number) for unfinished in waiting
@@ -169,7 +171,7 @@ class Agent:
     # What this daemon does by itself.
 
     def report(self) -> None:
-        """Tell the conductor and Placement what the hosts are and have; a host that fails is told of later."""
+        """Report the hosts to the conductor and Placement; a host that fails is reported later."""
         for host in self._hosts.values():
             try:
                 self._report(host)
@@ -235,7 +237,7 @@ class Agent:
             LOG.warning("image %s is not cached: %s", image.id, error)
 
     def _work_off(self, instance_id: str) -> None:
-        """Do a server's orders in turn."""
+        """Do a server's orders one after the other."""
         while True:
             with self._lock:
                 queue = self._queues[instance_id]
@@ -254,7 +256,7 @@ class Agent:
             self._give(answer)
 
     def _do(self, order: StepOrder) -> StepAnswer:
-        """One step; whatever goes wrong becomes the answer."""
+        """Do one step. Every error becomes its answer."""
         log_context.follow(order.request_id, server_id=order.instance_id)
         answer = functools.partial(StepAnswer, operation_id=order.operation_id, number=order.number, host=order.host)
         try:

@@ -1,4 +1,4 @@
-"""From a server's record to what a driver is told: the one place where the two meet."""
+"""From a server's record to the spec a driver gets: the only place that knows both."""
 
 import base64
 
@@ -83,7 +83,7 @@ def _root(host: Host, instance: Instance, name: str, bus: str) -> Disk:
 
 
 def volume_disk(instance: Instance, device: BlockDevice) -> Disk:
-    """A volume that is plugged into a guest, or out of it."""
+    """The disk for a volume that is attached to a guest, or detached."""
     properties = instance.image.properties if instance.image else {}
     name = (device.device_name or "").removeprefix("/dev/")
     bus = device.disk_bus or properties.get("hw_disk_bus", "virtio")
@@ -91,7 +91,7 @@ def volume_disk(instance: Instance, device: BlockDevice) -> Disk:
 
 
 def rescue_disk(host: Host, instance: Instance, image: Image) -> Disk:
-    """The disk a guest is rescued from: a new one of the image's own size."""
+    """The disk a guest is rescued from, of the image's own size."""
     rescued = msgspec.structs.replace(instance, image=image, image_id=image.id)
     bus = image.properties.get("hw_rescue_bus") or image.properties.get("hw_disk_bus", "virtio")
     disk = _root(host, rescued, f"{_BUS_DEVICE.get(bus, 'vd')}a", bus)

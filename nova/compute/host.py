@@ -13,6 +13,8 @@ from nova.virt.driver import Driver
 
 @dataclass(frozen=True)
 class Host:
+    """networks is None for a driver whose guests have no real devices. jobs: live migrations under way."""
+
     conf: cfg.ConfigOpts
     name: str
     driver: Driver

@@ -87,7 +87,7 @@ class ImageCache:
             return self._describe(image, path)
 
     def prune(self, in_use: Iterable[str], min_age_s: float) -> list[str]:
-        """Remove images and broken-off downloads that nobody used for min_age_s; the ids of what went.
+        """Remove images and incomplete downloads not used for min_age_s; the ids of what was removed.
 
         in_use are the paths guests' disks stand on: those stay.
         """
@@ -176,7 +176,7 @@ class ImageCache:
 
     @contextlib.contextmanager
     def _locked(self, image_id: str) -> Iterator[None]:
-        """One user of this image's files at a time, on the whole host; a holder that dies lets go."""
+        """One user of this image's files at a time, on the whole host; the lock ends with its process."""
         with (self._directory / f"{image_id}.lock").open("w") as file:
             while True:
                 try:

@@ -22,6 +22,8 @@ class StandsOnImages(Protocol):
 
 
 class ImageCleaning:
+    """The periodic job, for a driver whose disks stand on cached images."""
+
     def __init__(self, conf: cfg.ConfigOpts, cache: ImageCache, driver: object) -> None:
         self._options = conf.image_cache
         self._cache = cache
@@ -29,6 +31,7 @@ class ImageCleaning:
         self._periodic: concurrency.Periodic | None = None
 
     def start(self) -> None:
+        """Begin, unless [image_cache] switches the job off or the driver has no use for it."""
         interval_s = self._options.manager_interval or _DEFAULT_INTERVAL_S
         if interval_s > 0 and self._options.remove_unused_base_images and isinstance(self._driver, StandsOnImages):
             self._periodic = concurrency.Periodic(interval_s, self.clean, "image-cleaning")
@@ -38,6 +41,7 @@ class ImageCleaning:
             self._periodic.stop()
 
     def clean(self) -> None:
+        """Remove images that no disk stands on and that are older than the configured age."""
         assert isinstance(self._driver, StandsOnImages)
         # An image fetched after this question is young, so it stays.
         in_use = self._driver.images_in_use()

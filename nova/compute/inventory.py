@@ -1,4 +1,4 @@
-"""What a node offers to Placement: what the driver found, less what is kept back, times the ratios."""
+"""A node's inventory in Placement: what the driver reports, with reservations and allocation ratios."""
 
 import msgspec
 from oslo_config import cfg
@@ -8,6 +8,7 @@ from nova.structs.host import NodeReport
 
 
 def report(conf: cfg.ConfigOpts, state: NodeState, abilities: tuple[str, ...] = ()) -> NodeReport:
+    """The report of a node for the conductor and Placement. abilities: those of the driver, by name."""
     node_state = msgspec.structs.replace(state, abilities=abilities)
     return NodeReport(state=node_state, inventory=inventory(conf, state))
 

@@ -1,4 +1,4 @@
-"""One nova-compute: its hosts with their drivers, its agent, its ear on the bus."""
+"""One nova-compute: its hosts with their drivers, its agent, its RPC server."""
 
 import oslo_messaging
 import requests
@@ -47,6 +47,7 @@ class Compute:
         self._server = Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
 
     def start(self) -> None:
+        """Begin to listen, then announce the hosts. Neither the bus nor the conductor need be there yet."""
         if self._networks is not None:
             self._networks.start()
         self._server.start()
@@ -54,6 +55,7 @@ class Compute:
         self._image_cleaning.start()
 
     def stop(self) -> None:
+        """Stop listening, then finish the steps under way."""
         self._image_cleaning.stop()
         self._server.stop()
         self.agent.stop()
@@ -62,7 +64,7 @@ class Compute:
 
 
 def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session | None) -> HostNetworks | None:
-    """The fake driver's guests are plugged into nothing."""
+    """None for the fake driver, whose guests have no network devices."""
     if conf.compute_driver == "fake.FakeDriver":
         return None
     return HostNetworks(conf, adapters.service_adapter(conf, "neutron", transport), name)

@@ -3,6 +3,7 @@
 A workflow at work writes that record itself, and knows better: a server with one is left alone.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterable
 
@@ -37,10 +38,12 @@ def refresh(core: Core, instance: Instance, without: str | None = None) -> None:
 def refresh_all(core: Core, servers: Iterable[str]) -> None:
     """The same for those that are there and at rest."""
     for server_id in servers:
-        try:
-            instance = core.db.read(lambda c, server_id=server_id: instances.get(c, server_id))
-        except errors.ServerNotFound:
-            continue
+        _refresh_at_rest(core, server_id)
+
+
+def _refresh_at_rest(core: Core, server_id: str) -> None:
+    with contextlib.suppress(errors.ServerNotFound):
+        instance = core.db.read(lambda c: instances.get(c, server_id))
         if instance.task_state is None and not instance.is_deleted:
             refresh(core, instance)
 

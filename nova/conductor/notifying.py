@@ -78,16 +78,19 @@ class Notifying:
     def _read(self) -> None:
         """Tell of what is new, if this conductor is the one to tell."""
         while (cursor := self._held()) is not None:
-            found = self._db.read(lambda c, at=cursor: events.unread(c, at.position, at.missing, _BATCH))
-            for entry in found:
+            entries = self._unread(cursor)
+            for entry in entries:
                 self._tell(entry)
-            if found:
+            if entries:
                 self._boundary(_READER, "read", "told")
-            behind = log_readers.behind(cursor, [entry.event for entry in found])
+            behind = log_readers.behind(cursor, [entry.event for entry in entries])
             if behind != cursor and not self._advance(behind):
                 return
-            if len(found) < _BATCH:
+            if len(entries) < _BATCH:
                 return
+
+    def _unread(self, cursor: LogCursor) -> list[Entry]:
+        return self._db.read(lambda c: events.unread(c, cursor.position, cursor.missing, _BATCH))
 
     def _held(self) -> LogCursor | None:
         """Where to go on; None while another conductor tells. The lease is renewed before it is half over."""
@@ -108,7 +111,9 @@ class Notifying:
 
     def _advance(self, behind: LogCursor) -> bool:
         now = time.monotonic()
-        is_ours = self._db.write(lambda c: log_readers.advance(c, _READER, self._owner, behind, self._lease_s))
+        is_ours = self._db.write(
+            lambda c: log_readers.advance(c, _READER, self._owner, behind, self._lease_s), is_repeatable=True
+        )
         self._cursor = behind if is_ours else None
         self._renewed = now
         return is_ours

@@ -42,7 +42,7 @@ from nova.db import hosts
 from nova.db.engine import Database
 from nova.rpc import compute as compute_interface
 from nova.rpc.compute import compute_client
-from nova.rpc.conductor import TOPIC, ConductorCalls, conductor_client
+from nova.rpc.conductor import CALLBACK_TOPIC, TOPIC, ConductorCalls, conductor_client
 from nova.rpc.consoleauth import consoleauth_client
 from nova.rpc.declaration import methods
 from nova.rpc.heartbeat import Heartbeat
@@ -92,31 +92,37 @@ class Conductor:
         liveness = Liveness(conf.service_down_time)
         self.engine = Engine(self.db, step_context, WORKFLOWS, self._computes.of, liveness, conf, boundary)
         self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, conf.host)
-        parts = [cls(self.core) for cls in CALLS]
+        parts: list[Any] = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
         parts.append(ConsoleCalls(conf, self.db, self._computes.of, consoleauth_client(bus)))
         self.calls = _answering(queries.bind(self.db), parts)
-        self._server = Server(bus, TOPIC, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
+        self._servers = [
+            Server(bus, topic, conf.host, ConductorCalls, self.calls, conf.conductor.threads)
+            for topic in (TOPIC, CALLBACK_TOPIC)
+        ]
         self._reconcilers = Reconcilers(self.core)
         self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
 
     def start(self) -> None:
         self.engine.start()
-        self._server.start()
+        for server in self._servers:
+            server.start()
         self._reconcilers.start()
         self._heartbeat.start()
         self._notifying.start()
 
     def checks(self) -> dict[str, bool]:
         """Whether the database answers, the bus is heard, and no operation waits for a conductor in vain."""
-        return {"database": self.db.answers(), **self._server.checks(), **self.engine.checks()}
+        hears = {name: passes for server in self._servers for name, passes in server.checks().items()}
+        return {"database": self.db.answers(), **hears, **self.engine.checks()}
 
     def stop(self) -> None:
         self._notifying.stop()
         self._heartbeat.stop()
         self._reconcilers.stop()
-        self._server.stop()
+        for server in self._servers:
+            server.stop()
         self.engine.stop()
         self.db.close()
 

@@ -18,7 +18,7 @@ OPTIONS = [
         "concurrency_backend",
         default="auto",
         choices=[
-            ("auto", "native threads in a nova-conductor of its own, eventlet in every other daemon"),
+            ("auto", "native threads"),
             ("eventlet", "green threads, standard library patched"),
             ("threading", "native threads, nothing patched"),
         ],
@@ -28,7 +28,10 @@ OPTIONS = [
         "default_green_pool_size", default=1000, min=1, help="Concurrent requests of one API worker under eventlet."
     ),
     cfg.IntOpt(
-        "default_thread_pool_size", default=10, min=1, help="Concurrent requests of one worker under threading."
+        "default_thread_pool_size",
+        default=100,
+        min=1,
+        help="Concurrent requests of one API worker under threading; whoever watches events takes one for as long.",
     ),
     cfg.ListOpt(
         "enabled_apis",
@@ -52,12 +55,12 @@ OPTIONS = [
         default=0,
         help="Port on which a daemon answers /healthz and /metrics; 0 turns it off. Daemons of one host need different ports.",
     ),
-    cfg.IntOpt("report_interval", default=10, min=1, help="Seconds between two signs of life of a daemon."),
+    cfg.IntOpt("report_interval", default=10, min=1, help="Seconds between two heartbeats of a daemon."),
     cfg.IntOpt(
         "service_down_time",
         default=60,
         min=1,
-        help="Seconds without a sign of life after which a daemon counts as down.",
+        help="Seconds without a heartbeat after which a daemon counts as down.",
     ),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of a host that no aggregate puts into one."),
     cfg.StrOpt(

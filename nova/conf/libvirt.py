@@ -51,7 +51,7 @@ OPTIONS = [
         choices=["none", "os", "hardware", "auto", "unique"],
         help="Serial number in the guest's SMBIOS; unique means the server's id, hardware the host's.",
     ),
-    cfg.IntOpt("device_detach_attempts", default=8, min=1, help="Times a guest is asked to let go of a device."),
+    cfg.IntOpt("device_detach_attempts", default=8, min=1, help="Times a guest is asked to release a device."),
     cfg.IntOpt("device_detach_timeout", default=20, min=1, help="Seconds each time."),
     cfg.StrOpt(
         "snapshot_image_format",
@@ -65,7 +65,7 @@ OPTIONS = [
         "file_backed_memory",
         default=0,
         min=0,
-        help="MiB this host has for guests' memory in files, which shares need; it is all the memory Placement is told of. 0: none.",
+        help="MiB this host has for guests' memory in files, which shares need; it is all the memory in Placement's inventory. 0: none.",
     ),
     cfg.StrOpt(
         "nfs_mount_point_base", default="$state_path/mnt", help="Directory below which shares of NFS are mounted."
@@ -98,7 +98,7 @@ OPTIONS = [
         "live_migration_completion_timeout",
         default=800,
         min=0,
-        help="Seconds per GiB before a live migration is given up; 0 never.",
+        help="Seconds per GiB before a live migration is aborted; 0 never.",
     ),
     cfg.StrOpt(
         "live_migration_timeout_action",

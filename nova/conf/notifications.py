@@ -1,4 +1,4 @@
-"""[notifications]: what is told of servers and other things over the message bus."""
+"""[notifications]: notifications about servers and other resources on the message bus."""
 
 from oslo_config import cfg
 
@@ -23,12 +23,12 @@ OPTIONS = [
     cfg.StrOpt(
         "notify_on_state_change",
         choices=[
-            (None, "instance.update tells of changed names, metadata and tags alone"),
+            (None, "instance.update is sent for changed names, metadata and tags only"),
             ("vm_state", "and of every change of vm_state"),
             ("vm_and_task_state", "and of every change of vm_state or task_state"),
         ],
         deprecated_group="DEFAULT",
-        help="Of which changes of state instance.update tells.",
+        help="Changes of state for which instance.update is sent.",
     ),
     cfg.StrOpt(
         "default_level",
@@ -36,7 +36,7 @@ OPTIONS = [
         choices=["DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"],
         deprecated_group="DEFAULT",
         deprecated_name="default_notification_level",
-        help="Level of notifications that do not tell of an error.",
+        help="Level of notifications that do not report an error.",
     ),
     cfg.BoolOpt(
         "include_share_mapping", default=False, help="Whether notifications about servers list the shares they have."
@@ -46,7 +46,7 @@ OPTIONS = [
 
 
 def are_wanted(conf: cfg.ConfigOpts) -> bool:
-    """Whether anything is told: a format this release has, and a driver that sends it.
+    """Whether notifications are sent: a format this release has, and a driver that sends it.
 
     The driver's option is oslo.messaging's: the bus must have been opened before.
     """

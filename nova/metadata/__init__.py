@@ -1,1 +1,1 @@
-"""What a guest may know of itself: one builder for the metadata API and the config drive."""
+"""What a guest may read about itself: one builder for the metadata API and the config drive."""

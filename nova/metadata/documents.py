@@ -1,4 +1,4 @@
-"""All a guest may read of itself, as one tree of documents.
+"""All that a guest may read about itself, as one tree of documents.
 
 The metadata API answers from it by path; the config drive is the same tree written to files. Built
 from a server's record and the configuration alone: no other service is asked.
@@ -48,7 +48,7 @@ class Documents:
         """What a config drive holds, by path; without_ec2: versions of EC2 it does not."""
         for version, documents in self._openstack.items():
             for name, content in documents.items():
-                # It is told by the guest, and only over the network.
+                # The guest sets it, and only over the network.
                 if name != "password":
                     yield f"openstack/{version}/{name}", content
         for version, tree in self._ec2.items():

@@ -40,6 +40,7 @@ def tree(instance: Instance, conf: cfg.ConfigOpts) -> Tree:
 
 
 def instance_id(instance: Instance) -> str:
+    """The server's number as EC2 writes it: i- and eight hexadecimal digits."""
     return f"i-{instance.id:08x}"
 
 
@@ -77,7 +78,7 @@ def _meta_data(instance: Instance, conf: cfg.ConfigOpts, version: str) -> Tree:
 
 
 def _kernel(image: Image | None) -> Tree:
-    """An image that has its kernel beside it says so in its properties."""
+    """The ids of kernel and ramdisk, from the image's properties."""
     properties = image.properties if image else {}
     parts = (("kernel-id", "aki", "kernel_id"), ("ramdisk-id", "ari", "ramdisk_id"))
     return {name: _image_id(kind, properties[key]) for name, kind, key in parts if properties.get(key)}

@@ -1,4 +1,4 @@
-"""The plain facts about a server that both formats of its metadata tell."""
+"""Facts about a server that both formats of its metadata contain."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ _PREFIX_OF_BUS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide"
 
 
 def hostname(instance: Instance, conf: cfg.ConfigOpts) -> str:
-    """With [api] dhcp_domain, as the guest's DHCP server says it."""
+    """The host name with [api] dhcp_domain, as DHCP gives it to the guest."""
     domain = conf.api.dhcp_domain
     if not domain or "." in instance.hostname:
         return instance.hostname
@@ -20,11 +20,12 @@ def hostname(instance: Instance, conf: cfg.ConfigOpts) -> str:
 
 
 def zone(instance: Instance, conf: cfg.ConfigOpts) -> str:
+    """The server's availability zone, or the configured default."""
     return instance.availability_zone or conf.default_availability_zone
 
 
 def user_data(instance: Instance) -> bytes | None:
-    """What the user sent along, as it was before the API's base64."""
+    """The user data, decoded from the API's base64."""
     if not instance.user_data:
         return None
     try:
@@ -39,15 +40,17 @@ def fixed_address(instance: Instance) -> str:
 
 
 def floating_address(instance: Instance) -> str:
+    """The first floating address; empty without one."""
     return next((address for vif in instance.vifs for ip in vif.fixed_ips for address in ip.floating_ips), "")
 
 
 def security_groups(instance: Instance) -> tuple[str, ...]:
+    """The groups' names, as they were requested."""
     return instance.properties.security_groups or (("default",) if instance.vifs else ())
 
 
 def block_devices(instance: Instance) -> Iterator[tuple[str, str]]:
-    """What a disk is for, in EC2's words, and its name in the guest: ami, root, ebs0, ephemeral0, swap.
+    """What a disk is for, by EC2's names, and its name in the guest: ami, root, ebs0, ephemeral0, swap.
 
     Unnamed disks take the letters in the order in which nova-compute gives them out: the image,
     volumes, ephemeral disks, swap.

@@ -14,7 +14,7 @@ _LINK_TYPES = frozenset({"bridge", "dvs", "hw_veb", "hyperv", "ovs", "tap", "vho
 
 
 def build(vifs: Iterable[Vif]) -> dict[str, Any]:
-    """links are network cards, networks what is spoken on them, services the name servers of all."""
+    """links: network cards. networks: their addresses and routes. services: the name servers of all."""
     links: list[dict[str, Any]] = []
     networks: list[dict[str, Any]] = []
     services: list[dict[str, Any]] = []

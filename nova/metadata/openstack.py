@@ -106,7 +106,7 @@ def _meta_data(
 def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
     """The devices that the user gave a tag, and the server's shares.
 
-    A card of a trusted virtual function is told without a tag too. Source for shares: admin guide, "Manage shares".
+    A card of a trusted virtual function is listed without a tag, too. Source for shares: admin guide, "Manage shares".
     """
     devices: list[dict[str, Any]] = []
     for vif in instance.vifs:
@@ -132,7 +132,7 @@ def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
 
 
 def _dedicated_cpus(instance: Instance) -> list[int]:
-    """The guest's processors that have one of the host to themselves."""
+    """The guest's dedicated processors: those pinned to one of the host."""
     is_dedicated = instance.flavor.extra_specs.get("hw:cpu_policy") == "dedicated"
     return list(range(instance.flavor.vcpus)) if is_dedicated else []
 

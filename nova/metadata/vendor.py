@@ -1,4 +1,4 @@
-"""Vendor data: what the operator tells all guests. Source: Compute admin guide, "Vendordata"."""
+"""Vendor data: what the operator provides to all guests. Source: Compute admin guide, "Vendordata"."""
 
 import json
 import logging

@@ -8,12 +8,14 @@ from nova.structs.host import Aggregate
 
 
 def aggregate(event: NotificationEvent) -> dict[str, Any]:
+    """The aggregate as it is after the change."""
     aggregate = event.details.aggregate
     assert aggregate is not None
     return _of(aggregate, aggregate.id, list(aggregate.hosts))
 
 
 def before(event: NotificationEvent) -> dict[str, Any]:
+    """The aggregate as it was before the change."""
     aggregate = event.details.aggregate_before
     assert aggregate is not None
     return _of(aggregate, aggregate.id, list(aggregate.hosts))

@@ -5,6 +5,7 @@ from typing import Any
 
 
 def versioned(name: str, version: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """A versioned object as upstream serialises it: name, version and data."""
     return {
         "nova_object.name": name,
         "nova_object.namespace": "nova",

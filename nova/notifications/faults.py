@@ -29,10 +29,12 @@ def exception(event: NotificationEvent) -> dict[str, Any] | None:
 
 
 def failed(event: NotificationEvent) -> bool:
+    """Whether the event reports an error, other than a cancellation."""
     step_error = event.details.step_error
     return step_error is not None and step_error.error != CANCELLED
 
 
 def found_no_host(event: NotificationEvent) -> bool:
+    """Whether the operation failed because the scheduler found no host."""
     step_error = event.details.step_error
     return step_error is not None and step_error.error == "NoValidHost"

@@ -8,6 +8,7 @@ from nova.structs.flavor import Flavor
 
 
 def flavor(event: NotificationEvent) -> dict[str, Any]:
+    """The flavor and, where the event has them, the projects that may use it."""
     flavor = event.details.flavor
     assert flavor is not None
     projects = event.details.projects
@@ -15,7 +16,7 @@ def flavor(event: NotificationEvent) -> dict[str, Any]:
 
 
 def of(flavor: Flavor, projects: list[str] | None = None) -> dict[str, Any]:
-    """projects: those that may use a flavor that is not public; None where nobody looked."""
+    """projects: those that may use a private flavor; None where they were not read."""
     return versioned(
         "FlavorPayload",
         "1.4",

@@ -8,18 +8,21 @@ from nova.structs.instance import Instance
 
 
 def keypair(event: NotificationEvent) -> dict[str, Any]:
+    """The key pair as it is stored."""
     keypair = event.details.keypair
     assert keypair is not None
     return _of(keypair.user_id, keypair.name, keypair.type, keypair.fingerprint, keypair.public_key)
 
 
 def to_be_made(event: NotificationEvent) -> dict[str, Any]:
+    """A key pair before it is generated: there is no public key yet."""
     keypair = event.details.keypair
     assert keypair is not None
     return _of(keypair.user_id, keypair.name, keypair.type, None, None)
 
 
 def to_be_imported(event: NotificationEvent) -> dict[str, Any]:
+    """A key pair before it is imported: the public key is the user's."""
     keypair = event.details.keypair
     assert keypair is not None
     return _of(keypair.user_id, keypair.name, keypair.type, None, keypair.public_key)

@@ -18,6 +18,7 @@ _TEXTS = (
 
 
 def request_spec(event: NotificationEvent) -> dict[str, Any]:
+    """What the scheduler was asked for. What this scheduler does not know is null."""
     server, about = event.server, event.about
     properties = server.properties
     return versioned(
@@ -48,6 +49,7 @@ def request_spec(event: NotificationEvent) -> dict[str, Any]:
 
 
 def compute_task(event: NotificationEvent) -> dict[str, Any]:
+    """The error that ended an operation before a host had it."""
     return versioned(
         "ComputeTaskPayload",
         "1.0",

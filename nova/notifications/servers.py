@@ -11,7 +11,7 @@ from nova.notifications.event import NotificationEvent
 from nova.structs.instance import Instance, PowerState
 from nova.structs.network import FixedIp, Vif
 
-# Source: the Compute API reference's power states, in the words of the versioned objects.
+# Source: the Compute API reference's power states, as the versioned objects name them.
 _POWER_STATES = {
     PowerState.NOSTATE: "pending",
     PowerState.RUNNING: "running",
@@ -23,16 +23,18 @@ _POWER_STATES = {
 
 
 def action(event: NotificationEvent) -> dict[str, Any]:
+    """An action with no facts of its own."""
     return _action("InstanceActionPayload", "1.9", event)
 
 
 def arriving(event: NotificationEvent) -> dict[str, Any]:
-    """A server of its new size that a host begins to make: the record says so when it is there."""
+    """The server with its new flavor, which its record gets only when the guest is there."""
     server = msgspec.structs.replace(event.server, flavor=event.flavor)
     return _action("InstanceActionPayload", "1.9", event, server)
 
 
 def create(event: NotificationEvent) -> dict[str, Any]:
+    """A build, with the name of the key pair, tags and certificates of the new server."""
     server = event.server
     return _action(
         "InstanceCreatePayload",
@@ -46,11 +48,13 @@ def create(event: NotificationEvent) -> dict[str, Any]:
 
 
 def rebuild(event: NotificationEvent) -> dict[str, Any]:
+    """A rebuild, with the certificates of the new image."""
     certificates = _certificates(event.server)
     return _action("InstanceActionRebuildPayload", "1.10", event, trusted_image_certificates=certificates)
 
 
 def rescue(event: NotificationEvent) -> dict[str, Any]:
+    """A rescue, with the image it boots from."""
     image = event.about.get("image_id")
     return _action("InstanceActionRescuePayload", "1.4", event, rescue_image_ref=image)
 
@@ -62,15 +66,18 @@ def resize_prep(event: NotificationEvent) -> dict[str, Any]:
 
 
 def snapshot(event: NotificationEvent) -> dict[str, Any]:
+    """A snapshot, with the image it becomes."""
     image = event.about["image_id"]
     return _action("InstanceActionSnapshotPayload", "1.10", event, snapshot_image_id=image)
 
 
 def volume(event: NotificationEvent) -> dict[str, Any]:
+    """An attachment or a detachment, with the volume."""
     return _action("InstanceActionVolumePayload", "1.7", event, volume_id=event.about["volume_id"])
 
 
 def volume_swap(event: NotificationEvent) -> dict[str, Any]:
+    """A swap, with both volumes."""
     return _action(
         "InstanceActionVolumeSwapPayload",
         "1.9",
@@ -81,6 +88,7 @@ def volume_swap(event: NotificationEvent) -> dict[str, Any]:
 
 
 def share(event: NotificationEvent) -> dict[str, Any]:
+    """A share attached or detached."""
     return _action("InstanceActionSharePayload", "1.0", event, share_id=event.about["share_id"])
 
 
@@ -92,6 +100,7 @@ def exists(event: NotificationEvent) -> dict[str, Any]:
 
 
 def update(event: NotificationEvent) -> dict[str, Any]:
+    """A change of the record, with the states before and after it."""
     was, now = event.was, event.server
     assert was is not None
     states = {
@@ -114,7 +123,7 @@ def update(event: NotificationEvent) -> dict[str, Any]:
 
 
 def has_changed_state(event: NotificationEvent) -> bool:
-    """Whether [notifications] notify_on_state_change asks to be told of this."""
+    """Whether [notifications] notify_on_state_change covers this change."""
     was, now, wanted = event.was, event.server, event.settings.notify_on_state_change
     if was is None or wanted is None:
         return False
@@ -172,7 +181,7 @@ def _facts(event: NotificationEvent, server: Instance) -> dict[str, Any]:
 
 
 def _shares(server: Instance) -> list[dict[str, Any]]:
-    """Where a share lies on the network is for administrators, and not for whoever listens."""
+    """Without the export location, which only administrators may know."""
     return [
         versioned(
             "SharePayload",
@@ -205,7 +214,7 @@ def _address(vif: Vif, address: FixedIp) -> dict[str, Any]:
 
 
 def _block_devices(server: Instance) -> list[dict[str, Any]]:
-    """The server's volumes: disks that lie on the host are the flavor's business."""
+    """The server's volumes. Disks on the host are described by the flavor."""
     return [
         versioned(
             "BlockDevicePayload",

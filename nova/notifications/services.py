@@ -7,7 +7,7 @@ from nova.notifications.event import NotificationEvent
 
 
 def service(event: NotificationEvent) -> dict[str, Any]:
-    """report_count is 0: signs of life are heard by every conductor and counted by none."""
+    """report_count is 0: every conductor receives heartbeats, and none counts them."""
     service = event.details.service
     assert service is not None
     return versioned(

@@ -9,7 +9,7 @@ _OWNER = "role:admin or project_id:%(project_id)s"
 _ADMIN = "role:admin"
 _NOUNS = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip")
 
-# Setting one of these attributes is the business of whoever runs the cloud.
+# Only administrators of the cloud set these attributes.
 _ADMIN_ATTRIBUTES = {
     "network": ("shared", "router:external", "is_default", "provider"),
     "port": ("id", "binding:host_id", "binding:profile"),

@@ -29,6 +29,9 @@ from nova.structs.server_group import ServerGroup
 from nova.structs.usage import ServerUsage
 
 TOPIC = "conductor"
+# What daemons ask that a conductor waits for while it answers a call. Threads of their own answer it: were they the
+# same, a crowd of calls would take them all, and each would wait for a daemon that waits for one of them.
+CALLBACK_TOPIC = "conductor-callbacks"
 
 
 class ServerCalls:
@@ -418,9 +421,12 @@ class ConductorCalls(
         """The conductor's name; proof that a message came through its queue."""
 
 
-def conductor_client(bus: oslo_messaging.Transport, timeout_s: float | None = None) -> ConductorCalls:
+def conductor_client(
+    bus: oslo_messaging.Transport, timeout_s: float | None = None, topic: str = TOPIC
+) -> ConductorCalls:
     """The conductors that listen on the bus; each call goes to one of them.
 
-    timeout_s: seconds for a call; [DEFAULT] rpc_response_timeout when unset.
+    timeout_s: seconds for a call; [DEFAULT] rpc_response_timeout when unset. topic: CALLBACK_TOPIC for a daemon
+    that conductors call and wait for.
     """
-    return typing.cast(ConductorCalls, make_client(bus, TOPIC, ConductorCalls, timeout_s=timeout_s))
+    return typing.cast(ConductorCalls, make_client(bus, topic, ConductorCalls, timeout_s=timeout_s))

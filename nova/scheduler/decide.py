@@ -28,7 +28,7 @@ class Ranking(msgspec.Struct, frozen=True):
 
 
 class Filtered(msgspec.Struct, frozen=True):
-    """Who passed all filters, stage by stage; lost counts the dropped by the short reason."""
+    """The hosts that passed all filters, and the stages. lost counts the dropped hosts by short reason."""
 
     passed: Sequence[HostCandidate]
     stages: tuple[Stage, ...]
@@ -38,7 +38,7 @@ class Filtered(msgspec.Struct, frozen=True):
 def pass_filters(
     hosts: Sequence[HostCandidate], filters: Iterable[Filter], request: PlacementRequest, known: Mapping[str, HostState]
 ) -> Filtered:
-    """Put every filter's question to the hosts that are left; stop when none is."""
+    """Apply the filters in order to the hosts that are left; stop when there are none."""
     stages: list[Stage] = []
     lost: Counter[str] = Counter()
     for filter_ in filters:
@@ -110,9 +110,9 @@ def _sets_multipliers(host: HostCandidate) -> bool:
 
 
 def order_of_trial(ranking: Ranking, subset_size: int, shuffle_equals: bool) -> list[HostCandidate]:
-    """The order in which hosts are tried: that of their weights, but for the dice the configuration throws.
+    """The order in which hosts are tried: by weight, with the randomness that the configuration asks for.
 
-    One of the best subset_size hosts comes first; with shuffle_equals, the hosts as good as the best
+    A random one of the best subset_size hosts comes first; with shuffle_equals, hosts that weigh as much as the best
     stand in random order.
     """
     hosts = ranking.hosts

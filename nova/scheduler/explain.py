@@ -1,6 +1,6 @@
-"""Why hosts are not among Placement's candidates, and the one sentence a user is told.
+"""Why hosts are not among Placement's candidates, and the sentence a user gets.
 
-Asked only when nothing was found or nothing will be claimed: each question is a request to Placement.
+Used only when no host was found or for a dry run: each question is a request to Placement.
 The sentence counts hosts and names none.
 """
 
@@ -20,7 +20,7 @@ CACHE_S = 3.0
 
 
 class Question(NamedTuple):
-    """Who has room for an amount of a class, or has a trait ("!" before: has it not)?"""
+    """A question to Placement: providers with room for an amount of a class, or with a trait ("!TRAIT": without it)."""
 
     resource_class: str
     amount: int
@@ -41,9 +41,9 @@ _PLURALS = {"is": "are", "has": "have", "does": "do", "was": "were", "lacks": "l
 
 
 class Explainer:
-    """Asks Placement for each part of a request alone.
+    """Asks Placement for each part of a request separately.
 
-    In a large cloud the answers are large, and a crowd of requests that fail for one reason asks the
+    In a large cloud the answers are large, and many requests that fail for one reason ask the
     same; such answers are kept for a few seconds.
     """
 
@@ -60,7 +60,7 @@ class Explainer:
             for host, reasons in short.items():
                 if host not in able:
                     reasons.append(say)
-        # A host without room for anything may not have told Placement of itself yet.
+        # A host without room for anything may not be registered in Placement yet.
         has_host_without_resources = any(len(reasons) >= len(request.resources) for reasons in short.values())
         there = self._ask(EVERYBODY) if has_host_without_resources else short.keys()
         details = self._placement.explain(request.resources, request.required_traits, request.forbidden_traits)
@@ -80,7 +80,7 @@ class Explainer:
         try:
             records = self._placement.providers({resource_class: amount} if resource_class else None, trait)
         except errors.Invalid:
-            # Placement has never heard of the class or trait: no host has it.
+            # Placement does not know the class or trait: no host has it.
             return ()
         able = frozenset(provider.root_provider_uuid or provider.uuid for provider in records)
         if len(able) >= CACHED_FROM:
@@ -89,7 +89,7 @@ class Explainer:
 
 
 def _questions(request: PlacementRequest) -> list[tuple[str, Question]]:
-    """Each part of the request: what to say of a host that does not meet it, and what to ask."""
+    """Each part of the request: the reason for a host that does not meet it, and the question to Placement."""
     return [
         *(
             (f"lacks {name} (needs {amount})", Question(name, amount, None))
@@ -119,6 +119,6 @@ def sentence(total: int, lost: Counter[str]) -> str:
 
 
 def agree(clause: str, count: int) -> str:
-    """The clause with its verb in the number of count: 'is down' for one, 'are down' for more."""
+    """The clause with its verb in singular or plural: 'is down' for one, 'are down' for more."""
     verb, space, rest = clause.partition(" ")
     return clause if count == 1 else f"{_PLURALS.get(verb, verb)}{space}{rest}"

@@ -1,4 +1,4 @@
-"""A host still in the running: what filters judge and weighers weigh."""
+"""A host that Placement offers for a request: what filters check and weighers weigh."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from nova.structs.host import HostLoad, HostState
 class HostCandidate(msgspec.Struct, frozen=True, gc=False):
     """A node with its place in Placement: what it would be given, and the room it has.
 
-    load is None when nothing that is enabled asks for it.
+    load is None when no enabled filter or weigher needs it.
     """
 
     state: HostState
@@ -21,12 +21,12 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
     load: HostLoad | None = None
 
     def free(self, resource_class: str) -> int:
-        """What may still be allocated, in the class's unit; 0 of what the host has not."""
+        """What may still be allocated, in the class's unit; 0 for a class the host does not have."""
         room = self.room.get(resource_class)
         return room.free if room else 0
 
     def attribute(self, path: Sequence[str]) -> Any:
-        """What the host has under a name that flavors' capabilities and users' queries know; the rest
+        """What the host has under a name of ATTRIBUTES; the rest
         of path leads inside. None when there is no such thing."""
         read = ATTRIBUTES.get(path[0])
         value = read(self) if read else None
@@ -35,7 +35,7 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
         return value
 
     def aggregate_values(self, key: str) -> set[str]:
-        """What the host's aggregates say under a metadata key; each may say several, by commas."""
+        """The values of a metadata key in the host's aggregates; one aggregate may list several, by commas."""
         return {
             value.strip()
             for aggregate in self.state.aggregates

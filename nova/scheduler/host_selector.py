@@ -1,6 +1,6 @@
 """From a request to a claim: Placement's candidates, the decision, the claim, and the record of it all.
 
-What is claimed is claimed for the server's own uuid, so asking twice never takes room twice.
+The claim's consumer is the server's uuid, so a repeated request never allocates twice.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ TAKEN = Refusal("was taken by another server at the last moment")
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What one round found out: who was in scope, who was a candidate, who passed, in which order."""
+    """The result of one round: hosts in scope, candidates, filter stages, weights, and the order to try."""
 
     scope: Mapping[str, HostState]
     host_candidates: Sequence[HostCandidate]
@@ -42,7 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class HostSelector:
-    """Chooses hosts from a picture of them that the caller hands in."""
+    """Chooses hosts from the host view that the caller passes."""
 
     def __init__(
         self, conf: cfg.ConfigOpts, placement: PlacementClient, filters: Sequence[Filter], weighers: Sequence[Weigher]
@@ -60,7 +60,7 @@ class HostSelector:
     def select(
         self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None = None
     ) -> Decision:
-        """Choose a host and, but for a dry run, claim it. Raises errors.Unavailable."""
+        """Choose a host and, except for a dry run, claim it. Raises errors.Unavailable."""
         if traits := self._image_traits.of(request.image):
             request = msgspec.structs.replace(request, required_traits=(*request.required_traits, *traits))
         lost: list[tuple[HostCandidate, Refusal]] = []
@@ -168,7 +168,7 @@ class HostSelector:
             self._placement.claim(request.instance_id, host.allocations, request.project_id, request.user_id)
 
     def _standing(self, request: PlacementRequest, known: Mapping[str, HostState]) -> HostCandidate | None:
-        """The host whose claim stands from an earlier asking, if it would still do."""
+        """The host that an earlier attempt claimed, if it still passes."""
         if not request.resources:
             return None
         claimed = _without(self._placement.allocations(request.instance_id).resources, request.keep)
@@ -230,7 +230,7 @@ class HostSelector:
         return (first, *outcome.filtered.stages, *claims)
 
     def _why_missing(self, request: PlacementRequest, outcome: Outcome, is_asked: bool) -> Mapping[str, Refusal]:
-        """Why hosts of the scope are no candidates; in short when Placement is not asked about each."""
+        """Why hosts in scope are no candidates; one general reason when Placement is not asked about each."""
         present = {host.state.provider_uuid for host in outcome.host_candidates}
         missing = [uuid for uuid in outcome.scope if uuid not in present]
         default = explain.NOT_ASKED if outcome.is_cut else explain.NO_CANDIDATE
@@ -246,7 +246,7 @@ class HostSelector:
 
 
 def _scope(request: PlacementRequest, known: Mapping[str, HostState], limit: int) -> Mapping[str, HostState]:
-    """The hosts the request is about: all, or the one it insists on.
+    """The hosts in question: all, or those that the request names.
 
     In a cloud of more hosts than candidates are asked for, hosts that a hint or a group insists on
     must be asked for by name, or they would be missed.
@@ -280,7 +280,7 @@ def _claim(request: PlacementRequest, host: HostCandidate) -> Claim:
 def _without(
     claimed: Mapping[str, Mapping[str, int]], keep: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
-    """What is held beyond what is kept."""
+    """The claimed amounts less those in keep."""
     remainder = {
         provider: {
             name: rest for name, amount in amounts.items() if (rest := amount - keep.get(provider, {}).get(name, 0))

@@ -1,6 +1,6 @@
 """The hosts as the scheduler knows them: in memory, kept current by what changed since a version.
 
-Nothing here is written by a decision. The picture is replaced whole, never changed in place, so that
+Decisions write nothing here. The view is replaced as a whole, never changed in place, so that
 a decision sees one moment from its beginning to its end.
 """
 
@@ -28,7 +28,7 @@ LOADS_S = 1.0
 
 
 class ViewSource(Protocol):
-    """Who knows the hosts: the conductor."""
+    """The source of host views: the conductor."""
 
     def host_view(self, since: int) -> HostView:
         """What changed after version since."""
@@ -54,6 +54,7 @@ class Hosts:
         self._periodic = concurrency.Periodic(self._refresh_s, self._try_refresh, "host view", at_once=True)
 
     def stop(self) -> None:
+        """Stop fetching; what is known stays."""
         if self._periodic is not None:
             self._periodic.stop()
 
@@ -64,7 +65,7 @@ class Hosts:
         return self._known
 
     def changed(self, version: int) -> None:
-        """Hear of a version; one that is news is fetched soon, by another thread."""
+        """A version was announced; a newer one is fetched soon, by another thread."""
         if version != self._version and self._periodic is not None:
             self._periodic.wake()
 
@@ -78,12 +79,12 @@ class Hosts:
             if view.version == since and self._is_loaded.is_set():
                 return
             if view.version < since or not self._take(view, since):
-                # The versions started anew, or something between them was missed.
+                # The versions restarted, or one between them was missed.
                 self._take(self._source.host_view(0), 0)
             self._is_loaded.set()
 
     def _take(self, view: HostView, since: int) -> bool:
-        """Make view's nodes the known ones; False when it names nodes that nobody has described."""
+        """Apply a view; False when it names nodes of which there is no description yet."""
         known = dict(self._known) if since else {}
         known.update({state.provider_uuid: state for state in view.changed})
         there = set(view.all_nodes)
@@ -109,9 +110,9 @@ class Hosts:
 
 
 class Loads:
-    """How busy hosts are, asked at most once a second and only by what is configured to care.
+    """The load of hosts, fetched at most once a second and only when a filter or weigher needs it.
 
-    Between two askings the servers this scheduler placed are added, so that a burst sees itself.
+    Between two fetches the servers this scheduler placed are added, so that a burst counts itself.
     """
 
     def __init__(self, fetch: Callable[[], dict[str, HostLoad]]) -> None:

@@ -1,4 +1,4 @@
-"""The traits an image asks of a host, where the configuration wants Placement to look for them.
+"""The traits an image requires of a host, where the configuration lets Placement check them.
 
 Source: Compute configuration reference, [scheduler] query_placement_for_image_type_support and
 image_metadata_prefilter; names are os-traits'.
@@ -18,13 +18,14 @@ _FAMILIES = {
 
 
 class ImageTraits:
-    """Derives required traits from an image, as far as the two options are set."""
+    """Derives required traits from an image, as far as the two options are on."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._asks_format = conf.scheduler.query_placement_for_image_type_support
         self._asks_devices = conf.scheduler.image_metadata_prefilter
 
     def of(self, image: Image | None) -> tuple[str, ...]:
+        """The traits a host must have for this image; none when the operator does not ask for them."""
         if image is None:
             return ()
         traits = {f"COMPUTE_IMAGE_TYPE_{image.disk_format.upper()}"} if self._asks_format else set()

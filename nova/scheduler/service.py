@@ -1,4 +1,4 @@
-"""nova-scheduler: answers select, keeps its picture of the hosts current.
+"""nova-scheduler: answers select, keeps its view of the hosts current.
 
 It holds nothing that cannot be fetched again: any number of them run side by side, and each may be
 started before the conductor and Placement are there.
@@ -41,9 +41,11 @@ class Scheduler(SchedulerCalls):
         self._hosts.start()
 
     def stop(self) -> None:
+        """Stop fetching the hosts."""
         self._hosts.stop()
 
     def select(self, request: PlacementRequest) -> Decision:
+        """Choose and claim a host. A request that no known host can take is tried again on a fresh view."""
         known = self._hosts.known()
         decision = self._select(request, known)
         if decision.host is None:
@@ -58,6 +60,7 @@ class Scheduler(SchedulerCalls):
         return decision
 
     def hosts_changed(self, version: int) -> None:
+        """The conductor says that the hosts are at this version now."""
         self._hosts.changed(version)
 
     def _select(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Decision:

@@ -27,7 +27,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     remote_address: str | None = None
 
     def policy_credentials(self) -> dict[str, Any]:
-        """This identity in the words of oslo.policy's checks."""
+        """This identity as the credentials of oslo.policy's checks."""
         return {
             "user_id": self.user_id,
             "project_id": self.project_id,

@@ -1,4 +1,4 @@
-"""What an event of the log was about, as it was then: for readers that tell it outside this cloud."""
+"""What an event of the log was about, as it was then: for readers that send it outside this cloud."""
 
 from typing import Any, Self
 

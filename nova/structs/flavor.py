@@ -34,9 +34,11 @@ class Flavor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {name: amount for name, amount in amounts.items() if amount > 0}
 
     def required_traits(self) -> frozenset[str]:
+        """Traits that extra specs (trait:NAME=required) ask of a host."""
         return self._traits("required")
 
     def forbidden_traits(self) -> frozenset[str]:
+        """Traits that extra specs (trait:NAME=forbidden) exclude."""
         return self._traits("forbidden")
 
     def _traits(self, value: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What a virt driver is told about a guest, and what it tells back. Nothing here needs a lookup."""
+"""What a virt driver gets and returns about a guest. Nothing here needs a lookup."""
 
 import enum
 
@@ -65,6 +65,8 @@ class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RebootKind(enum.StrEnum):
+    """SOFT asks the guest; HARD resets it."""
+
     SOFT = "SOFT"
     HARD = "HARD"
 

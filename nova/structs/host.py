@@ -1,4 +1,4 @@
-"""Hosts: daemons, hypervisor nodes, and the scheduler's picture of them."""
+"""Hosts: daemons, hypervisor nodes, and the scheduler's view of them."""
 
 import datetime
 
@@ -8,7 +8,7 @@ from nova.structs.guest import Inventory, NodeState
 
 
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A daemon on a host. last_seen_at: its last sign of life that this conductor heard of."""
+    """A daemon on a host. last_seen_at: its last heartbeat that a conductor received."""
 
     id: int
     uuid: str
@@ -43,7 +43,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HostReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a nova-compute says of one of its hosts when it starts and when something changed."""
+    """What a nova-compute reports of one of its hosts, when it starts and periodically."""
 
     host: str
     nodes: tuple[NodeReport, ...]
@@ -53,7 +53,7 @@ class HostReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SignOfLife(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A daemon lives. hosts: all the hosts it stands for (the fake driver has many)."""
+    """A heartbeat. hosts: all the hosts of the daemon (the fake driver has many)."""
 
     binary: str
     hosts: tuple[str, ...]
@@ -87,12 +87,14 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServerName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A server as lists of hypervisors show it."""
+
     uuid: str
     name: str
 
 
 class NodeUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the servers of one node take, and how many of them something is being done to."""
+    """What the servers of one node use, and how many of them an operation is changing."""
 
     vcpus: int = 0
     memory_mb: int = 0
@@ -103,7 +105,7 @@ class NodeUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HostLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a host is busy with: its servers, and those of them being built, rebuilt, resized, migrated,
+    """The load of a host: its servers, and those of them being built, rebuilt, resized, migrated,
     snapshotted, rescued or unshelved."""
 
     instances: int = 0
@@ -120,6 +122,8 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message bus with its hosts and conductors, as nova-manage cell_v2 records it."""
+
     uuid: str
     name: str
     transport_url: str

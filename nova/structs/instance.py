@@ -12,7 +12,7 @@ from nova.structs.share import Share
 
 
 class VmState(enum.StrEnum):
-    """What a server is when nothing is being done to it. Source: Compute API guide, "Server concepts"."""
+    """The state of a server while no operation runs on it. Source: Compute API guide, "Server concepts"."""
 
     BUILDING = "building"
     ACTIVE = "active"
@@ -29,7 +29,7 @@ class VmState(enum.StrEnum):
 
 
 class PowerState(enum.IntEnum):
-    """What the hypervisor says of a guest. Source: Compute API reference, OS-EXT-STS:power_state."""
+    """A guest's state as the hypervisor reports it. Source: Compute API reference, OS-EXT-STS:power_state."""
 
     NOSTATE = 0
     RUNNING = 1
@@ -100,7 +100,7 @@ class ResizedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is kept of a server but never filtered or sorted on in bulk."""
+    """The parts of a server's record that lists neither filter nor sort by: one JSON document."""
 
     description: str | None = None
     access_ip_v4: str | None = None
@@ -157,9 +157,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fault: Fault | None = None
     properties: Properties = Properties()
     user_data: str | None = None
-    # Told with the record, not part of it.
+    # Read beside the record, not part of it.
     host_status: str | None = None
 
     @property
     def is_deleted(self) -> bool:
+        """Whether the server is gone; its row stays until it is purged."""
         return self.deleted_at is not None

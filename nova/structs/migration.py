@@ -33,7 +33,7 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class MigrationProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far a live migration is, as the source host knows it. None: it knows of none."""
+    """The progress of a live migration on its source host. percent None: none is under way there."""
 
     percent: int | None = None
 

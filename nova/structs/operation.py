@@ -23,7 +23,7 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StepAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of an order: result is JSON in the verb's shape; error names an errors class."""
+    """The outcome of an order: result is JSON in the verb's shape; error names a class of nova.errors."""
 
     operation_id: str
     number: int
@@ -63,7 +63,7 @@ class OperationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of an operation that is over. error: the name of an errors class; None for success."""
+    """The outcome of a finished operation. error: the name of a class of nova.errors; None for success."""
 
     error: str | None = None
     message: str | None = None

@@ -12,7 +12,7 @@ from nova.structs.network import NetworkRequest
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request for servers. networks None: whatever the project has, "none" is an empty tuple.
 
-    image is what the Image service said of it in the caller's name. When booting from a volume it is None,
+    image: as the Image service showed it to the caller. When booting from a volume it is None,
     or the image that maps the server's disks to snapshots. may_have_no_disk: the root disk may be as large
     as the image happens to be, beyond what the flavor counts.
     """
@@ -47,11 +47,12 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def boots_from_volume(self) -> bool:
+        """Whether the root disk is a volume: one with boot_index 0."""
         return any(device.boot_index == 0 and device.destination == "volume" for device in self.block_devices)
 
 
 class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What another service tells of a server: name and tag in the words of os-server-external-events."""
+    """An event that another service reports about a server: name and tag as in os-server-external-events."""
 
     name: str
     server_id: str

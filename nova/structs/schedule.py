@@ -1,4 +1,4 @@
-"""A question to the scheduler, and its answer with the reasons."""
+"""A request to the scheduler, and its decision with the reasons."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be placed. consumer is the server's uuid; resources are by resource class.
 
-    exclude: hosts that refused already. only_host / only_node: where the user insists.
+    exclude: hosts that refused already. only_host / only_node: the host that the user names.
     same_hosts / different_hosts: hosts of the servers named in scheduler hints.
     """
 
@@ -49,7 +49,7 @@ class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A host a stage removed, and why, in words."""
+    """A host that a stage removed, and the reason."""
 
     host: str
     node: str

@@ -6,7 +6,7 @@ import msgspec
 
 
 class ShareStatus(enum.StrEnum):
-    """How far an attachment is. Source: Compute API reference, "Servers with shares attachments".
+    """The state of an attachment. Source: Compute API reference, "Servers with shares attachments".
 
     active is not kept: a share that is attached is active while its server's guest runs.
     """
@@ -30,7 +30,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     protocol: str = "NFS"
 
     def status_while(self, guest_runs: bool) -> ShareStatus:
-        """As users see it: what is attached is in use while the guest runs."""
+        """The status that users see: an attached share is active while the guest runs."""
         return ShareStatus.ACTIVE if guest_runs and self.status is ShareStatus.INACTIVE else self.status
 
     @property

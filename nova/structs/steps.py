@@ -1,4 +1,4 @@
-"""What a host is told with each verb, and what it gives back. One struct per verb."""
+"""The arguments and the result of each order to a host. One struct per verb."""
 
 from typing import Any
 
@@ -25,6 +25,8 @@ class SpawnArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class DestroyArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """keep_disks: on shared storage the disks belong to the guest on another host."""
+
     instance: Instance
     keep_disks: bool = False
 
@@ -37,6 +39,8 @@ class StopArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RebootArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """kind: SOFT falls back to HARD after the host's shutdown_timeout."""
+
     instance: Instance
     kind: RebootKind
 
@@ -55,11 +59,15 @@ class ReachArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class PasswordArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """password: in clear text; it is not kept once the step is done."""
+
     instance: Instance
     password: str
 
 
 class RescueArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image: what the rescue disk is made of. password: for the rescue system."""
+
     instance: Instance
     image: Image | None
     password: str
@@ -73,13 +81,15 @@ class UnrescueArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class SnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image_id: the image of the Image service that receives the data."""
+
     instance: Instance
     image_id: str
     disk_format: str
 
 
 class DisksAside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a destination finds the disks that a source has put aside, in the driver's own words."""
+    """Facts of the driver on one host of a move for the driver on the other."""
 
     facts: dict[str, Any]
 
@@ -92,7 +102,7 @@ class TakeOverArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class BringToArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A guest that is off is to have a power state again, whichever it was."""
+    """target: the power state that a guest that is off is to reach."""
 
     instance: Instance
     target: PowerState
@@ -105,7 +115,7 @@ class ReceiveArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """to: the destination host. facts: what the destination told when it was prepared."""
+    """to: the destination host. facts: the result of preparing it."""
 
     instance: Instance
     to: str
@@ -113,11 +123,15 @@ class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class VifArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """vif: with its binding to this host."""
+
     instance: Instance
     vif: Vif
 
 
 class VolumeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """device: with the connection info for this host."""
+
     instance: Instance
     device: BlockDevice
 
@@ -140,6 +154,8 @@ class MergeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class SwapArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """old and new: one device name, two volumes, both connected to this host."""
+
     instance: Instance
     old: BlockDevice
     new: BlockDevice

@@ -1,4 +1,4 @@
-"""What a server used of the cloud, for those who bill."""
+"""What a server used of the cloud, for billing."""
 
 import datetime
 

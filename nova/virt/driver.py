@@ -47,25 +47,25 @@ class Driver(Protocol):
     def create(self, spec: GuestSpec) -> None:
         """Make the guest's disks, plug its VIFs, define and start it.
 
-        A guest that is complete is kept and started; a half-made one is made anew. spec.password is given
+        A complete guest is kept and started; an incomplete one is created again. spec.password is given
         to the guest as the operator wants it. Leaves nothing behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
         """
 
     def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
-        """Stop and undefine the guest, unplug its VIFs, remove its disks; a guest that is not there is done.
+        """Stop and undefine the guest, unplug its VIFs, remove its disks; no error when there is no guest.
 
-        vifs are those the server's record has: a guest that is gone cannot tell.
+        vifs: those of the server's record, because a guest that is gone has none to read.
         """
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
-        """Reach RUNNING, SHUTDOWN, PAUSED or SUSPENDED; a guest that is there already is done.
+        """Reach RUNNING, SHUTDOWN, PAUSED or SUSPENDED; no error when it is in that state.
 
         For SHUTDOWN the guest is asked, and switched off after grace. RUNNING also unpauses and
         resumes. Raises errors.GuestNotFound, errors.GuestFailed.
         """
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
-        """Restart the guest: SOFT asks it and resorts to HARD after grace; HARD defines it anew from spec,
+        """Restart the guest: SOFT asks it and resorts to HARD after grace; HARD defines it again from spec,
         keeping its disks, so that it also mends a guest whose definition was lost."""
 
     def console_output(self, uuid: str, limit_bytes: int) -> bytes:
@@ -81,7 +81,7 @@ class Driver(Protocol):
         """Plug a network device into the guest, running or not."""
 
     def detach_vif(self, uuid: str, vif: Vif) -> None:
-        """Unplug it; one that is not there is done."""
+        """Unplug it; no error when it is missing."""
 
 
 @runtime_checkable
@@ -89,13 +89,13 @@ class Volumes(Protocol):
     """Having these methods is what offers volumes."""
 
     def connector(self) -> dict[str, Any]:
-        """This host, in the words of the Block Storage API's attachments: host, ip, initiator ..."""
+        """This host as a connector of the Block Storage API: host, ip, initiator ..."""
 
     def attach_volume(self, uuid: str, disk: Disk) -> None:
         """Connect the host to the volume and plug it in."""
 
     def detach_volume(self, uuid: str, disk: Disk) -> None:
-        """Unplug the volume and disconnect the host; one that is not there is done."""
+        """Unplug the volume and disconnect the host; no error when it is missing."""
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         """Copy old onto new while the guest runs, and let the guest go on with new."""
@@ -106,7 +106,7 @@ class Shares(Protocol):
     """File systems of the network that a guest sees as its own, by virtiofs."""
 
     def define_shares(self, spec: GuestSpec) -> None:
-        """Define the guest anew with the shares of spec and no others; it has them at its next start.
+        """Define the guest again with the shares of spec only; it has them at its next start.
         Raises errors.GuestNotFound."""
 
     def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
@@ -118,6 +118,8 @@ class Shares(Protocol):
 
 @runtime_checkable
 class Snapshots(Protocol):
+    """Copies of the root disk."""
+
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         """Write the root disk's content, as of now, to target; the guest keeps running."""
 
@@ -128,17 +130,19 @@ class VolumeSnapshots(Protocol):
     the file the guest writes to afterwards, and raises errors.GuestFailed."""
 
     def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
-        """Go on with new_file, which stands on the file written to so far; a guest that is there is done."""
+        """Go on with new_file, which stands on the file written to so far; no error when the guest uses it already."""
 
     def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         """Merge a file into one below it, or (None) what is below into the file written to, so that nothing needs
-        file_to_merge any more; one that nothing stands on is done."""
+        file_to_merge any more; no error when nothing depends on it."""
 
 
 @runtime_checkable
 class Rescue(Protocol):
+    """A guest that boots from another disk, its own disks attached."""
+
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
-        """Start the guest from rescue_disk, its own disks and spec's config drive behind it."""
+        """Boot the guest from rescue_disk, with its own disks and spec's config drive attached."""
 
     def unrescue(self, spec: GuestSpec) -> None:
         """Start the guest from its own disks again."""
@@ -146,17 +150,21 @@ class Rescue(Protocol):
 
 @runtime_checkable
 class Resizing(Protocol):
+    """Disks that grow with the flavor."""
+
     def resize_disks(self, spec: GuestSpec) -> None:
-        """Grow the disks of a stopped guest to the sizes in spec, and define it anew."""
+        """Grow the disks of a stopped guest to the sizes in spec, and define it again."""
 
 
 @runtime_checkable
 class LiveMigration(Protocol):
+    """Moves a running guest. The steps of one migration run on both hosts, the destination's first."""
+
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         """On the destination: plug VIFs, connect volumes, make empty disks; facts the source needs."""
 
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
-        """Move the running guest to host `to`. progress(percent) is called now and then; False aborts."""
+        """Move the running guest to host `to`. progress(percent) is called repeatedly; False aborts."""
 
     def abort_destination(self, spec: GuestSpec) -> None:
         """On the destination, after a failure: undo prepare_destination."""
@@ -164,8 +172,10 @@ class LiveMigration(Protocol):
 
 @runtime_checkable
 class ForcedMigration(Protocol):
+    """Migrations that can be finished at the price of a pause."""
+
     def force_complete(self, uuid: str) -> None:
-        """Bring a live migration under way to its end at any price: pause the guest until it has moved."""
+        """Pause the guest until a live migration under way has moved it."""
 
 
 @runtime_checkable
@@ -187,20 +197,24 @@ class Moving(Protocol):
         failure. Raises errors.DiskFull, errors.HostRefused, errors.GuestFailed."""
 
     def bring_back(self, spec: GuestSpec) -> None:
-        """On the source: what is aside is the guest again, defined, off; nothing aside is done."""
+        """On the source: what is aside is the guest again, defined, off; no error when nothing is aside."""
 
     def forget_aside(self, uuid: str) -> None:
-        """On the source: remove what is aside; nothing aside is done."""
+        """On the source: remove what is aside; no error when nothing is aside."""
 
 
 @runtime_checkable
 class Diagnostics(Protocol):
+    """Counters of a running guest."""
+
     def diagnostics(self, uuid: str) -> dict[str, Any]:
         """Counters of the guest in the shape of the Compute API's diagnostics since 2.48."""
 
 
 @runtime_checkable
 class GuestAgent(Protocol):
+    """What is done inside a guest, by its agent or its kernel."""
+
     def set_password(self, uuid: str, user: str, password: str) -> None:
         """Change a password inside the guest, through its agent."""
 

@@ -84,28 +84,33 @@ class Hypervisor:
         self._forced: set[tuple[str, str]] = set()
 
     def fail(self, method: str, error: Exception | None = None, times: int = 1) -> None:
-        reason = f"the fake driver was told to fail {method}"
+        """Let the next calls of a method fail, by default with GuestFailed."""
+        reason = f"the fake driver has to fail {method}"
         self._failures[method].extend([error or errors.GuestFailed(reason=reason)] * times)
 
     def hold(self, method: str) -> None:
+        """Let calls of a method wait until release(), 60 seconds at most."""
         self._barriers[method] = threading.Event()
 
     def release(self, method: str) -> None:
+        """Let the calls that hold() stopped go on."""
         self._barriers.pop(method).set()
 
     def crash(self) -> None:
+        """Power off every guest at once, as a host does that loses power."""
         for guest in self.guests.values():
             guest.power_state = PowerState.SHUTDOWN
 
     def may_finish(self, what: str, uuid: str) -> bool:
-        """Whether a long thing may come to its end: not while it is held and not forced."""
+        """Whether a long action may finish: not while it is held and not forced."""
         return what not in self._barriers or (what, uuid) in self._forced
 
     def force(self, what: str, uuid: str) -> None:
+        """Let one guest's held action finish, as force_complete does."""
         self._forced.add((what, uuid))
 
     def called(self, method: str, uuid: str) -> None:
-        """A method was called; wait or fail if that is what is wanted."""
+        """A method was called: wait or fail as hold() and fail() say."""
         self.calls.append((method, uuid))
         barrier = self._barriers.get(method)
         if barrier is not None:
@@ -324,7 +329,7 @@ class FakeDriver:
         self._called("migrate", spec.uuid)
         while not self._hypervisor.may_finish("migration", spec.uuid):
             if not progress(50):
-                raise errors.Cancelled("The live migration was given up.")
+                raise errors.Cancelled("The live migration was aborted.")
             time.sleep(0.01)
         with self._hypervisor.lock:
             guest = self._hypervisor.guests.pop(spec.uuid, None)

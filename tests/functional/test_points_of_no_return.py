@@ -1,11 +1,11 @@
 """Behind its point of no return an operation keeps what holds the server's data, whatever fails there."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from nova import errors
 from nova.db.models.operations import Operation
-from tests.functional.cloud import wait
+from tests.functional.cloud import Killed, wait
 from tests.functional.invariants import settle
 
 SETTINGS = """
@@ -98,6 +98,7 @@ def test_a_new_backup_stays_when_old_ones_cannot_be_deleted(cloud, user):
 
 
 def test_a_confirmed_resize_cannot_be_reverted_to_a_guest_that_may_be_gone(cloud, user):
+    cloud.add_host("host-2")
     server = user.create_server()
     user.act(server["id"], "resize", {"flavorRef": "m1.small"})
     user.wait(server["id"], "VERIFY_RESIZE")
@@ -124,33 +125,35 @@ def test_a_delete_takes_over_from_a_step_behind_the_point_that_waits(cloud, user
     assert server["id"] not in cloud.guests()
 
 
-def set_step(cloud, step):
-    """Let the operation under way be at a step that another release wrote."""
+def dies_at(cloud, operation, step, written):
+    """The conductor dies with a step in hand, and another release has written which one it is."""
     table = Operation.__table__
-    cloud.db.write(lambda c: c.execute(update(table).where(table.c.state == "running").values(step=step)))
+
+    def die():
+        running = update(table).where(table.c.state == "running")
+        cloud.db.write(lambda c: c.execute(running.values(step=written)))
+        raise Killed
+
+    cloud.boundary.call_at(operation, step, "leased", die)
 
 
 def test_an_operation_of_an_older_release_goes_on_from_the_index_it_stored(cloud, user):
-    with cloud.boundary.held():
-        asked = user.post("/servers", user.wanted())
-        set_step(cloud, "0")
-        cloud.stop_conductor()
-    cloud.add_conductor()
+    dies_at(cloud, "create", "claim_host", written="0")
 
-    assert user.wait(asked.json()["server"]["id"], "ACTIVE")
+    assert user.create_server()["status"] == "ACTIVE"
 
 
 def test_a_step_this_release_does_not_have_waits_for_one_that_has_it_and_then_ends_in_error(cloud, user):
     server = user.create_server()
-    with cloud.boundary.held():
-        user.act(server["id"], "os-stop")
-        set_step(cloud, "a step of tomorrow")
-        cloud.stop_conductor()
-    cloud.add_conductor()
+    dies_at(cloud, "stop", "stop_guest", written="a step of tomorrow")
+    user.act(server["id"], "os-stop")
     table = Operation.__table__
+    unknown = table.c.step == "a step of tomorrow"
+    tries = select(table.c.generation).where(unknown)
+    wait(lambda: (cloud.db.read(lambda c: c.scalar(tries)) or 0) > 2, "it was tried")
 
     assert user.server(server["id"])["OS-EXT-STS:task_state"] == "powering-off"
-    cloud.db.write(lambda c: c.execute(update(table).values(deadline_at=table.c.created_at)))
+    cloud.db.write(lambda c: c.execute(update(table).where(unknown).values(deadline_at=table.c.created_at)))
     settle(cloud, 60)
 
     assert user.server(server["id"])["status"] == "ERROR"

@@ -162,6 +162,7 @@ DIFFERENT_ON_PURPOSE = {
     ("DEFAULT", "state_path"),
     ("DEFAULT", "host"),
     ("DEFAULT", "my_ip"),
+    ("DEFAULT", "default_thread_pool_size"),
 }
 
 

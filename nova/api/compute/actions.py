@@ -14,11 +14,13 @@ _POWER = "os_compute_api:servers:"
 
 @action("os-start", policy=f"{_POWER}start", body=ANY, errors=(404, 409))
 def start(request: Request) -> None:
+    """Power on a stopped server. Raises WrongServerState when it is not stopped."""
     operate(request, "start")
 
 
 @action("os-stop", policy=f"{_POWER}stop", body=ANY, errors=(404, 409))
 def stop(request: Request) -> None:
+    """Ask the guest to shut down, and switch it off when it does not within [DEFAULT] shutdown_timeout."""
     operate(request, "stop")
 
 
@@ -29,36 +31,43 @@ def stop(request: Request) -> None:
     errors=(404, 409),
 )
 def reboot(request: Request) -> None:
+    """SOFT asks the guest to restart; HARD resets it, also when it is stopped or in ERROR."""
     operate(request, "reboot", kind=request.body["type"].upper())
 
 
 @action("restore", policy="os_compute_api:os-deferred-delete:restore", body=ANY, errors=(403, 404, 409))
 def restore(request: Request) -> None:
+    """Bring back a soft-deleted server, within [DEFAULT] reclaim_instance_interval."""
     operate(request, "restore")
 
 
 @action("forceDelete", policy="os_compute_api:os-deferred-delete:force", body=ANY, errors=(404, 409))
 def force_delete(request: Request) -> None:
+    """Delete at once, whatever the state and without soft delete."""
     operate(request, "forceDelete")
 
 
 @action("pause", policy="os_compute_api:os-pause-server:pause", body=ANY, errors=(404, 409, 501))
 def pause(request: Request) -> None:
+    """Stop the guest's processors; its memory stays in the host."""
     operate(request, "pause")
 
 
 @action("unpause", policy="os_compute_api:os-pause-server:unpause", body=ANY, errors=(404, 409, 501))
 def unpause(request: Request) -> None:
+    """Let a paused guest run on."""
     operate(request, "unpause")
 
 
 @action("suspend", policy="os_compute_api:os-suspend-server:suspend", body=ANY, errors=(404, 409))
 def suspend(request: Request) -> None:
+    """Write the guest's memory to disk and power it off."""
     operate(request, "suspend")
 
 
 @action("resume", policy="os_compute_api:os-suspend-server:resume", body=ANY, errors=(404, 409))
 def resume(request: Request) -> None:
+    """Start a suspended guest from its saved memory."""
     operate(request, "resume")
 
 
@@ -70,6 +79,7 @@ def resume(request: Request) -> None:
     errors=(400, 404, 409),
 )
 def trigger_crash_dump(request: Request) -> None:
+    """Send the guest an NMI. What it does with it is the guest's configuration."""
     operate(request, "trigger_crash_dump")
 
 
@@ -80,6 +90,7 @@ def trigger_crash_dump(request: Request) -> None:
     errors=(400, 404, 409, 501),
 )
 def change_password(request: Request) -> None:
+    """Set the administrator's password inside the guest, through its agent. Fails when no agent answers."""
     operate(request, "changePassword", password=request.body["adminPass"])
 
 

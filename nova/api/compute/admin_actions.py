@@ -18,6 +18,7 @@ _LOCK = "os_compute_api:os-lock-server:"
     errors=(404,),
 )
 def lock(request: Request) -> None:
+    """Refuse most actions of users other than administrators until the server is unlocked."""
     body = request.body if isinstance(request.body, dict) else {}
     reason = body.get("locked_reason") if request.since(LOCKED_REASON) else None
     request.conductor.set_lock(request.context, request.server.uuid, True, reason)
@@ -25,6 +26,7 @@ def lock(request: Request) -> None:
 
 @action("unlock", policy=f"{_LOCK}unlock", body=ANY, errors=(404,))
 def unlock(request: Request) -> None:
+    """Remove a lock. A lock that an administrator made needs the rule unlock_override."""
     server = request.server
     is_owner = server.project_id == request.context.project_id
     if server.is_locked and server.properties.locked_by not in (None, "owner" if is_owner else "admin"):
@@ -39,6 +41,7 @@ def unlock(request: Request) -> None:
     errors=(404,),
 )
 def reset_state(request: Request) -> None:
+    """Set vm_state to active or error, cancel a running operation. The guest is not touched."""
     request.conductor.reset_state(request.context, request.server.uuid, request.body["state"])
 
 

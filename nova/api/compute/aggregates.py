@@ -68,6 +68,7 @@ _ANSWER: Answer = single("aggregate", _SHOWN)
 
 @get("/os-aggregates", policy=f"{_RULES}index", answer=listing("aggregates", _SHOWN))
 def index(request: Request) -> list[Aggregate]:
+    """Every aggregate, also those without hosts."""
     return request.conductor.aggregates(request.context)
 
 
@@ -79,12 +80,14 @@ def index(request: Request) -> list[Aggregate]:
     errors=(400, 409),
 )
 def create(request: Request) -> Aggregate:
+    """A new aggregate without hosts. 409 for a name in use."""
     fields = request.body["aggregate"]
     return request.conductor.add_aggregate(request.context, fields["name"], fields.get(_ZONE))
 
 
 @get(_PATH, policy=f"{_RULES}show", answer=_ANSWER, errors=(400, 404))
 def show(request: Request, aggregate_id: str) -> Aggregate:
+    """One aggregate by its number. Raises AggregateNotFound."""
     return request.conductor.aggregate(request.context, _number(aggregate_id))
 
 
@@ -100,6 +103,7 @@ def show(request: Request, aggregate_id: str) -> Aggregate:
     errors=(400, 404, 409),
 )
 def update(request: Request, aggregate_id: str) -> Aggregate:
+    """Change name or availability zone. The zone of hosts that run servers cannot change (409)."""
     fields = request.body["aggregate"]
     if fields.get("name") == "":
         raise errors.Invalid("Invalid input for field/attribute name. It is blank.")
@@ -109,6 +113,7 @@ def update(request: Request, aggregate_id: str) -> Aggregate:
 
 @delete(_PATH, policy=f"{_RULES}delete", status=200, errors=(400, 404))
 def remove(request: Request, aggregate_id: str) -> None:
+    """Delete an aggregate. Raises Invalid while it has hosts."""
     request.conductor.delete_aggregate(request.context, _number(aggregate_id))
 
 
@@ -123,6 +128,7 @@ def remove(request: Request, aggregate_id: str) -> None:
     errors=(400, 404, 409),
 )
 def add_host(request: Request, aggregate_id: str) -> Aggregate:
+    """Add a host with a nova-compute service. A host can be in one availability zone only (409)."""
     return request.conductor.add_to_aggregate(request.context, _number(aggregate_id), request.body["host"])
 
 
@@ -137,6 +143,7 @@ def add_host(request: Request, aggregate_id: str) -> Aggregate:
     errors=(400, 404, 409),
 )
 def remove_host(request: Request, aggregate_id: str) -> Aggregate:
+    """Remove a host. Its availability zone cannot change while it runs servers (409)."""
     return request.conductor.remove_from_aggregate(request.context, _number(aggregate_id), request.body["host"])
 
 

@@ -1,6 +1,6 @@
 """The log of usage audits: /os-instance_usage_audit_log.
 
-This release tells usage by its event log and needs no audit run on hosts, so no host has ever run
+Usage is read from the event log, which needs no audit run on hosts, so no host has ever run
 one. Source: Compute API reference, "Server usage audit log".
 """
 
@@ -43,6 +43,7 @@ _LOG = obj(
     answer=made(obj(required("instance_usage_audit_logs", _LOG))),
 )
 def index(request: Request) -> dict[str, Any]:
+    """The audit log of the last full month. Audits are never run here: every host is listed as not run."""
     return {"instance_usage_audit_logs": _log(request, utcnow())}
 
 
@@ -53,6 +54,7 @@ def index(request: Request) -> dict[str, Any]:
     errors=(400,),
 )
 def show(request: Request, before: str) -> dict[str, Any]:
+    """The audit log of the last full month before a given time."""
     try:
         moment = datetime.datetime.fromisoformat(before)
     except ValueError as error:

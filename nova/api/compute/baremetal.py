@@ -34,6 +34,7 @@ _KEYS = (
     errors=(404, 501),
 )
 def index(request: Request) -> None:
+    """Always 501: there is no Bare Metal service behind this API."""
     raise errors.NotImplementedHere("Bare metal nodes are not available: there is no Bare Metal service.")
 
 
@@ -46,16 +47,19 @@ def index(request: Request) -> None:
     errors=(404, 501),
 )
 def show(request: Request, node_id: str) -> None:
+    """Always 501, as for the list."""
     raise errors.NotImplementedHere("Bare metal nodes are not available: there is no Bare Metal service.")
 
 
 @post("/os-baremetal-nodes", policy=f"{_RULES}list", until=_UNTIL, body=ANY, errors=(400,))
 def create(request: Request) -> None:
+    """Always 400, as upstream has answered since nodes moved to the Bare Metal API."""
     raise errors.Invalid("Adding a bare metal node is for the Bare Metal service's own API.")
 
 
 @delete("/os-baremetal-nodes/{node_id}", policy=f"{_RULES}list", until=_UNTIL, status=200, errors=(400,))
 def remove(request: Request, node_id: str) -> None:
+    """Always 400, as upstream has answered since nodes moved to the Bare Metal API."""
     raise errors.Invalid("Removing a bare metal node is for the Bare Metal service's own API.")
 
 

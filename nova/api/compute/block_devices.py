@@ -18,6 +18,8 @@ _SOURCES = {"image": "image_id", "volume": "volume_id", "snapshot": "snapshot_id
 
 
 class BadMapping(errors.Invalid):
+    """A block device mapping that is well-formed and still makes no sense."""
+
     text = "Block Device Mapping is Invalid: {reason}"
 
 
@@ -56,7 +58,7 @@ def _is_same(own: dict[str, Any], entry: dict[str, Any]) -> bool:
 
 
 def _from_first(entry: dict[str, Any], index: int, image: Image | None) -> dict[str, Any]:
-    """An entry of the old syntax in the words of the new one."""
+    """An entry of block_device_mapping in the syntax of block_device_mapping_v2."""
     translated: dict[str, Any] = {
         key: entry[key] for key in ("device_name", "delete_on_termination", "no_device", "volume_size") if key in entry
     }
@@ -137,7 +139,7 @@ def _checked(request: Request, device: BlockDevice) -> BlockDevice:
 
 
 def _is_image_ref(device: BlockDevice, image: Image | None) -> bool:
-    """imageRef said a second time, as the openstack CLI does."""
+    """Whether the device repeats imageRef, as the openstack CLI's requests do."""
     return image is not None and device.source == "image" and device.destination == "local" and device.boot_index == 0
 
 

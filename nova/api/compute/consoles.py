@@ -50,6 +50,7 @@ _CONSOLE = view(shows("protocol", _PROTOCOL), shows("type", _TYPE), shows("url",
     errors=_ERRORS,
 )
 def create(request: Request) -> RemoteConsole:
+    """The URL of a console with a token that is good for [consoleauth] token_ttl seconds."""
     fields = request.body["remote_console"]
     return request.conductor.console(request.context, request.server.uuid, fields["protocol"], fields["type"])
 
@@ -98,6 +99,7 @@ get_serial_console = _old_console("os-getSerialConsole", "serial", "serial")
     errors=_ERRORS,
 )
 def get_rdp_console(request: Request) -> None:
+    """Always 400: no hypervisor of this release offers RDP."""
     raise errors.ConsoleTypeUnavailable(console_type="rdp-html5")
 
 
@@ -118,7 +120,7 @@ _ACCESS = view(
     errors=(400, 401, 404),
 )
 def show_token(request: Request, token: str) -> ConsoleAccess:
-    """Until 2.30 only for RDP consoles, which no hypervisor of this release has: nothing is told of any token."""
+    """Where a console token leads. Until 2.30 only RDP tokens can be read, and there are none: always 400."""
     if not request.since(ALL_CONSOLE_TOKENS):
         raise errors.Invalid("Before microversion 2.31 only RDP consoles are shown, and there are none.")
     return request.conductor.console_token(request.context, token)

@@ -73,6 +73,7 @@ _NAMES = {
     answer=made(obj(required("extensions", arr(_SHAPE)))),
 )
 def index(request: Request) -> dict[str, Any]:
+    """Every extension that ever had an alias. They are the same at each version."""
     return {"extensions": [_entry(alias) for alias in _NAMES]}
 
 
@@ -83,6 +84,7 @@ def index(request: Request) -> dict[str, Any]:
     errors=(404,),
 )
 def show(request: Request, alias: str) -> dict[str, Any]:
+    """One extension by its alias."""
     if alias not in _NAMES:
         raise errors.NotFound()
     return {"extension": _entry(alias)}

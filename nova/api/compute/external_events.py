@@ -1,4 +1,4 @@
-"""What other services tell of servers: /os-server-external-events.
+"""Events that other services report about servers: /os-server-external-events.
 
 Source: Compute API reference, "Create external events".
 """
@@ -62,7 +62,7 @@ _CODE = Plain({"type": "integer", "enum": [200, 400, 404, 422]})
     errors=(400, 403),
 )
 def create(request: Request) -> Reply:
-    """200 when all events were heeded, 207 when some were not; each event says which."""
+    """200 when all events were accepted, 207 when some were not; each event has its own code."""
     events: list[dict[str, Any]] = request.body["events"]
     codes = request.conductor.external_events(
         request.context,

@@ -26,6 +26,7 @@ _ONE = f"{_BASE}/{{key}}"
 
 @get(_BASE, policy=f"{_SPECS}index", answer=made(obj(required("extra_specs", obj(patterns=_STORED)))), errors=(404,))
 def index(request: Request, flavor_id: str) -> dict[str, Any]:
+    """The extra specs of a flavor the caller may use."""
     return {"extra_specs": request.conductor.flavor(request.context, flavor_id).extra_specs}
 
 
@@ -37,6 +38,7 @@ def index(request: Request, flavor_id: str) -> dict[str, Any]:
     errors=(400, 404, 409),
 )
 def create(request: Request, flavor_id: str) -> dict[str, Any]:
+    """Add or overwrite extra specs. From 2.86 known keys are validated."""
     specs = _validated(request, request.body["extra_specs"])
     request.conductor.set_extra_specs(request.context, flavor_id, specs)
     return {"extra_specs": specs}
@@ -44,6 +46,7 @@ def create(request: Request, flavor_id: str) -> dict[str, Any]:
 
 @get(_ONE, policy=f"{_SPECS}show", answer=made(Obj(patterns=_STORED)), errors=(404,))
 def show(request: Request, flavor_id: str, key: str) -> dict[str, str]:
+    """One extra spec. Raises NotFound (404) for a key the flavor does not have."""
     specs = request.conductor.flavor(request.context, flavor_id).extra_specs
     if key not in specs:
         raise errors.NotFound(f"Flavor {flavor_id} has no extra specs with key {key}.")
@@ -58,6 +61,7 @@ def show(request: Request, flavor_id: str, key: str) -> dict[str, str]:
     errors=(400, 404, 409),
 )
 def update(request: Request, flavor_id: str, key: str) -> dict[str, str]:
+    """Set one extra spec; the key in the body must be the one in the path."""
     if key not in request.body:
         raise errors.Invalid("Request body and URI mismatch")
     specs = _validated(request, request.body)
@@ -67,6 +71,7 @@ def update(request: Request, flavor_id: str, key: str) -> dict[str, str]:
 
 @delete(_ONE, policy=f"{_SPECS}delete", status=200, errors=(404,))
 def remove(request: Request, flavor_id: str, key: str) -> None:
+    """Remove one extra spec."""
     request.conductor.delete_extra_spec(request.context, flavor_id, key)
 
 
@@ -99,7 +104,7 @@ def index_access(request: Request, flavor_id: str) -> dict[str, Any]:
     errors=(400, 403, 404, 409),
 )
 def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
-    """Before 2.7 a public flavor could be given too, which changed nothing for anybody."""
+    """Let a project use a private flavor. Before 2.7 a public flavor is accepted, without effect; 409 from then on."""
     if request.since(PUBLIC_FLAVOR_ACCESS_REFUSED) and request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.Conflict("Can not add access to a public flavor.")
     project = request.body["tenant"]
@@ -118,6 +123,7 @@ def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
     errors=(400, 403, 404),
 )
 def remove_access(request: Request, flavor_id: str) -> dict[str, Any]:
+    """Take a private flavor away from a project. Servers built with it keep it."""
     project = request.body["tenant"]
     return _users(flavor_id, request.conductor.set_flavor_access(request.context, flavor_id, project, False))
 

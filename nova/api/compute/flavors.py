@@ -106,16 +106,19 @@ DETAIL = view(
 
 @get("/flavors", query=LIST, answer=listing("flavors", BASIC, links_since="2.1"), errors=(400,))
 def index(request: Request) -> Page:
+    """The flavors the caller may use. Administrators choose by is_public, "none" meaning all."""
     return _page(request)
 
 
 @get("/flavors/detail", query=LIST, answer=listing("flavors", DETAIL, links_since="2.1"), errors=(400,))
 def detail(request: Request) -> Page:
+    """The same list with every field."""
     return _page(request)
 
 
 @get("/flavors/{flavor_id}", answer=single("flavor", DETAIL), errors=(404,))
 def show(request: Request, flavor_id: str) -> Flavor:
+    """One flavor. Another project's private flavor is 404."""
     return request.conductor.flavor(request.context, flavor_id)
 
 
@@ -156,11 +159,13 @@ def create(request: Request) -> Flavor:
     errors=(400, 404),
 )
 def update(request: Request, flavor_id: str) -> Flavor:
+    """Change the description, the only field of a flavor that can change."""
     return request.conductor.update_flavor(request.context, flavor_id, request.body["flavor"]["description"])
 
 
 @delete("/flavors/{flavor_id}", policy="os_compute_api:os-flavor-manage:delete", status=202, errors=(404,))
 def remove(request: Request, flavor_id: str) -> None:
+    """Delete a flavor. Servers keep the copy in their record."""
     request.conductor.delete_flavor(request.context, flavor_id)
 
 

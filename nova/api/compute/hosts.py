@@ -37,6 +37,7 @@ _POWER = made(obj(required("host", STRING), required("power_action", ANY)))
     ),
 )
 def index(request: Request) -> dict[str, Any]:
+    """Every service by host, optionally of one availability zone."""
     zone = request.first("zone")
     return {
         "hosts": [
@@ -93,6 +94,7 @@ def show(request: Request, host: str) -> dict[str, Any]:
     errors=(400, 404, 501),
 )
 def update(request: Request, host: str) -> dict[str, Any]:
+    """Enable or disable the nova-compute service of a host. maintenance_mode is always 501."""
     service = _compute(request, host)
     if "maintenance_mode" in request.body:
         raise errors.NotImplementedHere("The hypervisor of this host has no maintenance mode.")

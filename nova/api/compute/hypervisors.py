@@ -173,6 +173,7 @@ _ONE = query(once("with_servers", BOOLISH, since="2.53"), strict_since="2.53")
     errors=(400, 404),
 )
 def index(request: Request) -> Page:
+    """Nodes whose nova-compute service exists; paged from 2.33."""
     return _page(request)
 
 
@@ -184,6 +185,7 @@ def index(request: Request) -> Page:
     errors=(400, 404),
 )
 def detail(request: Request) -> Page:
+    """The same list with every field; capacity and use until 2.87."""
     return _page(request)
 
 
@@ -208,6 +210,7 @@ def statistics(request: Request) -> dict[str, Any]:
     errors=(400, 404),
 )
 def show(request: Request, hypervisor_id: str) -> Hypervisor:
+    """One node, by UUID from 2.53 and by number before."""
     return _hypervisors(request, [_node(request, hypervisor_id)])[0]
 
 
@@ -220,9 +223,10 @@ def show(request: Request, hypervisor_id: str) -> Hypervisor:
     errors=(400, 404, 501),
 )
 def uptime(request: Request, hypervisor_id: str) -> Hypervisor:
+    """One node with its uptime. 501 when the hypervisor does not report it."""
     hypervisor = _hypervisors(request, [_node(request, hypervisor_id)])[0]
     if not hypervisor.node.state.uptime:
-        raise errors.NotImplementedHere("The hypervisor does not tell how long it has been up.")
+        raise errors.NotImplementedHere("The hypervisor does not report its uptime.")
     return hypervisor
 
 
@@ -235,6 +239,7 @@ def uptime(request: Request, hypervisor_id: str) -> Hypervisor:
     errors=(404,),
 )
 def search(request: Request, pattern: str) -> list[Hypervisor]:
+    """Nodes whose hypervisor_hostname matches the pattern. 404 when there are none."""
     return _matching(request, pattern)
 
 
@@ -247,6 +252,7 @@ def search(request: Request, pattern: str) -> list[Hypervisor]:
     errors=(404,),
 )
 def servers(request: Request, pattern: str) -> list[Hypervisor]:
+    """The servers on nodes whose hypervisor_hostname matches the pattern."""
     return _matching(request, pattern, with_servers=True)
 
 
@@ -295,7 +301,7 @@ def _node(request: Request, hypervisor_id: str) -> Node:
 
 
 def _hypervisors(request: Request, nodes: list[Node], with_servers: bool = False) -> list[Hypervisor]:
-    """The nodes that have a daemon, with what runs on them when somebody wants to know."""
+    """The nodes that have a service, with their servers and use when the request asks for them."""
     services = {service.host: service for service in request.conductor.services(request.context, binary="nova-compute")}
     with_servers = with_servers or _asks_for_servers(request)
     uses: dict[str, NodeUse] = {}

@@ -163,6 +163,7 @@ def _image(request: Request, image_id: str) -> Image:
     errors=(400, 404, 409, 501),
 )
 def rescue(request: Request) -> dict[str, str]:
+    """Boot the server from a rescue image, its own disks attached. Answers with the password for it."""
     fields, server = request.body or {}, request.server
     if server.image_id is None and not request.since(RESCUE_OF_VOLUMES):
         raise errors.Invalid(f"Cannot rescue instance {server.uuid}: Cannot rescue a volume-backed instance")
@@ -176,6 +177,7 @@ def rescue(request: Request) -> dict[str, str]:
 
 @action("unrescue", policy="os_compute_api:os-unrescue", body=ANY, errors=(404, 409, 501))
 def unrescue(request: Request) -> None:
+    """Boot a rescued server from its own disks again, and remove the rescue disk."""
     operate(request, "unrescue")
 
 

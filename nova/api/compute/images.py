@@ -116,48 +116,57 @@ _BASE = "/images/{image_id}/metadata"
 
 @get("/images", until=_UNTIL, query=_LIST, answer=listing("images", view(*_BASIC), links_since="2.1"), errors=(400,))
 def index(request: Request) -> Page:
+    """The Image service's images, with this API's own names of filters and fields."""
     return _page(request)
 
 
 @get("/images/detail", until=_UNTIL, query=_LIST, answer=listing("images", _DETAIL, links_since="2.1"), errors=(400,))
 def detail(request: Request) -> Page:
+    """The same list with every field."""
     return _page(request)
 
 
 @get("/images/{image_id}", until=_UNTIL, query=_OPEN, answer=single("image", _DETAIL), errors=(404,))
 def show(request: Request, image_id: str) -> Json:
+    """One image. Raises ImageNotFound."""
     image: Json = request.doors.images.document(image_id, request.context)
     return image
 
 
 @delete("/images/{image_id}", until=_UNTIL, errors=(403, 404))
 def remove(request: Request, image_id: str) -> None:
+    """Delete an image in the caller's name."""
     request.doors.images.document(image_id, request.context)
     request.doors.images.delete(image_id, request.context)
 
 
 @get(_BASE, until=_METADATA_UNTIL, query=_OPEN, answer=_ALL, errors=(403, 404))
 def index_metadata(request: Request, image_id: str) -> Json:
+    """The image's own properties as metadata."""
     return {"metadata": _metadata(request, image_id)}
 
 
 @post(_BASE, until=_METADATA_UNTIL, body=_ALL_BODY, answer=_ALL, errors=(400, 403, 404))
 def add_metadata(request: Request, image_id: str) -> Json:
+    """Add or overwrite properties. Raises QuotaExceeded for too many."""
     return {"metadata": _set(request, image_id, {**_metadata(request, image_id), **request.body["metadata"]})}
 
 
 @put(_BASE, until=_METADATA_UNTIL, body=_ALL_BODY, answer=_ALL, errors=(400, 403, 404))
 def replace_metadata(request: Request, image_id: str) -> Json:
+    """Make the metadata the image's only properties."""
     return {"metadata": _set(request, image_id, request.body["metadata"])}
 
 
 @get(f"{_BASE}/{{key}}", until=_METADATA_UNTIL, query=_OPEN, answer=_ONE, errors=(403, 404))
 def show_metadata(request: Request, image_id: str, key: str) -> Json:
+    """One property. 404 when the image does not have it."""
     return {"meta": {key: _existing(_metadata(request, image_id), key)}}
 
 
 @put(f"{_BASE}/{{key}}", until=_METADATA_UNTIL, body=_ONE_BODY, answer=_ONE, errors=(400, 403, 404))
 def set_metadata(request: Request, image_id: str, key: str) -> Json:
+    """Set one property; the key in the body must be the one in the path."""
     fields = request.body["meta"]
     if key not in fields:
         raise errors.Invalid("Request body and URI mismatch")
@@ -167,6 +176,7 @@ def set_metadata(request: Request, image_id: str, key: str) -> Json:
 
 @delete(f"{_BASE}/{{key}}", until=_METADATA_UNTIL, errors=(403, 404))
 def remove_metadata(request: Request, image_id: str, key: str) -> None:
+    """Remove one property."""
     has = _metadata(request, image_id)
     _existing(has, key)
     _set(request, image_id, {name: value for name, value in has.items() if name != key})

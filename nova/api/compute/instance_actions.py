@@ -94,6 +94,7 @@ _LIST = query(
     errors=(400, 404),
 )
 def index(request: Request, server_id: str) -> Page:
+    """The server's operations, the newest first; paged from 2.58."""
     request.server = _server(request, server_id)
     request.check(f"{_RULES}list", _owner(request))
     since, before = request.moment("changes-since"), request.moment("changes-before")
@@ -122,6 +123,7 @@ def index(request: Request, server_id: str) -> Page:
     errors=(404,),
 )
 def show(request: Request, server_id: str, request_id: str) -> OperationRecord:
+    """One operation with its step events, by the id of the request that began it."""
     request.server = _server(request, server_id)
     request.check(f"{_RULES}show", _owner(request))
     return request.conductor.operation(request.context, server_id, request_id)

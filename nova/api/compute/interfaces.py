@@ -54,6 +54,7 @@ INTERFACE = view(
     errors=(404, 501),
 )
 def index(request: Request) -> list[Vif]:
+    """The server's ports, from its record: the Networking service is not asked."""
     return list(request.server.vifs)
 
 
@@ -66,6 +67,7 @@ def index(request: Request) -> list[Vif]:
     errors=(403, 404),
 )
 def show(request: Request, port_id: str) -> Vif:
+    """One port of the server. Raises PortNotFound (404)."""
     return _of(request.server.vifs, port_id)
 
 
@@ -98,6 +100,7 @@ def create(request: Request) -> Vif:
 
 @delete(_PATH + "/{port_id}", policy=f"{_RULE}delete", target=SERVER, status=202, errors=(400, 404, 409, 501))
 def remove(request: Request, port_id: str) -> None:
+    """Unplug a port. A port that was made for the server is deleted, others are unbound."""
     operate(request, "detach_interface", port_id=port_id)
 
 

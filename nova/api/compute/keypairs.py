@@ -90,6 +90,7 @@ _ITEM: View = view(shows("keypair", _LISTED.shape(), lambda pair, request: _LIST
     errors=(400,),
 )
 def index(request: Request) -> Page:
+    """Key pairs of the caller or, for administrators, of user_id; paged from 2.35."""
     most = request.conf.api.max_limit
     requested_limit = request.first("limit")
     limit = most if requested_limit is None else min(requested_limit, most)
@@ -107,6 +108,7 @@ def index(request: Request) -> Page:
     errors=(404,),
 )
 def show(request: Request, name: str) -> Keypair:
+    """One key pair. The private key is never stored, so never shown here."""
     return request.conductor.keypair(_user(request), name)
 
 
@@ -146,6 +148,7 @@ def create(request: Request) -> Keypair:
     errors=(404,),
 )
 def remove(request: Request, name: str) -> None:
+    """Delete a key pair. Servers that were built with it keep the public key."""
     request.conductor.delete_keypair(request.context, _user(request), name)
 
 

@@ -21,6 +21,8 @@ _YEARS = 10
 
 @dataclass(frozen=True)
 class KeyMaterial:
+    """A public key with its fingerprint and, when it was generated here, its private key."""
+
     public: str
     fingerprint: str
     private: str | None = None

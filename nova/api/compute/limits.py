@@ -48,7 +48,7 @@ _USE_OF = {
     "totalCoresUsed": "cores", "totalInstancesUsed": "instances", "totalRAMUsed": "ram",
     "totalServerGroupsUsed": "server_groups",
 }  # fmt: skip
-# The network service's own limits are its own business: unlimited and unused as far as this API goes.
+# The network service has its own limits: this API shows them as unlimited and unused.
 _ELSEWHERE = {
     "maxSecurityGroups": -1, "maxSecurityGroupRules": -1, "maxTotalFloatingIps": -1, "totalFloatingIpsUsed": 0,
     "totalSecurityGroupsUsed": 0,
@@ -62,6 +62,7 @@ _ELSEWHERE = {
     answer=chosen(_LIMITS),
 )
 def show(request: Request) -> dict[str, Any]:
+    """Quotas of the caller's project and their use. There are no rate limits, and none are shown."""
     project = request.first("tenant_id")
     if project is not None and project != request.context.project_id:
         request.check("os_compute_api:limits:other_project", {"project_id": project})

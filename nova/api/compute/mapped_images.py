@@ -83,13 +83,14 @@ def _entry(device: BlockDevice, snapshot: dict[str, Any] | None) -> _Entry:
 
 
 def is_mapped(image: Image | None) -> bool:
+    """Whether an image has no data of its own and maps snapshots of volumes."""
     return image is not None and _MAPPING in image.properties
 
 
 def entries(image: Image | None) -> tuple[list[dict[str, Any]], bool]:
-    """An image's mapping in the words of a request, and whether those are block_device_mapping_v2's.
+    """An image's mapping as a request would write it, and whether that is block_device_mapping_v2's syntax.
 
-    Raises Invalid for a mapping nobody can read.
+    Raises Invalid for a mapping that is no valid JSON of that syntax.
     """
     if image is None or not is_mapped(image):
         return [], True

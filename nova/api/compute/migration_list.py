@@ -26,7 +26,7 @@ def _moment(name: str) -> Any:
 
 
 def _host(name: str) -> Any:
-    """What tells of hosts is for those who may know them."""
+    """Hosts are shown to callers with the rule for them only."""
     return lambda migration, request: getattr(migration, name) if _rights(request) else None
 
 

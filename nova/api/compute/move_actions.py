@@ -46,6 +46,7 @@ from nova.http.view import Answer
     errors=(400, 401, 403, 404, 409),
 )
 def resize(request: Request) -> None:
+    """Change the flavor. The server waits in VERIFY_RESIZE for a confirmation or a revert."""
     operate(
         request,
         "resize",
@@ -57,11 +58,13 @@ def resize(request: Request) -> None:
 
 @action("confirmResize", policy="os_compute_api:servers:confirm_resize", body=ANY, status=204, errors=(400, 404, 409))
 def confirm_resize(request: Request) -> None:
+    """Give up the old flavor and what is left on the source host."""
     operate(request, "confirmResize")
 
 
 @action("revertResize", policy="os_compute_api:servers:revert_resize", body=ANY, errors=(400, 404, 409))
 def revert_resize(request: Request) -> None:
+    """Return to the old flavor and host."""
     operate(request, "revertResize")
 
 
@@ -72,6 +75,7 @@ def revert_resize(request: Request) -> None:
     errors=(400, 403, 404, 409),
 )
 def migrate(request: Request) -> None:
+    """Move a stopped or running server to another host with downtime, as a resize to the same flavor."""
     host = request.body.get("host") if request.since(MIGRATE_TO_HOST) and isinstance(request.body, dict) else None
     if host is not None:
         _check_rule(request, "os_compute_api:os-migrate-server:migrate:host")
@@ -98,6 +102,7 @@ def _block(value: bool | str) -> bool | None:
     errors=(400, 403, 404, 409),
 )
 def migrate_live(request: Request) -> None:
+    """Move a running guest to another host without downtime."""
     fields = request.body
     host = fields["host"]
     if host is not None:
@@ -137,6 +142,7 @@ _EVACUATED = Answer(
     errors=(400, 403, 404, 409),
 )
 def evacuate(request: Request) -> str | None:
+    """Rebuild the server on another host because its own is down. Raises HostInUse while that host is up."""
     fields = request.body
     host = fields.get("host")
     # Before 2.29 a host that was named was not asked of the scheduler.
@@ -161,11 +167,13 @@ evacuate_silently = also_at(evacuate, since="2.14", until="2.104", answer=None)
 
 @action("shelve", policy="os_compute_api:os-shelve:shelve", body=ANY, errors=(400, 403, 404, 409))
 def shelve(request: Request) -> None:
+    """Snapshot the server and power it off; it is offloaded after [DEFAULT] shelved_offload_time."""
     operate(request, "shelve", image_id=str(uuids.uuid4()))
 
 
 @action("shelveOffload", policy="os_compute_api:os-shelve:shelve_offload", body=ANY, errors=(400, 404, 409))
 def shelve_offload(request: Request) -> None:
+    """Remove a shelved server from its host. Its volumes, ports and image stay."""
     operate(request, "shelveOffload")
 
 
@@ -183,6 +191,7 @@ _UNSHELVE = versioned(
 
 @action("unshelve", policy="os_compute_api:os-shelve:unshelve", body=_UNSHELVE, errors=(400, 403, 404, 409))
 def unshelve(request: Request) -> None:
+    """Start a shelved server, on any host when it was offloaded; from 2.77 in a given zone, from 2.91 on a host."""
     fields: dict[str, Any] = request.body if request.since(UNSHELVE_TO_ZONE) and isinstance(request.body, dict) else {}
     zone, host = fields.get("availability_zone"), fields.get("host")
     if host is not None:

@@ -15,6 +15,7 @@ _ADDRESS = obj(required("address", IP))
 
 @action("addSecurityGroup", policy=f"{_GROUPS}add", body=_GROUP, errors=(400, 404, 409))
 def add_security_group(request: Request) -> None:
+    """Add a group, by name or id, to every port of the server."""
     server = _idle(request, "addSecurityGroup")
     request.doors.network.security_groups.add_to_server(server.project_id, server.uuid, request.body["name"])
     _see_networks(request)
@@ -22,6 +23,7 @@ def add_security_group(request: Request) -> None:
 
 @action("removeSecurityGroup", policy=f"{_GROUPS}remove", body=_GROUP, errors=(400, 404, 409))
 def remove_security_group(request: Request) -> None:
+    """Remove a group from every port of the server that has it."""
     server = _idle(request, "removeSecurityGroup")
     request.doors.network.security_groups.remove_from_server(server.project_id, server.uuid, request.body["name"])
     _see_networks(request)
@@ -35,11 +37,13 @@ def remove_security_group(request: Request) -> None:
     errors=(400, 404),
 )
 def add_fixed_ip(request: Request) -> None:
+    """Add an address of the given network to the server's port there."""
     operate(request, "addFixedIp", network_id=request.body["networkId"])
 
 
 @action("removeFixedIp", policy="os_compute_api:os-multinic:remove", until="2.43", body=_ADDRESS, errors=(400, 404))
 def remove_fixed_ip(request: Request) -> None:
+    """Remove one address. Raises Invalid for one the server does not have."""
     addresses = {ip.address for vif in request.server.vifs for ip in vif.fixed_ips}
     if request.body["address"] not in addresses:
         raise errors.Invalid(f"Fixed IP {request.body['address']} is not associated with the server.")
@@ -54,6 +58,7 @@ def remove_fixed_ip(request: Request) -> None:
     errors=(400, 403, 404),
 )
 def add_floating_ip(request: Request) -> None:
+    """Associate a floating address of the project with a fixed address, by default the first IPv4 one."""
     server = request.server
     if not any(vif.fixed_ips for vif in server.vifs):
         raise errors.Invalid("No fixed IPs associated to instance")
@@ -73,6 +78,7 @@ def add_floating_ip(request: Request) -> None:
     errors=(400, 403, 404, 409),
 )
 def remove_floating_ip(request: Request) -> None:
+    """Disassociate a floating address; it stays with the project. 409 when it is another server's."""
     server, address = request.server, request.body["address"]
     floating = request.doors.network.floating_ips.at(server.project_id, address)
     if floating.get("port_id") not in {vif.port_id for vif in server.vifs}:

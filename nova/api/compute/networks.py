@@ -58,6 +58,7 @@ def _list(
 
 @_list("/os-networks", "os_compute_api:os-networks:list", "networks", _NETWORK)
 def index(request: Request) -> Json:
+    """Networks that the project may use, own and shared."""
     return {
         "networks": [
             _network_view(network, request)
@@ -75,6 +76,7 @@ def index(request: Request) -> Json:
     errors=(404,),
 )
 def show(request: Request, network_id: str) -> Json:
+    """One such network. Raises NetworkNotFound."""
     return {"network": _network_view(_network_of(request, network_id), request)}
 
 
@@ -91,6 +93,7 @@ _PROJECT_NETWORK = obj(required("id", UUID), required("label", STRING), required
 
 @_list("/os-tenant-networks", "os_compute_api:os-tenant-networks:list", "networks", _PROJECT_NETWORK)
 def index_of_project(request: Request) -> Json:
+    """Networks that the project may use, with the few fields that projects see."""
     return {
         "networks": [
             _brief_view(network) for network in request.doors.network.networks.usable(request.context.project_id)
@@ -107,6 +110,7 @@ def index_of_project(request: Request) -> Json:
     errors=(404,),
 )
 def show_of_project(request: Request, network_id: str) -> Json:
+    """One such network."""
     return {"network": _brief_view(_network_of(request, network_id))}
 
 
@@ -133,6 +137,7 @@ _POOLS = Obj((Field("floating_ip_pools", arr(obj(required("name", STRING))), Tru
     answer=made(_POOLS),
 )
 def index_pools(request: Request) -> Json:
+    """External networks: each is a pool of floating addresses."""
     return {"floating_ip_pools": [{"name": name} for name in request.doors.network.floating_ips.pools()]}
 
 
@@ -149,6 +154,7 @@ _RULES = "os_compute_api:os-floating-ips:"
 
 @_list("/os-floating-ips", f"{_RULES}list", "floating_ips", _FLOATING_IP)
 def index_floating_ips(request: Request) -> Json:
+    """Floating addresses of the project."""
     floating_ips = request.doors.network.floating_ips.of_project(request.context.project_id)
     return {"floating_ips": [_floating_ip(request, floating_ip) for floating_ip in floating_ips]}
 
@@ -162,6 +168,7 @@ def index_floating_ips(request: Request) -> Json:
     errors=(400, 404),
 )
 def show_floating_ip(request: Request, floating_ip_id: str) -> Json:
+    """One floating address. 404 for another project's."""
     floating_ip = request.doors.network.floating_ips.get(request.context.project_id, floating_ip_id)
     return {"floating_ip": _floating_ip(request, floating_ip)}
 
@@ -175,6 +182,7 @@ def show_floating_ip(request: Request, floating_ip_id: str) -> Json:
     errors=(400, 403, 404),
 )
 def create_floating_ip(request: Request) -> Json:
+    """Take a floating address from a pool, by default from the first external network."""
     floating_ips = request.doors.network.floating_ips
     pool = (request.body or {}).get("pool") or next(iter(floating_ips.pools()), None)
     if pool is None:
@@ -186,6 +194,7 @@ def create_floating_ip(request: Request) -> Json:
     "/os-floating-ips/{floating_ip_id}", policy=f"{_RULES}delete", until=_UNTIL, status=202, errors=(400, 403, 404, 409)
 )
 def remove_floating_ip(request: Request, floating_ip_id: str) -> None:
+    """Give a floating address back to its pool."""
     floating_ips = request.doors.network.floating_ips
     floating_ips.delete(floating_ips.get(request.context.project_id, floating_ip_id)["id"])
 

@@ -61,6 +61,7 @@ _CLASS_SETTABLE = tuple(optional(name, _LIMIT, until=last) for name, last in _CL
     errors=(400,),
 )
 def show(request: Request, project_id: str) -> dict[str, Any]:
+    """The limits of a project, or of one of its users."""
     _check(request, "show", project_id)
     quota = request.conductor.quota(project_id, request.first("user_id"))
     return {"quota_set": {"id": project_id, **_limits_view(quota)}}
@@ -75,6 +76,7 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
     errors=(400,),
 )
 def detail(request: Request, project_id: str) -> dict[str, Any]:
+    """Limits with what is in use. Nothing is ever reserved: use is counted in the transaction that makes it."""
     _check(request, "detail", project_id)
     quota = request.conductor.quota(project_id, request.first("user_id"))
     shown = {
@@ -93,6 +95,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
     errors=(400,),
 )
 def defaults(request: Request, project_id: str) -> dict[str, Any]:
+    """The limits of a project that has none of its own."""
     _check(request, "defaults", project_id)
     return {"quota_set": {"id": project_id, **_limits_view(request.conductor.default_quota())}}
 
@@ -124,6 +127,7 @@ def update(request: Request, project_id: str) -> dict[str, Any]:
     status=202,
 )
 def remove(request: Request, project_id: str) -> None:
+    """Return a project, or one of its users, to the default limits."""
     request.check("os_compute_api:os-quota-sets:delete", {"project_id": project_id})
     request.conductor.delete_quota(project_id, request.first("user_id"))
 
@@ -134,6 +138,7 @@ def remove(request: Request, project_id: str) -> None:
     answer=_answer("quota_class_set", _class_limits(_ID)),
 )
 def show_class(request: Request, name: str) -> dict[str, Any]:
+    """The default limits, which the class "default" holds."""
     return {"quota_class_set": {"id": name, **_limits_view(request.conductor.default_quota(name))}}
 
 
@@ -145,6 +150,7 @@ def show_class(request: Request, name: str) -> dict[str, Any]:
     errors=(400,),
 )
 def update_class(request: Request, name: str) -> dict[str, Any]:
+    """Change the default limits of every project without its own."""
     quota_set = request.body["quota_class_set"]
     limits = {resource: limit for resource, limit in quota_set.items() if resource not in _NETWORK}
     return {"quota_class_set": _limits_view(request.conductor.set_default_quota(limits, name))}

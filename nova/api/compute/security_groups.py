@@ -71,6 +71,7 @@ Json = dict[str, Any]
     errors=(404,),
 )
 def index(request: Request) -> Json:
+    """Security groups of the project, with offset and limit."""
     groups = request.doors.network.security_groups.of_project(request.context.project_id)
     offset, limit = request.first("offset", 0), request.first("limit", request.conf.api.max_limit)
     return {"security_groups": _group_views(request, groups[offset : offset + limit])}
@@ -85,11 +86,13 @@ def index(request: Request) -> Json:
     errors=(400, 404),
 )
 def show(request: Request, group_id: str) -> Json:
+    """One group of the project, with its rules."""
     return {"security_group": _group_views(request, [_own(request, group_id)])[0]}
 
 
 @post("/os-security-groups", policy=f"{_RULES}create", until=_UNTIL, body=_NAMED, answer=_ONE, errors=(400, 403))
 def create(request: Request) -> Json:
+    """A new group. It lets traffic out and none in. Raises QuotaExceeded."""
     fields = request.body["security_group"]
     made_group = request.doors.network.security_groups.create(
         request.context.project_id, fields["name"].strip(), fields["description"].strip()
@@ -106,6 +109,7 @@ def create(request: Request) -> Json:
     errors=(400, 404),
 )
 def update(request: Request, group_id: str) -> Json:
+    """Change name and description of a group."""
     fields = request.body["security_group"]
     _own(request, group_id)
     changed = request.doors.network.security_groups.update(
@@ -116,6 +120,7 @@ def update(request: Request, group_id: str) -> Json:
 
 @delete("/os-security-groups/{group_id}", policy=f"{_RULES}delete", until=_UNTIL, status=202, errors=(400, 404))
 def remove(request: Request, group_id: str) -> None:
+    """Delete a group. Raises Conflict while a port uses it."""
     _own(request, group_id)
     try:
         request.doors.network.security_groups.delete(group_id)
@@ -143,6 +148,7 @@ def remove(request: Request, group_id: str) -> None:
     errors=(400, 403, 404),
 )
 def create_rule(request: Request) -> Json:
+    """Allow incoming traffic by protocol and ports, from a CIDR or from members of a group."""
     fields = request.body["security_group_rule"]
     _own(request, fields["parent_group_id"])
     protocol = fields.get("ip_protocol")
@@ -177,6 +183,7 @@ def create_rule(request: Request) -> Json:
     errors=(400, 404, 409),
 )
 def remove_rule(request: Request, rule_id: str) -> None:
+    """Delete a rule of one of the project's groups."""
     _check_id(rule_id)
     groups = request.doors.network.security_groups
     rule = groups.rule(rule_id)
@@ -193,6 +200,7 @@ def remove_rule(request: Request, rule_id: str) -> None:
     errors=(404,),
 )
 def index_of_server(request: Request) -> Json:
+    """The groups of the server's ports."""
     return {
         "security_groups": _group_views(request, request.doors.network.security_groups.of_server(request.server.uuid))
     }

@@ -40,6 +40,7 @@ _BY_NETWORK = {"^.+$": arr(_ADDRESS)}
     errors=(404,),
 )
 def index_addresses(request: Request) -> dict[str, Any]:
+    """The server's addresses by network label."""
     return {"addresses": {label: _short(listed) for label, listed in addresses(request.server).items()}}
 
 
@@ -51,6 +52,7 @@ def index_addresses(request: Request) -> dict[str, Any]:
     errors=(404,),
 )
 def show_addresses(request: Request, label: str) -> dict[str, Any]:
+    """The addresses on one network. 404 for a label the server has no port on."""
     networks = addresses(request.server)
     if label not in networks:
         raise errors.NotFound("Instance is not a member of specified network")
@@ -80,6 +82,7 @@ def show_password(request: Request) -> dict[str, str]:
     errors=(404,),
 )
 def clear_password(request: Request) -> None:
+    """Forget the encrypted password. The one inside the guest stays as it is."""
     request.conductor.clear_password(request.context, request.server.uuid)
 
 
@@ -117,7 +120,7 @@ _DIAGNOSTICS = versioned(
     errors=(400, 404, 409, 501),
 )
 def diagnostics(request: Request) -> dict[str, Any]:
-    """Counters of the guest; until 2.47 in the words of libvirt's own tools."""
+    """Counters of the guest; until 2.47 with the field names of libvirt's tools."""
     server = request.server
     if server.host is None:
         raise errors.ServerNotReady(server_id=server.uuid)

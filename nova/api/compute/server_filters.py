@@ -78,6 +78,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
     admin = request.allows("os_compute_api:servers:allow_all_filters")
     _add_state(request, fields, admin)
     _add_plain(request, fields, admin)
+    _add_properties(request, fields, admin)
     _add_times(request, fields, admin)
     _add_tags(request, fields)
     fields["sort"] = _sort(request)
@@ -155,6 +156,12 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
         fields["power_state"] = int(state)
     if (locked := request.first("locked")) is not None:
         fields["is_locked"] = _is_true(locked, "locked")
+    for name in ("metadata", "system_metadata"):
+        if name in request.query and (name == "metadata" or admin):
+            fields[name] = [_document(text, name) for text in request.query[name]]
+
+
+def _add_properties(request: Request, fields: dict[str, Any], admin: bool) -> None:
     properties = {
         name: request.first(name)
         for name in ("access_ip_v4", "access_ip_v6", "description", "root_device_name", "locked_by")
@@ -170,9 +177,6 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
                 raise errors.Invalid(f"Invalid filter field: {name}.")
             properties[name] = int(number)
     fields["properties"] = properties
-    for name in ("metadata", "system_metadata"):
-        if name in request.query and (name == "metadata" or admin):
-            fields[name] = [_document(text, name) for text in request.query[name]]
 
 
 def _add_times(request: Request, fields: dict[str, Any], admin: bool) -> None:

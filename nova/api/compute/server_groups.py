@@ -52,6 +52,7 @@ _GROUP = view(
     answer=listing("server_groups", _GROUP),
 )
 def index(request: Request) -> Page:
+    """The project's groups, or for administrators those of all projects."""
     project: str | None = request.context.project_id
     if "all_projects" in request.query and request.allows(f"{_RULES}index:all_projects"):
         project = None
@@ -75,6 +76,7 @@ def index(request: Request) -> Page:
     errors=(400, 403, 409),
 )
 def create(request: Request) -> ServerGroup:
+    """A new empty group. Raises QuotaExceeded."""
     fields: dict[str, Any] = request.body["server_group"]
     policy = fields.get("policy") or fields["policies"][0]
     rules = fields.get("rules") or {}
@@ -91,11 +93,13 @@ def create(request: Request) -> ServerGroup:
     errors=(404,),
 )
 def show(request: Request, group_id: str) -> ServerGroup:
+    """One group with the servers that are members."""
     return _visible(request, group_id, "show")
 
 
 @delete("/os-server-groups/{group_id}", policy=f"{_RULES}delete", target=LATER, errors=(404,))
 def remove(request: Request, group_id: str) -> None:
+    """Delete a group. Its servers stay where they are."""
     request.conductor.delete_server_group(request.context, _visible(request, group_id, "delete").uuid)
 
 

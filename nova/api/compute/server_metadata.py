@@ -21,11 +21,13 @@ _ONE_ANSWER = made(obj(required("meta", Obj(patterns=_SHOWN, limits=_LIMITS))))
 
 @get(_PATH, policy=f"{_RULES}index", target=SERVER, answer=_ALL_ANSWER, errors=(404,))
 def index(request: Request) -> dict[str, Any]:
+    """The server's metadata."""
     return {"metadata": request.server.metadata}
 
 
 @post(_PATH, policy=f"{_RULES}create", target=SERVER, body=_ALL_BODY, answer=_ALL_ANSWER, errors=(400, 403, 404, 409))
 def add(request: Request) -> dict[str, Any]:
+    """Add or overwrite items. Raises QuotaExceeded for too many."""
     return {"metadata": _set(request, request.body["metadata"])}
 
 
@@ -38,11 +40,13 @@ def add(request: Request) -> dict[str, Any]:
     errors=(400, 403, 404, 409),
 )
 def replace(request: Request) -> dict[str, Any]:
+    """Make these items the only ones."""
     return {"metadata": _set(request, request.body["metadata"], replace=True)}
 
 
 @get(_ONE, policy=f"{_RULES}show", target=SERVER, answer=_ONE_ANSWER, errors=(404,))
 def show(request: Request, key: str) -> dict[str, Any]:
+    """One item. 404 when the server does not have it."""
     if key not in request.server.metadata:
         raise errors.NotFound("Metadata item was not found")
     return {"meta": {key: request.server.metadata[key]}}
@@ -50,6 +54,7 @@ def show(request: Request, key: str) -> dict[str, Any]:
 
 @put(_ONE, policy=f"{_RULES}update", target=SERVER, body=_ONE_BODY, answer=_ONE_ANSWER, errors=(400, 403, 404, 409))
 def update(request: Request, key: str) -> dict[str, Any]:
+    """Set one item; the key in the body must be the one in the path."""
     fields = request.body["meta"]
     if key not in fields:
         raise errors.Invalid("Request body and URI mismatch")
@@ -59,6 +64,7 @@ def update(request: Request, key: str) -> dict[str, Any]:
 
 @delete(_ONE, policy=f"{_RULES}delete", target=SERVER, errors=(404, 409))
 def remove(request: Request, key: str) -> None:
+    """Remove one item."""
     request.conductor.delete_metadata(request.context, request.server.uuid, key)
 
 

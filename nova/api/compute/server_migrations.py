@@ -39,7 +39,7 @@ def _of(name: str) -> Any:
 
 
 def _right(name: str) -> Any:
-    """What tells of hosts is for those who may know them."""
+    """Hosts are shown to callers with the rule for them only."""
     return lambda row, request: getattr(row[0], name) if request.allows(f"{_RULE}index:host") else None
 
 
@@ -76,6 +76,7 @@ MIGRATION = view(
     errors=(404,),
 )
 def index(request: Request) -> list[Any]:
+    """Migrations of this server that are under way, with their progress."""
     migrations = request.conductor.server_migrations(request.context, request.server.uuid)
     return [_with_progress(request, migration) for migration in migrations]
 
@@ -90,6 +91,7 @@ def index(request: Request) -> list[Any]:
     errors=(404,),
 )
 def show(request: Request, migration_id: str) -> Any:
+    """One live migration under way. 404 for any other migration."""
     migration = _migration_of(request, migration_id)
     if migration.kind != LIVE:
         raise errors.NotFound(f"Migration {migration_id} for server {request.server.uuid} is not live-migration.")
@@ -109,6 +111,7 @@ def show(request: Request, migration_id: str) -> Any:
     errors=(400, 403, 404, 409),
 )
 def force_complete(request: Request, migration_id: str) -> None:
+    """Finish a running live migration by pausing the guest until it has moved."""
     _migration_of(request, migration_id)
     request.conductor.force_migration(request.context, request.server.uuid, migration_id)
 
@@ -122,7 +125,7 @@ def force_complete(request: Request, migration_id: str) -> None:
     errors=(400, 404, 409),
 )
 def abort(request: Request, migration_id: str) -> None:
-    """Until 2.64 only a migration that runs can be given up; from 2.65 on a waiting one, too."""
+    """Cancel a live migration: until 2.64 only a running one, from 2.65 a queued one, too."""
     migration = _migration_of(request, migration_id)
     if not request.since(QUEUED_MIGRATION_ABORTED) and migration.status != "running":
         raise errors.MigrationNotRunning(

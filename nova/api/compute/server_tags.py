@@ -26,6 +26,7 @@ _ANY_QUERY = query()
     errors=(404,),
 )
 def index(request: Request) -> dict[str, Any]:
+    """The server's tags."""
     return {"tags": list(request.server.tags)}
 
 
@@ -39,12 +40,14 @@ def index(request: Request) -> dict[str, Any]:
     errors=(400, 404, 409),
 )
 def replace(request: Request) -> dict[str, Any]:
+    """Make these tags the only ones."""
     tags = request.conductor.set_tags(request.context, request.server.uuid, request.body["tags"])
     return {"tags": list(tags)}
 
 
 @delete(_PATH, policy=f"{_RULES}delete_all", target=SERVER, since=_SINCE, errors=(404, 409))
 def clear(request: Request) -> None:
+    """Remove every tag."""
     request.conductor.set_tags(request.context, request.server.uuid, [])
 
 
@@ -76,4 +79,5 @@ def add(request: Request, tag: str) -> Reply:
 
 @delete(_ONE, policy=f"{_RULES}delete", target=SERVER, since=_SINCE, errors=(404, 409))
 def remove(request: Request, tag: str) -> None:
+    """Remove one tag. 404 when the server does not have it."""
     request.conductor.remove_tag(request.context, request.server.uuid, tag)

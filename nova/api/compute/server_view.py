@@ -54,7 +54,7 @@ _STATUS: dict[VmState, dict[str | None, str]] = {
     VmState.SHELVED_OFFLOADED: {None: "SHELVED_OFFLOADED"},
 }  # fmt: skip
 
-# Statuses in which the answer tells the progress of what is under way.
+# Statuses in which the answer shows the progress of the operation.
 _WITH_PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING")
 
 
@@ -96,6 +96,7 @@ def host_id(instance: Instance) -> str:
 
 @functools.lru_cache(maxsize=10000)
 def host_id_of(project_id: str, host: str | None) -> str:
+    """The hostId of a project's servers on a host; empty without a host."""
     return hashlib.sha224((project_id + host).encode()).hexdigest() if host else ""
 
 
@@ -203,7 +204,7 @@ def _image_property(name: str) -> Any:
 _HOST_STATUS = "os_compute_api:servers:show:host_status"
 _RULES = {
     "attributes": "os_compute_api:os-extended-server-attributes",
-    # Who may see it at all; whoever may see no more is told of hosts that are UNKNOWN.
+    # Callers with this rule alone see UNKNOWN and no other status.
     "host_status": f"{_HOST_STATUS}:unknown-only",
 }
 
@@ -220,7 +221,7 @@ def rights(request: Request) -> frozenset[str]:
 
 
 def details(request: Request) -> dict[str, bool]:
-    """What the conductor is asked to tell with a server: what costs, and only where this caller sees it."""
+    """What the conductor is to read beside a server's record: only what this version and caller are shown."""
     seen = rights(request)
     return {
         "with_user_data": request.since(ALL_SERVER_ATTRIBUTES) and "attributes" in seen,
@@ -332,10 +333,10 @@ _STATE = (
 )  # fmt: skip
 
 DETAIL: View = view(*_CORE, *_SHARED, *_STATE, rights=rights)
-# A list tells no groups: they are one server's business.
+# Lists do not show server groups.
 LISTED: View = view(*_CORE, *_SHARED, *(key for key in _STATE if key.name != "server_groups"), rights=rights)
 
-# What a server that was just changed has always told of itself.
+# Keys that the answer to a change shows at every version that has them.
 _IN_CHANGED = {"locked", "description", "tags", "trusted_image_certificates", "server_groups", "locked_reason"}
 
 

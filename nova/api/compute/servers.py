@@ -199,6 +199,7 @@ _CREATED = Answer(
     errors=(400,),
 )
 def index(request: Request) -> Page:
+    """Servers by id and name; filters and paging in server_filters."""
     return _page(request, {})
 
 
@@ -210,6 +211,7 @@ def index(request: Request) -> Page:
     errors=(400,),
 )
 def detail(request: Request) -> Page:
+    """Servers with every field this version and the caller's rights show."""
     return _page(request, server_view.details(request))
 
 
@@ -223,6 +225,7 @@ def detail(request: Request) -> Page:
     errors=(404,),
 )
 def show(request: Request) -> Instance:
+    """One server. Another project's server is 404."""
     return request.server
 
 
@@ -250,6 +253,7 @@ def create(request: Request) -> Reply:
     errors=(400, 404, 409),
 )
 def update(request: Request) -> Instance:
+    """Change name, description, addresses and other fields of the record. The guest is not touched."""
     fields = request.body["server"]
     names = {
         "name": "name",
@@ -278,13 +282,14 @@ _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmS
 
 @delete("/servers/{server_id}", policy="os_compute_api:servers:delete", target=SERVER, errors=(404, 409))
 def remove(request: Request) -> None:
+    """Delete, or soft-delete where [DEFAULT] reclaim_instance_interval keeps servers for a while."""
     is_soft = request.conf.reclaim_instance_interval > 0 and request.server.vm_state in _KEPT
     request.conductor.operate(request.context, request.server.uuid, "softDelete" if is_soft else "delete", {})
 
 
 def _page(request: Request, details: dict[str, bool]) -> Page:
     server_query, limit = query_of(request)
-    # One more than asked for tells whether there is a next page.
+    # One more than requested shows whether there is a next page.
     server_query = msgspec.structs.replace(server_query, limit=limit + 1, **details)
     servers = request.conductor.servers(request.context, server_query)
     if len(servers) <= limit:
@@ -294,25 +299,22 @@ def _page(request: Request, details: dict[str, bool]) -> Page:
 
 
 def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
-    """What was asked, checked against itself and against the services that know more."""
-    low = fields.get("min_count", 1)
-    high = fields.get("max_count", max(low, 1))
-    if low > high:
-        raise errors.Invalid("min_count must be <= max_count")
-    if high > 1 and fields.get("hostname") is not None:
-        raise errors.Invalid("A host name is given to one server: it cannot be requested for several.")
+    """The request with its image and volumes looked up. Raises Invalid, PolicyDenied, QuotaExceeded."""
+    low, high = _count(fields)
     zone, host, node = _where(request, fields)
     image = _image(request, fields)
     devices = block_devices.read(request, fields, image)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, fields["metadata"])
     certificates = tuple(fields.get("trusted_image_certificates") or ())
-    if certificates:
-        request.check("os_compute_api:servers:create:trusted_certs")
-    if devices:
-        request.check("os_compute_api:servers:create:attach_volume")
-    if isinstance(fields.get("networks"), list):
-        request.check("os_compute_api:servers:create:attach_network")
+    _check_rules(
+        request,
+        {
+            "trusted_certs": bool(certificates),
+            "attach_volume": bool(devices),
+            "attach_network": isinstance(fields.get("networks"), list),
+        },
+    )
     if certificates and (image is None or any(device.boot_index == 0 for device in devices)):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     return BuildRequest(
@@ -345,6 +347,24 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         trusted_certs=certificates or None,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
+
+
+def _count(fields: dict[str, Any]) -> tuple[int, int]:
+    """The least and the most servers that are requested. Raises Invalid."""
+    low = fields.get("min_count", 1)
+    high = fields.get("max_count", max(low, 1))
+    if low > high:
+        raise errors.Invalid("min_count must be <= max_count")
+    if high > 1 and fields.get("hostname") is not None:
+        raise errors.Invalid("A host name is given to one server: it cannot be requested for several.")
+    return low, high
+
+
+def _check_rules(request: Request, requested: dict[str, bool]) -> None:
+    """Check the rule of each part that the request has. Raises PolicyDenied."""
+    for rule, is_requested in requested.items():
+        if is_requested:
+            request.check(f"os_compute_api:servers:create:{rule}")
 
 
 def _where(request: Request, fields: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
@@ -413,6 +433,7 @@ def _personality(request: Request, fields: dict[str, Any]) -> dict[str, str]:
 
 
 def check_metadata(request: Request, metadata: dict[str, str]) -> None:
+    """Raises QuotaExceeded for more metadata items than the project may have."""
     limit = request.conductor.quota(request.context.project_id).limits["metadata_items"] if metadata else -1
     if 0 <= limit < len(metadata):
         raise errors.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")

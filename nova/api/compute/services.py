@@ -86,6 +86,7 @@ _OLD_BODY = obj(*_WHERE, optional("disabled_reason", _REASON), optional("forced_
     answer=listing("services", _SERVICE),
 )
 def index(request: Request) -> list[ServiceRecord]:
+    """Every daemon that ever reported, with whether it is up and enabled."""
     return request.conductor.services(request.context, request.first("host"), request.first("binary"))
 
 
@@ -102,6 +103,7 @@ def index(request: Request) -> list[ServiceRecord]:
     errors=(400, 404),
 )
 def update(request: Request, service_id: str) -> ServiceRecord:
+    """Enable, disable or force down a nova-compute service."""
     fields = request.body
     if not is_uuid(service_id):
         raise errors.Invalid(f"Invalid uuid {service_id}")
@@ -124,6 +126,7 @@ def update(request: Request, service_id: str) -> ServiceRecord:
 
 @put("/os-services/enable", policy=_MANAGE, until="2.52", body=_OLD_BODY, answer=made(_OLD_SERVICE), errors=(400, 404))
 def enable(request: Request) -> dict[str, Any]:
+    """Let the scheduler use a host again."""
     service = _requested_service(request)
     request.conductor.update_service(request.context, service.uuid, is_disabled=False)
     return _old(service, status="enabled")
@@ -131,6 +134,7 @@ def enable(request: Request) -> dict[str, Any]:
 
 @put("/os-services/disable", policy=_MANAGE, until="2.52", body=_OLD_BODY, answer=made(_OLD_SERVICE), errors=(400, 404))
 def disable(request: Request) -> dict[str, Any]:
+    """Keep new servers off a host. The servers there run on."""
     service = _requested_service(request)
     request.conductor.update_service(request.context, service.uuid, is_disabled=True)
     return _old(service, status="disabled")
@@ -145,6 +149,7 @@ def disable(request: Request) -> dict[str, Any]:
     errors=(400, 404),
 )
 def disable_with_reason(request: Request) -> dict[str, Any]:
+    """Disable with a reason that administrators see in the list."""
     reason = request.body.get("disabled_reason")
     if reason is None:
         raise errors.Invalid("Missing disabled reason field")
@@ -163,6 +168,7 @@ def disable_with_reason(request: Request) -> dict[str, Any]:
     errors=(400, 404),
 )
 def force_down(request: Request) -> dict[str, Any]:
+    """Declare a service down without waiting for service_down_time, or take that back."""
     is_down = request.body.get("forced_down")
     if is_down is None:
         raise errors.Invalid("Missing forced_down field")
@@ -173,6 +179,7 @@ def force_down(request: Request) -> dict[str, Any]:
 
 @delete("/os-services/{service_id}", policy="os_compute_api:os-services:delete", errors=(400, 404, 409))
 def remove(request: Request, service_id: str) -> None:
+    """Forget a service. Raises Conflict (409) while its host has servers or migrations."""
     if request.since(SERVICES_BY_UUID) and not is_uuid(service_id):
         raise errors.Invalid(f"Invalid uuid {service_id}")
     if not request.since(SERVICES_BY_UUID) and not is_number(service_id):

@@ -51,6 +51,7 @@ SHARE = view(
     errors=(400, 403, 404),
 )
 def index(request: Request) -> list[Share]:
+    """The server's shares with their state."""
     return list(request.server.shares)
 
 
@@ -64,6 +65,7 @@ def index(request: Request) -> list[Share]:
     errors=(400, 403, 404),
 )
 def show(request: Request, share_id: str) -> Share:
+    """One share of the server. Raises ShareNotAttached (404)."""
     return _of(request, share_id)
 
 
@@ -112,6 +114,7 @@ def create(request: Request) -> Share:
     errors=(400, 403, 404, 409),
 )
 def remove(request: Request, share_id: str) -> None:
+    """Detach a share from a stopped server, and take its access to the share away."""
     operate(request, "detach_share", share=_of(request, share_id))
 
 

@@ -87,6 +87,7 @@ _PAGE = (optional("limit", LIMIT, since="2.40"), optional("marker", STRING, sinc
     errors=(400,),
 )
 def index(request: Request) -> dict[str, Any]:
+    """Usage of every project in a period; paged by server from 2.40."""
     begin, end = _period(request)
     used, links = _page(request, begin, end, None)
     is_detailed = request.first("detailed", "0") == "1"
@@ -111,6 +112,7 @@ def index(request: Request) -> dict[str, Any]:
     errors=(400,),
 )
 def show(request: Request, project_id: str) -> dict[str, Any]:
+    """Usage of one project in a period, with its servers."""
     request.check(f"{_RULES}show", {"project_id": project_id})
     begin, end = _period(request)
     used, links = _page(request, begin, end, project_id)

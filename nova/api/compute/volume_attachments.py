@@ -83,6 +83,7 @@ ATTACHED = view(
     errors=(404,),
 )
 def index(request: Request) -> list[BlockDevice]:
+    """The server's volumes, from its record: the Block Storage service is not asked."""
     start = request.first("offset", 0)
     limit = min(request.first("limit", request.conf.api.max_limit), request.conf.api.max_limit)
     return _volumes(request.server)[start : start + limit]
@@ -97,6 +98,7 @@ def index(request: Request) -> list[BlockDevice]:
     errors=(404,),
 )
 def show(request: Request, volume_id: str) -> BlockDevice:
+    """One attachment. Raises VolumeNotAttached (404)."""
     return _of(request.server, volume_id)
 
 
@@ -110,7 +112,10 @@ def show(request: Request, volume_id: str) -> BlockDevice:
     errors=(400, 403, 404, 409),
 )
 def create(request: Request) -> BlockDevice | None:
-    """Answers when the request is accepted; from 2.101 on without a word. Raises VolumeNotFound, Invalid for one that is in use."""
+    """Attach a volume; the answer does not wait for the guest to have it.
+
+    Raises VolumeNotFound, Invalid for a volume in use.
+    """
     fields = request.body["volumeAttachment"]
     volume_id = fields["volumeId"]
     _check_shelved(request)
@@ -178,6 +183,7 @@ def update(request: Request, volume_id: str) -> None:
 
 @delete(_PATH + "/{volume_id}", policy=f"{_RULE}delete", target=SERVER, status=202, errors=(400, 403, 404, 409))
 def remove(request: Request, volume_id: str) -> None:
+    """Detach a volume. A root volume can only be detached from an offloaded server."""
     _check_shelved(request)
     _of(request.server, volume_id)
     operate(request, "detach_volume", volume_id=volume_id)
@@ -192,7 +198,7 @@ def _check_shelved(request: Request) -> None:
 
 
 def _check_same(fields: dict[str, Any], device: BlockDevice, server: Instance) -> None:
-    """Only the volume and the flag may be changed; the rest may be said again."""
+    """Only volumeId and delete_on_termination may change; other fields may repeat their value. Raises Invalid."""
     fixed = {"device": device.device_name, "tag": device.tag, "serverId": server.uuid, "id": device.volume_id}
     for name, value in fixed.items():
         if name in fields and fields[name] != value:

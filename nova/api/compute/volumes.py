@@ -109,6 +109,7 @@ SNAPSHOT = view(
 
 @get("/os-volumes", until=_UNTIL, policy=f"{_RULE}list", query=_LIST, answer=listing("volumes", VOLUME))
 def index(request: Request) -> list[Volume]:
+    """The Block Storage service's volumes of the project."""
     return _page(request, request.doors.volumes.find(request.context))
 
 
@@ -117,6 +118,7 @@ detail = also_at(index, path="/os-volumes/detail", policy=f"{_RULE}detail", unti
 
 @get("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}show", answer=single("volume", VOLUME), errors=(404,))
 def show(request: Request, volume_id: str) -> Volume:
+    """One volume. Raises VolumeNotFound."""
     volume: Volume = request.doors.volumes.get(volume_id, request.context)
     return volume
 
@@ -130,6 +132,7 @@ def show(request: Request, volume_id: str) -> Volume:
     errors=(400, 403, 404),
 )
 def create(request: Request) -> Volume:
+    """Ask the Block Storage service for a volume; it is made after the answer."""
     fields = request.body["volume"]
     size = fields["size"]
     if fields.get("snapshot_id"):
@@ -149,6 +152,7 @@ def create(request: Request) -> Volume:
 
 @delete("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}delete", status=202, errors=(400, 404))
 def remove(request: Request, volume_id: str) -> None:
+    """Delete a volume in the caller's name."""
     request.doors.volumes.get(volume_id, request.context)
     request.doors.volumes.delete(volume_id, request.context)
 
@@ -161,6 +165,7 @@ def remove(request: Request, volume_id: str) -> None:
     answer=listing("snapshots", SNAPSHOT),
 )
 def snapshots(request: Request) -> list[dict[str, Any]]:
+    """Snapshots of the project's volumes."""
     return _page(request, request.doors.volumes.snapshots(request.context))
 
 
@@ -175,6 +180,7 @@ snapshots_detail = also_at(snapshots, path="/os-snapshots/detail", policy=f"{_RU
     errors=(404,),
 )
 def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
+    """One snapshot."""
     snapshot: dict[str, Any] = request.doors.volumes.snapshot(snapshot_id, request.context)
     return snapshot
 
@@ -188,6 +194,7 @@ def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
     errors=(400, 403),
 )
 def create_snapshot(request: Request) -> dict[str, Any]:
+    """Snapshot a volume; force allows one that is attached."""
     fields = request.body["snapshot"]
     try:
         snapshot: dict[str, Any] = request.doors.volumes.create_snapshot(
@@ -204,6 +211,7 @@ def create_snapshot(request: Request) -> dict[str, Any]:
 
 @delete("/os-snapshots/{snapshot_id}", until=_UNTIL, policy=f"{_RULE}snapshots:delete", status=202, errors=(404,))
 def remove_snapshot(request: Request, snapshot_id: str) -> None:
+    """Delete a snapshot in the caller's name."""
     request.doors.volumes.snapshot(snapshot_id, request.context)
     request.doors.volumes.delete_snapshot(snapshot_id, request.context)
 

@@ -53,7 +53,7 @@ class _Metadata:
         return answer(environ, start_response)
 
     def _refusal(self, request: webob.Request, error: errors.DomainError) -> webob.Response:
-        """What failed behind this API is the operator's to know, not the guest's."""
+        """Errors behind this API are logged for the operator; the guest gets no details."""
         if error.status < 500:
             return _error(error.status, error.message)
         LOG.warning("%s from %s cannot be answered: %s", request.path, request.remote_addr, error)

@@ -1,4 +1,4 @@
-"""Which guest a request is from: told by a metadata proxy, or known by its address.
+"""Which guest a request is from: a metadata proxy says so, or its address shows it.
 
 A proxy (Neutron's) signs what it says; its word counts only when [neutron] service_metadata_proxy
 is set, and then nothing else does.
@@ -32,7 +32,7 @@ class UnknownGuest(errors.NotFound):
 
 
 class Addresses(Protocol):
-    """What is asked of the Networking API."""
+    """The query of the Networking API."""
 
     def device_at(self, address: str) -> tuple[str, str] | None:
         """(server, project) of the one server with this address."""

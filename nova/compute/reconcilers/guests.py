@@ -1,4 +1,4 @@
-"""Watches a host's guests: tells the conductor when one changed by itself, removes those nobody owns.
+"""Watches a host's guests: reports changes of their power state to the conductor, removes guests without a server.
 
 A guest that shut itself down is a stopped server some seconds later. A guest whose server was
 deleted or moved while this host was away is nobody's, and goes.
@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 
 class GuestWatch:
-    """The guests of one host, and what the conductor was last told of them."""
+    """The guests of one host, and the power states that were last reported."""
 
     def __init__(self, host: Host, conductor: ConductorCalls) -> None:
         self._host = host
@@ -52,7 +52,7 @@ class GuestWatch:
                 power.power_on(self._host, GuestArguments(instance=running[guest.uuid]))
 
     def reap(self, busy: Collection[str]) -> None:
-        """Do with guests nobody owns what [DEFAULT] running_deleted_instance_action says; not with busy ones."""
+        """Apply [DEFAULT] running_deleted_instance_action to guests without a server here, except busy ones."""
         action = self._host.conf.running_deleted_instance_action
         guests = {guest.uuid: guest for guest in self._host.driver.guests() if guest.uuid not in busy}
         if action == "noop" or not guests:

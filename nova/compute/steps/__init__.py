@@ -1,4 +1,4 @@
-"""What a host can be told to do: each verb, the shape of its arguments, and the function that does it."""
+"""The orders a host understands: each verb, the type of its arguments, and the function that does it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +11,8 @@ from nova.structs import steps
 
 
 class Verb(NamedTuple):
+    """An order that hosts understand. do takes (host, arguments); its result becomes the step's answer."""
+
     arguments: type[msgspec.Struct]
     do: Callable[[Host, Any], Any]
 

@@ -1,4 +1,4 @@
-"""What is done inside a running guest: its agent and its kernel do it."""
+"""Steps inside a running guest, done by its agent or its kernel."""
 
 from nova.compute.host import Host
 from nova.structs.steps import GuestArguments, PasswordArguments
@@ -14,4 +14,5 @@ def set_password(host: Host, arguments: PasswordArguments) -> None:
 
 
 def crash_dump(host: Host, arguments: GuestArguments) -> None:
+    """Send the guest an NMI. Raises NotImplementedHere for a driver that cannot."""
     able(host.driver, GuestAgent, "dump a guest's memory").crash_dump(arguments.instance.uuid)

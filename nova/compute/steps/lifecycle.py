@@ -1,4 +1,4 @@
-"""Guests come and go."""
+"""Steps that create and remove guests."""
 
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
@@ -6,12 +6,12 @@ from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
 
 
 def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
-    """Make the guest and start it. Raises HostRefused and its kin, GuestFailed."""
+    """Create the guest and start it. Raises HostRefused, ImageInvalid, DiskFull, GuestFailed."""
     instance = arguments.instance
     host.driver.create(guest_spec(host, instance, arguments.personality, arguments.password))
     return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)
 
 
 def destroy(host: Host, arguments: DestroyArguments) -> None:
-    """Take the guest away; one that is not there is done."""
+    """Remove the guest; no error when it is missing."""
     host.driver.destroy(arguments.instance.uuid, arguments.instance.vifs, arguments.keep_disks)

@@ -1,4 +1,4 @@
-"""Guests move to another host while they run."""
+"""Steps of live migration, on the source and on the destination."""
 
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
@@ -9,17 +9,18 @@ _ACTION = "be migrated live"
 
 
 def prepare_destination(host: Host, arguments: ReceiveArguments) -> DisksAside:
-    """Make this host ready for a guest; facts its source needs. Raises HostRefused and its kin."""
+    """Prepare this host for a guest; gives facts that its source needs. Raises HostRefused, DiskFull."""
     driver = able(host.driver, LiveMigration, _ACTION)
     return DisksAside(facts=driver.prepare_destination(guest_spec(host, arguments.instance)))
 
 
 def abort_destination(host: Host, arguments: ReceiveArguments) -> None:
+    """Undo prepare_destination; no error when nothing was prepared."""
     able(host.driver, LiveMigration, _ACTION).abort_destination(guest_spec(host, arguments.instance))
 
 
 def migrate(host: Host, arguments: MigrateArguments) -> None:
-    """Move the guest; returns when it runs on the destination. Raises Cancelled when told to give up."""
+    """Migrate the guest; returns when it runs on the destination. Raises Cancelled when aborted."""
     uuid = arguments.instance.uuid
     driver = able(host.driver, LiveMigration, _ACTION)
     host.jobs.begin(uuid)

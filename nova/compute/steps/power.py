@@ -1,4 +1,4 @@
-"""Guests are switched on and off and restarted."""
+"""Steps that change a guest's power state."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from nova.structs.steps import (
 
 
 def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
-    """Start the guest; one whose definition was lost is made anew over its disks."""
+    """Start the guest; one whose definition was lost is defined again on its disks."""
     uuid = arguments.instance.uuid
     share.mount(host, arguments.instance)
     try:
@@ -42,6 +42,7 @@ def power_off(host: Host, arguments: StopArguments) -> PowerResult:
 
 
 def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
+    """Mount the shares again, then restart the guest within [DEFAULT] shutdown_timeout or by force."""
     uuid = arguments.instance.uuid
     spec = guest_spec(host, arguments.instance)
     share.mount(host, arguments.instance)
@@ -50,14 +51,14 @@ def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
 
 
 def reach(host: Host, arguments: ReachArguments) -> PowerResult:
-    """Pause, suspend, or let go on."""
+    """Pause, suspend or resume the guest."""
     uuid = arguments.instance.uuid
     host.driver.set_power(uuid, arguments.target)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 
 
 def bring_to(host: Host, arguments: BringToArguments) -> PowerResult:
-    """Give a guest that was switched off for a while the power state back that it had."""
+    """Restore the power state of a guest that was powered off for an operation."""
     if arguments.target is not PowerState.SHUTDOWN:
         power_on(host, GuestArguments(instance=arguments.instance))
     return reach(host, ReachArguments(instance=arguments.instance, target=arguments.target))

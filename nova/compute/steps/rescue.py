@@ -1,4 +1,4 @@
-"""Guests run from a rescue disk, and from their own disks again."""
+"""Steps that boot a guest from a rescue disk, and from its own disks again."""
 
 from nova import errors
 from nova.compute.guest_spec import guest_spec, rescue_disk
@@ -22,6 +22,7 @@ def rescue(host: Host, arguments: RescueArguments) -> PowerResult:
 
 
 def unrescue(host: Host, arguments: UnrescueArguments) -> PowerResult:
+    """Boot from the guest's own disks again, and power off when it was not running before."""
     instance = arguments.instance
     share.mount(host, instance)
     able(host.driver, Rescue, "be rescued").unrescue(guest_spec(host, instance))

@@ -1,4 +1,4 @@
-"""Shares are defined for guests that are off, mounted before they start and unmounted when they are off again."""
+"""Shares: defined for stopped guests, mounted before a guest starts, unmounted when it is off again."""
 
 from nova import errors
 from nova.compute.guest_spec import guest_spec
@@ -11,7 +11,7 @@ _ACTION = "have shares"
 
 
 def define_shares(host: Host, arguments: GuestArguments) -> None:
-    """Let the guest have the shares of its record, and no others, from its next start on; one that is not there is done."""
+    """Define the guest with the shares of its record, from its next start on; no error when there is no guest."""
     driver = able(host.driver, Shares, _ACTION)
     try:
         host.driver.guest(arguments.instance.uuid)
@@ -28,6 +28,6 @@ def mount(host: Host, instance: Instance) -> None:
 
 
 def unmount(host: Host, instance: Instance) -> None:
-    """The guest is off: its shares are not kept open for it."""
+    """Unmount the shares of a guest that is off."""
     if instance.shares:
         able(host.driver, Shares, _ACTION).unmount_shares(instance.uuid)

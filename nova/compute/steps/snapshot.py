@@ -10,7 +10,7 @@ from nova.virt.driver import Snapshots, able
 
 
 def snapshot(host: Host, arguments: SnapshotArguments) -> None:
-    """Copy the disk to a file of this host; a copy that is there is made anew. Raises GuestFailed, DiskFull."""
+    """Copy the disk to a file of this host, over an earlier copy. Raises GuestFailed, DiskFull."""
     path = _copy(host, arguments)
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = able(host.driver, Snapshots, "be copied to an image")
@@ -29,6 +29,7 @@ def upload_snapshot(host: Host, arguments: SnapshotArguments) -> None:
 
 
 def forget_snapshot(host: Host, arguments: SnapshotArguments) -> None:
+    """Remove the local copy of a snapshot; no error when there is none."""
     _copy(host, arguments).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Volumes are plugged into guests, unplugged and swapped."""
+"""Steps that attach, detach, swap and snapshot volumes of a guest."""
 
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host
@@ -10,16 +10,19 @@ _ACTION = "have volumes"
 
 
 def attach_volume(host: Host, arguments: VolumeArguments) -> None:
+    """Connect the host to the volume and plug it in. Raises NotImplementedHere, GuestFailed."""
     instance = arguments.instance
     able(host.driver, Volumes, _ACTION).attach_volume(instance.uuid, volume_disk(instance, arguments.device))
 
 
 def detach_volume(host: Host, arguments: VolumeArguments) -> None:
+    """Unplug the volume and disconnect the host; no error when it is missing."""
     instance = arguments.instance
     able(host.driver, Volumes, _ACTION).detach_volume(instance.uuid, volume_disk(instance, arguments.device))
 
 
 def swap_volume(host: Host, arguments: SwapArguments) -> None:
+    """Copy one volume onto another under the running guest. Takes as long as the copy."""
     instance = arguments.instance
     old, new = volume_disk(instance, arguments.old), volume_disk(instance, arguments.new)
     able(host.driver, Volumes, _ACTION).swap_volume(instance.uuid, old, new)
@@ -34,6 +37,7 @@ def snapshot_volume(host: Host, arguments: VolumeSnapshotArguments) -> VolumeFil
 
 
 def merge_volume_snapshot(host: Host, arguments: MergeArguments) -> VolumeFile:
+    """Merge a file of the volume's chain into another. See nova.virt.driver.VolumeSnapshots."""
     instance = arguments.instance
     driver = able(host.driver, VolumeSnapshots, "have its volumes snapshotted")
     disk = volume_disk(instance, arguments.device)

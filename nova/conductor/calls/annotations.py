@@ -34,7 +34,8 @@ class AnnotationCalls:
                 raise errors.QuotaExceeded(f"Maximum number of metadata items exceeds {limit}")
             return {"metadata": wanted}
 
-        return self._write(context, server_id, "update metadata", change)["metadata"]
+        written: dict[str, str] = self._write(context, server_id, "update metadata", change)["metadata"]
+        return written
 
     def delete_metadata(self, context: Context, server_id: str, key: str) -> None:
         def change(connection: Connection, instance: Instance) -> dict[str, Any]:
@@ -46,7 +47,8 @@ class AnnotationCalls:
 
     def set_tags(self, context: Context, server_id: str, tags: list[str]) -> tuple[str, ...]:
         wanted = tuple(sorted(set(tags)))
-        return self._write(context, server_id, "update tags", lambda *_: {"tags": wanted})["tags"]
+        self._write(context, server_id, "update tags", lambda *_: {"tags": wanted})
+        return wanted
 
     def add_tag(self, context: Context, server_id: str, tag: str) -> bool:
         def change(connection: Connection, instance: Instance) -> dict[str, Any]:

@@ -110,11 +110,12 @@ def _kind(protocol: str, type: str) -> ConsoleKind:
 
 def _url(conf: cfg.ConfigOpts, kind: ConsoleKind, token: str) -> str:
     """The page to open. noVNC takes the path of its websocket from the page's query, so its token is in there."""
-    base, addition = {
+    pages: dict[ConsoleKind, tuple[str, str]] = {
         ConsoleKind.NOVNC: (conf.vnc.novncproxy_base_url, "path=" + quote(f"?token={token}", safe="")),
         ConsoleKind.SPICE_HTML5: (conf.spice.html5proxy_base_url, f"token={token}"),
         ConsoleKind.SPICE_DIRECT: (conf.spice.spice_direct_proxy_base_url, f"token={token}"),
         ConsoleKind.SERIAL: (conf.serial_console.base_url, f"token={token}"),
-    }[kind]
+    }
+    base, addition = pages[kind]
     parts = urlsplit(base)
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, addition)))))

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from functools import partial
 
 import msgspec
 from sqlalchemy.engine import Connection
@@ -55,9 +56,13 @@ class HostCalls:
         # A nova-compute registers with what it has; of the others there is no more to know than that they live.
         new = [host for host in sign.hosts if self._core.liveness.last_heard(host, sign.binary) is None]
         if new and sign.binary != "nova-compute":
-            self._db.write(lambda c: [self._ensure_service(c, host, sign.binary, sign.version) for host in new])
+            self._db.write(lambda c: self._ensure_services(c, new, sign))
         # Heard once it is written down: what could not be written is new with the next sign.
         self._core.liveness.hear(sign)
+
+    def _ensure_services(self, connection: Connection, names: list[str], sign: SignOfLife) -> None:
+        for host in names:
+            self._ensure_service(connection, host, sign.binary, sign.version)
 
     def _ensure_service(self, connection: Connection, host: str, binary: str, version: int, listener: str = "") -> None:
         # To keep servers off new hosts is what operators disable services for; nothing else is kept off anything.
@@ -176,14 +181,14 @@ class HostCalls:
 
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
         for instance in self._db.read(lambda c: instances.on_host(c, host)):
-            found = states.get(instance.uuid)
+            state = states.get(instance.uuid)
             # While an operation is under way its end will tell; between operations the guest does.
-            if found is None or instance.task_state is not None or instance.power_state == found:
+            if state is None or instance.task_state is not None or instance.power_state == state:
                 continue
-            if instance.vm_state is VmState.ACTIVE and found in _OFF:
+            if instance.vm_state is VmState.ACTIVE and state in _OFF:
                 self._settle_as_stopped(host, instance)
             else:
-                self._db.write(lambda c, one=instance, state=found: _write_power_state(c, one, PowerState(state)))
+                self._db.write(partial(_write_power_state, instance=instance, state=PowerState(state)))
 
     def _settle_as_stopped(self, host: str, instance: Instance) -> None:
         """A guest went off by itself: stop its server, as its user would have."""

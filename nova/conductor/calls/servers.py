@@ -86,7 +86,7 @@ class ServerCalls:
                 instances.unique_name(connection, changes["name"], scope, instance.project_id, server_id)
             if "requested_zone" in changes:
                 _check_pin(instance, changes["requested_zone"])
-            columns = {name: changes.pop(name) for name in ("name", "hostname") if name in changes}
+            columns: dict[str, Any] = {name: changes.pop(name) for name in ("name", "hostname") if name in changes}
             if changes:
                 columns["properties"] = msgspec.structs.replace(instance.properties, **changes)
             if columns:

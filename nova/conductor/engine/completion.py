@@ -126,7 +126,7 @@ def _close(
 ) -> list[str]:
     """End the operation, write the server, and let the operation begin that waits for this one."""
     failure = None if end.state == SUCCEEDED else held.failure
-    message = failure and failure.message
+    message = None if failure is None else failure.message
     is_cancelled = operations.close(connection, held, end.state, _without_secrets(workflow, end.text), message)
     # Whoever waits for this one has cancelled it.
     successor = operations.queued(connection, held.instance_uuid) if is_cancelled else None

@@ -65,13 +65,6 @@ def event_details(
     server: Instance | None = None,
 ) -> EventDetails:
     """What the event log keeps of a moment in an operation. server: as it was before, where that is at hand."""
-    step_error = failure and StepError(
-        error=failure.error,
-        message=failure.message,
-        function=failure.function,
-        module=failure.module,
-        traceback=failure.details or "",
-    )
     return EventDetails(
         user_id=held.user_id,
         project_id=held.project_id,
@@ -80,5 +73,15 @@ def event_details(
         about=dict(workflow.tells(document)),
         server=server,
         changes=dict(changes),
-        step_error=step_error,
+        step_error=None if failure is None else _step_error(failure),
+    )
+
+
+def _step_error(failure: Failure) -> StepError:
+    return StepError(
+        error=failure.error,
+        message=failure.message,
+        function=failure.function,
+        module=failure.module,
+        traceback=failure.details or "",
     )

@@ -241,14 +241,15 @@ class StepRunner:
         is_tried = tries > 0 or held.order is not None or not isinstance(error, errors.HostUnreachable)
         match recovery.course_after(error, step, tries, self._is_behind_return(turn, is_tried)):
             case Course.RETRY:
-                return self._pause(turn, step.name, error.message, tries)
+                self._pause(turn, step.name, error.message, tries)
             case Course.SKIP:
                 LOG.warning("%s of server %s goes on without %s", held.name, held.instance_uuid, step.name)
                 return self._advance(turn, turn.document)
             case Course.UNWIND:
                 return self._unwind(turn, error, trace, turn.workflow.again_at(step, error))
             case Course.ABANDON:
-                return self._abandon(turn, error, trace)
+                self._abandon(turn, error, trace)
+        return None
 
     def _stop(self, turn: Turn[Document], is_behind_return: bool) -> Lease | None:
         """The operation is not to go on: go back, or end here."""
@@ -256,7 +257,10 @@ class StepRunner:
         if not turn.held.is_cancelled:
             error = OperationExpired(deadline_s=turn.workflow.deadline_s)
         course = recovery.course_after(error, turn.step, 0, is_behind_return)
-        return self._unwind(turn, error) if course is Course.UNWIND else self._abandon(turn, error)
+        if course is Course.UNWIND:
+            return self._unwind(turn, error)
+        self._abandon(turn, error)
+        return None
 
     def _is_behind_return(self, turn: Turn[Document], is_tried: bool) -> bool:
         """Whether nothing can be undone any more: the point is passed when the step behind it is tried first."""
@@ -331,7 +335,8 @@ class StepRunner:
             tries = self.db.read(lambda c: operations.failures(c, held.uuid, name))
             if recovery.undo_is_retried(error, step, tries, is_late=utcnow() >= held.deadline_at):
                 reason = error.message if isinstance(error, errors.DomainError) else "internal error"
-                return self._pause(turn, name, reason, tries)
+                self._pause(turn, name, reason, tries)
+                return None
             # Never stuck: what this undo leaves behind is for the reconcilers.
             LOG.error("%s of operation %s is given up: %s", name, held.uuid, error)
         return self._step_back(turn, document)
@@ -415,7 +420,7 @@ def _failure(
         error=type(error).__name__,
         message=_with_history(error.message, turn.held.failure),
         details=trace,
-        resume_at=resume_at and resume_at.name,
+        resume_at=None if resume_at is None else resume_at.name,
         status=error.status,
         function=turn.step.name,
         module=turn.step.do.__module__,

@@ -1,5 +1,7 @@
 """Writes down which daemons fell silent or speak again, and lets nothing wait for a silent host."""
 
+from functools import partial
+
 from nova.conductor import announce
 from nova.conductor.core import Core
 from nova.db import hosts
@@ -11,7 +13,7 @@ def reconcile(core: Core) -> None:
     for service in core.db.read(hosts.services):
         is_up = core.liveness.is_up(service.host, service.binary)
         if is_up != service.is_up:
-            core.db.write(lambda c, s=service, up=is_up: hosts.change_service(c, s.uuid, is_up=up))
+            core.db.write(partial(hosts.change_service, uuid=service.uuid, is_up=is_up))
             changed = True
         if service.binary == "nova-compute" and service.is_forced_down:
             down.add(service.host)

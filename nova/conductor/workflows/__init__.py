@@ -1,5 +1,7 @@
 """Every long operation, one file each: its steps in order, undo beside do."""
 
+from typing import Any
+
 from nova.conductor.engine.operation import Operation
 from nova.conductor.workflows import (
     attach_volume,
@@ -26,7 +28,7 @@ from nova.conductor.workflows import (
     volume_snapshots,
 )
 
-WORKFLOWS: dict[str, Operation] = {
+WORKFLOWS: dict[str, Operation[Any]] = {
     operation.name: operation
     for operation in (
         build.BUILD,

@@ -6,6 +6,7 @@ snapshots of the server's volumes, which were asked for with the record.
 """
 
 import io
+from typing import Any
 
 import msgspec
 
@@ -74,7 +75,7 @@ def rotate(op: CreateBackup, context: StepContext) -> CreateBackup:
     return op
 
 
-_COPY = (
+_COPY: tuple[Step[Any], ...] = (
     Step(copy_disk, remove_copy, task_state="image_snapshot", timeout_s=6 * 3600, retries=60),
     # What was uploaded in part is removed with the image's record, by the undo of the step before.
     Step(upload_image, task_state="image_uploading", timeout_s=6 * 3600),

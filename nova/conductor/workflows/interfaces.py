@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import guest
 from nova.structs.instance import Instance, VmState
 from nova.structs.network import NetworkRequest, Vif
 from nova.structs.steps import VifArguments
@@ -19,6 +20,12 @@ class Attach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     instance_id: str
     request: NetworkRequest | None = None
+    port_id: str
+    vif: Vif | None = None
+
+
+class Detach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    instance_id: str
     port_id: str
     vif: Vif | None = None
 
@@ -55,28 +62,22 @@ def unplug(op: Attach, context: StepContext) -> OnHost | Attach:
     return op if op.vif is None else _on_host(op, context, "detach_vif", skip_if_down=True)
 
 
-def _on_host(op: Attach, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost:
+def _on_host(op: Attach | Detach, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost:
     instance = context.instance(op.instance_id)
     assert op.vif is not None
-    return OnHost(instance.host, verb, VifArguments(instance=instance, vif=op.vif), skip_if_down=skip_if_down)
+    return OnHost(guest.host_of(instance), verb, VifArguments(instance=instance, vif=op.vif), skip_if_down=skip_if_down)
 
 
 def _attached(connection: Connection, op: Attach, instance: Instance) -> dict[str, object]:
     return {"vifs": (*instance.vifs, op.vif)}
 
 
-class Detach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    instance_id: str
-    port_id: str
-    vif: Vif | None = None
-
-
 def unplug_vif(op: Detach, context: StepContext) -> OnHost:
-    return _on_host(op, context, "detach_vif")  # type: ignore[arg-type]
+    return _on_host(op, context, "detach_vif")
 
 
 def plug_again(op: Detach, context: StepContext) -> OnHost:
-    return _on_host(op, context, "attach_vif")  # type: ignore[arg-type]
+    return _on_host(op, context, "attach_vif")
 
 
 def give_port_back(op: Detach, context: StepContext) -> Detach:

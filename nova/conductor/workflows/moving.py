@@ -6,7 +6,7 @@ Placement's consumer types INSTANCE and MIGRATION.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
@@ -163,7 +163,7 @@ def _keep_facts(op: M, result: DisksAside) -> M:
 
 
 # What the host says of the disks it has put aside, or prepared.
-FACTS: HostAnswer[Move] = HostAnswer(DisksAside, _keep_facts)
+FACTS: HostAnswer[Any] = HostAnswer(DisksAside, _keep_facts)
 
 
 def at_destination(op: Move, instance: Instance) -> Instance:

@@ -4,6 +4,8 @@ The server ends RESIZED and runs as what it became; confirm or revert decide. A 
 left again for another one, as in a build: the guest stays aside meanwhile.
 """
 
+import dataclasses
+
 import msgspec
 from sqlalchemy.engine import Connection
 
@@ -137,7 +139,7 @@ def _fail(connection: Connection, op: Resize, instance: Instance) -> dict[str, o
     return {}
 
 
-_STEPS = (
+_STEPS: tuple[Step[Resize], ...] = (
     Step(moving.hold_source, moving.give_source_back, task_state="resize_prep"),
     Step(
         moving.claim_destination,
@@ -186,20 +188,4 @@ RESIZE_SERVER = Operation(
     bars_shares=True,
 )
 
-MIGRATE = Operation(
-    "migrate",
-    Resize,
-    steps=_STEPS,
-    from_states=_FROM,
-    begin=_begin_migrate,
-    succeeds_as=always(VmState.RESIZED),
-    # The new guest runs, and what its user writes is on its disks alone.
-    no_return_after=start_guest,
-    abandons_as=VmState.RESIZED,
-    finish=_finish,
-    fail=_fail,
-    abandon=_finish,
-    tells=moving.tells,
-    deadline_s=24 * 3600.0,
-    bars_shares=True,
-)
+MIGRATE = dataclasses.replace(RESIZE_SERVER, name="migrate", begin=_begin_migrate)

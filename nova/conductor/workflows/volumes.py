@@ -119,6 +119,6 @@ def _attachments(instance: Instance) -> frozenset[str]:
     return frozenset(one.attachment_id for one in instance.block_devices if one.attachment_id)
 
 
-def moved_steps(task_state: str) -> tuple[Step, ...]:
+def moved_steps(task_state: str) -> tuple[Step[Any], ...]:
     """The step of a move that opens volumes to its destination; disconnect_source ends it."""
     return (Step(connect_destination, disconnect_destination, task_state=task_state, retries=60),)

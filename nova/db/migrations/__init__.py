@@ -17,7 +17,7 @@ def sync(url: str, revision: str = "head") -> None:
     """Bring the database up to a revision; one that is there already is done."""
     database = Database(url)
     try:
-        database.write(lambda connection: _upgrade(connection, revision))
+        database.write(lambda connection: _upgrade(connection, revision), is_repeatable=True)
     finally:
         database.close()
 

@@ -1,6 +1,6 @@
 """The filters by name, and which of them a configuration enables.
 
-A name that is no filter stops the scheduler at its start: a host rule is never left out in silence.
+A name that is no filter stops the scheduler at its start: no filter is ever left out silently.
 """
 
 import importlib
@@ -78,7 +78,7 @@ DONE_BY_PLACEMENT = frozenset({"CoreFilter", "DiskFilter", "ExactCoreFilter", "E
 
 
 def enabled(conf: cfg.ConfigOpts) -> list[Filter]:
-    """The filters of [filter_scheduler] in their order, after those a request insists on.
+    """The filters of [filter_scheduler] in their order, after those that always apply.
 
     Raises BadConfiguration for a name that is no available filter.
     """

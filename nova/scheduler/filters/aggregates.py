@@ -44,7 +44,7 @@ def _requirements(extra_specs: Mapping[str, str]) -> list[tuple[str, str, Requir
 
 
 class AggregateImagePropertiesIsolation(Filter):
-    """Drops hosts whose aggregates say something else of a property that the image has."""
+    """Drops hosts whose aggregates have another value for a property that the image has."""
 
     judges_image = True
 
@@ -71,7 +71,7 @@ class AggregateImagePropertiesIsolation(Filter):
 
 
 class AggregateMultiTenancyIsolation(Filter):
-    """Hosts whose aggregates name projects in filter_tenant_id take servers of those alone."""
+    """Hosts whose aggregates name projects in filter_tenant_id take servers of those projects only."""
 
     def check(self, request: PlacementRequest) -> Check | None:
         reason = Refusal("is kept for other projects")
@@ -84,7 +84,7 @@ class AggregateMultiTenancyIsolation(Filter):
 
 
 class AggregateTypeAffinityFilter(Filter):
-    """Hosts whose aggregates name flavors in instance_type take servers of those alone."""
+    """Hosts whose aggregates name flavors in instance_type take servers of those flavors only."""
 
     def check(self, request: PlacementRequest) -> Check | None:
         name = request.flavor.name
@@ -99,9 +99,9 @@ class AggregateTypeAffinityFilter(Filter):
 
 
 class ProjectAggregatesFilter(Filter):
-    """A project that aggregates name gets hosts of those alone: limit_tenants_to_placement_aggregate.
+    """A project that aggregates name gets hosts of those aggregates only: limit_tenants_to_placement_aggregate.
 
-    The metadata key is filter_tenant_id, or begins with it; each names projects, by commas.
+    The metadata key is filter_tenant_id or begins with it; the value lists projects, by commas.
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:

@@ -13,7 +13,7 @@ SCOPE = "capabilities"
 class ComputeCapabilitiesFilter(Filter):
     """Extra specs of the scope "capabilities", and those without a scope, name attributes of the host.
 
-    A key may lead inside: capabilities:cpu_info:features. An attribute that no host has fails them all.
+    A key may be a path: capabilities:cpu_info:features. An attribute that no host has fails every host.
     """
 
     def check(self, request: PlacementRequest) -> Check | None:

@@ -1,4 +1,4 @@
-"""ComputeFilter and AllHostsFilter: is there a nova-compute at work?"""
+"""ComputeFilter and AllHostsFilter: whether the host's nova-compute is up and enabled."""
 
 from nova.scheduler.filters.filter import Check, Filter
 from nova.scheduler.host_candidate import HostCandidate, Refusal
@@ -8,7 +8,7 @@ DOWN = Refusal("is down")
 
 
 class ComputeFilter(Filter):
-    """Passes hosts whose nova-compute is enabled and shows signs of life."""
+    """Passes hosts whose nova-compute is up and enabled."""
 
     def check(self, request: PlacementRequest) -> Check | None:
         return _works

@@ -58,7 +58,7 @@ class ImagePropertiesFilter(Filter):
         return check
 
     def _kind(self, image: Image) -> tuple[str, str, str]:
-        """Architecture, hypervisor and machine mode the image wants; "" where any will do."""
+        """Architecture, hypervisor and machine mode the image requires; "" for any."""
         properties = image.properties
         return (
             _canonical(_property(properties, _ARCHITECTURE) or self._default_architecture, _SAME_ARCHITECTURE),
@@ -86,7 +86,7 @@ def _is(kind: tuple[str, str, str], required_kind: tuple[str, str, str]) -> bool
 
 
 def _join_kinds(kinds: tuple[tuple[str, str, str], ...]) -> str:
-    return ", ".join(" ".join(kind) for kind in kinds[:5]) or "nothing it told of"
+    return ", ".join(" ".join(kind) for kind in kinds[:5]) or "nothing that it reported"
 
 
 def _version(text: str) -> Callable[[int], bool]:

@@ -1,4 +1,4 @@
-"""JsonFilter: a condition of the user's own, from the scheduler hint "query".
+"""JsonFilter: a condition that the user states in the scheduler hint "query".
 
 Source: Compute admin guide, "Compute schedulers", JsonFilter. The hint is JSON: a list whose first
 element is an operator, the rest values, variables such as "$free_ram_mb", or lists of the same kind.

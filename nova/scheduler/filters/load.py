@@ -1,4 +1,4 @@
-"""How busy a host may be: servers on it, and servers in work that reads and writes much.
+"""How busy a host may be: its servers, and its servers in operations with much disk or network traffic.
 
 A number in the metadata of the host's aggregates wins for the Aggregate filters; of several, the smallest.
 """
@@ -15,7 +15,7 @@ from nova.structs.schedule import PlacementRequest
 class _LoadFilter(Filter):
     needs_load = True
     option: ClassVar[str]
-    # A field of HostLoad, and what is said of a host with too much of it.
+    # A field of HostLoad, and the reason for refusing a host with too much of it.
     counts: ClassVar[str]
     says: ClassVar[str]
     asks_aggregates: ClassVar[bool] = False
@@ -38,7 +38,7 @@ class _LoadFilter(Filter):
 
 
 class IoOpsFilter(_LoadFilter):
-    """Drops hosts with max_io_ops_per_host servers in work that reads and writes much."""
+    """Drops hosts with max_io_ops_per_host servers being built, moved, snapshotted or the like."""
 
     option = "max_io_ops_per_host"
     counts = "io_ops"

@@ -1,7 +1,7 @@
-"""What the request itself insists on: a zone, hosts that have not refused it yet, hosts of other servers.
+"""Filters from the request itself: a zone, hosts that have not refused it yet, hosts of other servers.
 
-These are applied to every request, whatever enabled_filters lists: a wish is met or refused with a
-reason, never passed over.
+These always apply, whatever enabled_filters lists: a request is met or refused with a
+reason, never ignored.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ from nova.structs.schedule import PlacementRequest
 
 
 class RetryFilter(Filter):
-    """Drops hosts that refused this server already, and the one it is to leave."""
+    """Drops hosts that refused this server already, and the one it moves away from."""
 
     def check(self, request: PlacementRequest) -> Check | None:
         if not request.exclude and request.leaves is None:

@@ -15,15 +15,21 @@ class _FreeWeigher(Weigher):
 
 
 class RAMWeigher(_FreeWeigher):
+    """Free memory; by default the more the better."""
+
     multiplier_option = "ram_weight_multiplier"
     resource_class = "MEMORY_MB"
 
 
 class CPUWeigher(_FreeWeigher):
+    """Free VCPUs; by default the more the better."""
+
     multiplier_option = "cpu_weight_multiplier"
     resource_class = "VCPU"
 
 
 class DiskWeigher(_FreeWeigher):
+    """Free disk; by default the more the better."""
+
     multiplier_option = "disk_weight_multiplier"
     resource_class = "DISK_GB"

@@ -1,4 +1,4 @@
-"""BuildFailureWeigher: hosts that refused servers lately are taken last."""
+"""BuildFailureWeigher: hosts that refused servers recently come last."""
 
 import threading
 import time
@@ -13,10 +13,10 @@ REMEMBERED_S = 600.0
 
 
 class BuildFailureWeigher(Weigher):
-    """Counts, per host, the servers it refused in the last ten minutes, as this scheduler heard of them.
+    """Counts, per host, the servers it refused in the last ten minutes, as far as this scheduler saw requests.
 
-    A request says which hosts refused it; nobody has to report a failure. Kept in memory: a scheduler
-    that starts anew gives every host another chance.
+    A request names the hosts that refused it, so failures need no report. Kept in memory: a scheduler
+    that restarts gives every host another chance.
     """
 
     multiplier_option = "build_failure_weight_multiplier"

@@ -50,7 +50,7 @@ class Proxy:
 
 
 class Connection:
-    """A connection to one libvirtd that is made anew when it broke."""
+    """A connection to one libvirtd that reconnects after a failure."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -73,6 +73,7 @@ class Connection:
             raise errors.Unavailable(reason[0])
 
     def close(self) -> None:
+        """Disconnect; the next call connects again."""
         with self._lock:
             self._drop()
 
@@ -84,7 +85,7 @@ class Connection:
             return getattr(Proxy(self._alive()), method)(*args)
 
     def change(self, method: str, *args: Any) -> Any:
-        """Call a method of virConnect that is not to happen twice."""
+        """Call a method of virConnect that must not run twice."""
         # Reading first finds a broken connection while nothing is at stake.
         self.read("getLibVersion")
         return getattr(Proxy(self._alive()), method)(*args)
@@ -98,6 +99,7 @@ class Connection:
             raise errors.GuestNotFound(guest=uuid) from error
 
     def find(self, uuid: str) -> Proxy | None:
+        """The guest's domain; None when libvirt has none."""
         try:
             return self.domain(uuid)
         except errors.GuestNotFound:
@@ -132,6 +134,7 @@ class Connection:
 
 
 def translate(error: libvirt.libvirtError) -> errors.DomainError:
+    """The domain error that says the same as an error of libvirt."""
     code = error.get_error_code()
     if code == libvirt.VIR_ERR_NO_DOMAIN:
         return errors.GuestNotFound(guest=error.get_str1() or "")

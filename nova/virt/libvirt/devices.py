@@ -20,6 +20,8 @@ Find = Callable[[ET.Element], ET.Element | None]
 
 
 def by_mac(mac: str) -> Find:
+    """Finds a network device by its MAC address, in any case."""
+
     def find(devices: ET.Element) -> ET.Element | None:
         for element in devices.findall("interface"):
             address = element.find("mac")
@@ -51,7 +53,7 @@ def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
 
 
 def attribute(device: ET.Element, part: str, name: str, default: str = "") -> str:
-    """An attribute of a part of a device, or default where the device has no such part or the part no such attribute."""
+    """An attribute of a part of a device; default when there is no such part or attribute."""
     return next((element.get(name, default) for element in device.findall(part)), default)
 
 
@@ -81,7 +83,7 @@ def attach(domain: Proxy, device: ET.Element, find: Find) -> None:
 
 
 def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
-    """Unplug the device, now and for later starts; one that is not there is done.
+    """Unplug the device, now and for later starts; no error when it is missing.
 
     Raises errors.GuestFailed when the running guest keeps it.
     """
@@ -96,7 +98,7 @@ def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
         if concurrency.wait_for(lambda: _is_gone(domain, find), timeout_s, interval_s=0.1):
             return
     if not _is_gone(domain, find):
-        raise errors.GuestFailed(reason="The guest does not let go of the device")
+        raise errors.GuestFailed(reason="The guest does not release the device")
 
 
 def _is_same_place(place: ET.Element | None, source: ET.Element) -> bool:

@@ -20,7 +20,7 @@ _STATE_WORDS = {
 
 
 def read(domain: Proxy, host_type: str) -> dict[str, Any]:
-    """host_type is the virt_type guests here run with. libvirt does not tell the uptime: the server's record does."""
+    """virt_type: what guests here run with. The uptime is not libvirt's to know: the conductor adds it."""
     definition = domain.XMLDesc(0)
     stats = _stats(domain)
     cpus = [number for number in range(stats.get("vcpu.maximum", 0)) if f"vcpu.{number}.state" in stats]
@@ -79,7 +79,7 @@ def _disk(stats: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def _memory(stats: dict[str, Any]) -> dict[str, int]:
-    """MiB. A guest without a balloon driver does not tell how much it uses; what it takes of the host counts then."""
+    """MiB. Without a balloon driver in the guest, what the guest takes of the host."""
     total = stats.get("balloon.current", 0)
     unused = stats.get("balloon.unused")
     used = total - unused if unused is not None else min(total, stats.get("balloon.rss", 0))

@@ -380,6 +380,7 @@ class LibvirtDriver:
     # CachedImages
 
     def images_in_use(self) -> set[str]:
+        """The cached images that guests' disks here stand on."""
         return self._storage.backing_files()
 
     @property
@@ -420,7 +421,7 @@ class LibvirtDriver:
             power.shut_down(domain, datetime.timedelta())
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
-        """Off, defined anew, on; the user's disks are never made anew here."""
+        """Power off, define again, start. Disks with data are never created here."""
         if not self._storage.has_disks(spec):
             raise errors.GuestFailed(reason="The guest's disks are not on this host")
         if domain is not None:
@@ -439,7 +440,7 @@ class LibvirtDriver:
             power.switch_off(domain)
             domain.undefineFlags(_UNDEFINE)
         except errors.GuestNotFound:
-            LOG.debug("somebody else removed the domain")
+            LOG.debug("the domain was removed meanwhile")
 
     def _detach(self, uuid: str, find: devices.Find) -> None:
         domain = self._connection.find(uuid)

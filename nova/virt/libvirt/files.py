@@ -26,10 +26,12 @@ class DiskOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def guest_directory(instances_path: str, uuid: str) -> Path:
+    """Where a guest's files lie: [DEFAULT] instances_path/UUID."""
     return Path(instances_path) / uuid
 
 
 def console_log(instances_path: str, uuid: str) -> Path:
+    """What the guest writes to its first serial port."""
     return guest_directory(instances_path, uuid) / "console.log"
 
 
@@ -49,6 +51,7 @@ def local_files(spec: GuestSpec) -> list[tuple[Disk, str]]:
 
 
 def is_cdrom(disk: Disk, spec: GuestSpec) -> bool:
+    """Whether the guest sees the disk as a CD-ROM: an ISO image's root disk, or a device of that type."""
     is_iso = disk.kind == "root" and spec.image is not None and spec.image.disk_format == "iso"
     return is_iso or disk.device_type == "cdrom"
 
@@ -59,13 +62,14 @@ def file_format(disk: Disk, options: DiskOptions) -> str:
 
 
 def bus_of(disk: Disk, spec: GuestSpec, host: Host) -> str:
-    """The disk's own bus, unless it has the default one and the image wishes otherwise."""
+    """The disk's own bus; for the default one, the image's hw_disk_bus."""
     if is_cdrom(disk, spec):
         return cdrom_bus(spec, host)
     return disk.bus if disk.bus != "virtio" else image_property(spec, "hw_disk_bus") or "virtio"
 
 
 def cdrom_bus(spec: GuestSpec, host: Host) -> str:
+    """The image's hw_cdrom_bus; otherwise sata where there is PCI Express, and ide."""
     return image_property(spec, "hw_cdrom_bus") or ("sata" if has_pcie(spec, host) else "ide")
 
 

@@ -1,4 +1,4 @@
-"""What this host is: how it runs guests, what it has for them, and what of it is in use."""
+"""Facts about this host: virtualization type, CPU, capacity, traits, use."""
 
 import logging
 import os
@@ -59,6 +59,7 @@ def choose_virt_type(requested: str, cpu_flags: set[str], can_kvm: bool) -> str:
 
 
 def read_cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """The flags of the first processor in /proc/cpuinfo."""
     for line in cpuinfo.read_text().splitlines():
         name, _, words = line.partition(":")
         if name.strip() in ("flags", "Features"):
@@ -138,7 +139,7 @@ class HostFacts:
         )
 
     def _choose_cpu(self, virt_type: str) -> tuple[str, str | None]:
-        """Mode and model. A mode this host does not offer is an error now, not of every guest later."""
+        """CPU mode and model. A mode this host does not offer is an error at start, not for each guest."""
         mode = self._conf.libvirt.cpu_mode or "host-model"
         offered = {m.get("name") for m in self._domain.findall("cpu/mode[@supported='yes']")}
         if mode == "none" or (self._conf.libvirt.cpu_mode is None and mode not in offered):
@@ -156,7 +157,7 @@ class HostFacts:
         raise errors.Unavailable(service="libvirt", reason="none of [libvirt] cpu_models is usable on this host")
 
     def _find_traits(self) -> tuple[str, ...]:
-        """What guests here can have, in the words of os-traits."""
+        """What guests here can have, as names of os-traits."""
         traits = {*_ABILITIES, *(f"HW_CPU_X86_{name}" for name in map(_trait_name, self._guest_cpu_features()))}
         devices = {
             "COMPUTE_STORAGE_BUS": "devices/disk/enum[@name='bus']/value",

@@ -12,7 +12,7 @@ _INTERVAL_S = 0.1
 
 
 def wait_for_backup(domain: Proxy, timeout_s: float) -> None:
-    """Until the domain's job is done. Raises errors.GuestFailed when it did not come to a good end."""
+    """Wait until the domain's job ends. Raises errors.GuestFailed when it failed."""
 
     def is_done() -> bool:
         stats: dict[str, Any] = domain.jobStats(0)
@@ -27,7 +27,7 @@ def wait_for_backup(domain: Proxy, timeout_s: float) -> None:
 
 
 def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:
-    """Until a disk's copy is level with the disk. Raises errors.GuestFailed."""
+    """Wait until the copy of a disk is up to date. Raises errors.GuestFailed."""
 
     def is_level() -> bool:
         mirror = read_devices(domain).find(f"disk/target[@dev='{target}']/../mirror")
@@ -41,7 +41,7 @@ def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:
 
 
 def wait_for_block_job(domain: Proxy, target: str, timeout_s: float) -> None:
-    """Until nothing is done to a disk in the background any more. Raises errors.GuestFailed when it takes too long."""
+    """Wait until no background job changes the disk. Raises errors.GuestFailed after timeout_s."""
     if not concurrency.wait_for(lambda: not domain.blockJobInfo(target, 0), timeout_s, _INTERVAL_S):
         domain.blockJobAbort(target, 0)
         raise errors.GuestFailed(reason=f"The disk's files were not merged within {timeout_s:.0f} s")

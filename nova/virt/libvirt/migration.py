@@ -1,6 +1,6 @@
 """Moves a running guest to another host: libvirt copies memory and, where hosts share none, disks.
 
-The destination tells what the source must know (facts); the source's libvirtd then speaks to the
+The destination describes itself for the source (facts); the source's libvirtd then speaks to the
 destination's. The guest runs on exactly one of the two at any time, and libvirt decides on which: after a
 crash of nova-compute this module asks, and goes on from there.
 """
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the destination tells the source. sources: where each volume is found there, by its serial."""
+    """The destination as the source must know it. sources: where each volume lies there, by its serial."""
 
     address: str
     uri_name: str | None = None
@@ -48,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def describe_destination(
     spec: GuestSpec, conf: cfg.ConfigOpts, host: Host, is_shared: bool, drives: tuple[Drive, ...]
 ) -> Facts:
+    """What the source must know of this host to migrate a guest here."""
     return Facts(
         address=conf.libvirt.live_migration_inbound_addr or conf.my_ip,
         uri_name=conf.libvirt.live_migration_inbound_addr,
@@ -72,7 +73,7 @@ def remote_uri(conf: cfg.ConfigOpts, to: str, facts: Facts) -> str:
 def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.ConfigOpts, progress: Progress) -> None:
     """Move the guest, or go on with a move that is under way. Returns when it runs on the destination.
 
-    Raises errors.Cancelled when progress() said no, errors.GuestFailed; the guest is here then.
+    Raises errors.Cancelled when progress() returned False, errors.GuestFailed; the guest is here then.
     """
     outcome: list[Exception | None] = []
 
@@ -91,7 +92,7 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
         thread.join()
         if outcome[0] is not None:
             _resume_after_failure(domain, was_paused)
-            raise outcome[0] if may_continue else errors.Cancelled("The live migration was given up.")
+            raise outcome[0] if may_continue else errors.Cancelled("The live migration was aborted.")
         return
     # A nova-compute that was killed began this one; libvirtd went on with it.
     _watch(domain, lambda: not _is_moving(domain), _timeout_s(spec, conf), conf, progress)
@@ -100,7 +101,7 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
 
 
 def force(domain: Proxy) -> None:
-    """Pause a guest that is on its way, so that nothing new is left to copy; it runs again where it arrives."""
+    """Pause a migrating guest, so that its memory stops changing; it runs again on the destination."""
     if not _is_moving(domain):
         raise errors.GuestFailed(reason="The guest is not being moved")
     try:
@@ -193,7 +194,7 @@ def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts) -> int:
 def _watch(
     domain: Proxy, is_over: Callable[[], bool], timeout_s: float, conf: cfg.ConfigOpts, progress: Progress
 ) -> bool:
-    """Report progress until is_over(). False: the move was told to end."""
+    """Report progress until is_over(). False: the migration was aborted."""
     deadline = time.monotonic() + timeout_s if timeout_s else None
     may_continue, is_downtime_set, is_forced = True, False, False
     pause_s = _POLL_S
@@ -226,7 +227,7 @@ def _ask(call: Callable[..., T], *args: Any) -> T:
 
 
 def _resume_after_failure(domain: Proxy, was_paused: bool) -> None:
-    """A guest that was paused to get it moved runs on here when it was not."""
+    """Resume a guest that was paused for a migration that failed."""
     try:
         if not was_paused and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
             domain.resume()

@@ -30,7 +30,7 @@ _TOKEN = "aside"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a source tells the destination of a guest that is aside. names are the files of its disks."""
+    """A guest that is aside, as the destination must know it. names: the files of its disks."""
 
     host: str
     directory: str
@@ -48,6 +48,7 @@ class Aside:
         self._options = options
 
     def is_kept(self, uuid: str) -> bool:
+        """Whether the guest's files are aside on this host."""
         return self._directory(uuid).exists()
 
     def has_guest(self, uuid: str) -> bool:
@@ -62,6 +63,7 @@ class Aside:
         own.rename(self._directory(uuid))
 
     def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
+        """Where a destination finds the files that are aside, and the token that proves they are these."""
         directory = self._directory(uuid)
         return Facts(
             host=conf.libvirt.live_migration_inbound_addr or conf.host,
@@ -90,12 +92,13 @@ class Aside:
                 self._storage.adopt(own / name, disk, undo, functools.partial(_download, remote, pool, name))
 
     def restore(self, uuid: str) -> None:
-        """The files aside are the guest's again; what a move to this same host made in their place goes."""
+        """Move the files back in place, and remove what a move to this same host made there."""
         self._storage.remove(uuid)
         (self._directory(uuid) / _TOKEN).unlink(missing_ok=True)
         self._directory(uuid).rename(guest_directory(self._root, uuid))
 
     def forget(self, uuid: str) -> None:
+        """Remove the files that are aside; no error when there is none."""
         self._storage.remove_directory(self._directory(uuid))
 
     def _directory(self, uuid: str) -> Path:

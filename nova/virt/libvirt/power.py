@@ -1,4 +1,4 @@
-"""Power states of a guest, and the ways between them."""
+"""Power states of a guest, and how each is reached."""
 
 import datetime
 import logging
@@ -38,11 +38,12 @@ def read_state(domain: Proxy) -> PowerState:
 
 
 def is_active(domain: Proxy) -> bool:
+    """Whether the domain has a QEMU process: it runs, or is paused."""
     return bool(domain.isActive())
 
 
 def start(domain: Proxy) -> None:
-    """RUNNING, from whichever state."""
+    """Reach RUNNING from any state."""
     state = domain.state()[0]
     if state == libvirt.VIR_DOMAIN_PAUSED:
         domain.resume()
@@ -57,7 +58,7 @@ def start(domain: Proxy) -> None:
 
 
 def shut_down(domain: Proxy, grace: datetime.timedelta) -> None:
-    """SHUTDOWN: the guest is asked, and switched off after grace."""
+    """Reach SHUTDOWN: ask the guest, and power it off after grace."""
     state = domain.state()[0]
     if state == libvirt.VIR_DOMAIN_RUNNING and grace > datetime.timedelta():
         if ask_to_shut_down(domain, grace):
@@ -83,7 +84,7 @@ def ask_to_shut_down(domain: Proxy, grace: datetime.timedelta) -> bool:
 
 
 def switch_off(domain: Proxy) -> None:
-    """Off, without the guest's consent; a guest that is off is done."""
+    """Power off without asking the guest; no error when it is off."""
     if not is_active(domain):
         return
     try:
@@ -95,12 +96,13 @@ def switch_off(domain: Proxy) -> None:
 
 
 def pause(domain: Proxy) -> None:
+    """Reach PAUSED; no error when it is paused."""
     if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
         domain.suspend()
 
 
 def suspend(domain: Proxy) -> None:
-    """SUSPENDED: memory goes to disk, and the guest takes no more of the host."""
+    """Reach SUSPENDED: memory is saved to disk, and the QEMU process ends."""
     if is_active(domain):
         domain.managedSave(0)
     elif not domain.hasManagedSaveImage():

@@ -1,4 +1,4 @@
-"""A guest that runs from a rescue disk, its own disks behind it.
+"""A guest that boots from a rescue disk, its own disks attached.
 
 While the rescue disk's file is there the guest is being rescued; that outlives nova-compute.
 """
@@ -18,10 +18,12 @@ _RESCUE_CONFIG_DRIVE = "disk.config.rescue"
 
 
 def is_rescued(directory: Path) -> bool:
+    """Whether the guest whose directory this is runs from a rescue disk."""
     return (directory / _RESCUE_DISK).exists()
 
 
 def make_disks(spec: GuestSpec, disk: Disk, directory: Path, storage: Storage, undo: contextlib.ExitStack) -> None:
+    """Make the rescue disk and, with the password for it, a config drive. undo removes both."""
     storage.create_overlay(disk, directory / _RESCUE_DISK, undo)
     if spec.config_drive is not None:
         # cloud-init in the rescue image takes the password from here.
@@ -29,6 +31,7 @@ def make_disks(spec: GuestSpec, disk: Disk, directory: Path, storage: Storage, u
 
 
 def remove_disks(directory: Path) -> None:
+    """Remove what make_disks made; no error when there is none."""
     for name in (_RESCUE_CONFIG_DRIVE, _RESCUE_DISK):
         (directory / name).unlink(missing_ok=True)
 

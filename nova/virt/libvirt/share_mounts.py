@@ -20,7 +20,7 @@ _USERS = ".guests"
 
 
 class ShareMounts:
-    """One per driver. A mount that hangs holds up only who wants the same share."""
+    """One per driver. A mount that hangs delays only guests of the same share."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
@@ -46,7 +46,7 @@ class ShareMounts:
                 raise
 
     def unmount(self, uuid: str) -> None:
-        """The guest has no shares any more; those nobody has are unmounted. Raises errors.GuestFailed."""
+        """Unmount the shares of a guest that no other guest uses. Raises errors.GuestFailed."""
         for users in Path(self._base).glob(f"*{_USERS}"):
             if (users / uuid).exists():
                 place = users.with_name(users.name.removesuffix(_USERS))

@@ -57,7 +57,7 @@ def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: s
 
 @contextlib.contextmanager
 def file_systems_frozen(domain: Proxy) -> Iterator[None]:
-    """Have the guest's agent bring its file systems into order, if there is one that answers."""
+    """Freeze the guest's file systems through its agent, if one answers."""
     if devices.read_devices(domain).find("channel/target[@name='org.qemu.guest_agent.0'][@state='connected']") is None:
         yield
         return

@@ -24,7 +24,7 @@ from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, gues
 LOG = logging.getLogger(__name__)
 
 MIB = 1 << 20
-# Beside disks that a migration is filling: they are nobody's data yet.
+# Marks disks that a migration is filling: they hold no data yet that could be lost.
 _INCOMING = "incoming"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _MKFS = {
@@ -75,12 +75,12 @@ class Storage:
         return all((directory / name).exists() for disk, name in local_files(spec) if disk.kind != "swap")
 
     def create_overlay(self, disk: Disk, path: Path, undo: contextlib.ExitStack) -> None:
-        """A disk of its own over a cached image, such as the one a guest is rescued from."""
+        """Create a disk over a cached image, such as the one a guest is rescued from."""
         with self._translated():
             self._make_once(path, undo, lambda part: self._overlay(disk, "", part))
 
     def resize(self, spec: GuestSpec) -> None:
-        """Grow each disk to its size in spec; one that is larger stays. Makes disks that spec has and the guest had not."""
+        """Grow each disk to its size in spec; a larger one stays. Creates disks that are missing."""
         directory = guest_directory(self._root, spec.uuid)
         with contextlib.ExitStack() as undo:
             self.create(spec, undo)
@@ -91,11 +91,12 @@ class Storage:
             undo.pop_all()
 
     def write_config_drive(self, files: dict[str, bytes], path: Path, undo: contextlib.ExitStack) -> None:
+        """Make the config drive in the configured format; one that is there is kept."""
         with self._translated():
             self._make_once(path, undo, lambda part: self._pack(files, part))
 
     def prepare_incoming(self, spec: GuestSpec, undo: contextlib.ExitStack) -> bool:
-        """Make empty disks for a guest that is on its way here. True: the disks are here already, for hosts share them."""
+        """Create empty disks for a migration to this host. True: the disks are here already, on shared storage."""
         directory = guest_directory(self._root, spec.uuid)
         mark = directory / _INCOMING
         if self.has_disks(spec) and directory.exists() and not mark.exists():
@@ -109,7 +110,7 @@ class Storage:
         return False
 
     def abort_incoming(self, uuid: str) -> None:
-        """Remove what prepare_incoming made; nothing of a guest whose disks hosts share."""
+        """Remove what prepare_incoming made; disks on shared storage stay."""
         if (guest_directory(self._root, uuid) / _INCOMING).exists():
             self.remove(uuid)
 
@@ -127,14 +128,16 @@ class Storage:
             self._make_once(path, undo, fill)
 
     def copy_file(self, source: Path, target: Path) -> None:
+        """Copy a file of this host, holes as holes."""
         self._run("cp", "--sparse=always", "--reflink=auto", source, target)
 
     def remove(self, uuid: str) -> None:
-        """Remove all of a guest's files; done when there are none."""
+        """Remove all of a guest's files; no error when there are none."""
         self.remove_directory(guest_directory(self._root, uuid))
 
     def remove_directory(self, directory: Path) -> None:
-        # Under another name at once, so that what is left of it is never taken for a guest's.
+        """Remove a directory and all in it; no error when there is none."""
+        # Renamed first, so that a partly removed directory is never taken for a guest's.
         grave = directory.with_name(f"{directory.name}.deleted")
         with contextlib.suppress(FileNotFoundError):
             if grave.exists():
@@ -144,7 +147,7 @@ class Storage:
             concurrency.run_blocking(shutil.rmtree, grave)
 
     def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
-        """Write a self-contained copy of a disk that nobody writes to."""
+        """Write a self-contained copy of a disk. Only for disks that no guest writes to."""
         with self._translated():
             self._run("qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target)
 
@@ -249,7 +252,7 @@ class Storage:
 
 
 def run_program(host: str, *command: str | Path) -> None:
-    """Raises errors.DiskFull, errors.GuestFailed with the program's last words."""
+    """Run a program. Raises errors.DiskFull, errors.GuestFailed with the end of its error output."""
     words = [str(word) for word in command]
     try:
         done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True, errors="replace")

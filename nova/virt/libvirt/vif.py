@@ -19,7 +19,7 @@ _DEVICE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
 
 
 def plug(vifs: Iterable[Vif]) -> None:
-    """Make what each VIF is plugged into. Raises errors.GuestFailed."""
+    """Create the bridge of each VIF. Raises errors.GuestFailed."""
     for vif in vifs:
         if vif.vif_type == "bridge":
             physical = vif.details.get("flat_interface")
@@ -29,7 +29,7 @@ def plug(vifs: Iterable[Vif]) -> None:
 def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
     """Reach: the bridge exists and is up, and the host's physical device is one of its ports.
 
-    A bridge that is there already, with whatever settings, belongs to somebody who knows better.
+    A bridge that exists keeps its settings: an operator or another service made it.
     """
     if not _DEVICE.match(name):
         raise errors.GuestFailed(reason=f"The port's network has no usable bridge name: '{name}'")
@@ -49,7 +49,7 @@ def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
 
 
 def remove_taps(vifs: Iterable[Vif]) -> None:
-    """Remove what a guest that died badly left plugged; a tap that is in use goes with its guest."""
+    """Remove taps that a crashed guest left behind; a tap in use is removed with its guest."""
     for vif in vifs:
         if _exists(tap_name(vif)):
             _ip("link", "del", tap_name(vif))

@@ -49,7 +49,7 @@ def take(domain: Proxy, key: str, new_file: str) -> VolumeFile:
 def merge(domain: Proxy, key: str, file_to_merge: str, merge_target: str | None) -> VolumeFile:
     """Take a file out of the chain: its content goes to merge_target below it, or into the one above it.
 
-    Gives the file the guest writes to; a file that is not in the chain is done. Raises errors.GuestFailed.
+    Gives the file the guest writes to; no error when the file is not in the chain. Raises errors.GuestFailed.
     """
     disk = _find(domain, key)
     chain = _chain(disk)

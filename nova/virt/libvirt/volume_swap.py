@@ -16,7 +16,7 @@ _COPY_TIMEOUT_S = 24 * 3600.0
 
 
 def swap(domain: Proxy, old_key: str, new: Drive) -> None:
-    """A guest that has the new volume already is done. Raises errors.GuestFailed; the old one stays then."""
+    """No error when the guest has the new volume already. Raises errors.GuestFailed; the guest keeps the old volume then."""
     if devices.by_volume(new.serial or "")(devices.read_devices(domain, is_persistent=True)) is not None:
         return
     if not domain.isActive():

@@ -37,7 +37,7 @@ class VolumeConnections:
         self._conf = conf
 
     def describe_host(self) -> dict[str, Any]:
-        """This host as the Block Storage API's attachments want it described."""
+        """This host as a connector of the Block Storage API."""
         conf = self._conf
         facts: dict[str, Any] = {
             "host": conf.host,
@@ -76,13 +76,13 @@ class VolumeConnections:
         )
 
     def locate(self, disk: Disk) -> Drive:
-        """Where a volume is that needs no connecting; an empty path for any other."""
+        """The place of a volume that needs no connection; an empty path for any other."""
         info = disk.volume.connection_info if disk.volume else None
         drive = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
         return drive or Drive(target="", bus="virtio", path="")
 
     def disconnect(self, uuid: str, key: str) -> None:
-        """Let the host go of a guest's volume; one that is not connected is done."""
+        """Disconnect the host from a guest's volume; no error when it is not connected."""
         connections = self._read(uuid)
         if key in connections:
             entry = connections.pop(key)
@@ -90,6 +90,7 @@ class VolumeConnections:
             self._write(uuid, connections)
 
     def disconnect_all(self, uuid: str) -> None:
+        """Disconnect the host from every volume of a guest."""
         for key in self._read(uuid):
             self.disconnect(uuid, key)
 
@@ -134,7 +135,7 @@ class VolumeConnections:
         )
 
     def _cache_of(self, drive: Drive) -> str:
-        """none unless the operator says otherwise: what the guest was told is written must be on the volume."""
+        """none unless configured otherwise: what the guest has flushed must be on the volume."""
         modes: dict[str, str] = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
 

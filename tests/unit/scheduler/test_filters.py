@@ -162,7 +162,7 @@ def test_host_that_tells_nothing_runs_only_images_that_ask_nothing(verdict, a_ho
 
     assert verdict("ImagePropertiesFilter", a_request(), silent) is PASSES
     assert verdict("ImagePropertiesFilter", a_request(image_properties={"hw_vm_mode": "hvm"}), silent) == (
-        "cannot run an image for hvm: it runs nothing it told of"
+        "cannot run an image for hvm: it runs nothing that it reported"
     )
 
 

@@ -53,6 +53,7 @@ def build(spec: GuestSpec, drives: Sequence[Drive], host: Host, log_path: str, s
 
 
 def to_text(element: ET.Element) -> str:
+    """The element as libvirt takes it."""
     ET.indent(element)
     return ET.tostring(element, encoding="unicode") + "\n"
 

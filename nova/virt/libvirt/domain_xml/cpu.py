@@ -7,6 +7,7 @@ from nova.virt.libvirt.domain_xml.facts import Host, child, image_property
 
 
 def vcpu(spec: GuestSpec) -> ET.Element:
+    """The number of VCPUs, all of them there from the start."""
     element = ET.Element("vcpu", placement="static")
     element.text = str(spec.flavor.vcpus)
     return element
@@ -33,7 +34,7 @@ def cpu(spec: GuestSpec, host: Host) -> ET.Element:
 def topology(spec: GuestSpec) -> tuple[int, int, int]:
     """Sockets, cores, threads whose product is the number of VCPUs.
 
-    The flavor's wishes win over the image's; what nobody wished for is filled up, sockets first. Wishes
+    The flavor's values win over the image's; what neither sets is filled up, sockets first. Values
     that cannot be met are dropped, threads first: a topology is a hint, the number of VCPUs is a promise.
     """
     total = spec.flavor.vcpus

@@ -60,11 +60,12 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def image_property(spec: GuestSpec, name: str, default: str | None = None) -> str | None:
+    """A property of the guest's image; default for a guest without an image."""
     return spec.image.properties.get(name, default) if spec.image is not None else default
 
 
 def is_true(value: str | None) -> bool:
-    """Whether a word of a flavor or an image means yes."""
+    """Whether a flavor's or image's text means yes."""
     return str(value).strip().lower() in ("1", "t", "true", "yes", "on", "y")
 
 
@@ -77,13 +78,15 @@ def child(parent: ET.Element, tag: str, text: str | int | None = None, **attribu
 
 
 def machine_type(spec: GuestSpec, host: Host) -> str:
-    """The guest's mainboard: the image's wish, the operator's for this architecture, pc."""
+    """The image's hw_machine_type, else the configured one of this architecture, else pc."""
     return image_property(spec, "hw_machine_type") or host.machine_types.get(host.arch) or "pc"
 
 
 def has_pcie(spec: GuestSpec, host: Host) -> bool:
+    """Whether the machine type has PCI Express, as only q35 has."""
     return "q35" in machine_type(spec, host)
 
 
 def is_windows(spec: GuestSpec) -> bool:
+    """Whether the image says that the guest is Windows (os_type)."""
     return image_property(spec, "os_type") == "windows"

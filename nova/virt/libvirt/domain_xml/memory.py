@@ -9,6 +9,7 @@ _UNITS_KB = {"KB": 1, "KIB": 1, "MB": 1024, "MIB": 1024, "GB": 1024 * 1024, "GIB
 
 
 def memory(spec: GuestSpec) -> ET.Element:
+    """The flavor's memory, in MiB."""
     element = ET.Element("memory", unit="MiB")
     element.text = str(spec.flavor.memory_mb)
     return element
@@ -38,7 +39,7 @@ def backing(spec: GuestSpec, host: Host) -> ET.Element | None:
 
 
 def balloon(host: Host) -> ET.Element:
-    """The device through which the guest tells how much memory it uses."""
+    """The device through which the guest reports how much memory it uses."""
     element = ET.Element("memballoon", model="virtio")
     if host.memory_statistics_s > 0:
         child(element, "stats", period=host.memory_statistics_s)

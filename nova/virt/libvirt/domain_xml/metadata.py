@@ -9,6 +9,7 @@ ET.register_namespace("nova", METADATA_NAMESPACE)
 
 
 def metadata(spec: GuestSpec) -> ET.Element:
+    """Name, project, user, flavor and image. That a domain has this element makes it one of ours."""
     element = ET.Element("metadata")
     guest = child(element, f"{{{METADATA_NAMESPACE}}}guest")
     facts = {

@@ -12,6 +12,7 @@ from nova.virt.libvirt.domain_xml.facts import Host, child
 
 
 def share(share: Share, host: Host) -> ET.Element:
+    """A mounted share as a virtiofs device; the guest mounts it by its tag."""
     element = ET.Element("filesystem", type="mount", accessmode="passthrough")
     child(element, "driver", type="virtiofs")
     child(element, "source", dir=str(mount_point(host.share_base, share)))

@@ -9,6 +9,7 @@ _WINDOWS_SPINLOCK_RETRIES = 8191
 
 
 def operating_system(spec: GuestSpec, host: Host) -> ET.Element:
+    """Machine type and firmware, and the kernel of an image that brings its own."""
     element = ET.Element("os")
     if image_property(spec, "hw_firmware_type") == "uefi":
         element.set("firmware", "efi")
@@ -30,7 +31,7 @@ def operating_system(spec: GuestSpec, host: Host) -> ET.Element:
 
 
 def is_secure(spec: GuestSpec) -> bool:
-    """Whether the guest must boot signed code only: the flavor's word, then the image's."""
+    """Whether the guest must boot signed code only: os:secure_boot of the flavor, then of the image."""
     wish = spec.flavor.extra_specs.get("os:secure_boot") or image_property(spec, "os_secure_boot")
     return wish == "required"
 
@@ -54,6 +55,7 @@ def smbios(spec: GuestSpec, host: Host) -> ET.Element:
 
 
 def features(spec: GuestSpec, host: Host) -> ET.Element:
+    """ACPI, secure boot's SMM, and the Hyper-V interface for Windows guests under KVM."""
     element = ET.Element("features")
     child(element, "acpi")
     child(element, "apic")
@@ -72,6 +74,7 @@ def features(spec: GuestSpec, host: Host) -> ET.Element:
 
 
 def clock(spec: GuestSpec, host: Host) -> ET.Element:
+    """Windows guests expect local time, others UTC."""
     element = ET.Element("clock", offset="localtime" if is_windows(spec) else "utc")
     child(element, "timer", name="pit", tickpolicy="delay")
     child(element, "timer", name="rtc", tickpolicy="catchup")

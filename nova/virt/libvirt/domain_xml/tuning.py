@@ -32,10 +32,12 @@ _DISK = (
 
 
 def cpu_tune(spec: GuestSpec) -> ET.Element | None:
+    """Shares, period and quota; None when the flavor sets none of them."""
     return _from_quota(spec, "cputune", _CPU)
 
 
 def memory_tune(spec: GuestSpec) -> ET.Element | None:
+    """Limits in MiB; None when the flavor sets none."""
     element = _from_quota(spec, "memtune", _MEMORY)
     for limit in element if element is not None else ():
         limit.set("unit", "MiB")
@@ -43,6 +45,7 @@ def memory_tune(spec: GuestSpec) -> ET.Element | None:
 
 
 def disk_tune(spec: GuestSpec) -> ET.Element | None:
+    """Bytes and requests per second, for each disk; None when the flavor sets no limit."""
     return _from_quota(spec, "iotune", {f"disk_{name}": name for name in _DISK})
 
 
