@@ -39,32 +39,18 @@ class Service:
         self._refusals = refusals or {}
         self._headers = headers or {}
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        context: Context | None = None,
-        key: str | None = None,
-        missing: errors.DomainError | None = None,
-        **options: Any,
-    ) -> Any:
-        """What the answer holds under key. missing: the error when the service knows nothing of what is asked for.
-
-        Raises missing, what the service's table of refusals says, and what request() raises.
-        """
-        response = self.answer(method, path, context, missing, **options)
-        return self.part(response, key) if key else None
+    def ask(self, method: str, path: str, *, key: str, **options: Any) -> Any:
+        """What the answer holds under key. options are those of answer(), and it raises the same."""
+        return self.part(self.answer(method, path, **options), key)
 
     def answer(
-        self,
-        method: str,
-        path: str,
-        context: Context | None = None,
-        missing: errors.DomainError | None = None,
-        **options: Any,
+        self, method: str, path: str, missing: errors.DomainError | None = None, **options: Any
     ) -> requests.Response:
-        """The whole answer. Raises what ask() raises."""
-        response = self.request(method, path, context, **options)
+        """The answer. missing: the error when the service does not know what is asked for.
+
+        options are those of request(). Raises missing, what the table of refusals says, and what request() raises.
+        """
+        response = self.request(method, path, **options)
         if response.status_code >= 400:
             raise self._refusal(method, response, missing)
         return response

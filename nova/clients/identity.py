@@ -33,6 +33,6 @@ class Projects:
             return
         try:
             missing = ProjectInvalid(project_id=project_id)
-            self._service.ask("GET", f"/projects/{segment(project_id)}", context, missing=missing)
+            self._service.answer("GET", f"/projects/{segment(project_id)}", missing, context=context)
         except (errors.Unavailable, errors.Unauthorized, errors.Forbidden) as error:
             LOG.warning("project %s is not looked up: %s", project_id, error)

@@ -78,13 +78,13 @@ class Images:
 
     def documents(self, context: Context | None = None, **query: str | int) -> list[dict[str, Any]]:
         """One page of what list() gives, as the Image API shows it."""
-        return [*self._service.ask("GET", "/v2/images", context, "images", params=query)]
+        return [*self._service.ask("GET", "/v2/images", key="images", context=context, params=query)]
 
     def list(self, context: Context | None = None, **query: str | int) -> Iterator[Image]:
         """The images this user sees, in the Image API's order; query is the Image API's. With a limit, one page."""
         path = "/v2/images"
         while path:
-            answer = self._service.answer("GET", path, context, params=query)
+            answer = self._service.answer("GET", path, context=context, params=query)
             yield from (read_image(document) for document in self._service.part(answer, "images"))
             path, query = ("" if "limit" in query else self._service.document(answer).get("next") or ""), {}
 
@@ -115,7 +115,7 @@ class Images:
         if image.owner:
             document["owner"] = image.owner
         try:
-            return self._image(self._service.answer("POST", "/v2/images", context, json=document))
+            return self._image(self._service.answer("POST", "/v2/images", context=context, json=document))
         except errors.Conflict:
             return self.get(image.id, context)
 
@@ -196,7 +196,7 @@ class Images:
         self, method: str, path: str, context: Context | None, image_id: str, **options: Any
     ) -> requests.Response:
         missing = errors.ImageNotFound(image_id=image_id)
-        return self._service.answer(method, path, context, missing, **options)
+        return self._service.answer(method, path, missing, context=context, **options)
 
 
 def read_image(document: dict[str, Any]) -> Image:

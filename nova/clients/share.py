@@ -9,6 +9,7 @@ import contextlib
 from typing import Any
 
 import msgspec
+import requests
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
@@ -62,13 +63,13 @@ class Shares:
 
     def get(self, share_id: str, context: Context) -> ShareFacts:
         """Raises ShareNotFound, also for one the user may not see."""
-        share = self._ask("GET", f"/shares/{segment(share_id)}", share_id, "share", context)
+        share = self._ask("GET", f"/shares/{segment(share_id)}", share_id, key="share", context=context)
         return ShareFacts(id=share["id"], status=share["status"], protocol=(share.get("share_proto") or "").upper())
 
     def export_location(self, share_id: str, context: Context) -> str:
         """Where the share is mounted from: its preferred location. Raises ShareNotFound, also when it has none."""
         path = f"/shares/{segment(share_id)}/export_locations"
-        locations = self._ask("GET", path, share_id, "export_locations", context)
+        locations = self._ask("GET", path, share_id, key="export_locations", context=context)
         usable = [location for location in locations if not location.get("is_admin_only")]
         if not usable:
             raise ShareNotFound(f"Share {share_id} has no export location.")
@@ -90,7 +91,7 @@ class Shares:
                 "lock_deletion": True,
                 "lock_reason": "Servers on this host have the share.",
             }
-            rule = self._act(share_id, {"allow_access": wanted}, "access")
+            rule = self._service.part(self._act(share_id, {"allow_access": wanted}), "access")
         if rule["state"] == "error":
             raise ShareAccessFailed(share_id=share_id, address=address, reason="the rule is in error")
         if rule["state"] != "active":
@@ -112,34 +113,27 @@ class Shares:
                 "resource_action": "delete",
                 "lock_reason": reason,
             }
-            self._ask("POST", "/resource-locks", share_id, json={"resource_lock": lock})
+            missing = ShareNotFound(share_id=share_id)
+            self._service.answer("POST", "/resource-locks", missing, json={"resource_lock": lock})
 
     def unlock(self, share_id: str, reason: str) -> None:
         """Remove the lock of this reason, if there is one."""
         for lock in self._locks(share_id, reason):
             with contextlib.suppress(errors.NotFound):
-                self._service.ask("DELETE", f"/resource-locks/{lock['id']}")
+                self._service.answer("DELETE", f"/resource-locks/{lock['id']}")
 
     def _rule(self, share_id: str, address: str) -> Json | None:
         query = {"share_id": share_id, "access_type": "ip", "access_to": address}
-        rules = self._ask("GET", "/share-access-rules", share_id, "access_list", params=query)
+        rules = self._ask("GET", "/share-access-rules", share_id, key="access_list", params=query)
         return next((rule for rule in rules if rule["access_to"] == address), None)
 
     def _locks(self, share_id: str, reason: str) -> list[Json]:
         query = {"resource_id": share_id, "lock_reason": reason, "all_projects": 1}
         return list(self._service.ask("GET", "/resource-locks", key="resource_locks", params=query))
 
-    def _act(self, share_id: str, body: Json, key: str | None = None) -> Any:
-        return self._ask("POST", f"/shares/{segment(share_id)}/action", share_id, key, json=body)
+    def _act(self, share_id: str, body: Json) -> requests.Response:
+        path, missing = f"/shares/{segment(share_id)}/action", ShareNotFound(share_id=share_id)
+        return self._service.answer("POST", path, missing, json=body)
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        share_id: str,
-        key: str | None = None,
-        context: Context | None = None,
-        **options: Any,
-    ) -> Any:
-        missing = ShareNotFound(share_id=share_id)
-        return self._service.ask(method, path, context, key, missing, **options)
+    def _ask(self, method: str, path: str, share_id: str, **options: Any) -> Any:
+        return self._service.ask(method, path, missing=ShareNotFound(share_id=share_id), **options)

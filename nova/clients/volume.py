@@ -10,6 +10,7 @@ import contextlib
 from typing import Any
 
 import msgspec
+import requests
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
@@ -86,10 +87,12 @@ class Volumes:
     def get(self, volume_id: str, context: Context | None = None) -> Volume:
         """Raises VolumeNotFound."""
         path, missing = f"/volumes/{segment(volume_id)}", VolumeNotFound(volume_id=volume_id)
-        return _volume(self._ask("GET", path, "volume", context, missing))
+        return _volume(self._ask("GET", path, "volume", context=context, missing=missing))
 
     def find(self, context: Context, **query: str | int) -> list[Volume]:
-        return [_volume(volume) for volume in self._ask("GET", "/volumes/detail", "volumes", context, params=query)]
+        return [
+            _volume(volume) for volume in self._ask("GET", "/volumes/detail", "volumes", context=context, params=query)
+        ]
 
     def create(
         self,
@@ -115,7 +118,7 @@ class Volumes:
             "metadata": metadata or {},
         }
         sent = {key: value for key, value in body.items() if value is not None}
-        return _volume(self._ask("POST", "/volumes", "volume", context, json={"volume": sent}))
+        return _volume(self._ask("POST", "/volumes", "volume", context=context, json={"volume": sent}))
 
     def delete(self, volume_id: str, context: Context | None = None) -> None:
         """Delete the volume, if it exists.
@@ -124,7 +127,7 @@ class Volumes:
         """
         try:
             with contextlib.suppress(errors.NotFound):
-                self._ask("DELETE", f"/volumes/{segment(volume_id)}", context=context)
+                self._answer("DELETE", f"/volumes/{segment(volume_id)}", context=context)
         except errors.Invalid as error:
             _check_is_made(self.get(volume_id, context))
             raise error
@@ -178,12 +181,12 @@ class Volumes:
 
     def complete(self, attachment_id: str) -> None:
         """The server has the volume: its status becomes in-use."""
-        self._ask("POST", f"/attachments/{attachment_id}/action", json={"os-complete": attachment_id})
+        self._answer("POST", f"/attachments/{attachment_id}/action", json={"os-complete": attachment_id})
 
     def release(self, attachment_id: str) -> None:
         """Delete the attachment, if it exists: the server has the volume no more."""
         with contextlib.suppress(errors.NotFound):
-            self._ask("DELETE", f"/attachments/{attachment_id}")
+            self._answer("DELETE", f"/attachments/{attachment_id}")
 
     def begin_detaching(self, volume_id: str) -> None:
         self._act(volume_id, {"os-begin_detaching": {}})
@@ -201,10 +204,12 @@ class Volumes:
     def snapshot(self, snapshot_id: str, context: Context | None = None) -> Json:
         """Raises SnapshotNotFound."""
         missing = SnapshotNotFound(snapshot_id=snapshot_id)
-        return dict(self._ask("GET", f"/snapshots/{segment(snapshot_id)}", "snapshot", context, missing))
+        return dict(
+            self._ask("GET", f"/snapshots/{segment(snapshot_id)}", "snapshot", context=context, missing=missing)
+        )
 
     def snapshots(self, context: Context) -> "list[Json]":
-        return list(self._ask("GET", "/snapshots/detail", "snapshots", context))
+        return list(self._ask("GET", "/snapshots/detail", "snapshots", context=context))
 
     def create_snapshot(
         self,
@@ -216,7 +221,9 @@ class Volumes:
     ) -> Json:
         body = {"volume_id": volume_id, "name": name, "description": description, "force": force}
         missing = VolumeNotFound(volume_id=volume_id)
-        return dict(self._ask("POST", "/snapshots", "snapshot", context, missing, json={"snapshot": body}))
+        return dict(
+            self._ask("POST", "/snapshots", "snapshot", context=context, missing=missing, json={"snapshot": body})
+        )
 
     def check_snapshot(self, snapshot_id: str) -> None:
         """Raises SnapshotNotFound, SnapshotNotReady while it is being created, SnapshotFailed."""
@@ -229,27 +236,28 @@ class Volumes:
     def delete_snapshot(self, snapshot_id: str, context: Context | None = None) -> None:
         """Delete the snapshot, if it exists."""
         with contextlib.suppress(errors.NotFound):
-            self._ask("DELETE", f"/snapshots/{segment(snapshot_id)}", context=context)
+            self._answer("DELETE", f"/snapshots/{segment(snapshot_id)}", context=context)
 
     def update_snapshot_status(self, snapshot_id: str, status: str, progress: str = "90%") -> None:
         """Report the progress of a snapshot that a host makes of an attached volume."""
         body = {"os-update_snapshot_status": {"status": status, "progress": progress}}
-        self._ask("POST", f"/snapshots/{segment(snapshot_id)}/action", json=body)
+        self._answer("POST", f"/snapshots/{segment(snapshot_id)}/action", json=body)
 
     def _act(self, volume_id: str, body: Json, microversion: str = _MICROVERSION) -> None:
         path, missing = f"/volumes/{segment(volume_id)}/action", VolumeNotFound(volume_id=volume_id)
-        self._ask("POST", path, missing=missing, microversion=microversion, json=body)
+        self._answer("POST", path, missing=missing, microversion=microversion, json=body)
 
-    def _ask(
+    def _ask(self, method: str, path: str, key: str, **options: Any) -> Any:
+        return self._service.part(self._answer(method, path, **options), key)
+
+    def _answer(
         self,
         method: str,
         path: str,
-        key: str | None = None,
         context: Context | None = None,
-        missing: errors.DomainError | None = None,
         microversion: str = _MICROVERSION,
         **options: Any,
-    ) -> Any:
+    ) -> requests.Response:
         headers = {"OpenStack-API-Version": f"volume {microversion}"}
         try:
             headers["X-Service-Token"] = self._service.adapter.get_token() or ""
@@ -257,7 +265,7 @@ class Volumes:
                 options |= self._endpoint_for(context)
         except ksa.ClientException as error:
             raise self._service.unreachable(error) from error
-        return self._service.ask(method, path, context, key, missing, headers=headers, **options)
+        return self._service.answer(method, path, context=context, headers=headers, **options)
 
     def _endpoint_for(self, context: Context) -> Json:
         """Where a catalog puts this service's project into the endpoint, a user's token needs the user's project there."""

@@ -27,17 +27,11 @@ class FloatingIps:
 
     def get(self, project_id: str, floating_ip_id: str) -> Json:
         """Raises FloatingIpNotFound."""
-        floating_ips = self._http.find("floatingips", {"id": floating_ip_id, "project_id": project_id})
-        if not floating_ips:
-            raise FloatingIpNotFound(floating_ip=floating_ip_id)
-        return floating_ips[0]
+        return self._find(floating_ip_id, {"id": floating_ip_id, "project_id": project_id})
 
     def at(self, project_id: str, address: str) -> Json:
         """The floating IP with an address. Raises FloatingIpNotFound."""
-        floating_ips = self._http.find("floatingips", {"floating_ip_address": address, "project_id": project_id})
-        if not floating_ips:
-            raise FloatingIpNotFound(floating_ip=address)
-        return floating_ips[0]
+        return self._find(address, {"floating_ip_address": address, "project_id": project_id})
 
     def pools(self) -> list[str]:
         """External networks, by name."""
@@ -82,3 +76,8 @@ class FloatingIps:
         for floating in floating_ips:
             by_port.setdefault(floating["port_id"], []).append(floating)
         return by_port
+
+    def _find(self, name: str, query: Json) -> Json:
+        for floating in self._http.find("floatingips", query):
+            return floating
+        raise FloatingIpNotFound(floating_ip=name)

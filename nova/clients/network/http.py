@@ -70,7 +70,7 @@ class NetworkingHttp:
     def delete(self, path: str) -> None:
         """Delete, if it exists."""
         with contextlib.suppress(errors.NotFound):
-            self._service.ask("DELETE", self._path(path))
+            self._service.answer("DELETE", self._path(path))
 
     def _path(self, path: str) -> str:
         """Some catalogs name the version in the endpoint, some do not."""

@@ -34,10 +34,9 @@ class SecurityGroups:
 
     def get(self, project_id: str, group_id: str) -> Json:
         """Raises SecurityGroupNotFound."""
-        groups = self._http.find("security_groups", {"id": group_id, "project_id": project_id})
-        if not groups:
-            raise SecurityGroupNotFound(group=group_id)
-        return groups[0]
+        for group in self._http.find("security_groups", {"id": group_id, "project_id": project_id}):
+            return group
+        raise SecurityGroupNotFound(group=group_id)
 
     def id_of(self, project_id: str, name_or_id: str) -> str:
         """The id of a project's group. Raises SecurityGroupNotFound, AmbiguousSecurityGroup."""
@@ -81,11 +80,8 @@ class SecurityGroups:
     def add_to_server(self, project_id: str, instance_uuid: str, group: str) -> None:
         """Put a group on every port of a server that can have one. Raises SecurityGroupNotFound, Invalid."""
         group_id = self._find_id(project_id, group)
-        protectable = [
-            port
-            for port in self._http.find("ports", {"device_id": instance_uuid})
-            if port.get("port_security_enabled", True) and port["fixed_ips"]
-        ]
+        ports = self._http.find("ports", {"device_id": instance_uuid})
+        protectable = [port for port in ports if port.get("port_security_enabled", True) and port["fixed_ips"]]
         if not protectable:
             raise errors.Invalid(f"Server {instance_uuid} has no port that could have a security group.")
         for port in protectable:
@@ -96,11 +92,8 @@ class SecurityGroups:
     def remove_from_server(self, project_id: str, instance_uuid: str, group: str) -> None:
         """Raises SecurityGroupNotFound, also when no port of the server has the group."""
         group_id = self._find_id(project_id, group)
-        holders = [
-            port
-            for port in self._http.find("ports", {"device_id": instance_uuid})
-            if group_id in port["security_groups"]
-        ]
+        ports = self._http.find("ports", {"device_id": instance_uuid})
+        holders = [port for port in ports if group_id in port["security_groups"]]
         if not holders:
             raise SecurityGroupNotFound(
                 f"Security group {group} not associated with the instance {instance_uuid}", group=group

@@ -48,22 +48,22 @@ class Claims(PlacementHttp):
         limit: int | None = None,
     ) -> list[Candidate]:
         """The ways to meet a request. Raises errors.Invalid for a class or trait that does not exist."""
-        query = candidates_query(resources, required, forbidden, in_tree, limit)
+        query = _query(resources, required, forbidden)
+        if in_tree is not None:
+            query["in_tree"] = in_tree
+        if limit is not None:
+            query["limit"] = str(limit)
         response = self._ask("GET", "/allocation_candidates", params=query, expected=(200, 400))
         return self._read(response, read_candidates)
 
     def explain(
-        self,
-        resources: Mapping[str, int],
-        required: Iterable[str] = (),
-        forbidden: Iterable[str] = (),
-        in_tree: str | None = None,
+        self, resources: Mapping[str, int], required: Iterable[str] = (), forbidden: Iterable[str] = ()
     ) -> dict[str, str]:
         """By provider, why it is not among the candidates; only the first few of them.
 
         Only nova-placement-api explains itself; nothing is known of another Placement service.
         """
-        query = candidates_query(resources, required, forbidden, in_tree) | {"max_reasons": str(_REASONS)}
+        query = _query(resources, required, forbidden) | {"max_reasons": str(_REASONS)}
         response = self._service.request("GET", "/allocation_candidates/explain", params=query)
         return self._read(response, read_reasons) if response.status_code == 200 else {}
 
@@ -74,15 +74,9 @@ class Claims(PlacementHttp):
 
         Raises ClaimLost when the resources are not free any more, ConsumerHolds when it holds something else.
         """
-        claim = Claim(
-            consumer=consumer,
-            allocations=allocations,
-            project_id=project_id,
-            user_id=user_id,
-            consumer_type=consumer_type,
-        )
+        body = _claim_body(allocations, project_id, user_id, consumer_type, None)
         for _ in attempts():
-            response = self._ask("PUT", f"/allocations/{consumer}", _claim_body(claim, None), expected=(204, 409))
+            response = self._ask("PUT", f"/allocations/{consumer}", body, expected=(204, 409))
             if response.status_code == 204:
                 return
             now = self.allocations(consumer).resources
@@ -104,7 +98,9 @@ class Claims(PlacementHttp):
             for claim in claims:
                 generation = self.allocations(claim.consumer).generation
                 if generation is not None or claim.allocations:
-                    body[claim.consumer] = _claim_body(claim, generation)
+                    body[claim.consumer] = _claim_body(
+                        claim.allocations, claim.project_id, claim.user_id, claim.consumer_type, generation
+                    )
             if not body:
                 return
             response = self._ask("POST", "/allocations", body, expected=(204, 409))
@@ -127,29 +123,19 @@ class Claims(PlacementHttp):
         raise self._service.failed(response, "too many others write to the same consumer")
 
 
-def candidates_query(
-    resources: Mapping[str, int],
-    required: Iterable[str] = (),
-    forbidden: Iterable[str] = (),
-    in_tree: str | None = None,
-    limit: int | None = None,
-) -> dict[str, str]:
+def _query(resources: Mapping[str, int], required: Iterable[str], forbidden: Iterable[str]) -> dict[str, str]:
     query = {"resources": ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))}
     traits = [*sorted(required), *(f"!{trait}" for trait in sorted(forbidden))]
-    if traits:
-        query["required"] = ",".join(traits)
-    if in_tree is not None:
-        query["in_tree"] = in_tree
-    if limit is not None:
-        query["limit"] = str(limit)
-    return query
+    return query | {"required": ",".join(traits)} if traits else query
 
 
-def _claim_body(claim: Claim, generation: int | None) -> dict[str, Any]:
+def _claim_body(
+    allocations: Amounts, project_id: str, user_id: str, consumer_type: str, generation: int | None
+) -> dict[str, Any]:
     return {
-        "allocations": {provider: {"resources": amounts} for provider, amounts in claim.allocations.items()},
-        "project_id": claim.project_id,
-        "user_id": claim.user_id,
+        "allocations": {provider: {"resources": amounts} for provider, amounts in allocations.items()},
+        "project_id": project_id,
+        "user_id": user_id,
         "consumer_generation": generation,
-        "consumer_type": claim.consumer_type,
+        "consumer_type": consumer_type,
     }

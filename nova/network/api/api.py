@@ -24,7 +24,7 @@ from nova.network.api.routers import FloatingIps, Routers
 from nova.network.api.security_groups import SecurityGroupRules, SecurityGroups
 from nova.network.api.subnets import Subnets
 from nova.policies import network as rules
-from nova.rpc.conductor import NetworkingCalls
+from nova.rpc.network import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 

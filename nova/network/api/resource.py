@@ -12,7 +12,7 @@ from oslo_config import cfg
 
 from nova.errors import GenerationConflict, NetworkingNotFound, PolicyDenied
 from nova.network.api.fields import Field
-from nova.rpc.conductor import NetworkingCalls
+from nova.rpc.network import NetworkingCalls
 from nova.structs.context import Context
 from nova.structs.networking import AnyRecord, Carriers, Network, Record
 

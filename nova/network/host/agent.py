@@ -7,7 +7,7 @@ On the network host nova-network does all this itself, so a cloud of one host ne
 import hashlib
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
@@ -16,14 +16,20 @@ from oslo_config import cfg
 from nova import concurrency, errors
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
-from nova.network.host import commands, firewall
+from nova.network.host import commands, firewall, plan
 from nova.structs.network import Vif
+from nova.structs.networking import SecurityGroupRule
 
 LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
 _ARRIVES_WITHIN_S = 3600
+# What of a rule decides which packets pass.
+_RULE_FIELDS = (
+    *("security_group_id", "direction", "ethertype", "protocol", "port_range_min", "port_range_max"),
+    *("remote_ip_prefix", "remote_group_id"),
+)
 
 
 class HostNetworks:
@@ -82,7 +88,7 @@ class HostNetworks:
             ports = self._ports()
             groups = sorted({group for port in ports for group in port["security_groups"]})
             rules = self._rules(groups)
-            remote = {rule.remote_group for of_group in rules.values() for rule in of_group if rule.remote_group}
+            remote = {rule.remote_group_id for of_group in rules.values() for rule in of_group if rule.remote_group_id}
             parts = (_guarded(ports), rules, self._members(sorted(remote)))
             text = firewall.ruleset(self._table, *parts)
             if text != self._loaded or f"table inet {self._table}\n" not in commands.run("nft", "list", "tables"):
@@ -113,23 +119,14 @@ class HostNetworks:
             bound += self._http.find("ports", {"id": sorted(others)})
         return [port for port in bound if port["device_owner"].startswith("compute:")]
 
-    def _rules(self, groups: list[str]) -> dict[str, list[firewall.Rule]]:
-        rules: dict[str, list[firewall.Rule]] = {}
+    def _rules(self, groups: list[str]) -> Mapping[str, list[SecurityGroupRule]]:
         if not groups:
-            return rules
-        for rule in self._http.find("security_group_rules", {"security_group_id": groups}):
-            rules.setdefault(rule["security_group_id"], []).append(
-                firewall.Rule(
-                    direction=rule["direction"],
-                    ethertype=rule["ethertype"],
-                    protocol=rule["protocol"],
-                    low=rule["port_range_min"],
-                    high=rule["port_range_max"],
-                    remote_prefix=rule["remote_ip_prefix"],
-                    remote_group=rule["remote_group_id"],
-                )
-            )
-        return rules
+            return {}
+        rules = self._http.find("security_group_rules", {"security_group_id": groups})
+        return plan.rules_by_group(
+            SecurityGroupRule(id=rule["id"], project_id="", **{name: rule[name] for name in _RULE_FIELDS})
+            for rule in rules
+        )
 
     def _members(self, groups: list[str]) -> dict[str, set[str]]:
         members: dict[str, set[str]] = {group: set() for group in groups}

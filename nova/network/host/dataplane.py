@@ -19,7 +19,7 @@ from oslo_config import cfg
 from nova import concurrency, errors
 from nova.network.host import commands, firewall, nat, plan
 from nova.network.host.dhcp import DhcpServers
-from nova.rpc.conductor import NetworkingCalls
+from nova.rpc.network import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class LinuxDataplane:
 
     def _filters(self, records: plan.Records) -> None:
         ports = plan.guarded(records, self._conf.host)
-        parts = (ports, plan.rules_by_group(records), plan.members_by_group(records.ports))
+        parts = (ports, plan.rules_by_group(records.rules), plan.members_by_group(records.ports))
         rules = firewall.ruleset(self._filter_table, *parts)
         self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, *parts))
 

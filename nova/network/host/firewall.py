@@ -12,23 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from nova.network.host import commands
+from nova.structs.networking import SecurityGroupRule
 from nova.structs.security_group_rules import PROTOCOLS
 
 _V4, _V6 = 4, 6
 _PORTS = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "6": "tcp", "17": "udp", "132": "sctp"}
 _ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6", "58": "icmpv6"}
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """What is accepted. remote_group counts before remote_prefix; None means any."""
-
-    direction: str
-    ethertype: str = "IPv4"
-    protocol: str | None = None
-    low: int | None = None
-    high: int | None = None
-    remote_prefix: str | None = None
-    remote_group: str | None = None
 
 
 class Guarded(msgspec.Struct, frozen=True):
@@ -53,7 +42,10 @@ def device_of(port_id: str) -> str:
 
 
 def apply(
-    table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
+    table: str,
+    ports: Sequence[Guarded],
+    rules: Mapping[str, Sequence[SecurityGroupRule]],
+    members: Mapping[str, set[str]],
 ) -> None:
     """Replace this host's filters, all at once. Raises commands.CommandFailed."""
     for family in ("iptables", "ip6tables"):
@@ -67,7 +59,10 @@ def remove(table: str) -> None:
 
 
 def ruleset(
-    table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
+    table: str,
+    ports: Sequence[Guarded],
+    rules: Mapping[str, Sequence[SecurityGroupRule]],
+    members: Mapping[str, set[str]],
 ) -> str:
     """The text that replaces both tables. rules and members (addresses of a group's ports) are by group id."""
     filtered = sorted((port for port in ports if port.is_filtered), key=lambda port: port.port_id)
@@ -131,11 +126,14 @@ def _own_destination_only(port: Guarded) -> list[str]:
 
 
 def _inet_table(
-    table: str, ports: Sequence[Guarded], rules: Mapping[str, Sequence[Rule]], members: Mapping[str, set[str]]
+    table: str,
+    ports: Sequence[Guarded],
+    rules: Mapping[str, Sequence[SecurityGroupRule]],
+    members: Mapping[str, set[str]],
 ) -> list[str]:
     lines = [f"table inet {table} {{"]
     groups = sorted({group for port in ports for group in port.groups})
-    remotes = {rule.remote_group for group in groups for rule in rules.get(group, ()) if rule.remote_group}
+    remotes = {rule.remote_group_id for group in groups for rule in rules.get(group, ()) if rule.remote_group_id}
     for group in sorted(remotes):
         lines += _member_sets(group, members.get(group, set()))
     for group in groups:
@@ -188,35 +186,37 @@ def _by_address(field: str, direction: str, ports: Sequence[Guarded]) -> list[st
     return sorted(lines, key=lambda line: "vmap" not in line)
 
 
-def _matches(rule: Rule) -> list[str]:
+def _matches(rule: SecurityGroupRule) -> list[str]:
     """One line per rule; none for a rule that can match nothing here."""
     word = "ip" if rule.ethertype == "IPv4" else "ip6"
     remote = "saddr" if rule.direction == "ingress" else "daddr"
     version = _V4 if word == "ip" else _V6
     parts = [f"meta nfproto {'ipv4' if version == _V4 else 'ipv6'}"]
-    if rule.remote_group:
-        parts.append(f"{word} {remote} @{_member_set(rule.remote_group, version)}")
-    elif rule.remote_prefix and ipaddress.ip_network(rule.remote_prefix).prefixlen:
-        parts.append(f"{word} {remote} {rule.remote_prefix}")
+    if rule.remote_group_id:
+        parts.append(f"{word} {remote} @{_member_set(rule.remote_group_id, version)}")
+    elif rule.remote_ip_prefix and ipaddress.ip_network(rule.remote_ip_prefix).prefixlen:
+        parts.append(f"{word} {remote} {rule.remote_ip_prefix}")
     parts += _protocol(rule)
     return [f"{' '.join(parts)} accept"]
 
 
-def _protocol(rule: Rule) -> list[str]:
+def _protocol(rule: SecurityGroupRule) -> list[str]:
     if rule.protocol is None:
         return []
     if rule.protocol in _ICMP:
         # "icmp" in an IPv6 rule means ICMPv6.
         word = "icmp" if rule.ethertype == "IPv4" else "icmpv6"
         parts = [f"meta l4proto {'icmp' if word == 'icmp' else 'ipv6-icmp'}"]
-        if rule.low is not None:
-            parts.append(f"{word} type {rule.low}")
-        if rule.high is not None:
-            parts.append(f"{word} code {rule.high}")
+        if rule.port_range_min is not None:
+            parts.append(f"{word} type {rule.port_range_min}")
+        if rule.port_range_max is not None:
+            parts.append(f"{word} code {rule.port_range_max}")
         return parts
-    if rule.protocol in _PORTS and rule.low is not None:
+    if rule.protocol in _PORTS and rule.port_range_min is not None:
         word = _PORTS[rule.protocol]
-        return [f"{word} dport {rule.low if rule.low == rule.high else f'{rule.low}-{rule.high}'}"]
+        return [
+            f"{word} dport {rule.port_range_min if rule.port_range_min == rule.port_range_max else f'{rule.port_range_min}-{rule.port_range_max}'}"
+        ]
     # By number: nftables knows different names on different hosts, and refuses all rules for an unknown one.
     return [f"meta l4proto {PROTOCOLS.get(rule.protocol, rule.protocol)}"]
 

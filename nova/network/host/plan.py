@@ -73,21 +73,8 @@ def guarded(records: Records, host: str) -> list[firewall.Guarded]:
     ]
 
 
-def rules_by_group(records: Records) -> dict[str, list[firewall.Rule]]:
-    rules: dict[str, list[firewall.Rule]] = {}
-    for rule in records.rules:
-        rules.setdefault(rule.security_group_id, []).append(
-            firewall.Rule(
-                direction=rule.direction,
-                ethertype=rule.ethertype,
-                protocol=rule.protocol,
-                low=rule.port_range_min,
-                high=rule.port_range_max,
-                remote_prefix=rule.remote_ip_prefix,
-                remote_group=rule.remote_group_id,
-            )
-        )
-    return rules
+def rules_by_group(rules: Iterable[SecurityGroupRule]) -> Mapping[str, list[SecurityGroupRule]]:
+    return _by(rules, "security_group_id")
 
 
 def members_by_group(ports: Iterable[Port]) -> dict[str, set[str]]:

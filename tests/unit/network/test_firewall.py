@@ -5,9 +5,16 @@ import subprocess
 import pytest
 
 from nova.network.host import firewall
-from nova.network.host.firewall import Guarded, Rule
+from nova.network.host.firewall import Guarded
+from nova.structs.networking import SecurityGroupRule
 
 PORT = "11111111-2222-3333-4444-555555555555"
+
+
+def rule(direction, ethertype="IPv4", **values):
+    return SecurityGroupRule(
+        id="r", project_id="p", security_group_id="g", direction=direction, ethertype=ethertype, **values
+    )
 
 
 def port(**values):
@@ -33,37 +40,43 @@ def chain(ruleset, name):
 
 
 @pytest.mark.parametrize(
-    "rule, expected",
+    "allowed, expected",
     [
-        (Rule("ingress"), "meta nfproto ipv4 accept"),
-        (Rule("ingress", "IPv6"), "meta nfproto ipv6 accept"),
-        (Rule("ingress", protocol="tcp", low=22, high=22), "meta nfproto ipv4 tcp dport 22 accept"),
-        (Rule("ingress", protocol="udp", low=53, high=60), "meta nfproto ipv4 udp dport 53-60 accept"),
-        (Rule("ingress", protocol="tcp"), "meta nfproto ipv4 meta l4proto 6 accept"),
-        (Rule("ingress", protocol="89"), "meta nfproto ipv4 meta l4proto 89 accept"),
-        (Rule("ingress", remote_prefix="10.1.0.0/16"), "meta nfproto ipv4 ip saddr 10.1.0.0/16 accept"),
-        (Rule("ingress", remote_prefix="0.0.0.0/0"), "meta nfproto ipv4 accept"),
-        (Rule("ingress", remote_group="g"), "meta nfproto ipv4 ip saddr @members4-g accept"),
-        (Rule("ingress", "IPv6", remote_group="g"), "meta nfproto ipv6 ip6 saddr @members6-g accept"),
+        (rule("ingress"), "meta nfproto ipv4 accept"),
+        (rule("ingress", "IPv6"), "meta nfproto ipv6 accept"),
         (
-            Rule("ingress", protocol="icmp", low=8, high=0),
+            rule("ingress", protocol="tcp", port_range_min=22, port_range_max=22),
+            "meta nfproto ipv4 tcp dport 22 accept",
+        ),
+        (
+            rule("ingress", protocol="udp", port_range_min=53, port_range_max=60),
+            "meta nfproto ipv4 udp dport 53-60 accept",
+        ),
+        (rule("ingress", protocol="tcp"), "meta nfproto ipv4 meta l4proto 6 accept"),
+        (rule("ingress", protocol="89"), "meta nfproto ipv4 meta l4proto 89 accept"),
+        (rule("ingress", remote_ip_prefix="10.1.0.0/16"), "meta nfproto ipv4 ip saddr 10.1.0.0/16 accept"),
+        (rule("ingress", remote_ip_prefix="0.0.0.0/0"), "meta nfproto ipv4 accept"),
+        (rule("ingress", remote_group_id="g"), "meta nfproto ipv4 ip saddr @members4-g accept"),
+        (rule("ingress", "IPv6", remote_group_id="g"), "meta nfproto ipv6 ip6 saddr @members6-g accept"),
+        (
+            rule("ingress", protocol="icmp", port_range_min=8, port_range_max=0),
             "meta nfproto ipv4 meta l4proto icmp icmp type 8 icmp code 0 accept",
         ),
-        (Rule("ingress", "IPv6", protocol="icmp"), "meta nfproto ipv6 meta l4proto ipv6-icmp accept"),
+        (rule("ingress", "IPv6", protocol="icmp"), "meta nfproto ipv6 meta l4proto ipv6-icmp accept"),
     ],
 )
-def test_a_rule_lets_through_what_it_names(rule, expected):
-    assert chain(rules_of(rule), "ingress-g") == [expected]
+def test_a_rule_lets_through_what_it_names(allowed, expected):
+    assert chain(rules_of(allowed), "ingress-g") == [expected]
 
 
 def test_an_egress_rule_looks_at_the_destination():
-    assert chain(rules_of(Rule("egress", remote_prefix="10.1.0.0/16")), "egress-g") == [
+    assert chain(rules_of(rule("egress", remote_ip_prefix="10.1.0.0/16")), "egress-g") == [
         "meta nfproto ipv4 ip daddr 10.1.0.0/16 accept"
     ]
 
 
 def test_what_no_rule_lets_through_is_dropped():
-    rules = rules_of(Rule("egress"))
+    rules = rules_of(rule("egress"))
 
     for direction in ("ingress", "egress"):
         assert chain(rules, f"{direction}-port-{PORT}")[-2:] == [f"jump {direction}-g", "drop"]
@@ -79,16 +92,16 @@ def test_a_port_without_security_is_in_no_chain():
     [
         ([], {}, {}),
         ([port(addresses=(), groups=())], {}, {}),
-        ([port(addresses=("10.0.0.5", "10.0.0.0/24", "fd00::5", "fd00::/64"))], {"g": [Rule("egress")]}, {}),
+        ([port(addresses=("10.0.0.5", "10.0.0.0/24", "fd00::5", "fd00::/64"))], {"g": [rule("egress")]}, {}),
         (
             [port()],
-            {"g": [Rule("ingress", kind, protocol=name) for kind in ("IPv4", "IPv6") for name in firewall._ICMP]},
+            {"g": [rule("ingress", kind, protocol=name) for kind in ("IPv4", "IPv6") for name in firewall._ICMP]},
             {},
         ),
-        ([port()], {"g": [Rule("ingress", remote_group="g")]}, {"g": {"10.0.0.5", "10.0.0.6", "fd00::1"}}),
+        ([port()], {"g": [rule("ingress", remote_group_id="g")]}, {"g": {"10.0.0.5", "10.0.0.6", "fd00::1"}}),
         (
             [port()],
-            {"g": [Rule("ingress", protocol=name) for name in ("gre", "esp", "ah", "vrrp", "sctp", "0", "255")]},
+            {"g": [rule("ingress", protocol=name) for name in ("gre", "esp", "ah", "vrrp", "sctp", "0", "255")]},
             {},
         ),
     ],
@@ -103,7 +116,7 @@ def test_nftables_understands_the_rules(ports, rules, members):
 
 
 def test_nftables_understands_every_protocol_the_api_takes():
-    rules = {"g": [Rule("ingress", protocol=name) for name in firewall.PROTOCOLS]}
+    rules = {"g": [rule("ingress", protocol=name) for name in firewall.PROTOCOLS]}
 
     ruleset = firewall.ruleset("t", [port()], rules, {})
     checked = subprocess.run(["nft", "--check", "-f", "-"], input=ruleset, text=True, capture_output=True)
