@@ -179,7 +179,7 @@ def test_guest_that_keeps_a_device_is_reported(host, make_spec, make_vif):
     vif = make_vif(9)
     driver.attach_vif(deaf.uuid, vif)
 
-    with pytest.raises(errors.GuestFailed, match="let go"):
+    with pytest.raises(errors.GuestFailed, match="does not release"):
         driver.detach_vif(deaf.uuid, vif)
 
 
