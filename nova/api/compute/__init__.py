@@ -21,6 +21,7 @@ from nova.api.compute import (
     events,
     extensions,
     external_events,
+    faults,
     flavor_extras,
     flavors,
     hosts,
@@ -51,17 +52,17 @@ from nova.api.compute import (
     volume_attachments,
     volumes,
 )
+from nova.api.compute.app import Application
+from nova.api.compute.request import Services
 from nova.clients import adapters
 from nova.clients.identity import Projects
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.share import Shares
 from nova.clients.volume import Volumes
-from nova.http import auth, faults
-from nova.http.app import Application
+from nova.http import auth
 from nova.http.declaration import collect
 from nova.http.policy import Policy
-from nova.http.request import Services
 from nova.http.wsgi import Wsgi
 from nova.policies import compute as policies
 from nova.rpc.conductor import ConductorCalls

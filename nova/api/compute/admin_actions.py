@@ -3,8 +3,8 @@
 Source: Compute API reference, "Servers - run an action", "Servers - run an administrative action".
 """
 
+from nova.api.compute.request import Request
 from nova.http.declaration import action, gone
-from nova.http.request import Request
 from nova.http.schema import ANY, enum, obj, optional, required, string, versioned
 
 _LOCK = "os_compute_api:os-lock-server:"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from nova import errors
+from nova.api.compute.app import Reply, Stream
+from nova.api.compute.request import Request
 from nova.api.compute.servers import CREATE, build_request
-from nova.http.app import Reply, Stream
 from nova.http.declaration import LATER, SERVER, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLISH,
     INTEGER,

@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
+from nova.api.compute.versions import HYPERVISORS_SLIM, SERVERS_ALWAYS_SHOWN, SERVICES_BY_UUID
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLISH,
     INTEGER,
@@ -27,7 +28,6 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import HYPERVISORS_SLIM, SERVERS_ALWAYS_SHOWN, SERVICES_BY_UUID
 from nova.http.view import ABSENT, Page, listing, made, shows, single, view
 from nova.structs.host import Node, NodeUse, ServiceRecord
 

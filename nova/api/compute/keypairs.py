@@ -3,8 +3,8 @@
 from typing import Any
 
 from nova.api.compute import keys
+from nova.api.compute.request import Request
 from nova.http.declaration import USER, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     INTEGER,

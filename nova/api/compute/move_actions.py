@@ -8,9 +8,10 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate
+from nova.api.compute.request import Request
 from nova.api.compute.servers import make_password
+from nova.api.compute.versions import EVACUATED_STAY_OFF, HOST_BEFORE_FORCE, HOST_CHECKED
 from nova.http.declaration import action, also_at
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     BOOLISH,
@@ -25,7 +26,6 @@ from nova.http.schema import (
     required,
     versioned,
 )
-from nova.http.versions import EVACUATED_STAY_OFF, HOST_BEFORE_FORCE, HOST_CHECKED
 from nova.http.view import Answer
 
 

@@ -7,8 +7,8 @@ reference, "Networks (deprecated)", "Project networks (deprecated)", "Floating I
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import delete, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     INTEGER,
     NULL,

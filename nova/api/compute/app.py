@@ -17,9 +17,10 @@ import routes
 import webob
 
 from nova import errors, log_context
-from nova.http import auth, faults, versions
+from nova.api.compute import faults, versions
+from nova.api.compute.request import Request, Services
+from nova.http import auth
 from nova.http.declaration import LATER, PROJECT, SERVER, USER, Endpoint
-from nova.http.request import Request, Services
 from nova.http.schema import Checker, Shape, checker
 from nova.structs.instance import Instance
 
