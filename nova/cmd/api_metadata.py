@@ -10,6 +10,7 @@ from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
 from nova.api.metadata import application  # noqa: E402
+from nova.http.service import HttpService  # noqa: E402
 from nova.rpc.bus import connect  # noqa: E402
 from nova.rpc.conductor import conductor_client  # noqa: E402
 
@@ -19,7 +20,7 @@ _THREADS = 100
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     app = application(conf, conductor_client(connect(conf)))
-    return [daemon.HttpService(app, conf.metadata_listen, conf.metadata_listen_port, _THREADS)]
+    return [HttpService(conf, "metadata", app, conf.metadata_listen, conf.metadata_listen_port, _THREADS)]
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
 from nova.conf import BadConfiguration, load  # noqa: E402
+from nova.http.service import HttpService  # noqa: E402
 from nova.network.api import NullDataplane, application  # noqa: E402
 from nova.network.host.dataplane import LinuxDataplane  # noqa: E402
 from nova.rpc.bus import connect  # noqa: E402
@@ -32,9 +33,9 @@ def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequ
     if conf.network_dataplane and os.geteuid() != 0:
         LOG.warning("nova-network is not root: networks are records only, and guests get none")
     if not conf.network_dataplane or os.geteuid() != 0:
-        return [daemon.HttpService(application(conf, conductor, NullDataplane()), *listen, _THREADS)]
+        return [HttpService(conf, "network", application(conf, conductor, NullDataplane()), *listen, _THREADS)]
     dataplane = LinuxDataplane(conf, conductor)
-    return [dataplane, daemon.HttpService(application(conf, conductor, dataplane), *listen, _THREADS)]
+    return [dataplane, HttpService(conf, "network", application(conf, conductor, dataplane), *listen, _THREADS)]
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 
 from nova import daemon  # noqa: E402
+from nova.http.service import HttpService  # noqa: E402
 from nova.placement import application  # noqa: E402
 
 # Requests one worker has in hand at once; each may hold a database connection.
@@ -17,7 +18,8 @@ _THREADS = 100
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     options = conf.placement
-    return [daemon.HttpService(application(conf), options.listen, options.listen_port, _THREADS)]
+    address = (options.listen, options.listen_port)
+    return [HttpService(conf, "placement", application(conf), *address, _THREADS)]
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ from nova.clock import utcnow
 from nova.console import pages
 from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
-from nova.daemon import listen
+from nova.http.service import listen
 from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleKind

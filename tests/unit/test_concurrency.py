@@ -11,15 +11,16 @@ SERVER = """
 import sys
 from nova import concurrency
 concurrency.start(sys.argv[1])
-from nova import daemon
+from nova.http.limits import Limits
 from nova.http.server import HttpServer
+from nova.http.service import listen
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 
-sock = daemon.listen("127.0.0.1", 0)
-HttpServer(sock, app, size=4).start()
+sock = listen("127.0.0.1", 0)
+HttpServer(sock, app, Limits(requests=4)).start()
 print(sock.getsockname()[1], flush=True)
 concurrency.run_blocking(sys.stdin.read)
 """

@@ -11,7 +11,7 @@ from webob import Request
 from nova import clock, errors
 from nova.network import ipam
 from nova.network.api import fields, listing
-from nova.network.api.resource import Call, timestamp
+from nova.network.api.resource import Call, body_of, timestamp
 from nova.structs.networking import KINDS
 
 # alias: name and what it offers. Clients look here before they use anything beyond the core.
@@ -254,11 +254,7 @@ def _require_quota_rule(call: Call) -> None:
 
 
 def _parse_quota(request: Request) -> dict[str, int]:
-    try:
-        body = request.json_body
-    except ValueError:
-        raise errors.Invalid("The request's body is not JSON.") from None
-    given = body.get("quota") if isinstance(body, dict) else None
+    given = body_of(request).get("quota")
     if not isinstance(given, dict):
         raise errors.Invalid("Resource body required: 'quota'.")
     limits = {}

@@ -4,17 +4,23 @@ A noun is a subclass of Resource: it says which records a creation adds, how an 
 and how records look from outside. The rest (filters, pages, bulk, tags, errors) is the same for all.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 from oslo_config import cfg
+from webob import Request
 
-from nova.errors import GenerationConflict, NetworkingNotFound, PolicyDenied
+from nova.errors import GenerationConflict, NetworkingNotFound
+from nova.http import body
+from nova.http.policy import Policy
 from nova.network.api.fields import Field
 from nova.rpc.conductor import NetworkingCalls
 from nova.structs.context import Context
 from nova.structs.networking import AnyRecord, Network, Record
+
+# A bulk creation may be long.
+MAX_BODY = 1024 * 1024
 
 
 class Dataplane(Protocol):
@@ -31,16 +37,15 @@ class Call(msgspec.Struct, frozen=True):
     conf: cfg.ConfigOpts
     store: NetworkingCalls
     dataplane: Dataplane
-    allows: Callable[[str, Mapping[str, Any]], bool]
+    policy: Policy
     # What this request has read already, by id.
     networks: dict[str, Network] = msgspec.field(default_factory=dict)
 
     def permits(self, rule: str) -> bool:
-        return self.allows(rule, {"project_id": self.context.project_id})
+        return self.policy.allows(self.context, rule, {"project_id": self.context.project_id})
 
     def require(self, rule: str, record: Record) -> None:
-        if not self.allows(rule, {"project_id": record.project_id}):
-            raise PolicyDenied(action=rule)
+        self.policy.check(self.context, rule, {"project_id": record.project_id})
 
     @property
     def sees_everything(self) -> bool:
@@ -144,6 +149,11 @@ class RevisionMismatch(GenerationConflict):
 
     status = 412
     text = "The {noun} {id} is at another revision."
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """A request's body, a JSON object. Raises TooLarge, Invalid."""
+    return body.read_object(request.environ, MAX_BODY)
 
 
 def common_view(record: Record) -> dict[str, Any]:
