@@ -150,7 +150,7 @@ class Reader:
         message, limits = self._message, self._limits
         if not message.has_header:
             self._head_bytes += len(data)
-            if self._head_bytes > limits.header_line_bytes * 4 or len(message.headers) > _HEADERS:
+            if self._head_bytes > limits.header_line_bytes * 4:
                 raise Refused(431, "The request's header is too large.")
         self._check_size(message)
         for complete in self._complete:
@@ -160,6 +160,8 @@ class Reader:
         limits = self._limits
         if len(message.target) > limits.header_line_bytes:
             raise Refused(414, "The request's URL is too long.")
+        if len(message.headers) > _HEADERS:
+            raise Refused(431, "The request has too many headers.")
         if any(len(name) + len(value) > limits.header_line_bytes for name, value in message.headers):
             raise Refused(431, "A line of the request's header is too long.")
         if max(len(message.body), message.announced) > limits.body_bytes:
@@ -358,9 +360,11 @@ class _Response:
         """The answer's header; length is the body's where it is known."""
         names = {name.lower(): value for name, value in self.headers}
         lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in self.headers)]
-        if "content-length" not in names and not self._has_no_body:
+        if "content-length" not in names and self.status[:3] not in ("204", "304"):
             if length is not None:
                 lines.append(f"Content-Length: {length}")
+            elif self._is_head:
+                pass
             elif self._is_old:
                 self.is_kept = False
             else:

@@ -20,14 +20,11 @@ LOG = logging.getLogger(__name__)
 
 
 class Front:
-    """An application as its clients meet it. body_bytes is the most that a body may have."""
+    """An application as its clients meet it. fault is how it words errors."""
 
-    def __init__(
-        self, app: Wsgi, conf: cfg.ConfigOpts, fault: Fault, log: AccessLog | None = None, body_bytes: int | None = None
-    ) -> None:
+    def __init__(self, app: Wsgi, conf: cfg.ConfigOpts, fault: Fault, log: AccessLog | None = None) -> None:
         self._app = app
         self.fault = fault
-        self.body_bytes: int = body_bytes or conf.api.max_body_size
         self._scheme_header = conf.wsgi.secure_proxy_ssl_header
         self._log = (log or AccessLog()) if conf.wsgi.access_log else None
 

@@ -33,7 +33,7 @@ class Limits:
     body_bytes: int = 1024 * 1024
 
     @classmethod
-    def of(cls, conf: cfg.ConfigOpts, requests: int, body_bytes: int) -> "Limits":
+    def of(cls, conf: cfg.ConfigOpts, requests: int) -> "Limits":
         options = conf.wsgi
         return cls(
             requests=requests,
@@ -46,7 +46,7 @@ class Limits:
             idle_s=min(options.keep_alive_timeout, options.client_socket_timeout or 86400),
             requests_per_connection=options.keep_alive_requests if options.keep_alive else 1,
             header_line_bytes=options.max_header_line,
-            body_bytes=body_bytes,
+            body_bytes=conf.api.max_body_size,
         )
 
 

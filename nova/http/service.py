@@ -36,7 +36,7 @@ class HttpService(_Listening):
     """api is the name by which [DEFAULT] enabled_ssl_apis chooses it; requests is how many are worked on at once."""
 
     def __init__(self, conf: cfg.ConfigOpts, api: str, app: Front, host: str, port: int, requests: int) -> None:
-        super().__init__(app, host, port, Limits.of(conf, requests, app.body_bytes))
+        super().__init__(app, host, port, Limits.of(conf, requests))
         self._fault = app.fault
         self._keep_idle_s = conf.wsgi.tcp_keepidle
         self._tls = tls.context(conf, api)

@@ -19,7 +19,7 @@ from nova.http.wsgi import CONTEXT, Environ, StartResponse, request_id
 from nova.network.api import extensions, faults, fields, listing
 from nova.network.api.networks import Networks
 from nova.network.api.ports import Ports
-from nova.network.api.resource import MAX_BODY, Call, Dataplane, Resource, RevisionMismatch, body_of
+from nova.network.api.resource import Call, Dataplane, Resource, RevisionMismatch
 from nova.network.api.routers import FloatingIps, Routers
 from nova.network.api.security_groups import SecurityGroupRules, SecurityGroups
 from nova.network.api.subnets import Subnets
@@ -52,7 +52,7 @@ def application(conf: cfg.ConfigOpts, conductor: NetworkingCalls, dataplane: Dat
             return faults.json(200, extensions.versions(Request(environ), path))(environ, start_response)
         return guarded(environ, start_response)
 
-    return Front(serve, conf, faults.fault, body_bytes=MAX_BODY)
+    return Front(serve, conf, faults.fault)
 
 
 class Api:
@@ -101,12 +101,12 @@ class Api:
             case method, [record_id, "tags", *rest]:
                 return faults.json(*self._tags(resource, record_id, method, rest, request, call))
             case "PUT", [record_id, verb] if verb in getattr(resource, "verbs", {}):
-                return faults.json(200, resource.verbs[verb](call, record_id, body_of(request)))  # type: ignore[attr-defined]
+                return faults.json(200, resource.verbs[verb](call, record_id, call.body(request)))  # type: ignore[attr-defined]
             case _:
                 raise MethodNotAllowed() if len(parts) < 4 else errors.NotFound()
 
     def _create(self, resource: Resource, request: Request, call: Call) -> dict[str, Any]:
-        body = body_of(request)
+        body = call.body(request)
         is_bulk = resource.plural in body
         given = body.get(resource.plural if is_bulk else resource.noun)
         entries = given if is_bulk else [given]
@@ -130,7 +130,7 @@ class Api:
         return values
 
     def _update(self, resource: Resource, record_id: str, request: Request, call: Call) -> dict[str, Any]:
-        body = body_of(request).get(resource.noun)
+        body = call.body(request).get(resource.noun)
         if not isinstance(body, dict):
             raise errors.Invalid(f"Resource body required: '{resource.noun}'.")
         values = fields.parse(resource.fields, body, True, call.permits)
@@ -162,7 +162,7 @@ class Api:
                 return 204, None
             case "PUT", []:
                 wanted = fields.list_of(fields.text(), limit=50)
-                tags = _parse_tags(wanted, body_of(request).get("tags"))
+                tags = _parse_tags(wanted, call.body(request).get("tags"))
             case "PUT", [tag]:
                 tags = _parse_tags(fields.list_of(fields.text(), limit=50), list(dict.fromkeys([*tags, tag])))
             case "DELETE", []:

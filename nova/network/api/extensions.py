@@ -11,7 +11,7 @@ from webob import Request
 from nova import clock, errors
 from nova.network import ipam
 from nova.network.api import fields, listing
-from nova.network.api.resource import Call, body_of, timestamp
+from nova.network.api.resource import Call, timestamp
 from nova.structs.networking import KINDS
 
 # alias: name and what it offers. Clients look here before they use anything beyond the core.
@@ -218,7 +218,7 @@ def _quota(method: str, rest: list[str], request: Request, call: Call) -> tuple[
             return 200, {"quota": _shown_quota(call, project_id, detail)}
         case "PUT", [project_id]:
             _require_quota_rule(call)
-            call.store.set_network_quota(project_id, _parse_quota(request))
+            call.store.set_network_quota(project_id, _parse_quota(request, call))
             return 200, {"quota": _shown_quota(call, project_id, [])}
         case "DELETE", [project_id]:
             _require_quota_rule(call)
@@ -253,8 +253,8 @@ def _require_quota_rule(call: Call) -> None:
         raise errors.PolicyDenied(action="network:update_quota")
 
 
-def _parse_quota(request: Request) -> dict[str, int]:
-    given = body_of(request).get("quota")
+def _parse_quota(request: Request, call: Call) -> dict[str, int]:
+    given = call.body(request).get("quota")
     if not isinstance(given, dict):
         raise errors.Invalid("Resource body required: 'quota'.")
     limits = {}

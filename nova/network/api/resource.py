@@ -19,9 +19,6 @@ from nova.rpc.conductor import NetworkingCalls
 from nova.structs.context import Context
 from nova.structs.networking import AnyRecord, Network, Record
 
-# A bulk creation may be long.
-MAX_BODY = 1024 * 1024
-
 
 class Dataplane(Protocol):
     """What makes this host's networks look like the records."""
@@ -46,6 +43,10 @@ class Call(msgspec.Struct, frozen=True):
 
     def require(self, rule: str, record: Record) -> None:
         self.policy.check(self.context, rule, {"project_id": record.project_id})
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """A request's body, a JSON object. Raises TooLarge, Invalid."""
+        return body.read_object(request.environ, self.conf.api.max_body_size)
 
     @property
     def sees_everything(self) -> bool:
@@ -149,11 +150,6 @@ class RevisionMismatch(GenerationConflict):
 
     status = 412
     text = "The {noun} {id} is at another revision."
-
-
-def body_of(request: Request) -> dict[str, Any]:
-    """A request's body, a JSON object. Raises TooLarge, Invalid."""
-    return body.read_object(request.environ, MAX_BODY)
 
 
 def common_view(record: Record) -> dict[str, Any]:
