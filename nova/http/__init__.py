@@ -5,9 +5,11 @@ From the socket inwards:
     service.py      HttpService, the component of a daemon: one application on one address; listen()
     tls.py          certificates of [wsgi]
     limits.py       how many connections, bytes and seconds a client gets; who is admitted
-    server.py       accepts connections, a thread for each; refuses what is too much
+    acceptor.py     takes connections, a thread for each, and refuses what is too much
+    server.py       serves an application to them
     connection.py   one connection: requests read by deadline, answers written
-    front.py        the outermost layer of every application: request id, scheme, guard of errors, access log
+    front.py        the outermost layer of every application: request id, scheme, guard of errors, count
+    access_log.py   a line of the log for each request, without secrets
     auth.py         who asks: keystonemiddleware, or noauth2
     body.py         a JSON body with limits of size, depth and content
     policy.py       whether the caller may: oslo.policy with one memo of decisions

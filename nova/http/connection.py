@@ -51,11 +51,11 @@ class Wire:
         self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self._retry(self.socket.do_handshake, until)
 
-    def receive(self, until: float) -> bytes:
+    def receive(self, until: float, size: int = _CHUNK) -> bytes:
         if isinstance(self.socket, ssl.SSLSocket):
-            return self._retry(lambda: self.socket.recv(_CHUNK), until)
+            return self._retry(lambda: self.socket.recv(size), until)
         self.socket.settimeout(_left(until))
-        return self.socket.recv(_CHUNK)
+        return self.socket.recv(size)
 
     def send(self, data: bytes, timeout_s: float) -> None:
         self.socket.settimeout(timeout_s)

@@ -56,14 +56,14 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._count = 0
+        self.count = 0
         self._by_source: Counter[str] = Counter()
 
     def admit(self, source: str) -> str | None:
         """Count a connection from an address; why not, when it is one too many."""
         limits = self._limits
         with self._lock:
-            if limits.connections and self._count >= limits.connections:
+            if limits.connections and self.count >= limits.connections:
                 return "Too many connections are open here. Try again later."
             if (
                 limits.connections_per_source
@@ -71,13 +71,13 @@ class Admission:
                 and not self._is_trusted(source)
             ):
                 return "Too many connections are open from your address. Try again later."
-            self._count += 1
+            self.count += 1
             self._by_source[source] += 1
             return None
 
     def leave(self, source: str) -> None:
         with self._lock:
-            self._count -= 1
+            self.count -= 1
             self._by_source[source] -= 1
             if not self._by_source[source]:
                 del self._by_source[source]
