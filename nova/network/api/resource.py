@@ -38,8 +38,12 @@ class Call(msgspec.Struct, frozen=True):
     # What this request has read already, by id.
     networks: dict[str, Network] = msgspec.field(default_factory=dict)
 
+    def allows(self, rule: str, target: Mapping[str, Any]) -> bool:
+        return self.policy.allows(self.context, rule, target)
+
     def permits(self, rule: str) -> bool:
-        return self.policy.allows(self.context, rule, {"project_id": self.context.project_id})
+        """In the caller's own project."""
+        return self.allows(rule, {"project_id": self.context.project_id})
 
     def require(self, rule: str, record: Record) -> None:
         self.policy.check(self.context, rule, {"project_id": record.project_id})
