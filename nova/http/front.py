@@ -26,18 +26,17 @@ class Front:
         self._app = app
         self.fault = fault
         self._scheme_header = conf.wsgi.secure_proxy_ssl_header
-        self._log = (log or AccessLog()) if conf.wsgi.access_log else None
+        self._log = log or AccessLog()
+        self._logs_all = conf.wsgi.access_log
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if self._scheme_header and environ.get(self._scheme_header) in ("http", "https"):
             environ["wsgi.url_scheme"] = environ[self._scheme_header]
-        exchange = _Exchange(environ, start_response, self._log)
+        exchange = _Exchange(environ, start_response, self._log, self._logs_all)
         try:
             chunks = self._app(environ, exchange.start)
         except Exception:
-            # The id is in every line that is logged for a request.
-            log_context.follow(request_id(environ))
-            LOG.exception("%s %s failed", environ["REQUEST_METHOD"], environ.get("PATH_INFO"))
+            exchange.log_failure()
             chunks = self.fault(500, INTERNAL)(environ, exchange.start_over)
         if isinstance(chunks, list):
             exchange.end(sum(map(len, chunks)))
@@ -48,21 +47,28 @@ class Front:
 class _Exchange:
     """A request and its answer, as far as they are counted and logged."""
 
-    def __init__(self, environ: Environ, start_response: StartResponse, log: AccessLog | None) -> None:
+    def __init__(self, environ: Environ, start_response: StartResponse, log: AccessLog, logs_all: bool) -> None:
         self._environ = environ
         self._start_response = start_response
         self._log = log
+        self._logs_all = logs_all
         # An application may write its own path into the environ.
         self._target = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""))
         self._began = time.perf_counter()
-        self._status = "500"
+        self._status = ""
 
     def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         self._status = status[:3]
         return self._start_response(status, headers, *filter(None, [exc_info]))
 
     def start_over(self, status: str, headers: Any, exc_info: Any = None) -> Any:
-        return self.start(status, headers, sys.exc_info())
+        """Answer an error instead of what may have been begun."""
+        return self.start(status, headers, sys.exc_info() if self._status else None)
+
+    def log_failure(self) -> None:
+        # The id is in every line that is logged for a request.
+        log_context.follow(request_id(self._environ))
+        LOG.exception("%s %s failed", self._environ["REQUEST_METHOD"], self._log.shown(self._target[0], ""))
 
     def counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """An answer that comes about while it is sent."""
@@ -71,11 +77,8 @@ class _Exchange:
             for chunk in chunks:
                 size += len(chunk)
                 yield chunk
-        except GeneratorExit:
-            raise
         except Exception:
-            log_context.follow(request_id(self._environ))
-            LOG.exception("%s %s failed in its answer", self._environ["REQUEST_METHOD"], self._target[0])
+            self.log_failure()
             raise
         finally:
             if (close := getattr(chunks, "close", None)) is not None:
@@ -86,5 +89,5 @@ class _Exchange:
         environ = self._environ
         seconds = time.perf_counter() - self._began
         metrics.HTTP.labels(environ["REQUEST_METHOD"], self._status).observe(seconds)
-        if self._log is not None:
+        if self._logs_all:
             self._log.write(environ, self._target, self._status, size, seconds)
