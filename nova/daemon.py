@@ -7,7 +7,6 @@ and starts a new one for each that dies; SIGTERM and SIGINT end it in order, SIG
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -20,8 +19,7 @@ from oslo_log import log as oslo_log
 from nova import concurrency
 from nova.conf import BadConfiguration, load
 from nova.http import health
-from nova.http.server import HttpServer
-from nova.http.wsgi import Wsgi
+from nova.http.service import HealthService
 
 LOG = logging.getLogger(__name__)
 
@@ -86,7 +84,7 @@ def _health(conf: cfg.ConfigOpts, services: Sequence[Component], worker: int) ->
         asked = [service.checks() for service in services if hasattr(service, "checks")]
         return {name: passes for results in asked for name, passes in results.items()}
 
-    return [HttpService(health.page(checks), conf.health_listen, conf.health_port + worker, 4)]
+    return [HealthService(health.page(checks), conf.health_listen, conf.health_port + worker)]
 
 
 def _work(
@@ -190,35 +188,3 @@ class _Parent:
         self._stopping = True
         for pid in list(self._children):
             os.kill(pid, signal.SIGTERM)
-
-
-class HttpService:
-    """Serves one WSGI application on one address."""
-
-    def __init__(self, app: Wsgi, host: str, port: int, threads: int) -> None:
-        self._app = health.counted(app)
-        self._address = (host, port)
-        self._threads = threads
-        self._server: HttpServer | None = None
-
-    def start(self) -> None:
-        self._server = HttpServer(listen(*self._address), self._app, self._threads)
-        self._server.start()
-
-    def stop(self) -> None:
-        if self._server:
-            self._server.stop()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; one daemon's workers share its port (SO_REUSEPORT), two daemons do not."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it: an answer in two pieces must not wait for the client's delayed acknowledgement.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if concurrency.worker_number is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind((host, port))
-    sock.listen(1024)
-    return sock

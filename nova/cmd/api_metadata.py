@@ -6,6 +6,7 @@ from oslo_config import cfg
 
 from nova import daemon
 from nova.api.metadata import application
+from nova.http.service import HttpService
 from nova.rpc.bus import connect
 from nova.rpc.conductor import conductor_client
 
@@ -15,7 +16,7 @@ _THREADS = 100
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     app = application(conf, conductor_client(connect(conf)))
-    return [daemon.HttpService(app, conf.metadata_listen, conf.metadata_listen_port, _THREADS)]
+    return [HttpService(conf, "metadata", app, conf.metadata_listen, conf.metadata_listen_port, _THREADS)]
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from nova import daemon
 from nova.conf import BadConfiguration, load
+from nova.http.service import HttpService
 from nova.network.api import NullDataplane, application
 from nova.network.host.dataplane import LinuxDataplane
 from nova.rpc.bus import connect
@@ -28,9 +29,9 @@ def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequ
     if conf.network_dataplane and os.geteuid() != 0:
         LOG.warning("nova-network is not root: networks are records only, and guests get none")
     if not conf.network_dataplane or os.geteuid() != 0:
-        return [daemon.HttpService(application(conf, conductor, NullDataplane()), *listen, _THREADS)]
+        return [HttpService(conf, "network", application(conf, conductor, NullDataplane()), *listen, _THREADS)]
     dataplane = LinuxDataplane(conf, conductor)
-    return [dataplane, daemon.HttpService(application(conf, conductor, dataplane), *listen, _THREADS)]
+    return [dataplane, HttpService(conf, "network", application(conf, conductor, dataplane), *listen, _THREADS)]
 
 
 def main() -> int:

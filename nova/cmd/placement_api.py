@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
+from nova.http.service import HttpService
 from nova.placement import application
 
 # Requests one worker has in hand at once; each may hold a database connection.
@@ -13,7 +14,8 @@ _THREADS = 100
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     options = conf.placement
-    return [daemon.HttpService(application(conf), options.listen, options.listen_port, _THREADS)]
+    address = (options.listen, options.listen_port)
+    return [HttpService(conf, "placement", application(conf), *address, _THREADS)]
 
 
 def main() -> int:

@@ -36,6 +36,7 @@ from nova.conf import (
     quota,
     scheduler,
     upstream,
+    wsgi,
 )
 
 LOG = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ MODULES = (
     *placement.MODULES,
     quota,
     *scheduler.MODULES,
+    wsgi,
 )
 
 # Groups in which this cloud logs in somewhere: they carry keystoneauth's auth and session options.

@@ -39,6 +39,12 @@ OPTIONS = [
         item_type=types.String(choices=["osapi_compute", "metadata"]),
         help="Which APIs nova-api serves.",
     ),
+    cfg.ListOpt(
+        "enabled_ssl_apis",
+        default=[],
+        item_type=cfg.types.String(choices=["osapi_compute", "metadata", "placement", "network"]),
+        help="Which APIs of this host speak TLS, with the certificate of [wsgi] ssl_cert_file.",
+    ),
     cfg.StrOpt("osapi_compute_listen", default="0.0.0.0", help="Address the Compute API listens on."),
     cfg.PortOpt("osapi_compute_listen_port", default=8774, help="Port of the Compute API."),
     cfg.IntOpt("osapi_compute_workers", min=1, help="Worker processes of the Compute API; one per core when unset."),

@@ -52,7 +52,6 @@ GROUPS = frozenset(
         "vif_plug_ovs_privileged",
         "vmware",
         "workarounds",
-        "wsgi",
         "xenserver",
         "xvp",
         "zvm",

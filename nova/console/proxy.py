@@ -4,28 +4,33 @@ A proxy serves the viewer's page and, to whoever holds a good token, one guest's
 guest itself: nova-consoleauth says where a token leads. One thread per connection, green or native.
 """
 
+import io
 import logging
 import os
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler
 from socketserver import BaseServer
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from oslo_config import cfg
 from websockify.websocketserver import WebSocketRequestHandlerMixIn
 
-from nova import concurrency, errors
+from nova import errors
 from nova.clock import utcnow
 from nova.console import pages
 from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
-from nova.daemon import listen
+from nova.http.acceptor import Acceptor
+from nova.http.access_log import AccessLog
+from nova.http.connection import Wire
+from nova.http.limits import Limits
+from nova.http.service import listen
+from nova.http.wsgi import plain_fault
 from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleKind
@@ -33,7 +38,6 @@ from nova.structs.guest import ConsoleKind
 LOG = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10
-_REQUEST_TIMEOUT_S = 60
 _TLS_HANDSHAKE = b"\x16"
 
 _EXPIRED = "This console address is unknown or has expired; ask for a new one."
@@ -65,27 +69,24 @@ class ConsoleProxy:
         self._tls = _tls_context(conf)
         self._tls_only = conf.ssl_only
         self._socket: socket.socket | None = None
-        self._threads: set[threading.Thread] = set()
+        self._acceptor: Acceptor | None = None
+        # Every viewer is worked on at once.
+        self.limits = Limits.of(conf, requests=1)
+        self.access_log = AccessLog() if conf.wsgi.access_log else None
 
     def start(self) -> None:
         self.is_stopping = False
         self._socket = listen(self.screen.host, self.screen.port)
-        concurrency.spawn(self._accept, self._socket, name=self.screen.name)
+        self._acceptor = Acceptor(self._socket, self.limits, self._serve, plain_fault)
+        self._acceptor.start()
         LOG.info("%s listens on %s port %s", self.screen.name, self.screen.host, self.port)
 
     def stop(self) -> None:
         """Take no more viewers, and tell those there are that it is over."""
         self.is_stopping = True
-        if self._socket is None:
-            return
-        try:
-            # This wakes accept(); closing alone would not.
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            LOG.debug("%s did not listen any more", self.screen.name)
-        self._socket.close()
-        for thread in list(self._threads):
-            thread.join(timeout=5)
+        if self._acceptor is not None:
+            self._acceptor.stop()
+            self._acceptor.wait(5)
 
     @property
     def port(self) -> int:
@@ -104,40 +105,44 @@ class ConsoleProxy:
             return None
         return time.monotonic() + (access.expires_at - utcnow()).total_seconds()
 
-    def _accept(self, listening: socket.socket) -> None:
-        while not self.is_stopping:
-            try:
-                connection, address = listening.accept()
-            except OSError as error:
-                if not self.is_stopping:
-                    LOG.warning("%s cannot take a connection: %s", self.screen.name, error)
-                    time.sleep(0.1)
-                continue
-            thread = concurrency.spawn(self._serve, connection, address, name=f"{self.screen.name} viewer")
-            self._threads = {one for one in self._threads if one.is_alive()} | {thread}
-
     def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+        connection.settimeout(self.limits.header_s)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        wire = Wire(connection)
         try:
-            connection.settimeout(_REQUEST_TIMEOUT_S)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if (secured := self._secure(connection)) is not None:
-                connection = secured
-                _Handler(connection, address, self)
-        except OSError as error:
-            LOG.debug("viewer %s went away: %s", address[0], error)
-        except Exception:
-            LOG.exception("connection of viewer %s failed", address[0])
+            if self._secure(wire):
+                _Handler(wire, address, self)
         finally:
-            connection.close()
+            wire.socket.close()
 
-    def _secure(self, connection: socket.socket) -> socket.socket | None:
-        """The connection as the viewer wants it: TLS when it begins with a TLS handshake."""
+    def _secure(self, wire: Wire) -> bool:
+        """Speak TLS when the viewer begins with a TLS handshake; whether the connection may be used."""
         if self._tls is None:
-            return connection
-        if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
-            return self._tls.wrap_socket(connection, server_side=True)
-        return None if self._tls_only else connection
+            return True
+        if wire.socket.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+            wire.secure(self._tls, time.monotonic() + self.limits.header_s)
+            return True
+        return not self._tls_only
+
+
+class _TimedRequests(io.RawIOBase):
+    """What a viewer sends, until a time that bytes do not extend."""
+
+    def __init__(self, wire: Wire, limits: Limits) -> None:
+        super().__init__()
+        self.until = 0.0
+        self._wire = wire
+        self._answer_s = limits.header_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._wire.receive(self.until, len(buffer))
+        # Answers are written to the same socket.
+        self._wire.socket.settimeout(self._answer_s)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
@@ -147,10 +152,31 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
     sys_version = ""
     SocketClass = Viewer
 
-    def __init__(self, connection: socket.socket, address: tuple[Any, ...], proxy: ConsoleProxy) -> None:
+    def __init__(self, wire: Wire, address: tuple[Any, ...], proxy: ConsoleProxy) -> None:
         self._proxy = proxy
+        self._requests = _TimedRequests(wire, proxy.limits)
         self.server_version = proxy.screen.name
-        super().__init__(connection, address, cast(BaseServer, proxy), directory=proxy.screen.web or os.devnull)
+        super().__init__(wire.socket, address, cast(BaseServer, proxy), directory=proxy.screen.web or os.devnull)
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(self._requests)
+
+    def handle_one_request(self) -> None:
+        self._status, self._length, began = 0, 0, time.monotonic()
+        self._requests.until = began + self._proxy.limits.header_s
+        super().handle_one_request()
+        if self._status and self._proxy.access_log is not None:
+            self._log_access(time.monotonic() - began)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        self._status = int(code)
+        super().send_response(code, message)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword.lower() == "content-length":
+            self._length = int(value)
+        super().send_header(keyword, value)
 
     def do_GET(self) -> None:
         self._answer(super().do_GET)
@@ -168,6 +194,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         super().handle_upgrade()
 
     def handle_websocket(self) -> None:
+        self._status = 101
         viewer: Viewer = self.request
         ending = self._show(viewer)
         if ending.reason:
@@ -181,6 +208,13 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         # The request line holds the token; the log must not.
         path = urlsplit(getattr(self, "path", "")).path
         LOG.debug("%s %s %s", self.client_address[0], getattr(self, "command", None), path)
+
+    def _log_access(self, seconds: float) -> None:
+        """A console's line comes when it has ended."""
+        parts = urlsplit(getattr(self, "path", "") or "/")
+        environ = {"REMOTE_ADDR": self.client_address[0], "REQUEST_METHOD": self.command or "-"}
+        target = (unquote(parts.path, "latin-1"), parts.query)
+        self._proxy.access_log.write(environ, target, str(self._status), self._length, seconds)
 
     def _answer(self, answer: Callable[[], None]) -> None:
         """Answer a request for a file; the console's page only to a token that is still good."""

@@ -6,8 +6,7 @@ answer is 401 before anything else is looked at.
 
 import logging
 import re
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import webob
@@ -16,12 +15,11 @@ from keystonemiddleware import auth_token
 from oslo_config import cfg
 
 from nova import errors
-from nova.http.wsgi import Wsgi
+from nova.http.wsgi import CONTEXT, UNAUTHORIZED, Environ, Fault, StartResponse, Wsgi, request_id
 from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
 
-CONTEXT = "nova.context"
 _GLOBAL_REQUEST_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
 
 
@@ -29,25 +27,15 @@ _GLOBAL_REQUEST_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a
 UNAVAILABLE = errors.Unavailable(service="The Identity service", reason="nobody can check tokens").message
 
 
-def authenticate(
-    app: Wsgi, conf: cfg.ConfigOpts, unauthorized: Wsgi, unavailable: Wsgi, strategy: str | None = None
-) -> Wsgi:
+def authenticate(app: Wsgi, conf: cfg.ConfigOpts, fault: Fault) -> Wsgi:
     """Wrap app so that it only sees requests with an identity.
 
-    unauthorized answers the others, and unavailable does while Keystone is away: keystonemiddleware's own answers
-    carry no body of the API it guards. strategy is [api] auth_strategy unless given.
+    fault answers the others: keystonemiddleware's own answers carry no body of the API it guards.
     """
-    strategy = strategy or conf.api.auth_strategy
-    if strategy == "noauth2":
+    unauthorized = fault(401, UNAUTHORIZED)
+    if conf.api.auth_strategy == "noauth2":
         return _NoAuth(app, unauthorized)
-    return _Keystone(_FromKeystoneHeaders(app, unauthorized), conf, unauthorized, unavailable)
-
-
-def request_id(environ: dict[str, Any]) -> str:
-    """This request's id, made on first use; oslo.middleware's environ key holds it."""
-    if "openstack.request_id" not in environ:
-        environ["openstack.request_id"] = f"req-{uuid.uuid4()}"
-    return environ["openstack.request_id"]
+    return _Keystone(_FromKeystoneHeaders(app, unauthorized), conf, unauthorized, fault(503, UNAVAILABLE))
 
 
 class _Keystone(auth_token.AuthProtocol):
@@ -79,7 +67,7 @@ class _FromKeystoneHeaders:
         self._app = app
         self._unauthorized = unauthorized
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
             return self._unauthorized(environ, start_response)
         roles = _words(environ.get("HTTP_X_ROLES"))
@@ -109,7 +97,7 @@ class _NoAuth:
         self._app = app
         self._unauthorized = unauthorized
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         token = environ.get("HTTP_X_AUTH_TOKEN")
         if not token:
             return self._unauthorized(environ, start_response)
@@ -129,7 +117,7 @@ class _NoAuth:
         return self._app(environ, start_response)
 
 
-def _of_request(environ: dict[str, Any]) -> dict[str, Any]:
+def _of_request(environ: Environ) -> dict[str, Any]:
     given = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
     return {
         "request_id": request_id(environ),

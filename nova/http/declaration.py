@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nova.http.schema import Obj, Shape, query
-from nova.http.versions import MAXIMUM, MINIMUM, parse
+from nova.http.versions import FIRST, FOREVER, parse
 from nova.http.view import Answer
 
 # Whom a rule is checked against before the handler runs: the caller's own project, the server in
@@ -31,8 +31,8 @@ class Endpoint:
     query: Obj = NO_QUERY
     answer: Answer | None = None
     status: Mapping[int, int] | None = None
-    since: int = MINIMUM
-    until: int = MAXIMUM
+    since: int = FIRST
+    until: int = FOREVER
     errors: tuple[int, ...] = ()
     is_gone: bool = False
     # What more the conductor is asked to tell of the server in the path, where that costs.
@@ -61,10 +61,10 @@ class Endpoint:
 def _declare(method: str, path: str, default_status: int, **options: Any) -> Callable[[Callable[..., Any]], Endpoint]:
     status = options.pop("status", default_status)
     if isinstance(status, int):
-        status = {MINIMUM: status}
+        status = {FIRST: status}
     else:
-        status = {parse(version, MINIMUM): code for version, code in status.items()}
-    since, until = parse(options.pop("since", None), MINIMUM), parse(options.pop("until", None), MAXIMUM)
+        status = {parse(version, FIRST): code for version, code in status.items()}
+    since, until = parse(options.pop("since", None), FIRST), parse(options.pop("until", None), FOREVER)
 
     def decorate(handler: Callable[..., Any]) -> Endpoint:
         return Endpoint(method, path, handler, status=status, since=since, until=until, **options)
@@ -100,7 +100,7 @@ def action(name: str, path: str = "/servers/{server_id}/action", **options: Any)
 
 def gone(method: str, path: str, action: str | None = None) -> Endpoint:
     """An operation that was removed for every version: 410."""
-    return Endpoint(method, path, _gone, action=action, is_gone=True, status={MINIMUM: 410})
+    return Endpoint(method, path, _gone, action=action, is_gone=True, status={FIRST: 410})
 
 
 def _gone(request: Any) -> None:
@@ -121,7 +121,7 @@ def collect(*modules: Any) -> list[Endpoint]:
 
 def also_at(operation: Endpoint, **changes: Any) -> Endpoint:
     """The same operation at another path, or for other versions."""
-    for name, default in (("since", MINIMUM), ("until", MAXIMUM)):
+    for name, default in (("since", FIRST), ("until", FOREVER)):
         if name in changes:
             changes[name] = parse(changes[name], default)
     return replace(operation, **changes)

@@ -23,6 +23,7 @@ class Policy:
         opts._register(conf)
         self._enforcer = policy.Enforcer(conf)
         self._enforcer.suppress_deprecation_warnings = True
+        self._enforcer.suppress_default_change_warnings = True
         self._enforcer.register_defaults(rules)
         self._answers: dict[Any, bool] = {}
         self._asked_until = 0.0

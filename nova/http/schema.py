@@ -19,7 +19,7 @@ from typing import Any
 import jsonschema_rs
 
 from nova import errors
-from nova.http.versions import MAXIMUM, MINIMUM, parse
+from nova.http.versions import FIRST, FOREVER, parse
 
 Normalise = Callable[[Any], Any] | None
 _MISSING = object()
@@ -57,8 +57,8 @@ class Field:
     name: str
     shape: Shape
     is_required: bool = False
-    since: int = MINIMUM
-    until: int = MAXIMUM
+    since: int = FIRST
+    until: int = FOREVER
     default: Any = _MISSING
 
     def holds(self, version: int) -> bool:
@@ -66,13 +66,13 @@ class Field:
 
 
 def required(name: str, shape: Shape, since: str | None = None, until: str | None = None) -> Field:
-    return Field(name, shape, True, parse(since, MINIMUM), parse(until, MAXIMUM))
+    return Field(name, shape, True, parse(since, FIRST), parse(until, FOREVER))
 
 
 def optional(
     name: str, shape: Shape, since: str | None = None, until: str | None = None, default: Any = _MISSING
 ) -> Field:
-    return Field(name, shape, False, parse(since, MINIMUM), parse(until, MAXIMUM), default)
+    return Field(name, shape, False, parse(since, FIRST), parse(until, FOREVER), default)
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ def query(*fields: Field, strict_since: str | None = None, patterns: Mapping[str
     return Obj(
         listed,
         patterns={pattern: Arr(shape) for pattern, shape in (patterns or {}).items()},
-        open_until=MAXIMUM if strict_since is None else parse(strict_since, 0) - 1,
+        open_until=FOREVER if strict_since is None else parse(strict_since, 0) - 1,
     )
 
 

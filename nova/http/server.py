@@ -1,51 +1,59 @@
-"""An HTTP/1.1 server for one WSGI application: eventlet's own under eventlet, cheroot with native threads."""
+"""An HTTP/1.1 server for one WSGI application, the same on green and on native threads.
+
+A connection holds no more than its own thread: clients that are slow, idle or too many keep nobody else out.
+"""
 
 import socket
-import threading
+import ssl
+from threading import BoundedSemaphore
 from typing import Any
 
-from nova import concurrency
-from nova.http.wsgi import Wsgi
+from nova.http.acceptor import Acceptor, shut
+from nova.http.connection import Connection
+from nova.http.limits import Limits
+from nova.http.wsgi import Fault, Wsgi, plain_fault
 
-# A connection without a request is closed after so long.
-_IDLE_S = 75
+# Requests that are worked on when the daemon has to end may take so long.
+_LAST_REQUESTS_S = 5
 
 
 class HttpServer:
-    """An HTTP/1.1 server with keep-alive for one WSGI application on a listening socket.
+    """Serves app on a listening socket, within limits; what exceeds them is answered in fault's words."""
 
-    size is how many requests it works on at once; connections that clients leave open without a request never
-    keep others out.
-    """
-
-    def __init__(self, sock: socket.socket, app: Wsgi, size: int) -> None:
-        self._sock = sock
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: Wsgi,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+        fault: Fault = plain_fault,
+    ) -> None:
+        self.address = sock.getsockname()[:2]
+        self._acceptor = Acceptor(sock, limits, self._serve, fault, is_tls=tls is not None)
         self._app = app
-        self._size = size
-        self._cheroot: Any = None
-        self._thread: threading.Thread | None = None
+        self._limits = limits
+        self._tls = tls
+        self._fault = fault
+        self._turn = BoundedSemaphore(limits.requests)
+        self._connections: set[Connection] = set()
 
     def start(self) -> None:
-        target = self._serve_green if concurrency.is_green() else self._serve_threads
-        self._thread = concurrency.spawn(target, name="http")
+        self._acceptor.start()
 
     def stop(self) -> None:
-        if self._cheroot is not None:
-            self._cheroot.stop()
-        # eventlet's server returns when its listening socket is closed.
-        self._sock.close()
+        """Take no more connections, end those without a request, and give the others a moment."""
+        self._acceptor.stop()
+        for connection in list(self._connections):
+            connection.is_last = True
+            if connection.is_idle:
+                shut(connection.wire.socket)
+        self._acceptor.wait(_LAST_REQUESTS_S)
 
-    def _serve_green(self) -> None:
-        from nova.concurrency import green_http  # noqa: PLC0415 - only that backend imports eventlet
-
-        green_http.serve(self._sock, self._app, self._size, _IDLE_S)
-
-    def _serve_threads(self) -> None:
-        from cheroot import wsgi  # noqa: PLC0415
-
-        address = self._sock.getsockname()[:2]
-        server = wsgi.Server(address, self._app, numthreads=self._size, request_queue_size=1024)
-        # The socket listens already: the server must not bind one of its own.
-        server.bind = lambda *_: setattr(server, "socket", self._sock)
-        self._cheroot = server
-        server.start()
+    def _serve(self, sock: socket.socket, source: tuple[Any, ...]) -> None:
+        connection = Connection(sock, source, self.address, self._limits, self._fault)
+        self._connections.add(connection)
+        try:
+            connection.serve(self._app, self._turn, self._tls)
+        finally:
+            self._connections.discard(connection)
+            connection.wire.socket.close()

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from nova.http.schema import NEXT, Arr, Field, Obj, Shape
-from nova.http.versions import MAXIMUM, MINIMUM, parse
+from nova.http.versions import FIRST, FOREVER, parse
 
 Read = Callable[..., Any]
 ABSENT = object()
@@ -27,8 +27,8 @@ class Shown:
     name: str
     shape: Shape
     read: Read | str
-    since: int = MINIMUM
-    until: int = MAXIMUM
+    since: int = FIRST
+    until: int = FOREVER
     right: str | None = None
     is_optional: bool = False
 
@@ -47,7 +47,7 @@ def shows(
 ) -> Shown:
     """A key. read: a function of (thing, request), the name of an attribute, or None for the key's own name."""
     return Shown(
-        name, shape, read or name, parse(since, MINIMUM), parse(until, MAXIMUM), right, is_optional or right is not None
+        name, shape, read or name, parse(since, FIRST), parse(until, FOREVER), right, is_optional or right is not None
     )
 
 
@@ -121,7 +121,7 @@ def listing(key: str, of: View, links_since: str | None = None, link_key: str | 
 
     fields = [Field(key, Arr(of.shape()), True)]
     if links_since is not None:
-        fields.append(Field(links, NEXT, False, parse(links_since, MINIMUM)))
+        fields.append(Field(links, NEXT, False, parse(links_since, FIRST)))
     return Answer(render, Obj(tuple(fields)))
 
 

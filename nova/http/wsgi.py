@@ -1,8 +1,40 @@
-"""The types of WSGI, named once."""
+"""The types of WSGI, and what a request's environ says of it beside WSGI: its id and its caller."""
 
+import uuid
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+# How an API words an error: status and message to an application that answers it.
+Fault = Callable[[int, str], Wsgi]
+
+# The key of the caller's nova.structs.context.Context.
+CONTEXT = "nova.context"
+UNAUTHORIZED = "The request you have made requires authentication."
+INTERNAL = "An unexpected error has occurred. Its cause is in the log, under this request's id."
+
+
+def request_id(environ: Environ) -> str:
+    """This request's id, made on first use; oslo.middleware's environ key holds it."""
+    if "openstack.request_id" not in environ:
+        environ["openstack.request_id"] = f"req-{uuid.uuid4()}"
+    return environ["openstack.request_id"]
+
+
+def plain_fault(status: int, message: str) -> Wsgi:
+    """A Fault in plain text, for what has no format of its own."""
+
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = f"{message}\n".encode()
+        headers = [("Content-Type", "text/plain; charset=UTF-8"), ("Content-Length", str(len(body)))]
+        start_response(status_line(status), [*headers, ("X-Openstack-Request-Id", request_id(environ))])
+        return [body]
+
+    return answer
+
+
+def status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nova.api.compute import MODULES
+from nova.api.compute.versions import MAXIMUM, MINIMUM
 from nova.http.declaration import Endpoint, collect
-from nova.http.versions import MAXIMUM, MINIMUM
 
 Key = tuple[str, str, str | None]
 
@@ -122,6 +122,11 @@ def _types(given: Any) -> list[str]:
     return list(given) if isinstance(given, list) else [given]
 
 
+def ends(operation: Endpoint) -> tuple[int, int]:
+    """The first and the last version that have an operation."""
+    return max(operation.since, MINIMUM), min(operation.until, MAXIMUM)
+
+
 def versions_of_interest(row: dict[str, Any] | None, operations: Iterable[Endpoint]) -> list[int]:
     """Every version at which a field of this operation may begin or end, within the operation's own."""
     marks = {MINIMUM, MAXIMUM}
@@ -132,7 +137,7 @@ def versions_of_interest(row: dict[str, Any] | None, operations: Iterable[Endpoi
             last = minor(one.get("max_version"), MAXIMUM)
             marks |= {last, min(last + 1, MAXIMUM)}
     for operation in operations:
-        marks |= {operation.since, operation.until}
+        marks |= set(ends(operation))
     return sorted(marks)
 
 

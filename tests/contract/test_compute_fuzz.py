@@ -10,9 +10,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
-from nova.api.compute import MODULES
+from nova.api.compute import MODULES, openapi_document
 from nova.console.auth import ConsoleAuthService
-from nova.http import openapi
 from nova.http.declaration import collect
 from tests.functional.cloud import Cloud, make_templates
 
@@ -43,7 +42,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def _fuzz(version: int) -> Any:
-    document = openapi.document(_OPERATIONS, version, "http://compute")
+    document = openapi_document.document(_OPERATIONS, version, "http://compute")
     schema = schemathesis.openapi.from_dict(document)
 
     @schema.parametrize()

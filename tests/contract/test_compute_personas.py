@@ -12,7 +12,7 @@ from oslo_policy import _parser
 sys.path.insert(0, str(Path(__file__).parent))
 
 from compute_bodies import smallest
-from compute_declared import declared
+from compute_declared import declared, ends
 
 from nova.http.declaration import LATER, SERVER, USER, Endpoint
 from tests.functional.cloud import Cloud, make_templates
@@ -39,7 +39,7 @@ def _cases() -> list[Any]:
     for key, operations in sorted(declared().items(), key=str):
         for one in operations:
             if not one.is_gone and one.policy is not None and not _NEEDS_A_THING.search(one.path):
-                cases.append(pytest.param(one, id=" ".join(filter(None, key)) + f" 2.{one.until}"))
+                cases.append(pytest.param(one, id=" ".join(filter(None, key)) + f" 2.{ends(one)[1]}"))
     return cases
 
 
@@ -113,12 +113,13 @@ def _ask(world: Any, operation: Endpoint, persona: Any) -> int:
     for name, value in (("server_id", world.server_id), ("project_id", "project")):
         path = path.replace(f"{{{name}}}", value)
     path = re.sub(r"\{\w+\}", "00000000-0000-4000-8000-000000000000", path)
-    client = world.client(user, project, f"2.{operation.until}", roles)
+    _, version = ends(operation)
+    client = world.client(user, project, f"2.{version}", roles)
     if not user:
         client.headers.pop("X-Auth-Token")
     body = None
     if operation.body is not None or operation.action is not None:
-        content = smallest(operation.body.json_schema(operation.until)) if operation.body is not None else None
+        content = smallest(operation.body.json_schema(version)) if operation.body is not None else None
         body = content if operation.action is None else {operation.action: content}
     if path.endswith("/events"):
         path += "?timeout=0"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nova.placement.api import schemas
-from nova.placement.api.routing import TABLE, find
+from nova.placement.api.operations import TABLE, find
 from nova.placement.api.schemas import Body
 from nova.placement.api.service import HANDLERS
 from nova.placement.api.wsgi import MAX_MINOR, HttpError, Request

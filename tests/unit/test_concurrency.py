@@ -12,15 +12,17 @@ SERVER = """
 import sys
 from nova import backend
 backend.choose(sys.argv[1])
-from nova import concurrency, daemon
+from nova import concurrency
+from nova.http.limits import Limits
 from nova.http.server import HttpServer
+from nova.http.service import listen
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 
-sock = daemon.listen("127.0.0.1", 0)
-HttpServer(sock, app, size=4).start()
+sock = listen("127.0.0.1", 0)
+HttpServer(sock, app, Limits(requests=4)).start()
 print(sock.getsockname()[1], flush=True)
 concurrency.run_blocking(sys.stdin.read)
 """

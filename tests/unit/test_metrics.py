@@ -4,7 +4,10 @@ import json
 
 import webob
 
+from nova.conf import load
 from nova.http import health
+from nova.http.front import Front
+from nova.http.wsgi import plain_fault
 
 
 def ask(path, checks):
@@ -26,7 +29,7 @@ def test_a_daemon_that_is_not_well_names_what_fails():
 
 
 def test_requests_are_counted_by_method_and_status():
-    webob.Request.blank("/").get_response(health.counted(webob.Response(status=418)))
+    webob.Request.blank("/").get_response(Front(webob.Response(status=418), load(files=[]), plain_fault))
 
     assert b'nova_http_request_seconds_count{method="GET",status="418"} 1.0' in ask("/metrics", {}).body
 

@@ -1,7 +1,7 @@
 """The Compute API v2.1: its resources, one module each, put together into one application."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import re
+from collections.abc import Iterable
 
 import orjson
 import requests
@@ -21,6 +21,7 @@ from nova.api.compute import (
     events,
     extensions,
     external_events,
+    faults,
     flavor_extras,
     flavors,
     hosts,
@@ -52,18 +53,20 @@ from nova.api.compute import (
     volume_attachments,
     volumes,
 )
+from nova.api.compute.app import Application, plain
+from nova.api.compute.request import Services
 from nova.clients import adapters
 from nova.clients.identity import Projects
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.share import Shares
 from nova.clients.volume import Volumes
-from nova.http import auth, faults
-from nova.http.app import Application
+from nova.http import auth
+from nova.http.access_log import AccessLog
 from nova.http.declaration import collect
+from nova.http.front import Front
 from nova.http.policy import Policy
-from nova.http.request import Services
-from nova.http.wsgi import Wsgi
+from nova.http.wsgi import Environ, StartResponse, Wsgi
 from nova.policies import compute as policies
 from nova.rpc.conductor import ConductorCalls
 
@@ -112,8 +115,11 @@ MODULES = (
     removed,
 )
 
+# Whoever knows a console's token can open the console.
+_SECRET_PATH = re.compile(r"(/os-console-auth-tokens/)[^/]+")
 
-def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Wsgi:
+
+def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Front:
     """The whole service, authentication included, as a WSGI application."""
     operations = tuple(collect(*MODULES))
     doors = Services(
@@ -127,17 +133,18 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
         shares=Shares(adapters.service_adapter(conf, "manila", transport)),
         projects=Projects(adapters.service_adapter(conf, "keystone", transport)),
     )
-    return _Front(conf, auth.authenticate(Application(operations, doors), conf, _unauthorized, _unavailable))
+    guarded = auth.authenticate(Application(operations, doors), conf, faults.fault)
+    return Front(_Open(conf, guarded), conf, faults.fault, AccessLog(_SECRET_PATH))
 
 
-class _Front:
+class _Open:
     """Answers what needs no token, and hands everything else on."""
 
     def __init__(self, conf: cfg.ConfigOpts, guarded: Wsgi) -> None:
         self._conf = conf
         self._guarded = guarded
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = webob.Request(environ)
         base_url = (self._conf.api.compute_link_prefix or request.application_url).rstrip("/")
         try:
@@ -159,21 +166,5 @@ def _discovery(base_url: str, path: str) -> webob.Response:
     return webob.Response(body=orjson.dumps(content), content_type="application/json", charset="UTF-8")
 
 
-def _not_found(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    answer = webob.Response(
-        status=404, text="The resource could not be found.", content_type="text/plain", charset="UTF-8"
-    )
-    return answer(environ, start_response)
-
-
-def _unauthorized(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    answer = faults.response(401, "The request you have made requires authentication.")
-    answer.headers["WWW-Authenticate"] = "Keystone uri"
-    answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = auth.request_id(environ)
-    return answer(environ, start_response)
-
-
-def _unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    answer = faults.response(503, auth.UNAVAILABLE)
-    answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = auth.request_id(environ)
-    return answer(environ, start_response)
+def _not_found(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    return plain(404, "The resource could not be found.")(environ, start_response)

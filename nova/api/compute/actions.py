@@ -4,8 +4,8 @@ Source: Compute API reference, "Servers - run an action".
 """
 
 from nova.api.compute.operate import operate
+from nova.api.compute.request import Request
 from nova.http.declaration import action
-from nova.http.request import Request
 from nova.http.schema import ANY, NOTHING, STRING, Plain, enum, obj, optional, required
 from nova.http.view import Answer
 

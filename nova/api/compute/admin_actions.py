@@ -3,10 +3,10 @@
 Source: Compute API reference, "Servers - run an action", "Servers - run an administrative action".
 """
 
+from nova.api.compute.request import Request
+from nova.api.compute.versions import LOCKED_REASON
 from nova.http.declaration import action, gone
-from nova.http.request import Request
 from nova.http.schema import ANY, enum, obj, optional, required, string, versioned
-from nova.http.versions import LOCKED_REASON
 
 _LOCK = "os_compute_api:os-lock-server:"
 

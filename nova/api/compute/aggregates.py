@@ -3,8 +3,8 @@
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import PROJECT, action, delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     HOSTNAME,

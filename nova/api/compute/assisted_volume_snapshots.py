@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import delete, post
-from nova.http.request import Request
 from nova.http.schema import STRING, UUID, body, enum, nullable, obj, optional, query, required, string
 from nova.http.view import Answer
 

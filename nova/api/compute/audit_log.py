@@ -8,9 +8,9 @@ import datetime
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.clock import utcnow
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import STRING, TIME, Obj, Plain, arr, enum, obj, optional, required
 from nova.http.view import made
 

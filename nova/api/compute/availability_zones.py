@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from nova.api.compute.request import Request
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import BOOLEAN, NULL, STRING, TIME, Plain, Shape, arr, nullable, obj, optional, required
 from nova.http.view import made
 from nova.structs.host import ServiceRecord

@@ -6,8 +6,8 @@ Source: Compute API reference, "Bare metal nodes (deprecated)".
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import PROJECT, action, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import ANY, STRING, UUID, Plain, arr, obj, optional, query, required
 from nova.http.view import made
 

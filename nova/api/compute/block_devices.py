@@ -9,8 +9,8 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute import mapped_images
-from nova.http.request import Request
-from nova.http.versions import MULTIATTACH
+from nova.api.compute.request import Request
+from nova.api.compute.versions import MULTIATTACH
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
 

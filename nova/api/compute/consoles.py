@@ -6,8 +6,9 @@ Source: Compute API reference, "Servers remote consoles", "Server consoles".
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
+from nova.api.compute.versions import ALL_CONSOLE_TOKENS
 from nova.http.declaration import SERVER, action, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     INTEGER,
@@ -25,7 +26,6 @@ from nova.http.schema import (
     required,
     versioned,
 )
-from nova.http.versions import ALL_CONSOLE_TOKENS
 from nova.http.view import made, shows, single, view
 from nova.structs.console import ConsoleAccess, RemoteConsole
 

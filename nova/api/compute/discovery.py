@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nova.http import versions
+from nova.api.compute import versions
 
 _UPDATED = {"v2.0": "2025-07-04T12:00:00Z", "v2.1": "2013-07-23T11:33:21Z"}
 _DESCRIBED = {"href": "http://docs.openstack.org/", "rel": "describedby", "type": "text/html"}

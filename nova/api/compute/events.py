@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 
 from nova import errors
-from nova.http.app import Reply, Stream
+from nova.api.compute.app import Reply, Stream
+from nova.api.compute.request import Request
 from nova.http.declaration import LATER, get
-from nova.http.request import Request
 from nova.http.schema import BOOLISH, integer, is_number, once, query
 from nova.http.view import made
 from nova.structs.operation import Event, LogCursor

@@ -6,8 +6,8 @@ Source: Compute API reference, "Extensions (deprecated)".
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import STRING, TIME, Plain, arr, obj, optional, required
 from nova.http.view import made
 

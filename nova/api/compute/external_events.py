@@ -5,9 +5,9 @@ Source: Compute API reference, "Create external events".
 
 from typing import Any
 
-from nova.http.app import Reply
+from nova.api.compute.app import Reply
+from nova.api.compute.request import Request
 from nova.http.declaration import post
-from nova.http.request import Request
 from nova.http.schema import UUID, Plain, arr, enum, obj, optional, required, string, versioned
 from nova.http.view import made
 from nova.structs.requests import ExternalEvent

@@ -7,11 +7,11 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute import extra_specs
+from nova.api.compute.request import Request
+from nova.api.compute.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVOR_ACCESS_REFUSED
 from nova.http.declaration import PROJECT as CALLER
 from nova.http.declaration import action, delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import STRING, Obj, Plain, arr, obj, required, string
-from nova.http.versions import EXTRA_SPECS_CHECKED, PUBLIC_FLAVOR_ACCESS_REFUSED
 from nova.http.view import made
 
 _SPECS = "os_compute_api:os-flavor-extra-specs:"

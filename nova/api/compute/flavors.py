@@ -4,8 +4,8 @@ import uuid
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     BOOLISH,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import get, put
-from nova.http.request import Request
 from nova.http.schema import ANY, INTEGER, STRING, Plain, arr, enum, obj, optional, query, required
 from nova.http.view import made
 from nova.structs.host import ServiceRecord

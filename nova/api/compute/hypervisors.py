@@ -5,8 +5,15 @@ import json
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
+from nova.api.compute.versions import (
+    CPU_INFO_IS_OBJECT,
+    HYPERVISORS_PAGED,
+    HYPERVISORS_SLIM,
+    SERVERS_ALWAYS_SHOWN,
+    SERVICES_BY_UUID,
+)
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLISH,
     INTEGER,
@@ -26,13 +33,6 @@ from nova.http.schema import (
     required,
     string,
     versioned,
-)
-from nova.http.versions import (
-    CPU_INFO_IS_OBJECT,
-    HYPERVISORS_PAGED,
-    HYPERVISORS_SLIM,
-    SERVERS_ALWAYS_SHOWN,
-    SERVICES_BY_UUID,
 )
 from nova.http.view import ABSENT, Page, listing, made, shows, single, view
 from nova.structs.host import Node, NodeUse, ServiceRecord

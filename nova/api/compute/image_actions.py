@@ -10,12 +10,13 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import mapped_images, server_view
+from nova.api.compute.app import Reply
 from nova.api.compute.operate import operate
+from nova.api.compute.request import Request
 from nova.api.compute.servers import CERTIFICATES_ARE_FOR_IMAGES, check_metadata, make_password
+from nova.api.compute.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_QUOTA_GONE, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
 from nova.clients.rollback import Rollback
-from nova.http.app import Reply
 from nova.http.declaration import action
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     BASE64,
@@ -37,7 +38,6 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_QUOTA_GONE, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
 from nova.http.view import Answer
 from nova.structs.image import Image
 from nova.structs.instance import Instance

@@ -6,9 +6,9 @@ Source: Compute API reference, "Images (deprecated)".
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.clients.image import OWN_KEYS
 from nova.http.declaration import delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     INTEGER,

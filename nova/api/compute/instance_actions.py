@@ -7,12 +7,12 @@ import datetime
 from typing import Any
 
 from nova import errors
+from nova.api.compute.app import visible_server
+from nova.api.compute.request import Request
 from nova.api.compute.server_view import host_id_of
-from nova.http.app import visible_server
+from nova.api.compute.versions import ACTIONS_OF_DELETED, ACTIONS_PAGED
 from nova.http.declaration import LATER, get
-from nova.http.request import Request
 from nova.http.schema import LIMIT, STRING, TIME, UUID, Plain, arr, nullable, once, query
-from nova.http.versions import ACTIONS_OF_DELETED, ACTIONS_PAGED
 from nova.http.view import Page, listing, shows, single, view
 from nova.structs.instance import Instance
 from nova.structs.operation import OperationRecord, StepRecord

@@ -5,8 +5,8 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate, operate_and_wait
+from nova.api.compute.request import Request
 from nova.http.declaration import SERVER, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import IP, STRING, TAG, UUID, arr, nullable, obj, optional, query, required
 from nova.http.view import listing, shows, single, view
 from nova.structs.network import NetworkRequest, Vif

@@ -3,8 +3,9 @@
 from typing import Any
 
 from nova.api.compute import keys
+from nova.api.compute.request import Request
+from nova.api.compute.versions import KEYPAIRS_PAGED
 from nova.http.declaration import USER, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     INTEGER,
@@ -20,7 +21,6 @@ from nova.http.schema import (
     required,
     versioned,
 )
-from nova.http.versions import KEYPAIRS_PAGED
 from nova.http.view import ABSENT, Page, View, listing, shows, single, view
 from nova.structs.keypair import Keypair
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from nova.api.compute.request import Request
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import NONE_OF_THEM, Field, Plain, obj, optional, query, required
 from nova.http.schema import STRING as TEXT
 from nova.http.view import chosen

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.clients.rollback import Rollback
-from nova.http.request import Request
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
 

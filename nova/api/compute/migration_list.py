@@ -3,10 +3,10 @@
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
+from nova.api.compute.versions import MIGRATIONS_PAGED
 from nova.http.declaration import get
-from nova.http.request import Request
 from nova.http.schema import INTEGER, LIMIT, LINK, STRING, TIME, UUID, arr, enum, nullable, once, optional, query
-from nova.http.versions import MIGRATIONS_PAGED
 from nova.http.view import ABSENT, Page, listing, shows, view
 from nova.structs.migration import ENDED, LIVE, Migration, MigrationQuery
 

@@ -8,9 +8,17 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate
+from nova.api.compute.request import Request
 from nova.api.compute.servers import make_password
+from nova.api.compute.versions import (
+    EVACUATE_HOST_CHECKED,
+    EVACUATE_WITHOUT_PASSWORD,
+    EVACUATED_STAY_OFF,
+    LIVE_MIGRATE_HOST_CHECKED,
+    MIGRATE_TO_HOST,
+    UNSHELVE_TO_ZONE,
+)
 from nova.http.declaration import action, also_at
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     BOOLISH,
@@ -24,14 +32,6 @@ from nova.http.schema import (
     optional,
     required,
     versioned,
-)
-from nova.http.versions import (
-    EVACUATE_HOST_CHECKED,
-    EVACUATE_WITHOUT_PASSWORD,
-    EVACUATED_STAY_OFF,
-    LIVE_MIGRATE_HOST_CHECKED,
-    MIGRATE_TO_HOST,
-    UNSHELVE_TO_ZONE,
 )
 from nova.http.view import Answer
 

@@ -2,8 +2,8 @@
 
 from nova import errors
 from nova.api.compute.operate import operate
+from nova.api.compute.request import Request
 from nova.http.declaration import action
-from nova.http.request import Request
 from nova.http.schema import IP, Plain, obj, optional, required, string
 from nova.structs.instance import Instance
 from nova.structs.requests import ExternalEvent

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import Endpoint, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     INTEGER,
     NULL,

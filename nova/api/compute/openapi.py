@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import Any
 
-from nova.http import openapi
+from nova.api.compute import openapi_document
+from nova.api.compute.request import Request
 from nova.http.declaration import Endpoint, get
-from nova.http.request import Request
 from nova.http.view import made
 
 
@@ -17,4 +17,4 @@ def show(request: Request) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _document(operations: tuple[Endpoint, ...], version: int, base_url: str) -> dict[str, Any]:
-    return openapi.document(operations, version, base_url)
+    return openapi_document.document(operations, version, base_url)

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from nova import errors
-from nova.http.request import Request
+from nova.api.compute.request import Request
 from nova.structs.instance import Instance
 
 # A caller who waits for a host waits no longer; the operation goes on all the same.

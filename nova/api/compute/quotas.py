@@ -5,8 +5,8 @@ Source: Compute API reference, "Quota sets", "Quota class sets".
 
 from typing import Any
 
+from nova.api.compute.request import Request
 from nova.http.declaration import LATER, delete, get, put
-from nova.http.request import Request
 from nova.http.schema import BOOLISH, Field, Obj, Plain, body, integer, obj, optional, query, required
 from nova.http.schema import STRING as TEXT
 from nova.http.view import chosen

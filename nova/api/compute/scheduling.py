@@ -5,9 +5,9 @@ An extension of ours: upstream has no such operations.
 
 from typing import Any
 
+from nova.api.compute.request import Request
 from nova.api.compute.servers import CREATE, build_request
 from nova.http.declaration import SERVER, get, post
-from nova.http.request import Request
 from nova.http.schema import INTEGER, NUMBER, STRING, Obj, arr, nullable, obj, optional, required
 from nova.http.view import made
 from nova.structs.schedule import Decision, Stage, Weighed

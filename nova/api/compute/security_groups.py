@@ -6,8 +6,8 @@ Source: Compute API reference, "Security groups (deprecated)", "Security group r
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import SERVER, delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     LIMIT,

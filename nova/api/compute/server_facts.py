@@ -6,9 +6,10 @@ Source: Compute API reference, "Servers IPs", "Servers password", "Servers diagn
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.api.compute.server_view import addresses
+from nova.api.compute.versions import DIAGNOSTICS_DEFINED
 from nova.http.declaration import SERVER, delete, get
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     INTEGER,
@@ -24,7 +25,6 @@ from nova.http.schema import (
     required,
     versioned,
 )
-from nova.http.versions import DIAGNOSTICS_DEFINED
 from nova.http.view import made
 from nova.structs.instance import PowerState, VmState
 

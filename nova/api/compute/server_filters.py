@@ -11,9 +11,9 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import server_view
-from nova.http.request import Request
+from nova.api.compute.request import Request
+from nova.api.compute.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.http.schema import LIMIT, REGEX, STRING, TIME, enum, is_number, optional, query, versioned
-from nova.http.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.structs.instance import VmState
 from nova.structs.requests import ServerQuery
 

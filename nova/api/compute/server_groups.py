@@ -3,8 +3,8 @@
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import LATER, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     INTEGER,
     LIMIT,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.http.declaration import SERVER, delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import METADATA, Obj, Plain, obj, required
 from nova.http.view import made
 

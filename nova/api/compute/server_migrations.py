@@ -6,11 +6,11 @@ Source: Compute API reference, "Server migrations".
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.api.compute.server_view import time
+from nova.api.compute.versions import QUEUED_MIGRATION_ABORTED
 from nova.http.declaration import SERVER, action, delete, get
-from nova.http.request import Request
 from nova.http.schema import INTEGER, NOTHING, STRING, TIME, UUID, nullable, query
-from nova.http.versions import QUEUED_MIGRATION_ABORTED
 from nova.http.view import listing, shows, single, view
 from nova.structs.migration import LIVE, Migration, MigrationProgress
 

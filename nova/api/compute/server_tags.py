@@ -3,9 +3,9 @@
 from typing import Any
 
 from nova import errors
-from nova.http.app import Reply
+from nova.api.compute.app import Reply
+from nova.api.compute.request import Request
 from nova.http.declaration import SERVER, delete, get, put
-from nova.http.request import Request
 from nova.http.schema import NULL, TAG, arr, checker, obj, query, required
 from nova.http.view import made
 

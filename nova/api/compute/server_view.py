@@ -6,7 +6,13 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from nova.http.request import Request
+from nova.api.compute.request import Request
+from nova.api.compute.versions import (
+    ALL_SERVER_ATTRIBUTES,
+    HOST_STATUS,
+    KEY_NAME_AFTER_REBUILD,
+    WHOLE_SERVER_AFTER_CHANGE,
+)
 from nova.http.schema import (
     BOOLEAN,
     INTEGER,
@@ -23,7 +29,6 @@ from nova.http.schema import (
     optional,
     required,
 )
-from nova.http.versions import ALL_SERVER_ATTRIBUTES, HOST_STATUS, KEY_NAME_AFTER_REBUILD, WHOLE_SERVER_AFTER_CHANGE
 from nova.http.view import ABSENT, Shown, View, shows, view
 from nova.structs.instance import BlockDevice, Instance, VmState
 

@@ -8,10 +8,11 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import block_devices, server_view
+from nova.api.compute.app import Reply
+from nova.api.compute.request import Request
 from nova.api.compute.server_filters import FILTERS, query_of
-from nova.http.app import Reply
+from nova.api.compute.versions import WHOLE_SERVER_AFTER_CHANGE
 from nova.http.declaration import SERVER, delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import (
     ANY,
     BASE64,
@@ -40,7 +41,6 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import WHOLE_SERVER_AFTER_CHANGE
 from nova.http.view import Answer, Page, listing, single
 from nova.structs.image import Image
 from nova.structs.instance import Instance, VmState

@@ -3,8 +3,9 @@
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
+from nova.api.compute.versions import SERVICES_BY_UUID
 from nova.http.declaration import delete, get, put
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     BOOLISH,
@@ -25,7 +26,6 @@ from nova.http.schema import (
     string,
     versioned,
 )
-from nova.http.versions import SERVICES_BY_UUID
 from nova.http.view import listing, made, shows, single, view
 from nova.structs.host import ServiceRecord
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
+from nova.api.compute.versions import USAGE_PAGED
 from nova.clock import utcnow
 from nova.http.declaration import LATER, get
-from nova.http.request import Request
 from nova.http.schema import (
     INTEGER,
     LIMIT,
@@ -28,7 +29,6 @@ from nova.http.schema import (
     query,
     required,
 )
-from nova.http.versions import USAGE_PAGED
 from nova.http.view import made
 from nova.structs.usage import ServerUsage
 

@@ -9,8 +9,15 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.operate import operate
+from nova.api.compute.request import Request
+from nova.api.compute.versions import (
+    ATTACHED_LATER,
+    ATTACHMENT_UPDATED,
+    DEVICE_AFTER_ATTACH,
+    MULTIATTACH,
+    VOLUMES_ON_SHELVED,
+)
 from nova.http.declaration import SERVER, also_at, delete, get, post, put
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLEAN,
     BOOLISH,
@@ -25,7 +32,6 @@ from nova.http.schema import (
     query,
     required,
 )
-from nova.http.versions import ATTACHED_LATER, ATTACHMENT_UPDATED, DEVICE_AFTER_ATTACH, MULTIATTACH, VOLUMES_ON_SHELVED
 from nova.http.view import listing, shows, single, view
 from nova.structs.instance import BlockDevice, Instance, VmState
 

@@ -6,9 +6,9 @@ Source: Compute API reference, "Volume extension (deprecated)".
 from typing import Any
 
 from nova import errors
+from nova.api.compute.request import Request
 from nova.clients.volume import Volume
 from nova.http.declaration import also_at, delete, get, post
-from nova.http.request import Request
 from nova.http.schema import (
     BOOLISH,
     INTEGER,

@@ -4,8 +4,7 @@ Whatever a guest sends, it is answered with its own documents or an error withou
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import webob
 from oslo_config import cfg
@@ -15,7 +14,8 @@ from nova import errors
 from nova.api.metadata.guests import Addresses, Guests
 from nova.clients import adapters
 from nova.clients.network.client import Networking
-from nova.http.wsgi import Wsgi
+from nova.http.front import Front
+from nova.http.wsgi import Environ, StartResponse, plain_fault
 from nova.metadata.documents import NoSuchDocument
 from nova.rpc.conductor import ConductorCalls
 
@@ -25,21 +25,22 @@ _PASSWORD = "/password"
 _LONGEST_BODY = 1020
 
 
-def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, networking: Addresses | None = None) -> Wsgi:
+def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, networking: Addresses | None = None) -> Front:
     """The API. networking answers device_at(); without it the Networking API is asked.
 
     A guest's address is that of the connection; [oslo_middleware] enable_proxy_headers_parsing makes
     it that in X-Forwarded-For.
     """
     networking = networking or Networking(adapters.service_adapter(conf, "neutron"))
-    return http_proxy_to_wsgi.HTTPProxyToWSGI(_Metadata(Guests(conf, conductor, networking)), conf)
+    answering = _Metadata(Guests(conf, conductor, networking))
+    return Front(http_proxy_to_wsgi.HTTPProxyToWSGI(answering, conf), conf, plain_fault)
 
 
 class _Metadata:
     def __init__(self, guests: Guests) -> None:
         self._guests = guests
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = webob.Request(environ)
         try:
             answer = self._answer(request)
@@ -47,9 +48,6 @@ class _Metadata:
             answer = _error(404, "There is no such document.")
         except errors.DomainError as error:
             answer = self._refusal(request, error)
-        except Exception:
-            LOG.exception("%s %s failed", request.method, environ.get("PATH_INFO"))
-            answer = _error(500, errors.DomainError.text)
         return answer(environ, start_response)
 
     def _refusal(self, request: webob.Request, error: errors.DomainError) -> webob.Response:

@@ -5,17 +5,17 @@ own error body, and a defect never shows its trace.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from oslo_config import cfg
-from oslo_policy import policy
 from webob import Request, Response
 
 from nova import errors
 from nova.http import auth
-from nova.http.wsgi import Wsgi
+from nova.http.front import Front
+from nova.http.policy import Policy
+from nova.http.wsgi import CONTEXT, Environ, StartResponse, request_id
 from nova.network.api import extensions, faults, fields, listing
 from nova.network.api.networks import Networks
 from nova.network.api.ports import Ports
@@ -40,20 +40,19 @@ RESOURCES: dict[str, Resource] = {
         FloatingIps(),
     )
 }
-_MAX_BODY = 1024 * 1024
 
 
-def application(conf: cfg.ConfigOpts, conductor: NetworkingCalls, dataplane: Dataplane) -> Wsgi:
+def application(conf: cfg.ConfigOpts, conductor: NetworkingCalls, dataplane: Dataplane) -> Front:
     """The whole API, with authentication; version documents need none."""
-    guarded = auth.authenticate(Api(conf, conductor, dataplane), conf, _unauthorized, _unavailable)
+    guarded = auth.authenticate(Api(conf, conductor, dataplane), conf, faults.fault)
 
-    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def serve(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").rstrip("/")
         if path in ("", "/v2.0") and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return _json(200, extensions.versions(Request(environ), path))(environ, start_response)
+            return faults.json(200, extensions.versions(Request(environ), path))(environ, start_response)
         return guarded(environ, start_response)
 
-    return serve
+    return Front(serve, conf, faults.fault)
 
 
 class Api:
@@ -63,43 +62,20 @@ class Api:
         self._conf = conf
         self._conductor = conductor
         self._dataplane = dataplane
-        self._enforcer = policy.Enforcer(conf)
-        self._enforcer.register_defaults(rules.list_rules())
-        self._enforcer.load_rules()
+        self._policy = Policy(conf, rules.list_rules())
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
-        context = environ[auth.CONTEXT]
         try:
-            response = self._answer(request, self._call_of(context))
+            response = self._answer(
+                request, Call(environ[CONTEXT], self._conf, self._conductor, self._dataplane, self._policy)
+            )
         except errors.DomainError as error:
             if error.status >= 500:
                 LOG.warning("%s %s: %s", request.method, request.path, error)
-            response = _json(error.status, faults.body(error))
-        except Exception:
-            LOG.exception("%s %s failed", request.method, request.path)
-            response = _json(500, faults.body(errors.DomainError("The server could not do this; its log says why.")))
-        response.headers["X-Openstack-Request-Id"] = auth.request_id(environ)
+            response = faults.json(error.status, faults.body(error))
+        response.headers["X-Openstack-Request-Id"] = request_id(environ)
         return response(environ, start_response)
-
-    def _call_of(self, context: Any) -> Call:
-        credentials = context.policy_credentials()
-        answers: dict[tuple[str, str], bool] = {}
-
-        def allows(rule: str, target: Mapping[str, Any]) -> bool:
-            # One request asks the same again and again, and every rule looks at the project alone.
-            key = (rule, str(target.get("project_id")))
-            if key not in answers:
-                answers[key] = self._enforcer.enforce(rule, dict(target), credentials)
-            return answers[key]
-
-        return Call(
-            context=context,
-            conf=self._conf,
-            store=self._conductor,
-            dataplane=self._dataplane,
-            allows=allows,
-        )
 
     def _answer(self, request: Request, call: Call) -> Response:
         _check_encoding(request)
@@ -108,29 +84,29 @@ class Api:
             raise errors.NotFound()
         resource = RESOURCES.get(parts[1])
         if resource is None:
-            return _json(*extensions.answer(request.method, parts[1:], request, call))
+            return faults.json(*extensions.answer(request.method, parts[1:], request, call))
         match request.method, parts[2:]:
             case "GET", []:
-                return _json(200, listing.answer(resource, request, call))
+                return faults.json(200, listing.answer(resource, request, call))
             case "POST", []:
-                return _json(201, self._create(resource, request, call))
+                return faults.json(201, self._create(resource, request, call))
             case "GET", [record_id]:
                 [view] = resource.views(call, [call.get(resource.noun, record_id)])
-                return _json(200, {resource.noun: listing.only(view, request.GET.getall("fields"))})
+                return faults.json(200, {resource.noun: listing.only(view, request.GET.getall("fields"))})
             case "PUT", [record_id]:
-                return _json(200, self._update(resource, record_id, request, call))
+                return faults.json(200, self._update(resource, record_id, request, call))
             case "DELETE", [record_id]:
                 self._delete(resource, record_id, request, call)
-                return _json(204, None)
+                return faults.json(204, None)
             case method, [record_id, "tags", *rest]:
-                return _json(*self._tags(resource, record_id, method, rest, request, call))
+                return faults.json(*self._tags(resource, record_id, method, rest, request, call))
             case "PUT", [record_id, verb] if verb in getattr(resource, "verbs", {}):
-                return _json(200, resource.verbs[verb](call, record_id, _body_of(request)))  # type: ignore[attr-defined]
+                return faults.json(200, resource.verbs[verb](call, record_id, call.body(request)))  # type: ignore[attr-defined]
             case _:
                 raise MethodNotAllowed() if len(parts) < 4 else errors.NotFound()
 
     def _create(self, resource: Resource, request: Request, call: Call) -> dict[str, Any]:
-        body = _body_of(request)
+        body = call.body(request)
         is_bulk = resource.plural in body
         given = body.get(resource.plural if is_bulk else resource.noun)
         entries = given if is_bulk else [given]
@@ -154,7 +130,7 @@ class Api:
         return values
 
     def _update(self, resource: Resource, record_id: str, request: Request, call: Call) -> dict[str, Any]:
-        body = _body_of(request).get(resource.noun)
+        body = call.body(request).get(resource.noun)
         if not isinstance(body, dict):
             raise errors.Invalid(f"Resource body required: '{resource.noun}'.")
         values = fields.parse(resource.fields, body, True, call.permits)
@@ -186,7 +162,7 @@ class Api:
                 return 204, None
             case "PUT", []:
                 wanted = fields.list_of(fields.text(), limit=50)
-                tags = _parse_tags(wanted, _body_of(request).get("tags"))
+                tags = _parse_tags(wanted, call.body(request).get("tags"))
             case "PUT", [tag]:
                 tags = _parse_tags(fields.list_of(fields.text(), limit=50), list(dict.fromkeys([*tags, tag])))
             case "DELETE", []:
@@ -226,21 +202,6 @@ def _parse_tags(check: fields.Parser, value: Any) -> tuple[str, ...]:
         raise errors.Invalid(f"Invalid input for tags. Reason: {error}.") from None
 
 
-def _body_of(request: Request) -> dict[str, Any]:
-    if (request.content_length or 0) > _MAX_BODY:
-        raise errors.TooLarge()
-    raw = request.body_file.read(_MAX_BODY + 1) if request.content_length is None else request.body
-    if len(raw) > _MAX_BODY:
-        raise errors.TooLarge()
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise errors.Invalid("The request's body is not JSON.") from None
-    if not isinstance(body, dict):
-        raise errors.Invalid("The request's body is not a JSON object.")
-    return body
-
-
 def _revision_wanted(request: Request) -> int | None:
     given = request.headers.get("If-Match", "")
     name, _, number = given.partition("=")
@@ -249,24 +210,3 @@ def _revision_wanted(request: Request) -> int | None:
     if not (number.isascii() and number.isdigit()):
         raise errors.Invalid("If-Match holds revision_number=NUMBER.")
     return int(number)
-
-
-def _json(status: int, body: Any) -> Response:
-    if body is None:
-        return Response(status=status, content_type=None)
-    return Response(status=status, body=orjson.dumps(body), content_type="application/json", charset="UTF-8")
-
-
-def _unauthorized(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    body = {
-        "error": {
-            "code": 401,
-            "title": "Unauthorized",
-            "message": "The request you have made requires authentication.",
-        }
-    }
-    return _json(401, body)(environ, start_response)
-
-
-def _unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    return _json(503, faults.body(errors.Unavailable(auth.UNAVAILABLE)))(environ, start_response)

@@ -218,7 +218,7 @@ def _quota(method: str, rest: list[str], request: Request, call: Call) -> tuple[
             return 200, {"quota": _shown_quota(call, project_id, detail)}
         case "PUT", [project_id]:
             _require_quota_rule(call)
-            call.store.set_network_quota(project_id, _parse_quota(request))
+            call.store.set_network_quota(project_id, _parse_quota(request, call))
             return 200, {"quota": _shown_quota(call, project_id, [])}
         case "DELETE", [project_id]:
             _require_quota_rule(call)
@@ -253,12 +253,8 @@ def _require_quota_rule(call: Call) -> None:
         raise errors.PolicyDenied(action="network:update_quota")
 
 
-def _parse_quota(request: Request) -> dict[str, int]:
-    try:
-        body = request.json_body
-    except ValueError:
-        raise errors.Invalid("The request's body is not JSON.") from None
-    given = body.get("quota") if isinstance(body, dict) else None
+def _parse_quota(request: Request, call: Call) -> dict[str, int]:
+    given = call.body(request).get("quota")
     if not isinstance(given, dict):
         raise errors.Invalid("Resource body required: 'quota'.")
     limits = {}

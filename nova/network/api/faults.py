@@ -3,9 +3,14 @@
 Clients tell errors apart by status and type. Source: Networking API v2.0 reference, "Faults".
 """
 
+from collections.abc import Iterable
 from typing import Any
 
+import orjson
+from webob import Response
+
 from nova.errors import DomainError
+from nova.http.wsgi import Environ, StartResponse, Wsgi, request_id
 
 _NAMES = {
     "network": "Network",
@@ -28,11 +33,37 @@ _TYPES = {
     "Unavailable": "HTTPServiceUnavailable",
     "BusFailure": "HTTPServiceUnavailable",
 }
+# Errors that have a status alone: what refuses a request before this API has seen it knows no more.
+_BY_STATUS = {400: "InvalidInput", 413: "TooLarge", 500: "HTTPInternalServerError", 503: "HTTPServiceUnavailable"}
 _SUFFIXES = {"NetworkingNotFound": "NotFound", "NetworkingInUse": "InUse", "NetworkingExists": "Exists"}
 
 
 def body(error: DomainError) -> dict[str, Any]:
-    return {"NeutronError": {"type": _type_of(error), "message": error.message, "detail": ""}}
+    return _body(_type_of(error), error.message)
+
+
+def fault(status: int, message: str) -> Wsgi:
+    """An error of this API, for what refuses a request before the API has seen it."""
+    told = _body(_BY_STATUS.get(status, "HTTPClientError"), message)
+    if status == 401:
+        told = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
+
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        response = json(status, told)
+        response.headers["X-Openstack-Request-Id"] = request_id(environ)
+        return response(environ, start_response)
+
+    return answer
+
+
+def json(status: int, content: Any) -> Response:
+    if content is None:
+        return Response(status=status, content_type=None)
+    return Response(status=status, body=orjson.dumps(content), content_type="application/json", charset="UTF-8")
+
+
+def _body(kind: str, message: str) -> dict[str, Any]:
+    return {"NeutronError": {"type": kind, "message": message, "detail": ""}}
 
 
 def _type_of(error: DomainError) -> str:

@@ -4,13 +4,16 @@ A noun is a subclass of Resource: it says which records a creation adds, how an 
 and how records look from outside. The rest (filters, pages, bulk, tags, errors) is the same for all.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 from oslo_config import cfg
+from webob import Request
 
-from nova.errors import GenerationConflict, NetworkingNotFound, PolicyDenied
+from nova.errors import GenerationConflict, NetworkingNotFound
+from nova.http import body
+from nova.http.policy import Policy
 from nova.network.api.fields import Field
 from nova.rpc.network import NetworkingCalls
 from nova.structs.context import Context
@@ -31,16 +34,23 @@ class Call(msgspec.Struct, frozen=True):
     conf: cfg.ConfigOpts
     store: NetworkingCalls
     dataplane: Dataplane
-    allows: Callable[[str, Mapping[str, Any]], bool]
+    policy: Policy
     # What this request has read already, by id.
     networks: dict[str, Network] = msgspec.field(default_factory=dict)
 
+    def allows(self, rule: str, target: Mapping[str, Any]) -> bool:
+        return self.policy.allows(self.context, rule, target)
+
     def permits(self, rule: str) -> bool:
+        """In the caller's own project."""
         return self.allows(rule, {"project_id": self.context.project_id})
 
     def require(self, rule: str, record: Record) -> None:
-        if not self.allows(rule, {"project_id": record.project_id}):
-            raise PolicyDenied(action=rule)
+        self.policy.check(self.context, rule, {"project_id": record.project_id})
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """A request's body, a JSON object. Raises TooLarge, Invalid."""
+        return body.read_object(request.environ, self.conf.api.max_body_size)
 
     @property
     def sees_everything(self) -> bool:

@@ -1,15 +1,12 @@
 """/resource_providers/{uuid}/aggregates. Source: Placement API reference, "Resource provider aggregates"."""
 
 import uuid as uuids
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement import providers
 from nova.placement.api import schemas
-from nova.placement.api.routing import operation
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.wsgi import Answer, Request, now
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 GENERATION_SINCE = 19
 _PATH = "/resource_providers/{uuid}/aggregates"
@@ -23,14 +20,14 @@ def _view(aggregates: list[str], generation: int, request: Request) -> dict[str,
 
 
 @operation("GET", _PATH, "placement:resource_providers:aggregates:list", since=1)
-def list_all(service: "Application", request: Request, uuid: str) -> Answer:
+def list_all(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = providers.get_provider(index, uuid)
         return Answer(200, _view(sorted(provider.aggregates), provider.generation, request), provider.updated_at)
 
 
 @operation("PUT", _PATH, "placement:resource_providers:aggregates:update", since=1, body=schemas.SET_AGGREGATES)
-def set_all(service: "Application", request: Request, body: Any, uuid: str) -> Answer:
+def set_all(service: Service, request: Request, body: Any, uuid: str) -> Answer:
     given, generation = body, None
     if request.minor >= GENERATION_SINCE:
         given, generation = body["aggregates"], body["resource_provider_generation"]

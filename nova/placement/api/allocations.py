@@ -1,19 +1,16 @@
 """/allocations and /resource_providers/{uuid}/allocations. Source: Placement API reference, "Allocations"."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import UNSET
 
 from nova.placement import allocations
 from nova.placement.api import schemas
-from nova.placement.api.routing import operation
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.errors import BadRequest, NotFound
 from nova.placement.providers import get_provider
 from nova.placement.structs import Claim
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 OWNERS_SINCE = 8
 BY_PROVIDER_SINCE = 12
@@ -21,7 +18,7 @@ GENERATION_SINCE = 28
 TYPE_SINCE = 38
 
 
-def to_claim(service: "Application", request: Request, consumer: str, body: dict[str, Any]) -> Claim:
+def to_claim(service: Service, request: Request, consumer: str, body: dict[str, Any]) -> Claim:
     """What a body asks one consumer to hold, whatever the version says it in."""
     if request.minor < BY_PROVIDER_SINCE:
         by_provider: dict[str, dict[str, int]] = {}
@@ -63,7 +60,7 @@ def _plain(body: dict[str, Any], name: str, default: str) -> str:
 
 
 @operation("GET", "/allocations/{consumer_uuid}", "placement:allocations:list")
-def show(service: "Application", request: Request, uuid: str) -> Answer:
+def show(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.query() as connection:
         consumer = allocations.find_consumers(connection, [_lenient(uuid)]).get(_lenient(uuid))
     if consumer is None:
@@ -102,7 +99,7 @@ def _lenient(uuid: str) -> str:
     body=schemas.SET_ALLOCATIONS,
     has_body=False,
 )
-def put(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def put(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
     claim = to_claim(service, request, to_consumer(uuid), body)
     allocations.write_claims(service.store, [claim])
     return Answer(204)
@@ -111,7 +108,7 @@ def put(service: "Application", request: Request, body: dict[str, Any], uuid: st
 @operation(
     "POST", "/allocations", "placement:allocations:manage", since=13, body=schemas.POST_ALLOCATIONS, has_body=False
 )
-def post(service: "Application", request: Request, body: dict[str, Any]) -> Answer:
+def post(service: Service, request: Request, body: dict[str, Any]) -> Answer:
     claims = [to_claim(service, request, to_consumer(uuid), value) for uuid, value in body.items()]
     if len({claim.consumer for claim in claims}) < len(claims):
         raise BadRequest("JSON does not validate: a consumer is named twice")
@@ -120,7 +117,7 @@ def post(service: "Application", request: Request, body: dict[str, Any]) -> Answ
 
 
 @operation("DELETE", "/allocations/{consumer_uuid}", "placement:allocations:delete", has_body=False)
-def delete(service: "Application", request: Request, uuid: str) -> Answer:
+def delete(service: Service, request: Request, uuid: str) -> Answer:
     consumer = _lenient(uuid)
     if not consumer:
         raise NotFound(f"No allocations for consumer '{uuid}'")
@@ -129,7 +126,7 @@ def delete(service: "Application", request: Request, uuid: str) -> Answer:
 
 
 @operation("GET", "/resource_providers/{uuid}/allocations", "placement:resource_providers:allocations:list")
-def list_of_provider(service: "Application", request: Request, uuid: str) -> Answer:
+def list_of_provider(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = get_provider(index, uuid)
     with service.store.query() as connection:

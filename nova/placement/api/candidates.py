@@ -1,12 +1,12 @@
 """/allocation_candidates. Source: Placement API reference, "Allocation Candidates"."""
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.queries import parse_candidates
-from nova.placement.api.routing import operation
 from nova.placement.api.schemas import normal_uuid
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.candidates import find_candidates
@@ -14,9 +14,6 @@ from nova.placement.errors import BadQuery
 from nova.placement.explain import explain
 from nova.placement.index import Index
 from nova.placement.structs import Candidate, CandidatesQuery, Pick, Provider
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 BY_PROVIDER_SINCE = 12
 TRAITS_SINCE = 17
@@ -28,7 +25,7 @@ _REASONS, _MOST_REASONS = 20, 1000
 
 
 @operation("GET", "/allocation_candidates", "placement:allocation_candidates:list", since=10)
-def list_all(service: "Application", request: Request) -> Answer:
+def list_all(service: Service, request: Request) -> Answer:
     options = service.conf.placement
     with service.store.read() as index:
         query = parse_candidates(request, index)
@@ -46,7 +43,7 @@ def list_all(service: "Application", request: Request) -> Answer:
 
 
 @operation("GET", "/allocation_candidates/explain", "placement:allocation_candidates:explain", since=10)
-def explain_all(service: "Application", request: Request) -> Answer:
+def explain_all(service: Service, request: Request) -> Answer:
     """Not part of any version of upstream's API: the same query, answered with reasons."""
     own = {key: value for key, value in request.query if key in _EXPLAIN_KEYS}
     most = own.get("max_reasons", str(_REASONS))

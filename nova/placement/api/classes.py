@@ -1,15 +1,12 @@
 """/resource_classes. Source: Placement API reference, "Resource Classes" and "Resource Class"."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement import names
 from nova.placement.api import schemas
-from nova.placement.api.routing import operation
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.errors import NotFound
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 
 def _view(request: Request, name: str) -> dict[str, Any]:
@@ -17,7 +14,7 @@ def _view(request: Request, name: str) -> dict[str, Any]:
 
 
 @operation("GET", "/resource_classes", "placement:resource_classes:list", since=2)
-def list_all(service: "Application", request: Request) -> Answer:
+def list_all(service: Service, request: Request) -> Answer:
     with service.store.read() as index:
         views = [_view(request, name) for name in index.classes.ids]
         changed_at = max(index.classes.updated_at.values(), default=now())
@@ -32,13 +29,13 @@ def list_all(service: "Application", request: Request) -> Answer:
     body=schemas.CREATE_CLASS,
     has_body=False,
 )
-def create(service: "Application", request: Request, body: dict[str, Any]) -> Answer:
+def create(service: Service, request: Request, body: dict[str, Any]) -> Answer:
     service.store.write(lambda tx: names.create_class(tx, body["name"]))
     return Answer(201, headers=[("Location", request.url(f"/resource_classes/{body['name']}"))])
 
 
 @operation("GET", "/resource_classes/{name}", "placement:resource_classes:show", since=2)
-def show(service: "Application", request: Request, name: str) -> Answer:
+def show(service: Service, request: Request, name: str) -> Answer:
     with service.store.read() as index:
         class_id = index.classes.ids.get(name)
         if class_id is None:
@@ -54,19 +51,19 @@ def show(service: "Application", request: Request, name: str) -> Answer:
     until=6,
     body=schemas.CREATE_CLASS,
 )
-def rename(service: "Application", request: Request, body: dict[str, Any], name: str) -> Answer:
+def rename(service: Service, request: Request, body: dict[str, Any], name: str) -> Answer:
     service.store.write(lambda tx: names.rename_class(tx, name, body["name"]))
     return Answer(200, _view(request, body["name"]), now())
 
 
 @operation("PUT", "/resource_classes/{name}", "placement:resource_classes:update", since=7, has_body=False)
-def ensure(service: "Application", request: Request, name: str) -> Answer:
+def ensure(service: Service, request: Request, name: str) -> Answer:
     schemas.CLASS_NAME.check(name, "Invalid resource class name")
     is_new = service.store.write(lambda tx: names.ensure_class(tx, name))
     return Answer(201 if is_new else 204, headers=[("Location", request.url(f"/resource_classes/{name}"))])
 
 
 @operation("DELETE", "/resource_classes/{name}", "placement:resource_classes:delete", since=2, has_body=False)
-def delete(service: "Application", request: Request, name: str) -> Answer:
+def delete(service: Service, request: Request, name: str) -> Answer:
     service.store.write(lambda tx: names.delete_class(tx, name))
     return Answer(204)

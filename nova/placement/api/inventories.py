@@ -1,18 +1,15 @@
 """/resource_providers/{uuid}/inventories. Source: Placement API reference, "Resource provider inventories"."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement import inventories
 from nova.placement.api import schemas
-from nova.placement.api.routing import operation
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.errors import NotFound
 from nova.placement.index import Index
 from nova.placement.providers import get_provider
 from nova.placement.structs import Inventory, Provider
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 RESERVE_ALL_SINCE = 26
 _MANY = "/resource_providers/{uuid}/inventories"
@@ -42,14 +39,14 @@ def _with_generation(inventory: Inventory, generation: int) -> dict[str, Any]:
 
 
 @operation("GET", _MANY, "placement:resource_providers:inventories:list")
-def list_all(service: "Application", request: Request, uuid: str) -> Answer:
+def list_all(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = get_provider(index, uuid)
         return Answer(200, _view_all(index, provider), provider.updated_at)
 
 
 @operation("POST", _MANY, "placement:resource_providers:inventories:create", body=schemas.ADD_INVENTORY)
-def add(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def add(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
     inventory, name = to_inventory(body), body["resource_class"]
     generation = service.store.write(
         lambda tx: inventories.add_inventory(
@@ -66,7 +63,7 @@ def add(service: "Application", request: Request, body: dict[str, Any], uuid: st
 
 
 @operation("PUT", _MANY, "placement:resource_providers:inventories:update", body=schemas.SET_INVENTORIES)
-def set_all(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def set_all(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
     wanted = {name: to_inventory(value) for name, value in body["inventories"].items()}
     generation = service.store.write(
         lambda tx: inventories.set_inventories(
@@ -78,13 +75,13 @@ def set_all(service: "Application", request: Request, body: dict[str, Any], uuid
 
 
 @operation("DELETE", _MANY, "placement:resource_providers:inventories:delete", since=5, below=405, has_body=False)
-def delete_all(service: "Application", request: Request, uuid: str) -> Answer:
+def delete_all(service: Service, request: Request, uuid: str) -> Answer:
     service.store.write(lambda tx: inventories.delete_inventories(tx, uuid))
     return Answer(204)
 
 
 @operation("GET", _ONE, "placement:resource_providers:inventories:show")
-def show(service: "Application", request: Request, uuid: str, name: str) -> Answer:
+def show(service: Service, request: Request, uuid: str, name: str) -> Answer:
     with service.store.read() as index:
         provider = get_provider(index, uuid)
         room = index.rooms[provider.id].get(index.classes.ids.get(name, -1))
@@ -94,7 +91,7 @@ def show(service: "Application", request: Request, uuid: str, name: str) -> Answ
 
 
 @operation("PUT", _ONE, "placement:resource_providers:inventories:update", body=schemas.UPDATE_INVENTORY)
-def update(service: "Application", request: Request, body: dict[str, Any], uuid: str, name: str) -> Answer:
+def update(service: Service, request: Request, body: dict[str, Any], uuid: str, name: str) -> Answer:
     inventory = to_inventory(body)
     generation = service.store.write(
         lambda tx: inventories.update_inventory(
@@ -105,6 +102,6 @@ def update(service: "Application", request: Request, body: dict[str, Any], uuid:
 
 
 @operation("DELETE", _ONE, "placement:resource_providers:inventories:delete", has_body=False)
-def delete(service: "Application", request: Request, uuid: str, name: str) -> Answer:
+def delete(service: Service, request: Request, uuid: str, name: str) -> Answer:
     service.store.write(lambda tx: inventories.delete_inventory(tx, uuid, name))
     return Answer(204)

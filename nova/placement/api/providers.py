@@ -1,20 +1,17 @@
 """/resource_providers. Source: Placement API reference, "Resource Providers" and "Resource Provider"."""
 
 import uuid as uuids
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement import providers
 from nova.placement.api import schemas
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.queries import check_query, parse_provider_filters
-from nova.placement.api.routing import operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.errors import BadRequest
 from nova.placement.index import Index
 from nova.placement.search import list_providers
 from nova.placement.structs import Provider
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 NO_CONTENT_UNTIL = 19
 MOVES_SINCE = 37
@@ -53,7 +50,7 @@ def plain_name(name: str) -> str:
 
 
 @operation("GET", "/resource_providers", "placement:resource_providers:list")
-def list_all(service: "Application", request: Request) -> Answer:
+def list_all(service: Service, request: Request) -> Answer:
     check_query(schemas.LIST_PROVIDERS, request)
     with service.store.read() as index:
         found = list_providers(index, parse_provider_filters(request, index))
@@ -63,7 +60,7 @@ def list_all(service: "Application", request: Request) -> Answer:
 
 
 @operation("POST", "/resource_providers", "placement:resource_providers:create", body=schemas.CREATE_PROVIDER)
-def create(service: "Application", request: Request, body: dict[str, Any]) -> Answer:
+def create(service: Service, request: Request, body: dict[str, Any]) -> Answer:
     uuid = str(uuids.UUID(body["uuid"])) if body.get("uuid") else str(uuids.uuid4())
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
@@ -78,18 +75,18 @@ def create(service: "Application", request: Request, body: dict[str, Any]) -> An
 
 
 @operation("GET", "/resource_providers/{uuid}", "placement:resource_providers:show")
-def show(service: "Application", request: Request, uuid: str) -> Answer:
+def show(service: Service, request: Request, uuid: str) -> Answer:
     return _show(service, request, uuid)
 
 
-def _show(service: "Application", request: Request, uuid: str) -> Answer:
+def _show(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = providers.get_provider(index, uuid)
         return Answer(200, view_provider(index, provider, request), provider.updated_at)
 
 
 @operation("PUT", "/resource_providers/{uuid}", "placement:resource_providers:update", body=schemas.UPDATE_PROVIDER)
-def update(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def update(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
     name = plain_name(body["name"])
@@ -101,6 +98,6 @@ def update(service: "Application", request: Request, body: dict[str, Any], uuid:
 
 
 @operation("DELETE", "/resource_providers/{uuid}", "placement:resource_providers:delete", has_body=False)
-def delete(service: "Application", request: Request, uuid: str) -> Answer:
+def delete(service: Service, request: Request, uuid: str) -> Answer:
     service.store.write(lambda tx: providers.delete_provider(tx, uuid))
     return Answer(204)

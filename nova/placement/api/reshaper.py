@@ -1,22 +1,19 @@
 """/reshaper. Source: Placement API reference, "Reshaper"."""
 
 import uuid as uuids
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement.api import schemas
 from nova.placement.api.allocations import to_claim, to_consumer
 from nova.placement.api.inventories import to_inventory
-from nova.placement.api.routing import operation
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.wsgi import Answer, Request
 from nova.placement.errors import BadRequest
 from nova.placement.reshaper import reshape
 
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
-
 
 @operation("POST", "/reshaper", "placement:reshaper:reshape", since=30, body=schemas.RESHAPE, has_body=False)
-def post(service: "Application", request: Request, body: dict[str, Any]) -> Answer:
+def post(service: Service, request: Request, body: dict[str, Any]) -> Answer:
     inventories = {}
     for uuid, wanted in body["inventories"].items():
         if not schemas.is_uuid(uuid):

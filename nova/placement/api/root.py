@@ -1,6 +1,6 @@
 """The version document at /. Source: Placement API reference, "API Versions"."""
 
-from nova.placement.api.routing import operation
+from nova.placement.api.operations import operation
 from nova.placement.api.wsgi import LATEST, Answer, Request, now
 
 

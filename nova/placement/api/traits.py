@@ -1,25 +1,22 @@
 """/traits and /resource_providers/{uuid}/traits. Source: Placement API reference, "Traits"."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement import names, providers
 from nova.placement.api import schemas
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.queries import check_query
-from nova.placement.api.routing import operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.errors import BadRequest, NotFound
 from nova.placement.index import Index
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 _CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+\Z")
 _OF_PROVIDER = "/resource_providers/{uuid}/traits"
 
 
 @operation("GET", "/traits", "placement:traits:list", since=6)
-def list_all(service: "Application", request: Request) -> Answer:
+def list_all(service: Service, request: Request) -> Answer:
     check_query(schemas.LIST_TRAITS, request)
     query = dict(request.query)
     with service.store.read() as index:
@@ -51,7 +48,7 @@ def _boolean(value: str) -> bool:
 
 
 @operation("PUT", "/traits/{name}", "placement:traits:update", since=6, has_body=False)
-def ensure(service: "Application", request: Request, name: str) -> Answer:
+def ensure(service: Service, request: Request, name: str) -> Answer:
     if len(name) > 255 or not _CUSTOM.match(name):
         raise BadRequest(
             "The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "
@@ -62,7 +59,7 @@ def ensure(service: "Application", request: Request, name: str) -> Answer:
 
 
 @operation("GET", "/traits/{name}", "placement:traits:show", since=6, has_body=False)
-def show(service: "Application", request: Request, name: str) -> Answer:
+def show(service: Service, request: Request, name: str) -> Answer:
     with service.store.read() as index:
         trait_id = index.traits.ids.get(name)
         if trait_id is None:
@@ -71,13 +68,13 @@ def show(service: "Application", request: Request, name: str) -> Answer:
 
 
 @operation("DELETE", "/traits/{name}", "placement:traits:delete", since=6, has_body=False)
-def delete(service: "Application", request: Request, name: str) -> Answer:
+def delete(service: Service, request: Request, name: str) -> Answer:
     service.store.write(lambda tx: names.delete_trait(tx, name))
     return Answer(204)
 
 
 @operation("GET", _OF_PROVIDER, "placement:resource_providers:traits:list", since=6)
-def list_of_provider(service: "Application", request: Request, uuid: str) -> Answer:
+def list_of_provider(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = providers.get_provider(index, uuid)
         view = {
@@ -88,7 +85,7 @@ def list_of_provider(service: "Application", request: Request, uuid: str) -> Ans
 
 
 @operation("PUT", _OF_PROVIDER, "placement:resource_providers:traits:update", since=6, body=schemas.SET_TRAITS)
-def set_of_provider(service: "Application", request: Request, body: dict[str, Any], uuid: str) -> Answer:
+def set_of_provider(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
     generation = service.store.write(
         lambda tx: providers.set_traits(tx, uuid, body["traits"], body["resource_provider_generation"])
     )
@@ -97,6 +94,6 @@ def set_of_provider(service: "Application", request: Request, body: dict[str, An
 
 
 @operation("DELETE", _OF_PROVIDER, "placement:resource_providers:traits:delete", since=6, has_body=False)
-def delete_of_provider(service: "Application", request: Request, uuid: str) -> Answer:
+def delete_of_provider(service: Service, request: Request, uuid: str) -> Answer:
     service.store.write(lambda tx: providers.set_traits(tx, uuid, [], None))
     return Answer(204)

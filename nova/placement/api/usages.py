@@ -1,23 +1,20 @@
 """/usages and /resource_providers/{uuid}/usages. Source: Placement API reference, "Usages"."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova.placement.allocations import sum_usage
 from nova.placement.api import schemas
+from nova.placement.api.operations import Service, operation
 from nova.placement.api.queries import check_query
-from nova.placement.api.routing import operation
 from nova.placement.api.wsgi import Answer, Request, now
 from nova.placement.providers import get_provider
-
-if TYPE_CHECKING:
-    from nova.placement.api.service import Application
 
 TYPES_SINCE = 38
 _UNKNOWN = "unknown"
 
 
 @operation("GET", "/usages", "placement:usages", since=9, checks_policy=False)
-def of_project(service: "Application", request: Request) -> Answer:
+def of_project(service: Service, request: Request) -> Answer:
     check_query(schemas.SUM_USAGES, request)
     query = dict(request.query)
     service.authorize(request, "placement:usages", project_id=query["project_id"])
@@ -36,7 +33,7 @@ def of_project(service: "Application", request: Request) -> Answer:
 
 
 @operation("GET", "/resource_providers/{uuid}/usages", "placement:resource_providers:usages")
-def of_provider(service: "Application", request: Request, uuid: str) -> Answer:
+def of_provider(service: Service, request: Request, uuid: str) -> Answer:
     with service.store.read() as index:
         provider = get_provider(index, uuid)
         usages = {index.classes.names[class_id]: room.used for class_id, room in index.rooms[provider.id].items()}

@@ -1,4 +1,4 @@
-"""Requests, answers and the table of operations: from a WSGI call to a handler and back.
+"""Requests and answers: from a WSGI call to a handler and back.
 
 Handlers are reached only by a request that is routed, of a version that has the operation, allowed
 by policy and of the right media type. They raise PlacementError and catch nothing.
@@ -6,20 +6,20 @@ by policy and of the right media type. They raise PlacementError and catch nothi
 
 import email.utils
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import orjson
 
-from nova.http.auth import CONTEXT, request_id
+from nova.http.body import JSON
+from nova.http.wsgi import CONTEXT, UNAUTHORIZED, Environ, StartResponse, Wsgi, request_id, status_line
 from nova.placement.errors import BadRequest, PlacementError
 from nova.structs.context import Context
 
 MAX_MINOR = 39
 LATEST = f"1.{MAX_MINOR}"
-JSON = "application/json"
 # Since when answers say how old they are: 1.15.
 _CACHE_HEADERS = 15
 # Since when error bodies carry a code: 1.23.
@@ -55,7 +55,7 @@ class Request:
 
     __slots__ = ("_query", "environ", "method", "minor", "names", "path")
 
-    def __init__(self, environ: dict[str, Any], path: str, minor: int) -> None:
+    def __init__(self, environ: Environ, path: str, minor: int) -> None:
         self.environ = environ
         self.method = environ["REQUEST_METHOD"]
         self.path = path
@@ -91,30 +91,6 @@ class Request:
         """A path of this service as a client sees it."""
         return quote(self.environ.get("SCRIPT_NAME", "") + path)
 
-    def read_json(self, limit: int) -> Any:
-        """The body, parsed; 413 above limit bytes, 400 when it is not JSON."""
-        raw = self._read(limit)
-        try:
-            return orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise BadRequest(f"Malformed JSON: {error}") from error
-
-    def _read(self, limit: int) -> bytes:
-        given = self.environ.get("CONTENT_LENGTH")
-        length = int(given) if given else None
-        too_large = HttpError(413, f"A body may have {limit} bytes at most.")
-        if length is None:
-            if "chunked" not in self.environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-                return b""
-            raw = self.environ["wsgi.input"].read(limit + 1)
-        elif length > limit:
-            raise too_large
-        else:
-            raw = self.environ["wsgi.input"].read(length)
-        if len(raw) > limit:
-            raise too_large
-        return raw
-
 
 class Answer:
     """What a handler answers. body is an object for JSON, or None; changed_at in seconds since the epoch.
@@ -137,7 +113,7 @@ class Answer:
         self.headers = list(headers)
 
 
-def parse_version(environ: dict[str, Any]) -> int:
+def parse_version(environ: Environ) -> int:
     """The N of the asked version 1.N: 400 for what is no version, 406 for one that is not served."""
     asked = "1.0"
     for part in environ.get("HTTP_OPENSTACK_API_VERSION", "").split(","):
@@ -177,9 +153,7 @@ def http_date(when: int | float | None = None) -> str:
     return email.utils.formatdate(when, usegmt=True)
 
 
-def respond(
-    answer: Answer, environ: dict[str, Any], minor: int | None, start_response: Callable[..., Any]
-) -> Iterable[bytes]:
+def respond(answer: Answer, environ: Environ, minor: int | None, start_response: StartResponse) -> Iterable[bytes]:
     headers = answer.headers
     _add_common_headers(headers, environ, minor)
     if answer.changed_at is not None and minor is not None and minor >= _CACHE_HEADERS:
@@ -191,12 +165,12 @@ def respond(
         headers.append(("Content-Type", JSON))
     if answer.status != 204:
         headers.append(("Content-Length", str(len(raw))))
-    start_response(_status_line(answer.status), headers)
+    start_response(status_line(answer.status), headers)
     return [raw]
 
 
 def respond_error(
-    error: PlacementError, environ: dict[str, Any], minor: int | None, start_response: Callable[..., Any]
+    error: PlacementError, environ: Environ, minor: int | None, start_response: StartResponse
 ) -> Iterable[bytes]:
     """Tell the client what went wrong, in JSON or, to one that does not take it, in plain words."""
     status = error.status
@@ -217,11 +191,17 @@ def respond_error(
         headers.append(("Content-Type", "text/plain; charset=UTF-8"))
         raw = detail.encode()
     headers.append(("Content-Length", str(len(raw))))
-    start_response(_status_line(status), headers)
+    start_response(status_line(status), headers)
     return [raw]
 
 
-def _error_body(error: PlacementError, detail: str, environ: dict[str, Any], minor: int | None) -> dict[str, Any]:
+def fault(status: int, message: str) -> Wsgi:
+    """An error of this API, for what refuses a request before the API has seen it."""
+    error = HttpError(status, "Authentication required" if message == UNAUTHORIZED else message)
+    return lambda environ, start_response: respond_error(error, environ, None, start_response)
+
+
+def _error_body(error: PlacementError, detail: str, environ: Environ, minor: int | None) -> dict[str, Any]:
     body = {
         "status": error.status,
         "title": HTTPStatus(error.status).phrase,
@@ -234,15 +214,11 @@ def _error_body(error: PlacementError, detail: str, environ: dict[str, Any], min
     return body
 
 
-def _add_common_headers(headers: list[tuple[str, str]], environ: dict[str, Any], minor: int | None) -> None:
+def _add_common_headers(headers: list[tuple[str, str]], environ: Environ, minor: int | None) -> None:
     if minor is not None:
         headers.append(("OpenStack-API-Version", f"placement 1.{minor}"))
     headers.append(("Vary", "openstack-api-version"))
     headers.append(("x-openstack-request-id", request_id(environ)))
-
-
-def _status_line(status: int) -> str:
-    return f"{status} {HTTPStatus(status).phrase}"
 
 
 def _escape(text: str) -> str:

@@ -1,8 +1,10 @@
 """A guest's screen in the browser: who sees it, how it ends, and who does not get to see it."""
 
+import contextlib
 import json
 import logging
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -443,3 +445,44 @@ def test_the_screen_of_a_real_qemu_is_shown(consoles, qemu):
     assert int.from_bytes(screen[:2]) > 0
     assert int.from_bytes(screen[2:4]) > 0
     viewer.close()
+
+
+def test_each_page_and_console_is_a_line_of_the_log(make_consoles, screen, caplog):
+    caplog.set_level(logging.INFO)
+    consoles = make_consoles()
+    token = consoles.token(consoles.boot(screen=screen))
+
+    assert requests.get(consoles.page("/nothing.js?a=1"), timeout=10).status_code == 404
+    viewer = consoles.view(token)
+    read(viewer, len(BANNER))
+    viewer.close()
+    consoles.stop()
+
+    said = [record.getMessage() for record in caplog.records if record.name == "nova.http.access_log"]
+    assert [line for line in said if '"GET /nothing.js?a=1" status: 404' in line]
+    assert [line for line in said if "token=***" in line and "status: 101" in line]
+
+
+def test_a_viewer_who_sends_his_request_byte_by_byte_is_cut_off(make_consoles):
+    consoles = make_consoles("[wsgi]\nclient_header_timeout = 1\n")
+
+    with socket.create_connection(("127.0.0.1", consoles.port["novnc"]), timeout=20) as connection:
+        with contextlib.suppress(OSError):
+            for _ in range(600):
+                connection.sendall(b"G")
+                if select.select([connection], [], [], 0.1)[0]:
+                    break
+
+        assert connection.recv(1) == b""
+
+
+def test_one_source_gets_so_many_connections_and_no_more(make_consoles, screen):
+    consoles = make_consoles("[wsgi]\nmax_connections_per_source = 2\n")
+    held = [socket.create_connection(("127.0.0.1", consoles.port["novnc"])) for _ in range(2)]
+
+    answer = requests.get(consoles.page("/vnc.html"), timeout=10)
+
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    for connection in held:
+        connection.close()

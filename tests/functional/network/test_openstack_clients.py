@@ -8,7 +8,7 @@ import subprocess
 import openstack
 import pytest
 
-from nova import daemon
+from nova.http.service import HttpService
 from nova.network.api import NullDataplane, application
 
 
@@ -113,7 +113,7 @@ class Cli:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         app = application(cloud.conf, cloud.conductor, NullDataplane())
-        self.service = daemon.HttpService(app, "127.0.0.1", port, threads=4)
+        self.service = HttpService(cloud.conf, "network", app, "127.0.0.1", port, requests=4)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("OS_")},
             "OS_AUTH_TYPE": "admin_token",

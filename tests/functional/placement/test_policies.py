@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nova.placement.api.routing import all_operations
+from nova.placement.api.operations import all_operations
 from nova.policies.placement import list_rules
 from tests.contract.conftest import find_contract
 from tests.functional.placement.cloud import Placement

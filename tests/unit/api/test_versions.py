@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import nova.api
-from nova.http import versions
+from nova.api.compute import versions
 
 ROOT = Path(nova.api.__file__).parent
 MODULES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""The table of operations: which handler answers which method and path since which version.
+"""The table of operations: which handler answers which method and path since which version, and what it is given.
 
 Handlers register themselves with @operation; the table is complete once their modules are imported.
 """
@@ -6,11 +6,33 @@ Handlers register themselves with @operation; the table is complete once their m
 from collections.abc import Callable
 
 import msgspec
+from oslo_config import cfg
 
+from nova.http.policy import Policy
 from nova.placement.api.schemas import Body
 from nova.placement.api.wsgi import MAX_MINOR, Answer, HttpError, Request
+from nova.placement.errors import Forbidden
+from nova.placement.store import Store
 
 Handler = Callable[..., Answer]
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What handlers are given: the configuration, the store, and the say of policy."""
+
+    conf: cfg.ConfigOpts
+    store: Store
+    policy: Policy
+
+    def authorize(self, request: Request, rule: str, project_id: str | None = None) -> None:
+        """Forbidden unless policy lets the caller do this (to what belongs to project_id)."""
+        context = request.context
+        target = {
+            "project_id": context.project_id if project_id is None else project_id,
+            "user_id": context.user_id,
+        }
+        if not self.policy.allows(context, rule, target):
+            raise Forbidden(f"{rule} is not allowed.")
 
 
 class Endpoint(msgspec.Struct, frozen=True):

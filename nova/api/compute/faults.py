@@ -1,9 +1,12 @@
 """Error bodies as the Compute API has them. Source: API guide, "Faults"."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 import webob
+
+from nova.http.wsgi import Environ, StartResponse, Wsgi, request_id
 
 _KEYS = {
     400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
@@ -27,3 +30,21 @@ def response(status: int, message: str, key: str | None = None) -> webob.Respons
         answer.headers["Retry-After"] = "0"
     answer.body = orjson.dumps({name: fault})
     return answer
+
+
+def fault(status: int, message: str) -> Wsgi:
+    """An error of this API, for what refuses a request before the API has seen it."""
+
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        told = response(status, message)
+        if status == 401:
+            told.headers["WWW-Authenticate"] = "Keystone uri"
+        name_request(told, environ)
+        return told(environ, start_response)
+
+    return answer
+
+
+def name_request(answer: webob.Response, environ: Environ) -> None:
+    """Say the request's id in the headers in which clients look for it."""
+    answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = request_id(environ)

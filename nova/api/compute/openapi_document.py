@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from nova.http import versions
+from nova.api.compute import versions
 from nova.http.declaration import SERVER, Endpoint
 from nova.http.schema import Arr
 

@@ -17,15 +17,15 @@ import routes
 import webob
 
 from nova import errors, log_context
-from nova.http import auth, faults, versions
+from nova.api.compute import faults, versions
+from nova.api.compute.request import Request, Services
+from nova.http import body
 from nova.http.declaration import LATER, PROJECT, SERVER, USER, Endpoint
-from nova.http.request import Request, Services
 from nova.http.schema import Checker, Shape, checker
+from nova.http.wsgi import CONTEXT, Environ, StartResponse
 from nova.structs.instance import Instance
 
 LOG = logging.getLogger(__name__)
-
-_JSON = "application/json"
 
 
 class Application:
@@ -43,10 +43,10 @@ class Application:
             self._mapper.connect(path, path, template=path)
         self._checkers: dict[tuple[int, int, bool], Checker] = {}
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = webob.Request(environ)
         answer = self._guarded(request)
-        answer.headers["x-openstack-request-id"] = answer.headers["x-compute-request-id"] = auth.request_id(environ)
+        faults.name_request(answer, environ)
         return answer(environ, start_response)
 
     def _guarded(self, request: webob.Request) -> webob.Response:
@@ -65,9 +65,6 @@ class Application:
             if error.status >= 500:
                 LOG.warning("%s %s: %s", request.method, request.path_info, error)
             answer = faults.response(error.status, error.message)
-        except Exception:
-            LOG.exception("%s %s", request.method, request.path_info)
-            answer = faults.response(500, _INTERNAL)
         if not is_legacy:
             text = versions.text(version)
             answer.headers["OpenStack-API-Version"] = f"compute {text}"
@@ -78,8 +75,8 @@ class Application:
     def _answer(self, request: webob.Request, version: int, is_legacy: bool) -> webob.Response:
         path, arguments, template = self._route(request)
         if template is None:
-            return _plain(404, "The resource could not be found.")
-        context = request.environ[auth.CONTEXT]
+            return plain(404, "The resource could not be found.")
+        context = request.environ[CONTEXT]
         log_context.follow(context.request_id, context.user_id, context.project_id)
         project = arguments.pop("_project", None)
         if project is not None and context.project_id and project != context.project_id:
@@ -89,8 +86,8 @@ class Application:
             )
         candidates = [one for one in self._by_path[template] if one.method == request.method]
         if not candidates:
-            return _plain(404, "The resource could not be found.")
-        content = _read_body(request, self._doors.conf.api.max_body_size)
+            return plain(404, "The resource could not be found.")
+        content = self._read_body(request)
         operation = _choose(candidates, content, version)
         if operation.is_gone:
             return faults.response(410, errors.Gone.text, "computeFault")
@@ -121,6 +118,15 @@ class Application:
             return rest, {}, None
         arguments = {name: value for name, value in match.items() if name not in ("template", "action", "controller")}
         return rest, arguments, match["template"]
+
+    def _read_body(self, request: webob.Request) -> Any:
+        """The JSON body; None for none. Raises TooLarge, UnsupportedMedia, Invalid."""
+        raw = body.read(request.environ, self._doors.conf.api.max_body_size)
+        if not raw or request.method not in ("POST", "PUT", "PATCH"):
+            return None
+        if body.content_type(request.environ) not in _TYPES:
+            raise errors.UnsupportedMedia()
+        return body.parse(raw)
 
     def _check_body(self, operation: Endpoint, content: Any, version: int, is_legacy: bool) -> Any:
         if operation.action is not None:
@@ -162,7 +168,7 @@ class Application:
             request.check(operation.policy, target)
 
     def _respond(self, operation: Endpoint, request: Request, result: Any) -> webob.Response:
-        answer = webob.Response(status=operation.success(request.version), content_type=_JSON, charset="UTF-8")
+        answer = webob.Response(status=operation.success(request.version), content_type=body.JSON, charset="UTF-8")
         if isinstance(result, Reply):
             answer.headers.update(result.headers)
             if result.status is not None:
@@ -212,49 +218,8 @@ def visible_server(
     return server
 
 
-_INTERNAL = (
-    "Unexpected API Error. Please report this to the operator of this cloud, with the request's id and, if "
-    "possible, the log of nova-api."
-)
-
-
-def _read_body(request: webob.Request, limit: int) -> Any:
-    """The JSON body; None for none. Raises TooLarge, UnsupportedMedia, Invalid."""
-    if request.content_length is not None and request.content_length > limit:
-        raise errors.TooLarge()
-    if request.method not in ("POST", "PUT", "PATCH") or not request.is_body_readable:
-        return None
-    raw = request.body_file.read(limit + 1)
-    if len(raw) > limit:
-        raise errors.TooLarge()
-    if not raw:
-        return None
-    kind = request.content_type or _JSON
-    if kind not in (_JSON, "application/vnd.openstack.compute+json", "text/plain", "application/octet-stream"):
-        raise errors.UnsupportedMedia()
-    # No field may hold a NUL, and not every database can store one.
-    if b"\\u0000" in raw:
-        raise errors.Invalid("Malformed request body: it holds a NUL character")
-    try:
-        content = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise errors.Invalid("Malformed request body") from error
-    # Few bodies have as many brackets at all.
-    if raw.count(b"[") + raw.count(b"{") > _DEEPEST and not _is_flat(content, _DEEPEST):
-        raise errors.Invalid(f"Malformed request body: it is nested deeper than {_DEEPEST} levels")
-    return content
-
-
-def _is_flat(content: Any, levels: int) -> bool:
-    """Whether a value has at most so many levels. What checks, copies and keeps values goes down by recursion."""
-    if not isinstance(content, dict | list):
-        return True
-    inner = content.values() if isinstance(content, dict) else content
-    return levels > 0 and all(_is_flat(one, levels - 1) for one in inner)
-
-
-# The deepest body that upstream's schemas describe has seven.
-_DEEPEST = 32
+# The types a body may have; what has none is taken for JSON.
+_TYPES = ("", body.JSON, "application/vnd.openstack.compute+json", "text/plain", "application/octet-stream")
 
 
 def _choose(candidates: list[Endpoint], content: Any, version: int) -> Endpoint:
@@ -277,5 +242,5 @@ def _user_in(body: Any) -> str | None:
     return inner.get("user_id") if isinstance(inner, dict) else None
 
 
-def _plain(status: int, text: str) -> webob.Response:
+def plain(status: int, text: str) -> webob.Response:
     return webob.Response(status=status, text=text, content_type="text/plain", charset="UTF-8")
