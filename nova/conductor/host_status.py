@@ -1,4 +1,4 @@
-"""What is with_host_status of a server's host to those who may know. Source: Compute API reference, "Servers", host_status."""
+"""What users who may know are told of a server's host. Source: Compute API reference, "Servers", host_status."""
 
 from collections.abc import Sequence
 

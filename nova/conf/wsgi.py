@@ -1,13 +1,14 @@
 """[wsgi]: how the daemons speak HTTP. Upstream's names where upstream has the option."""
 
 import ipaddress
+from typing import Any, cast
 
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup("wsgi", title="How the daemons speak HTTP")
 
 
-def _upstreams(kind: type[cfg.Opt], name: str, **options: object) -> cfg.Opt:
+def _upstreams(kind: type[cfg.Opt], name: str, **options: Any) -> cfg.Opt:
     """An option that older releases of upstream had in [DEFAULT]."""
     return kind(name, deprecated_group="DEFAULT", **options)
 
@@ -78,7 +79,7 @@ OPTIONS = [
     cfg.ListOpt(
         "trusted_proxies",
         default=[],
-        item_type=ipaddress.ip_network,
+        item_type=cast(Any, ipaddress.ip_network),
         help="Addresses or networks (192.0.2.7, 192.0.2.0/24) of load balancers, dashboards and metadata proxies, whose "
         "many users share one address: max_connections_per_source does not count for them.",
     ),

@@ -166,7 +166,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         self._status, self._length, began = 0, 0, time.monotonic()
         self._requests.until = began + self._proxy.limits.header_s
         super().handle_one_request()
-        if self._status and self._proxy.access_log is not None:
+        if self._status:
             self._log_access(time.monotonic() - began)
 
     def send_response(self, code: int, message: str | None = None) -> None:
@@ -211,6 +211,8 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
 
     def _log_access(self, seconds: float) -> None:
         """A console's line comes when it has ended."""
+        if self._proxy.access_log is None:
+            return
         parts = urlsplit(getattr(self, "path", "") or "/")
         environ = {"REMOTE_ADDR": self.client_address[0], "REQUEST_METHOD": self.command or "-"}
         target = (unquote(parts.path, "latin-1"), parts.query)

@@ -7,10 +7,10 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova.http.wsgi import Wsgi
+from nova.http.front import Front
 
 
-def application(conf: cfg.ConfigOpts) -> Wsgi:
+def application(conf: cfg.ConfigOpts) -> Front:
     """The whole service, authentication included, over [placement_database] connection.
 
     Any number of them may live in one process, each over a database of its own. It starts no

@@ -170,7 +170,7 @@ class Application:
     def _respond(self, operation: Endpoint, request: Request, result: Any) -> webob.Response:
         answer = webob.Response(status=operation.success(request.version), content_type=body.JSON, charset="UTF-8")
         if isinstance(result, Reply):
-            answer.headers.update(result.headers)
+            answer.headers.update(result.headers.items())
             if result.status is not None:
                 answer.status_int = result.status
             result = result.value

@@ -104,7 +104,7 @@ def _query_parameters(one: Endpoint, version: int) -> list[dict[str, Any]]:
 
 def _version_header(version: int) -> dict[str, Any]:
     schema = {"type": "string", "const": f"compute {versions.text(version)}"}
-    return {"name": "OpenStack-API-Version", "in": "header", "required": version > 1, "schema": schema}
+    return {"name": "OpenStack-API-Version", "in": "header", "required": version > versions.MINIMUM, "schema": schema}
 
 
 def _body(found: list[Endpoint], version: int) -> dict[str, Any] | None:

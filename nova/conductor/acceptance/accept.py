@@ -37,7 +37,7 @@ _NOT_IN_HOSTNAMES = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True)
 class Accepted:
-    """A server with its accept_operation accepted: the accept_operation to run, or the one told to make way."""
+    """A server with its operation accepted: the operation to run, or the one that has to make way."""
 
     instance: Instance
     lease: Lease | None = None
@@ -47,7 +47,7 @@ class Accepted:
 def accept_operation(
     connection: Connection, core: Core, context: Context, server_id: str, workflow: Operation[Any], document: Any
 ) -> Accepted:
-    """Accept an accept_operation on a server.
+    """Accept an operation on a server.
 
     Raises ServerNotFound, ServerIsLocked, WrongServerState.
     """
@@ -84,7 +84,7 @@ def _overtake(
     document: Any,
     active: Any,
 ) -> Accepted:
-    """Another accept_operation is under way: delete tells it to make way; anything else is refused."""
+    """Another operation is under way: a delete makes it unwind; anything else is refused."""
     if not workflow.overtakes:
         raise errors.WrongServerState(
             action=workflow.asked_for,
@@ -109,7 +109,7 @@ def accept_build(
     request: BuildRequest,
     devices: Sequence[tuple[BlockDevice, ...]],
 ) -> list[tuple[Instance, Lease]]:
-    """Accept a request for accept_build: as many as fit the quota, from max_count down to min_count.
+    """Accept a request for servers: as many as fit the quota, from max_count down to min_count.
 
     devices: the block devices of each.
     """
@@ -119,7 +119,7 @@ def accept_build(
         raise errors.FlavorNotFound(flavor_id=flavor.id)
     image_fit.check(None if request.boots_from_volume else request.image, flavor)
     if flavor.root_gb == 0 and not request.boots_from_volume and not request.may_have_no_disk:
-        raise errors.Forbidden("Only volume-backed accept_build are allowed for flavors with zero disk.")
+        raise errors.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
     _check_destination(connection, request)
     keypair = _keypair(connection, context, request)
     group = _group(connection, core, context, request)
@@ -158,7 +158,7 @@ def _check_destination(connection: Connection, request: BuildRequest) -> None:
 def preview_build(
     connection: Connection, core: Core, context: Context, request: BuildRequest
 ) -> tuple[Instance, Build]:
-    """The first server of a request as it would be recorded, and its accept_operation; nothing is kept of either."""
+    """The first server of a request as it would be recorded, and its operation; nothing is kept of either."""
     flavor = flavors.get(connection, request.flavor_id, None if context.is_admin else context.project_id)
     if flavor.is_disabled:
         raise errors.FlavorNotFound(flavor_id=flavor.id)
@@ -189,12 +189,12 @@ def _group(connection: Connection, core: Core, context: Context, request: BuildR
         raise errors.Invalid(f"Instance group {group} could not be found.")
     limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
     if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
-        raise errors.QuotaExceeded("Quota exceeded, too many accept_build in group")
+        raise errors.QuotaExceeded("Quota exceeded, too many servers in group")
     return found
 
 
 def _take_quota(connection: Connection, core: Core, context: Context, request: BuildRequest, flavor: Flavor) -> int:
-    """Count accept_build into the quota; how many there may be. Raises QuotaExceeded below min_count."""
+    """Count servers into the quota; how many there may be. Raises QuotaExceeded below min_count."""
     limit = limits.in_force(connection, core.conf, context.project_id)
     for count in range(request.max_count, request.min_count - 1, -1):
         amounts = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.memory_mb}
@@ -316,7 +316,7 @@ def _log(
         connection,
         f"instance.{workflow.name}.start",
         instance.project_id,
-        {"accept_operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
+        {"operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
         instance.uuid,
         context.request_id,
         EventDetails.of(

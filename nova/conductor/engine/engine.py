@@ -204,6 +204,9 @@ class Engine:
             self._leave_to_others(held, error)
         except LeaseLost:
             LOG.warning("operation %s (%s) was taken over", held.uuid, held.name)
+        except errors.OutcomeUnknown as error:
+            # What the row says when the lease has run out is true, whatever became of the commit.
+            LOG.warning("operation %s (%s) waits for the end of its lease: %s", held.uuid, held.name, error)
         except Exception:
             LOG.exception("operation %s (%s) cannot go on now; it is tried again", held.uuid, held.name)
         finally:
@@ -226,4 +229,4 @@ class Engine:
     def _renew(self) -> None:
         going = sorted(self._driving)
         if going:
-            self._db.write(lambda c: operations.renew(c, self._owner, going, self._lease_s))
+            self._db.write(lambda c: operations.renew(c, self._owner, going, self._lease_s), is_repeatable=True)

@@ -36,8 +36,19 @@ class Rule:
     behind: Course
 
 
+# What a host or a service has said no to is asked for this often more: a refusal seldom becomes a yes.
+_TRIES_AFTER_REFUSAL = 2
+
+
 def _has_tries(step: Step[Any], tries: int) -> bool:
     return tries < step.retries
+
+
+def _may_come(error: errors.DomainError, step: Step[Any], tries: int) -> bool:
+    """Whether another try may go better: for what did not answer it mostly does."""
+    if isinstance(error, errors.Unavailable | errors.StepTimedOut):
+        return _has_tries(step, tries)
+    return tries < min(step.retries, _TRIES_AFTER_REFUSAL)
 
 
 def _is_away(error: errors.DomainError) -> bool:
@@ -60,14 +71,14 @@ RULES = (
         Course.ABANDON,
     ),
     Rule(
-        "a service is away, or the step is optional, and has tries left",
-        lambda error, step, tries: (_is_away(error) or step.is_optional) and _has_tries(step, tries),
+        "a service is away, and the step has tries left",
+        lambda error, step, tries: _is_away(error) and _has_tries(step, tries),
         Course.RETRY,
         Course.RETRY,
     ),
     Rule("the step is optional", lambda error, step, tries: step.is_optional, Course.SKIP, Course.SKIP),
-    Rule("the step has tries left", lambda error, step, tries: _has_tries(step, tries), Course.UNWIND, Course.RETRY),
-    Rule("it has none", lambda error, step, tries: True, Course.UNWIND, Course.ABANDON),
+    Rule("another try may go better", _may_come, Course.UNWIND, Course.RETRY),
+    Rule("none may", lambda error, step, tries: True, Course.UNWIND, Course.ABANDON),
 )
 
 

@@ -119,7 +119,7 @@ class StepRunner:
             return self._advance(turn, document, record)
         except _HandedOver:
             return None
-        except (LeaseLost, msgspec.MsgspecError):
+        except (LeaseLost, errors.OutcomeUnknown, msgspec.MsgspecError):
             raise
         except errors.DomainError as error:
             return self._failed(turn, error)
@@ -327,7 +327,7 @@ class StepRunner:
                 document = self._local(turn, step.undo, "undone")
         except _HandedOver:
             return None
-        except LeaseLost:
+        except (LeaseLost, errors.OutcomeUnknown):
             raise
         except Exception as error:
             if not isinstance(error, errors.DomainError):

@@ -1,4 +1,4 @@
-"""Handlers compare versions with the names of nova/http/versions.py, never with a number."""
+"""Handlers compare versions with the names of nova/api/compute/versions.py, never with a number."""
 
 import ast
 from pathlib import Path
@@ -56,7 +56,8 @@ def _compares_a_number(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         is_version_call = _name(node.func) in ("since", "until") and any(map(_is_number, node.args))
         keywords = [word.value for word in node.keywords if word.arg in ("since", "until")]
-        return is_version_call or _name(node.func) == "parse" or any(map(_is_number, keywords))
+        parses = ast.unparse(node.func) in ("parse", "versions.parse")
+        return is_version_call or parses or any(map(_is_number, keywords))
     return False
 
 
