@@ -118,7 +118,7 @@ class _Answering:
             raise HttpError(400, "content-type header required")
         if kind != JSON:
             raise HttpError(415, f"The media type {kind or None} is not supported, use {JSON}")
-        content = body.parse(body.read(request.environ, self._max_body_size))
+        content = body.parse(body.read(request.environ, self._max_body_size), may_hold_nul=True)
         shape.check(content, request.minor)
         return content
 
