@@ -122,7 +122,7 @@ _SECRET_PATH = re.compile(r"(/os-console-auth-tokens/)[^/]+")
 def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Front:
     """The whole service, authentication included, as a WSGI application."""
     operations = tuple(collect(*MODULES))
-    doors = Services(
+    request_services = Services(
         conf=conf,
         operations=operations,
         conductor=conductor,
@@ -133,7 +133,7 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
         shares=Shares(adapters.service_adapter(conf, "manila", transport)),
         projects=Projects(adapters.service_adapter(conf, "keystone", transport)),
     )
-    guarded = auth.authenticate(Application(operations, doors), conf, faults.fault)
+    guarded = auth.authenticate(Application(operations, request_services), conf, faults.fault)
     return Front(_Open(conf, guarded), conf, faults.fault, AccessLog(_SECRET_PATH))
 
 

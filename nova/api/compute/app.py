@@ -31,8 +31,8 @@ LOG = logging.getLogger(__name__)
 class Application:
     """The operations of one API as a WSGI application; environ carries the caller's Context."""
 
-    def __init__(self, operations: Iterable[Endpoint], doors: Services) -> None:
-        self._doors = doors
+    def __init__(self, operations: Iterable[Endpoint], services: Services) -> None:
+        self._services = services
         self._mapper = routes.Mapper(register=False)
         self._mapper.minimization = False
         self._by_path: dict[str, list[Endpoint]] = defaultdict(list)
@@ -94,7 +94,7 @@ class Application:
         handled = Request(
             context=context,
             version=version,
-            doors=self._doors,
+            services=self._services,
             base_url=self._base_url(request),
             path=path,
             body=self._check_body(operation, content, version, is_legacy),
@@ -121,7 +121,7 @@ class Application:
 
     def _read_body(self, request: webob.Request) -> Any:
         """The JSON body; None for none. Raises TooLarge, UnsupportedMedia, Invalid."""
-        raw = body.read(request.environ, self._doors.conf.api.max_body_size)
+        raw = body.read(request.environ, self._services.conf.api.max_body_size)
         if not raw or request.method not in ("POST", "PUT", "PATCH"):
             return None
         if body.content_type(request.environ) not in _TYPES:
@@ -184,7 +184,7 @@ class Application:
         return answer
 
     def _base_url(self, request: webob.Request) -> str:
-        return (self._doors.conf.api.compute_link_prefix or request.application_url).rstrip("/")
+        return (self._services.conf.api.compute_link_prefix or request.application_url).rstrip("/")
 
 
 class Reply:

@@ -91,7 +91,7 @@ def remove(request: Request, snapshot_id: str) -> None:
 
 def _server_of(request: Request, volume_id: str) -> str:
     """The server that has the volume. Raises VolumeNotAttached, Invalid where several have it."""
-    servers = request.doors.volumes.servers_of(volume_id)
+    servers = request.services.volumes.servers_of(volume_id)
     if not servers:
         raise errors.VolumeNotAttached(volume_id=volume_id)
     if len(servers) > 1:

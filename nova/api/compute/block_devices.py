@@ -113,16 +113,16 @@ def _device(request: Request, entry: dict[str, Any]) -> BlockDevice:
 
 def _checked(request: Request, device: BlockDevice) -> BlockDevice:
     """The device, known to be there. Raises Invalid."""
-    doors, context = request.doors, request.context
+    services, context = request.services, request.context
     try:
         if device.source == "image":
-            image = doors.images.get(device.image_id, context)
+            image = services.images.get(device.image_id, context)
             if device.destination == "volume" and not device.size_gb:
                 raise BadMapping(reason="Images with destination_type 'volume' need to have a non-zero size specified")
             if device.size_gb and image.min_disk > device.size_gb:
                 raise BadMapping(reason="Volume is smaller than the minimum size specified in image metadata.")
         elif device.source == "volume":
-            volume = doors.volumes.get(device.volume_id, context)
+            volume = services.volumes.get(device.volume_id, context)
             if volume.is_multiattach and not request.since(MULTIATTACH):
                 raise BadMapping(reason=f"volume {volume.id} is multiattach, which needs version 2.60.")
             if volume.status not in ("available", "creating", "downloading") and not (
@@ -132,7 +132,7 @@ def _checked(request: Request, device: BlockDevice) -> BlockDevice:
             if device.boot_index == 0 and not volume.is_bootable:
                 raise errors.Invalid(f"Block Device {volume.id} is not bootable.")
         elif device.source == "snapshot":
-            doors.volumes.snapshot(device.snapshot_id, context)
+            services.volumes.snapshot(device.snapshot_id, context)
     except errors.NotFound as error:
         raise BadMapping(reason=f"failed to get {device.source}: {error.message}") from error
     return device

@@ -108,7 +108,7 @@ def add_access(request: Request, flavor_id: str) -> dict[str, Any]:
     if request.since(PUBLIC_FLAVOR_ACCESS_REFUSED) and request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.Conflict("Can not add access to a public flavor.")
     project = request.body["tenant"]
-    request.doors.projects.check(project, request.context)
+    request.services.projects.check(project, request.context)
     return _users(flavor_id, request.conductor.set_flavor_access(request.context, flavor_id, project, True))
 
 

@@ -148,7 +148,7 @@ def _properties(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _image(request: Request, image_id: str) -> Image:
     try:
-        image: Image = request.doors.images.get(image_id, request.context)
+        image: Image = request.services.images.get(image_id, request.context)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"Cannot find image {image_id}") from error
     return image
@@ -237,8 +237,8 @@ def create_backup(request: Request) -> Reply:
 
 def _make(request: Request, image: Image, operation: str, rollback: Rollback, **arguments: Any) -> None:
     """The image's record first, in the user's name; a request that is refused takes it away again."""
-    rollback.made(f"image {image.id}", request.doors.images.delete, image.id, request.context)
-    request.doors.images.create(image, request.context)
+    rollback.made(f"image {image.id}", request.services.images.delete, image.id, request.context)
+    request.services.images.create(image, request.context)
     operate(request, operation, image_id=image.id, disk_format=image.disk_format, **arguments)
 
 

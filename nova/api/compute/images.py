@@ -58,7 +58,7 @@ Json = dict[str, Any]
 
 def _links(image: Json, request: Request) -> list[dict[str, str]]:
     path = f"/images/{image['id']}"
-    base = (request.conf.api.glance_link_prefix or request.doors.images.base_url() or request.base_url).rstrip("/")
+    base = (request.conf.api.glance_link_prefix or request.services.images.base_url() or request.base_url).rstrip("/")
     alternate = {"rel": "alternate", "type": "application/vnd.openstack.image", "href": f"{base}{path}"}
     return [*request.links(path), alternate]
 
@@ -129,15 +129,15 @@ def detail(request: Request) -> Page:
 @get("/images/{image_id}", until=_UNTIL, query=_OPEN, answer=single("image", _DETAIL), errors=(404,))
 def show(request: Request, image_id: str) -> Json:
     """One image. Raises ImageNotFound."""
-    image: Json = request.doors.images.document(image_id, request.context)
+    image: Json = request.services.images.document(image_id, request.context)
     return image
 
 
 @delete("/images/{image_id}", until=_UNTIL, errors=(403, 404))
 def remove(request: Request, image_id: str) -> None:
     """Delete an image in the caller's name."""
-    request.doors.images.document(image_id, request.context)
-    request.doors.images.delete(image_id, request.context)
+    request.services.images.document(image_id, request.context)
+    request.services.images.delete(image_id, request.context)
 
 
 @get(_BASE, until=_METADATA_UNTIL, query=_OPEN, answer=_ALL, errors=(403, 404))
@@ -183,7 +183,7 @@ def remove_metadata(request: Request, image_id: str, key: str) -> None:
 
 
 def _metadata(request: Request, image_id: str) -> dict[str, str]:
-    return _metadata_of(request.doors.images.document(image_id, request.context))
+    return _metadata_of(request.services.images.document(image_id, request.context))
 
 
 def _existing(metadata: dict[str, str], key: str) -> str:
@@ -198,7 +198,7 @@ def _set(request: Request, image_id: str, properties: dict[str, str]) -> dict[st
     if 0 <= limit < len(properties):
         raise errors.QuotaExceeded("Image metadata limit exceeded")
     changes: dict[str, str | None] = {name: None for name in _metadata(request, image_id) if name not in properties}
-    request.doors.images.set_properties(image_id, {**changes, **properties}, request.context)
+    request.services.images.set_properties(image_id, {**changes, **properties}, request.context)
     return _metadata(request, image_id)
 
 
@@ -222,7 +222,7 @@ def _page(request: Request) -> Page:
         name.removeprefix("property-"): value for name, value in parameters.items() if name.startswith("property-")
     }
     try:
-        images = request.doors.images.documents(request.context, **query)
+        images = request.services.images.documents(request.context, **query)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"marker [{parameters.get('marker')}] not found") from error
     for name in ("minRam", "minDisk"):

@@ -47,7 +47,7 @@ def snapshot_volumes(request: Request, name: str, rollback: Rollback) -> tuple[t
     It is done in the user's name, for a workflow has no user's token. undo deletes them again.
     Raises Forbidden, QuotaExceeded.
     """
-    volumes, context, server = request.doors.volumes, request.context, request.server
+    volumes, context, server = request.services.volumes, request.context, request.server
     assert server is not None
     snapshot_ids: list[str] = []
     entries: list[_Entry] = []

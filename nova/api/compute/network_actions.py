@@ -17,7 +17,7 @@ _ADDRESS = obj(required("address", IP))
 def add_security_group(request: Request) -> None:
     """Add a group, by name or id, to every port of the server."""
     server = _idle(request, "addSecurityGroup")
-    request.doors.network.security_groups.add_to_server(server.project_id, server.uuid, request.body["name"])
+    request.services.network.security_groups.add_to_server(server.project_id, server.uuid, request.body["name"])
     _see_networks(request)
 
 
@@ -25,7 +25,7 @@ def add_security_group(request: Request) -> None:
 def remove_security_group(request: Request) -> None:
     """Remove a group from every port of the server that has it."""
     server = _idle(request, "removeSecurityGroup")
-    request.doors.network.security_groups.remove_from_server(server.project_id, server.uuid, request.body["name"])
+    request.services.network.security_groups.remove_from_server(server.project_id, server.uuid, request.body["name"])
     _see_networks(request)
 
 
@@ -65,7 +65,7 @@ def add_floating_ip(request: Request) -> None:
     fixed = request.body.get("fixed_address")
     if fixed is not None and fixed not in {ip.address for vif in server.vifs for ip in vif.fixed_ips}:
         raise errors.Invalid("Specified fixed address not assigned to instance")
-    floating = request.doors.network.floating_ips
+    floating = request.services.network.floating_ips
     floating.associate(server.project_id, request.body["address"], server.uuid, fixed)
     _see_networks(request)
 
@@ -80,10 +80,10 @@ def add_floating_ip(request: Request) -> None:
 def remove_floating_ip(request: Request) -> None:
     """Disassociate a floating address; it stays with the project. 409 when it is another server's."""
     server, address = request.server, request.body["address"]
-    floating = request.doors.network.floating_ips.at(server.project_id, address)
+    floating = request.services.network.floating_ips.at(server.project_id, address)
     if floating.get("port_id") not in {vif.port_id for vif in server.vifs}:
         raise errors.Conflict(f"Floating IP {address} is not associated with instance {server.uuid}.")
-    request.doors.network.floating_ips.disassociate(server.project_id, address)
+    request.services.network.floating_ips.disassociate(server.project_id, address)
     _see_networks(request)
 
 

@@ -62,7 +62,7 @@ def index(request: Request) -> Json:
     return {
         "networks": [
             _network_view(network, request)
-            for network in request.doors.network.networks.usable(request.context.project_id)
+            for network in request.services.network.networks.usable(request.context.project_id)
         ]
     }
 
@@ -96,7 +96,7 @@ def index_of_project(request: Request) -> Json:
     """Networks that the project may use, with the few fields that projects see."""
     return {
         "networks": [
-            _brief_view(network) for network in request.doors.network.networks.usable(request.context.project_id)
+            _brief_view(network) for network in request.services.network.networks.usable(request.context.project_id)
         ]
     }
 
@@ -119,7 +119,7 @@ def _brief_view(network: Json) -> Json:
 
 
 def _network_of(request: Request, network_id: str) -> Json:
-    networks: list[Json] = request.doors.network.networks.usable(request.context.project_id)
+    networks: list[Json] = request.services.network.networks.usable(request.context.project_id)
     for network in networks:
         if network["id"] == network_id:
             return network
@@ -138,7 +138,7 @@ _POOLS = Obj((Field("floating_ip_pools", arr(obj(required("name", STRING))), Tru
 )
 def index_pools(request: Request) -> Json:
     """External networks: each is a pool of floating addresses."""
-    return {"floating_ip_pools": [{"name": name} for name in request.doors.network.floating_ips.pools()]}
+    return {"floating_ip_pools": [{"name": name} for name in request.services.network.floating_ips.pools()]}
 
 
 _ADDRESS = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
@@ -155,7 +155,7 @@ _RULES = "os_compute_api:os-floating-ips:"
 @_list("/os-floating-ips", f"{_RULES}list", "floating_ips", _FLOATING_IP)
 def index_floating_ips(request: Request) -> Json:
     """Floating addresses of the project."""
-    floating_ips = request.doors.network.floating_ips.of_project(request.context.project_id)
+    floating_ips = request.services.network.floating_ips.of_project(request.context.project_id)
     return {"floating_ips": [_floating_ip(request, floating_ip) for floating_ip in floating_ips]}
 
 
@@ -169,7 +169,7 @@ def index_floating_ips(request: Request) -> Json:
 )
 def show_floating_ip(request: Request, floating_ip_id: str) -> Json:
     """One floating address. 404 for another project's."""
-    floating_ip = request.doors.network.floating_ips.get(request.context.project_id, floating_ip_id)
+    floating_ip = request.services.network.floating_ips.get(request.context.project_id, floating_ip_id)
     return {"floating_ip": _floating_ip(request, floating_ip)}
 
 
@@ -183,7 +183,7 @@ def show_floating_ip(request: Request, floating_ip_id: str) -> Json:
 )
 def create_floating_ip(request: Request) -> Json:
     """Take a floating address from a pool, by default from the first external network."""
-    floating_ips = request.doors.network.floating_ips
+    floating_ips = request.services.network.floating_ips
     pool = (request.body or {}).get("pool") or next(iter(floating_ips.pools()), None)
     if pool is None:
         raise errors.NotFound("There is no floating IP pool.")
@@ -195,7 +195,7 @@ def create_floating_ip(request: Request) -> Json:
 )
 def remove_floating_ip(request: Request, floating_ip_id: str) -> None:
     """Give a floating address back to its pool."""
-    floating_ips = request.doors.network.floating_ips
+    floating_ips = request.services.network.floating_ips
     floating_ips.delete(floating_ips.get(request.context.project_id, floating_ip_id)["id"])
 
 
@@ -203,10 +203,10 @@ def _floating_ip(request: Request, floating_ip: Json) -> Json:
     instance = None
     if floating_ip.get("port_id"):
         try:
-            instance = request.doors.network.port(floating_ip["port_id"])["device_id"] or None
+            instance = request.services.network.port(floating_ip["port_id"])["device_id"] or None
         except errors.PortNotFound:
             instance = None
-    names = request.doors.network.networks.names([floating_ip["floating_network_id"]])
+    names = request.services.network.networks.names([floating_ip["floating_network_id"]])
     return {
         "id": floating_ip["id"],
         "ip": floating_ip["floating_ip_address"],

@@ -12,7 +12,7 @@ from nova.http.view import made
 @get("/openapi.json", policy="os_compute_api:extensions", answer=made(), is_ours=True)
 def show(request: Request) -> dict[str, Any]:
     """The OpenAPI 3.1 document of this version."""
-    return _document(request.doors.operations, request.version, request.base_url)
+    return _document(request.services.operations, request.version, request.base_url)
 
 
 @lru_cache(maxsize=4)

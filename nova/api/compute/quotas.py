@@ -159,7 +159,7 @@ def update_class(request: Request, name: str) -> dict[str, Any]:
 def _check(request: Request, what: str, project_id: str) -> None:
     """Raises PolicyDenied, and Invalid for what is no project."""
     request.check(f"os_compute_api:os-quota-sets:{what}", {"project_id": project_id})
-    request.doors.projects.check(project_id, request.context)
+    request.services.projects.check(project_id, request.context)
 
 
 def _limits_view(quota: Quota) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""One request as its handler sees it: normalised, with the caller, and the doors to everything else."""
+"""One request as its handler sees it: normalised, with the caller, and the services it may ask."""
 
 import datetime
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Request:
 
     context: Context
     version: int
-    doors: Services
+    services: Services
     base_url: str
     path: str
     body: Any = None
@@ -52,11 +52,11 @@ class Request:
 
     @property
     def conductor(self) -> ConductorCalls:
-        return self.doors.conductor
+        return self.services.conductor
 
     @property
     def conf(self) -> cfg.ConfigOpts:
-        return self.doors.conf
+        return self.services.conf
 
     def since(self, version: int) -> bool:
         """Whether the request's version is this one or a later one."""
@@ -81,15 +81,15 @@ class Request:
     def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
         """Whether the caller may; without a target, in the caller's own project."""
         if target is not None:
-            return self.doors.policy.allows(self.context, rule, target)
+            return self.services.policy.allows(self.context, rule, target)
         known = self._allowed.get(rule)
         if known is None:
-            known = self._allowed[rule] = self.doors.policy.allows(self.context, rule, self._target(None))
+            known = self._allowed[rule] = self.services.policy.allows(self.context, rule, self._target(None))
         return known
 
     def check(self, rule: str, target: Mapping[str, Any] | None = None) -> None:
         """Raises PolicyDenied."""
-        self.doors.policy.check(self.context, rule, self._target(target))
+        self.services.policy.check(self.context, rule, self._target(target))
 
     def _target(self, target: Mapping[str, Any] | None) -> Mapping[str, Any]:
         if target is not None:

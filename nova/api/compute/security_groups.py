@@ -72,7 +72,7 @@ Json = dict[str, Any]
 )
 def index(request: Request) -> Json:
     """Security groups of the project, with offset and limit."""
-    groups = request.doors.network.security_groups.of_project(request.context.project_id)
+    groups = request.services.network.security_groups.of_project(request.context.project_id)
     offset, limit = request.first("offset", 0), request.first("limit", request.conf.api.max_limit)
     return {"security_groups": _group_views(request, groups[offset : offset + limit])}
 
@@ -94,7 +94,7 @@ def show(request: Request, group_id: str) -> Json:
 def create(request: Request) -> Json:
     """A new group. It lets traffic out and none in. Raises QuotaExceeded."""
     fields = request.body["security_group"]
-    made_group = request.doors.network.security_groups.create(
+    made_group = request.services.network.security_groups.create(
         request.context.project_id, fields["name"].strip(), fields["description"].strip()
     )
     return {"security_group": _group_views(request, [made_group])[0]}
@@ -112,7 +112,7 @@ def update(request: Request, group_id: str) -> Json:
     """Change name and description of a group."""
     fields = request.body["security_group"]
     _own(request, group_id)
-    changed = request.doors.network.security_groups.update(
+    changed = request.services.network.security_groups.update(
         group_id, fields["name"].strip(), fields["description"].strip()
     )
     return {"security_group": _group_views(request, [changed])[0]}
@@ -123,7 +123,7 @@ def remove(request: Request, group_id: str) -> None:
     """Delete a group. Raises Conflict while a port uses it."""
     _own(request, group_id)
     try:
-        request.doors.network.security_groups.delete(group_id)
+        request.services.network.security_groups.delete(group_id)
     except errors.Conflict as error:
         raise errors.Invalid(error.message) from error
 
@@ -169,7 +169,7 @@ def create_rule(request: Request) -> Json:
     if protocol is None and not fields.get("group_id"):
         raise errors.Invalid("Not enough parameters to build a valid rule.")
     try:
-        made_rule = request.doors.network.security_groups.add_rule(rule)
+        made_rule = request.services.network.security_groups.add_rule(rule)
     except errors.Conflict as error:
         raise errors.Invalid(error.message) from error
     return {"security_group_rule": _rule(made_rule, _names(request, [made_rule]), request.context.project_id)}
@@ -185,7 +185,7 @@ def create_rule(request: Request) -> Json:
 def remove_rule(request: Request, rule_id: str) -> None:
     """Delete a rule of one of the project's groups."""
     _check_id(rule_id)
-    groups = request.doors.network.security_groups
+    groups = request.services.network.security_groups
     rule = groups.rule(rule_id)
     if rule.get("project_id") != request.context.project_id and not request.context.is_admin:
         raise errors.NotFound(f"Rule {rule_id} not found.")
@@ -202,13 +202,15 @@ def remove_rule(request: Request, rule_id: str) -> None:
 def index_of_server(request: Request) -> Json:
     """The groups of the server's ports."""
     return {
-        "security_groups": _group_views(request, request.doors.network.security_groups.of_server(request.server.uuid))
+        "security_groups": _group_views(
+            request, request.services.network.security_groups.of_server(request.server.uuid)
+        )
     }
 
 
 def _own(request: Request, group_id: str) -> Json:
     _check_id(group_id)
-    group: Json = request.doors.network.security_groups.get(request.context.project_id, group_id)
+    group: Json = request.services.network.security_groups.get(request.context.project_id, group_id)
     return group
 
 
@@ -246,7 +248,7 @@ def _group_views(request: Request, groups: list[Json]) -> list[Json]:
 
 def _names(request: Request, rules: list[Json]) -> dict[str, str]:
     remote = list(dict.fromkeys(rule["remote_group_id"] for rule in rules if rule.get("remote_group_id")))
-    return request.doors.network.security_groups.names(remote) if remote else {}
+    return request.services.network.security_groups.names(remote) if remote else {}
 
 
 def _rule(rule: Json, names: dict[str, str], project_id: str) -> Json:

@@ -390,7 +390,7 @@ def _image(request: Request, fields: dict[str, Any]) -> Image | None:
             raise errors.Invalid("Invalid imageRef provided.")
         return None
     try:
-        image: Image = request.doors.images.get(image_id, request.context)
+        image: Image = request.services.images.get(image_id, request.context)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"Can not find requested image {image_id}") from error
     return image

@@ -84,7 +84,7 @@ def create(request: Request) -> Share:
 
     Raises ShareNotFound for one the user may not see, Invalid, Conflict for a server that is not off.
     """
-    fields, shares, context = request.body["share"], request.doors.shares, request.context
+    fields, shares, context = request.body["share"], request.services.shares, request.context
     share_id = fields["share_id"]
     tag = fields.get("tag", share_id)
     if len(tag) > _TAG_LENGTH:

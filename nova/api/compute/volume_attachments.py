@@ -127,7 +127,7 @@ def create(request: Request) -> BlockDevice | None:
     _check_shelved(request)
     if fields.get("tag") and request.server.vm_state == VmState.SHELVED_OFFLOADED:
         raise errors.Invalid("A volume cannot be attached with a tag to a server that is on no host.")
-    volume = request.doors.volumes.get(volume_id, request.context)
+    volume = request.services.volumes.get(volume_id, request.context)
     if volume.is_multiattach and not request.since(MULTIATTACH):
         raise errors.Invalid("Volume is multiattach, which this version does not support: use 2.60 or newer.")
     if volume.status != "available" and not (volume.is_multiattach and volume.status == "in-use"):
@@ -177,9 +177,9 @@ def update(request: Request, volume_id: str) -> None:
         flag = fields.get("delete_on_termination", device.delete_on_termination)
         request.conductor.set_delete_on_termination(request.context, server.uuid, volume_id, flag)
         return
-    request.doors.volumes.get(volume_id, request.context)
+    request.services.volumes.get(volume_id, request.context)
     try:
-        new = request.doors.volumes.get(new_id, request.context)
+        new = request.services.volumes.get(new_id, request.context)
     except errors.NotFound as error:
         raise errors.Invalid(error.message) from error
     if new.status != "available":

@@ -110,7 +110,7 @@ SNAPSHOT = view(
 @get("/os-volumes", until=_UNTIL, policy=f"{_RULE}list", query=_LIST, answer=listing("volumes", VOLUME))
 def index(request: Request) -> list[Volume]:
     """The Block Storage service's volumes of the project."""
-    return _page(request, request.doors.volumes.find(request.context))
+    return _page(request, request.services.volumes.find(request.context))
 
 
 detail = also_at(index, path="/os-volumes/detail", policy=f"{_RULE}detail", until=_UNTIL)
@@ -119,7 +119,7 @@ detail = also_at(index, path="/os-volumes/detail", policy=f"{_RULE}detail", unti
 @get("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}show", answer=single("volume", VOLUME), errors=(404,))
 def show(request: Request, volume_id: str) -> Volume:
     """One volume. Raises VolumeNotFound."""
-    volume: Volume = request.doors.volumes.get(volume_id, request.context)
+    volume: Volume = request.services.volumes.get(volume_id, request.context)
     return volume
 
 
@@ -136,8 +136,8 @@ def create(request: Request) -> Volume:
     fields = request.body["volume"]
     size = fields["size"]
     if fields.get("snapshot_id"):
-        size = max(size, request.doors.volumes.snapshot(fields["snapshot_id"], request.context)["size"])
-    volume: Volume = request.doors.volumes.create(
+        size = max(size, request.services.volumes.snapshot(fields["snapshot_id"], request.context)["size"])
+    volume: Volume = request.services.volumes.create(
         size,
         request.context,
         name=fields.get("display_name") or "",
@@ -153,8 +153,8 @@ def create(request: Request) -> Volume:
 @delete("/os-volumes/{volume_id}", until=_UNTIL, policy=f"{_RULE}delete", status=202, errors=(400, 404))
 def remove(request: Request, volume_id: str) -> None:
     """Delete a volume in the caller's name."""
-    request.doors.volumes.get(volume_id, request.context)
-    request.doors.volumes.delete(volume_id, request.context)
+    request.services.volumes.get(volume_id, request.context)
+    request.services.volumes.delete(volume_id, request.context)
 
 
 @get(
@@ -166,7 +166,7 @@ def remove(request: Request, volume_id: str) -> None:
 )
 def snapshots(request: Request) -> list[dict[str, Any]]:
     """Snapshots of the project's volumes."""
-    return _page(request, request.doors.volumes.snapshots(request.context))
+    return _page(request, request.services.volumes.snapshots(request.context))
 
 
 snapshots_detail = also_at(snapshots, path="/os-snapshots/detail", policy=f"{_RULE}snapshots:detail", until=_UNTIL)
@@ -181,7 +181,7 @@ snapshots_detail = also_at(snapshots, path="/os-snapshots/detail", policy=f"{_RU
 )
 def show_snapshot(request: Request, snapshot_id: str) -> dict[str, Any]:
     """One snapshot."""
-    snapshot: dict[str, Any] = request.doors.volumes.snapshot(snapshot_id, request.context)
+    snapshot: dict[str, Any] = request.services.volumes.snapshot(snapshot_id, request.context)
     return snapshot
 
 
@@ -197,7 +197,7 @@ def create_snapshot(request: Request) -> dict[str, Any]:
     """Snapshot a volume; force allows one that is attached."""
     fields = request.body["snapshot"]
     try:
-        snapshot: dict[str, Any] = request.doors.volumes.create_snapshot(
+        snapshot: dict[str, Any] = request.services.volumes.create_snapshot(
             fields["volume_id"],
             fields.get("display_name") or "",
             request.context,
@@ -212,8 +212,8 @@ def create_snapshot(request: Request) -> dict[str, Any]:
 @delete("/os-snapshots/{snapshot_id}", until=_UNTIL, policy=f"{_RULE}snapshots:delete", status=202, errors=(404,))
 def remove_snapshot(request: Request, snapshot_id: str) -> None:
     """Delete a snapshot in the caller's name."""
-    request.doors.volumes.snapshot(snapshot_id, request.context)
-    request.doors.volumes.delete_snapshot(snapshot_id, request.context)
+    request.services.volumes.snapshot(snapshot_id, request.context)
+    request.services.volumes.delete_snapshot(snapshot_id, request.context)
 
 
 def _page(request: Request, items: list[Any]) -> list[Any]:
