@@ -71,8 +71,8 @@ run_lint() {
 run_tests() {
     local status=0 options=()
     export COVERAGE_FILE=$RESULTS/coverage.$1
-    # These wait more than they work, and each file brings what it needs.
-    [ "$1" != functional ] || options=(-n "$(nproc)" --dist loadfile)
+    # Each file brings what it needs; the clouds of e2e have the machine for themselves.
+    [ "$1" = e2e ] || options=(-n "$(nproc)" --dist loadfile)
     case $1 in unit | contract) options+=(--cov --cov-report=) ;; esac
     python -m pytest "tests/$1" "${options[@]}" --durations=5 --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
     # 5: a stage that has no tests yet.

@@ -12,18 +12,18 @@ from nova.structs.instance import Instance
 
 def with_host_status(connection: Connection, liveness: Liveness, instances: Sequence[Instance]) -> list[Instance]:
     """The servers with UP, DOWN, MAINTENANCE or UNKNOWN of their hosts; nothing of one without a host."""
-    names = {one.host for one in instances if one.host is not None}
+    names = {server.host for server in instances if server.host is not None}
     only = next(iter(names)) if len(names) == 1 else None
-    found = hosts.services(connection, host=only, binary="nova-compute") if names else []
+    services = hosts.services(connection, host=only, binary="nova-compute") if names else []
     statuses = {
-        one.host: "MAINTENANCE"
-        if one.is_disabled
+        service.host: "MAINTENANCE"
+        if service.is_disabled
         else "UP"
-        if liveness.is_up(one.host) and not one.is_forced_down
+        if liveness.is_up(service.host) and not service.is_forced_down
         else "DOWN"
-        for one in found
+        for service in services
     }
     return [
-        msgspec.structs.replace(one, host_status="" if one.host is None else statuses.get(one.host, "UNKNOWN"))
-        for one in instances
+        msgspec.structs.replace(server, host_status="" if server.host is None else statuses.get(server.host, "UNKNOWN"))
+        for server in instances
     ]

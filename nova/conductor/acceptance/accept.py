@@ -150,7 +150,7 @@ def _check_destination(connection: Connection, request: BuildRequest) -> None:
     if request.host is not None and not hosts.services(connection, host=request.host, binary="nova-compute"):
         raise errors.Invalid(f"Compute host {request.host} could not be found.")
     if request.node is not None:
-        known = (one.hypervisor_hostname for one in hosts.nodes(connection, host=request.host))
+        known = (node.hypervisor_hostname for node in hosts.nodes(connection, host=request.host))
         if request.node not in known:
             raise errors.Invalid(f"Compute host {request.node} could not be found.")
 
@@ -172,10 +172,10 @@ def _keypair(connection: Connection, context: Context, request: BuildRequest) ->
     if request.key_name is None:
         return None
     try:
-        found = keypairs.get(connection, context.user_id, request.key_name)
+        pair = keypairs.get(connection, context.user_id, request.key_name)
     except errors.KeypairNotFound as error:
         raise errors.Invalid("Invalid key_name provided.") from error
-    return KeypairRef(name=found.name, type=found.type, public_key=found.public_key, fingerprint=found.fingerprint)
+    return KeypairRef(name=pair.name, type=pair.type, public_key=pair.public_key, fingerprint=pair.fingerprint)
 
 
 def _group(connection: Connection, core: Core, context: Context, request: BuildRequest) -> ServerGroup | None:
@@ -184,13 +184,13 @@ def _group(connection: Connection, core: Core, context: Context, request: BuildR
         group = group[0] if group else None
     if not group:
         return None
-    found = server_groups.without_members(connection, str(group))
-    if found is None or found.project_id != context.project_id:
+    server_group = server_groups.without_members(connection, str(group))
+    if server_group is None or server_group.project_id != context.project_id:
         raise errors.Invalid(f"Instance group {group} could not be found.")
     limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
     if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
         raise errors.QuotaExceeded("Quota exceeded, too many servers in group")
-    return found
+    return server_group
 
 
 def _take_quota(connection: Connection, core: Core, context: Context, request: BuildRequest, flavor: Flavor) -> int:
@@ -271,7 +271,7 @@ def _named(instance: Instance, devices: tuple[BlockDevice, ...]) -> tuple[BlockD
         if device.device_name is None and device.boot_index == 0:
             device = msgspec.structs.replace(device, device_name=instance.properties.root_device_name)
         elif device.device_name is None:
-            taken = tuple(one.device_name for one in (*named, *devices) if one.device_name)
+            taken = tuple(device.device_name for device in (*named, *devices) if device.device_name)
             device = msgspec.structs.replace(device, device_name=attach_volume.free_name(instance, taken))
         named.append(device)
     return tuple(named)

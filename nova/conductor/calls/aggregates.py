@@ -42,57 +42,57 @@ class AggregateCalls:
         name: str | None = None,
         metadata: dict[str, str | None] | None = None,
     ) -> Aggregate:
-        def change(connection: Connection, found: Aggregate) -> None:
+        def change(connection: Connection, aggregate: Aggregate) -> None:
             wanted = None
             if metadata is not None:
-                merged = {**found.metadata, **metadata}
+                merged = {**aggregate.metadata, **metadata}
                 wanted = {key: value for key, value in merged.items() if value is not None}
-                if wanted.get(_ZONE) != found.metadata.get(_ZONE):
-                    self._check_zone(connection, found, found.hosts, wanted.get(_ZONE), errors.Invalid)
-            aggregates.change(connection, found, name=name, metadata=wanted)
+                if wanted.get(_ZONE) != aggregate.metadata.get(_ZONE):
+                    self._check_zone(connection, aggregate, aggregate.hosts, wanted.get(_ZONE), errors.Invalid)
+            aggregates.change(connection, aggregate, name=name, metadata=wanted)
 
         asked = [("update_prop", name), ("update_metadata", metadata)]
         return self._change(context, aggregate_id, change, [what for what, value in asked if value is not None])
 
     def delete_aggregate(self, context: Context, aggregate_id: int) -> None:
         def work(connection: Connection) -> None:
-            found = aggregates.get(connection, aggregate_id, for_update=True)
-            if found.hosts:
+            aggregate = aggregates.get(connection, aggregate_id, for_update=True)
+            if aggregate.hosts:
                 raise errors.Invalid(f"Cannot remove aggregate {aggregate_id}: it has hosts.")
-            aggregates.remove(connection, found)
-            _log(connection, context, "delete", found)
+            aggregates.remove(connection, aggregate)
+            _log(connection, context, "delete", aggregate)
 
         self._db.write(work)
 
     def add_to_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
-        def change(connection: Connection, found: Aggregate) -> None:
+        def change(connection: Connection, aggregate: Aggregate) -> None:
             if not hosts.services(connection, host, "nova-compute"):
                 raise errors.HostNotFound(host=host)
-            if host in found.hosts:
+            if host in aggregate.hosts:
                 raise errors.Conflict(f"Aggregate {aggregate_id} already has host {host}.")
-            zone = found.metadata.get(_ZONE)
+            zone = aggregate.metadata.get(_ZONE)
             if zone is not None:
-                self._check_zone(connection, found, (host,), zone, errors.Conflict)
-            aggregates.change(connection, found, members=[*found.hosts, host])
+                self._check_zone(connection, aggregate, (host,), zone, errors.Conflict)
+            aggregates.change(connection, aggregate, members=[*aggregate.hosts, host])
 
         return self._change(context, aggregate_id, change, ["add_host"], (host,))
 
     def remove_from_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
-        def change(connection: Connection, found: Aggregate) -> None:
-            if host not in found.hosts:
+        def change(connection: Connection, aggregate: Aggregate) -> None:
+            if host not in aggregate.hosts:
                 raise errors.NotFound(f"Aggregate {aggregate_id} has no host {host}.")
-            if _ZONE in found.metadata:
-                self._check_zone(connection, found, (host,), None, errors.Conflict)
-            aggregates.change(connection, found, members=[one for one in found.hosts if one != host])
+            if _ZONE in aggregate.metadata:
+                self._check_zone(connection, aggregate, (host,), None, errors.Conflict)
+            aggregates.change(connection, aggregate, members=[member for member in aggregate.hosts if member != host])
 
         return self._change(context, aggregate_id, change, ["remove_host"], (host,))
 
     def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
-        found = self._db.read(lambda c: aggregates.get(c, aggregate_id))
+        aggregate = self._db.read(lambda c: aggregates.get(c, aggregate_id))
         wanted = [self._core.step_context.images.get(image, context) for image in images]
-        for host in found.hosts:
+        for host in aggregate.hosts:
             self._core.compute(host).cache_images(wanted)
-        self._db.write(lambda c: _log(c, context, "cache_images", found))
+        self._db.write(lambda c: _log(c, context, "cache_images", aggregate))
 
     def _change(
         self,
@@ -121,19 +121,21 @@ class AggregateCalls:
     def _check_zone(
         self,
         connection: Connection,
-        found: Aggregate,
+        aggregate: Aggregate,
         concerned: Iterable[str],
         zone: str | None,
         refusal: type[errors.DomainError],
     ) -> None:
         """Whether these hosts may be in this zone (None: in none) by this aggregate."""
-        others = [one for one in hosts.aggregates(connection) if one.id != found.id and _ZONE in one.metadata]
+        others = [
+            other for other in hosts.aggregates(connection) if other.id != aggregate.id and _ZONE in other.metadata
+        ]
         for host in concerned:
-            elsewhere = {one.metadata[_ZONE] for one in others if host in one.hosts}
+            elsewhere = {other.metadata[_ZONE] for other in others if host in other.hosts}
             if zone is not None and elsewhere - {zone}:
                 raise refusal(f"Host {host} is in availability zone {min(elsewhere - {zone})} already.")
-            is_member = host in found.hosts
-            before = (found.metadata.get(_ZONE) if is_member else None) or min(elsewhere, default=None)
+            is_member = host in aggregate.hosts
+            before = (aggregate.metadata.get(_ZONE) if is_member else None) or min(elsewhere, default=None)
             after = zone or min(elsewhere, default=None)
             if before != after and instances.count_on_host(connection, host):
                 raise refusal(f"Host {host} cannot change its availability zone while it has servers.")
@@ -142,7 +144,7 @@ class AggregateCalls:
         """Tell Placement which aggregates a host's nodes are in."""
 
         def work(connection: Connection) -> tuple[list[str], list[Node]]:
-            members = [one.uuid for one in hosts.aggregates(connection) if host in one.hosts]
+            members = [aggregate.uuid for aggregate in hosts.aggregates(connection) if host in aggregate.hosts]
             return members, hosts.nodes(connection, host)
 
         uuids, nodes = self._db.read(work)

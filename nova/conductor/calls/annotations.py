@@ -64,7 +64,7 @@ class AnnotationCalls:
         def change(connection: Connection, instance: Instance) -> dict[str, Any]:
             if tag not in instance.tags:
                 raise errors.NotFound(f"Server {server_id} has no tag '{tag}'")
-            return {"tags": tuple(one for one in instance.tags if one != tag)}
+            return {"tags": tuple(other for other in instance.tags if other != tag)}
 
         self._write(context, server_id, "delete tag", change)
 

@@ -43,9 +43,9 @@ class CatalogCalls:
 
     def delete_flavor(self, context: Context, flavor_id: str) -> None:
         def work(connection: Connection) -> None:
-            found = flavors.get(connection, flavor_id)
+            flavor = flavors.get(connection, flavor_id)
             flavors.remove(connection, flavor_id)
-            _log_flavor(connection, context, "delete", found)
+            _log_flavor(connection, context, "delete", flavor)
 
         self._db.write(work)
 
@@ -72,10 +72,10 @@ class CatalogCalls:
 
     def set_flavor_access(self, context: Context, flavor_id: str, project_id: str, is_allowed: bool) -> list[str]:
         def work(connection: Connection) -> list[str]:
-            found = flavors.get(connection, flavor_id)
+            flavor = flavors.get(connection, flavor_id)
             (flavors.allow if is_allowed else flavors.forbid)(connection, flavor_id, project_id)
             projects = flavors.projects(connection, flavor_id)
-            _log_flavor(connection, context, "update", found, projects)
+            _log_flavor(connection, context, "update", flavor, projects)
             return projects
 
         return self._db.write(work)
@@ -93,9 +93,9 @@ class CatalogCalls:
 
     def delete_keypair(self, context: Context, user_id: str, name: str) -> None:
         def work(connection: Connection) -> None:
-            found = keypairs.get(connection, user_id, name)
+            keypair = keypairs.get(connection, user_id, name)
             keypairs.remove(connection, user_id, name)
-            _log_keypair(connection, context, "delete", found)
+            _log_keypair(connection, context, "delete", keypair)
 
         self._db.write(work)
 

@@ -33,10 +33,10 @@ class GroupCalls:
 
     def delete_server_group(self, context: Context, group_id: str) -> None:
         def work(connection: Connection) -> None:
-            found = server_groups.get(connection, group_id)
+            group = server_groups.get(connection, group_id)
             if server_groups.remove(connection, group_id):
-                quotas.give_back(connection, found.project_id, _QUOTA)
-                log(connection, context, "delete", found)
+                quotas.give_back(connection, group.project_id, _QUOTA)
+                log(connection, context, "delete", group)
 
         self._db.write(work)
 

@@ -74,7 +74,7 @@ class HostCalls:
     def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[ServiceRecord]:
         def work(connection: Connection) -> list[ServiceRecord]:
             zones = _zones(hosts.aggregates(connection))
-            return [self._complete(one, zones) for one in hosts.services(connection, host, binary)]
+            return [self._complete(service, zones) for service in hosts.services(connection, host, binary)]
 
         return self._db.read(work)
 
@@ -93,43 +93,43 @@ class HostCalls:
         is_forced_down: bool | None = None,
     ) -> ServiceRecord:
         def work(connection: Connection) -> ServiceRecord:
-            found = hosts.service(connection, service_id)
+            service = hosts.service(connection, service_id)
             changes: dict[str, object] = {}
             if is_disabled is not None:
                 changes |= {"is_disabled": is_disabled, "disabled_reason": disabled_reason if is_disabled else None}
             if is_forced_down is not None:
                 changes["is_forced_down"] = is_forced_down
-            hosts.change_service(connection, found.uuid, **changes)
-            self._log_service(connection, context, "update", hosts.service(connection, found.uuid))
-            return found
+            hosts.change_service(connection, service.uuid, **changes)
+            self._log_service(connection, context, "update", hosts.service(connection, service.uuid))
+            return service
 
-        found = self._db.write(work)
+        service = self._db.write(work)
         liveness.reconcile(self._core)
         announce.hosts_changed(self._core.step_context)
-        return self.service(context, found.uuid)
+        return self.service(context, service.uuid)
 
     def delete_service(self, context: Context, service_id: str) -> None:
         def removable(connection: Connection) -> tuple[ServiceRecord, list[Node]]:
-            found = hosts.service(connection, service_id)
-            if found.binary != "nova-compute":
-                return found, []
-            if instances.count_on_host(connection, found.host):
+            service = hosts.service(connection, service_id)
+            if service.binary != "nova-compute":
+                return service, []
+            if instances.count_on_host(connection, service.host):
                 raise errors.Conflict(
                     "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
                 )
-            return found, hosts.nodes(connection, found.host)
+            return service, hosts.nodes(connection, service.host)
 
         def work(connection: Connection) -> ServiceRecord:
-            found, _ = removable(connection)
-            hosts.remove_service(connection, found)
-            self._log_service(connection, context, "delete", found)
-            return found
+            service, _ = removable(connection)
+            hosts.remove_service(connection, service)
+            self._log_service(connection, context, "delete", service)
+            return service
 
         # First, because it can be done again: what Placement still had of a host nobody knows would stay.
         for node in self._db.read(removable)[1]:
             self._core.step_context.placement.delete_provider(node.uuid)
-        found = self._db.write(work)
-        self._core.liveness.forget(found.host, found.binary)
+        service = self._db.write(work)
+        self._core.liveness.forget(service.host, service.binary)
         announce.hosts_changed(self._core.step_context)
 
     def _log_service(self, connection: Connection, context: Context, what: str, service: ServiceRecord) -> None:
@@ -147,20 +147,20 @@ class HostCalls:
         )
 
     def nodes(self, context: Context, hostname_pattern: str | None = None) -> list[Node]:
-        found = self._db.read(hosts.nodes)
+        nodes = self._db.read(hosts.nodes)
         if hostname_pattern is None:
-            return found
-        return [node for node in found if re.search(re.escape(hostname_pattern), node.hypervisor_hostname)]
+            return nodes
+        return [node for node in nodes if re.search(re.escape(hostname_pattern), node.hypervisor_hostname)]
 
     def node_use(self, context: Context, on_hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
         conf = self._core.conf
         reserved = NodeUse(memory_mb=conf.reserved_host_memory_mb, disk_gb=conf.reserved_host_disk_mb // 1024)
         names = set(on_hosts)
-        found = {node.hypervisor_hostname: reserved for node in self._db.read(hosts.nodes) if node.host in names}
+        use = {node.hypervisor_hostname: reserved for node in self._db.read(hosts.nodes) if node.host in names}
         for part in self._db.read(lambda c: instances.parts_on(c, on_hosts)):
-            if part.node in found:
-                found[part.node] = _with(found[part.node], part, with_servers)
-        return found
+            if part.node in use:
+                use[part.node] = _with(use[part.node], part, with_servers)
+        return use
 
     def host_view(self, since: int) -> HostView:
         def work(connection: Connection) -> HostView:
@@ -201,15 +201,17 @@ class HostCalls:
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         known = {
-            one.uuid: one
-            for one in self._db.read(lambda c: instances.find(c, ServerQuery(uuids=tuple(uuids), is_deleted=None)))
+            server.uuid: server
+            for server in self._db.read(lambda c: instances.find(c, ServerQuery(uuids=tuple(uuids), is_deleted=None)))
         }
         # A guest there is no record of stays: a conductor with the wrong database must not empty a host.
-        found = [known[uuid] for uuid in uuids if uuid in known]
-        return {one.uuid: not one.is_deleted for one in found if one.is_deleted or _has_left(one, host)}
+        servers = [known[uuid] for uuid in uuids if uuid in known]
+        return {
+            server.uuid: not server.is_deleted for server in servers if server.is_deleted or _has_left(server, host)
+        }
 
     def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
-        services = {one.host: one for one in hosts.services(connection, binary="nova-compute")}
+        services = {service.host: service for service in hosts.services(connection, binary="nova-compute")}
         aggregates = hosts.aggregates(connection)
         zones = _zones(aggregates)
         states = []
@@ -225,7 +227,7 @@ class HostCalls:
                     is_disabled=service is None or service.is_disabled,
                     disabled_reason=service.disabled_reason if service else None,
                     state=node.state,
-                    aggregates=tuple(one for one in aggregates if node.host in one.hosts),
+                    aggregates=tuple(aggregate for aggregate in aggregates if node.host in aggregate.hosts),
                 )
             )
         return states
@@ -256,7 +258,12 @@ def _with(use: NodeUse, part: instances.Part, with_servers: bool) -> NodeUse:
 
 def _zones(aggregates: list[Aggregate]) -> dict[str, str]:
     """The availability zone of each host that an aggregate puts into one."""
-    return {host: one.metadata[_ZONE] for one in aggregates if _ZONE in one.metadata for host in one.hosts}
+    return {
+        host: aggregate.metadata[_ZONE]
+        for aggregate in aggregates
+        if _ZONE in aggregate.metadata
+        for host in aggregate.hosts
+    }
 
 
 def _write_power_state(connection: Connection, instance: Instance, state: PowerState) -> None:

@@ -18,8 +18,8 @@ class MigrationCalls:
         self._core = core
 
     def server_migrations(self, context: Context, server_id: str) -> list[Migration]:
-        found = self._core.db.read(lambda c: server_migrations.under_way(c, server_id))
-        return [one for one in found if one.kind == LIVE]
+        migrations = self._core.db.read(lambda c: server_migrations.under_way(c, server_id))
+        return [migration for migration in migrations if migration.kind == LIVE]
 
     def migration_progress(self, context: Context, server_id: str) -> MigrationProgress:
         instance = self._core.db.read(lambda c: instances.get(c, server_id))

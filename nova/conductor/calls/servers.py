@@ -57,21 +57,19 @@ class ServerCalls:
         self, context: Context, server_id: str, with_user_data: bool = False, with_host_status: bool = False
     ) -> Instance:
         def work(connection: Connection) -> Instance:
-            found = instances.get(connection, server_id, with_user_data=with_user_data)
-            return (
-                host_status.with_host_status(connection, self._core.liveness, [found])[0] if with_host_status else found
-            )
+            instance = instances.get(connection, server_id, with_user_data=with_user_data)
+            if not with_host_status:
+                return instance
+            return host_status.with_host_status(connection, self._core.liveness, [instance])[0]
 
         return self._core.db.read(work)
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
         def work(connection: Connection) -> list[Instance]:
-            found = instances.find(connection, query)
-            return (
-                host_status.with_host_status(connection, self._core.liveness, found)
-                if query.with_host_status
-                else found
-            )
+            servers = instances.find(connection, query)
+            if not query.with_host_status:
+                return servers
+            return host_status.with_host_status(connection, self._core.liveness, servers)
 
         return self._core.db.read(work)
 
@@ -122,9 +120,9 @@ class ServerCalls:
         deadline = time.monotonic() + wait_s
         pause_s = 0.005
         while True:
-            found = self._core.db.read(lambda c: operations.outcome(c, server_id, request_id, operation))
-            if found is not None or time.monotonic() >= deadline:
-                return found
+            outcome = self._core.db.read(lambda c: operations.outcome(c, server_id, request_id, operation))
+            if outcome is not None or time.monotonic() >= deadline:
+                return outcome
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, 0.25)
 
@@ -133,8 +131,8 @@ class ServerCalls:
             instance = _live(connection, server_id)
             chosen = attach_volume.find(instance, volume_id)
             devices = tuple(
-                msgspec.structs.replace(one, delete_on_termination=flag) if one is chosen else one
-                for one in instance.block_devices
+                msgspec.structs.replace(device, delete_on_termination=flag) if device is chosen else device
+                for device in instance.block_devices
             )
             instances.change(connection, server_id, block_devices=devices)
 
@@ -166,10 +164,10 @@ class ServerCalls:
             _record(connection, context, instance, "resetState", changes)
             return instances.get(connection, server_id)
 
-        found = self._core.db.write(work)
+        server = self._core.db.write(work)
         for uuid in woken:
             self._core.engine.wake(uuid)
-        return found
+        return server
 
     def console_output(self, context: Context, server_id: str, limit_bytes: int) -> str:
         instance = self.server(context, server_id)
@@ -186,18 +184,18 @@ class ServerCalls:
         if instance.host is None:
             raise errors.ServerNotReady(server_id=server_id)
         try:
-            found = self._core.compute(instance.host).diagnostics(server_id)
+            diagnostics = self._core.compute(instance.host).diagnostics(server_id)
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=server_id) from error
-        if found.get("uptime") is None and instance.launched_at is not None:
-            found["uptime"] = int((utcnow() - instance.launched_at).total_seconds())
-        return found
+        if diagnostics.get("uptime") is None and instance.launched_at is not None:
+            diagnostics["uptime"] = int((utcnow() - instance.launched_at).total_seconds())
+        return diagnostics
 
     def operation(self, context: Context, server_id: str, request_id: str) -> OperationRecord:
-        found = self._core.db.read(lambda c: operations.record(c, server_id, request_id))
-        if found is None:
+        record = self._core.db.read(lambda c: operations.record(c, server_id, request_id))
+        if record is None:
             raise errors.ActionNotFound(request_id=request_id, server_id=server_id)
-        return found
+        return record
 
 
 def _live(connection: Connection, server_id: str) -> Instance:

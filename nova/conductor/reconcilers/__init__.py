@@ -26,5 +26,5 @@ class Reconcilers:
         self._running = [concurrency.Periodic(interval, function, name) for interval, function, name in plan]
 
     def stop(self) -> None:
-        for one in self._running:
-            one.stop()
+        for periodic in self._running:
+            periodic.stop()

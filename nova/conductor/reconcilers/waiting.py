@@ -26,22 +26,22 @@ def reconcile(core: Core) -> None:
     now = utcnow()
     window = core.conf.resize_confirm_window
     if window > 0:
-        for one in _in_state(core, VmState.RESIZED):
-            before = one.properties.resized_from
+        for server in _in_state(core, VmState.RESIZED):
+            before = server.properties.resized_from
             if before is not None and (now - before.resized_at).total_seconds() >= window:
-                _ask(core, one, "confirmResize")
+                _ask(core, server, "confirmResize")
     stays_s = core.conf.shelved_offload_time
     if stays_s > 0:
-        for one in _in_state(core, VmState.SHELVED):
-            since = one.system_metadata.get(SINCE)
+        for server in _in_state(core, VmState.SHELVED):
+            since = server.system_metadata.get(SINCE)
             if since and (now - datetime.datetime.fromisoformat(since)).total_seconds() >= stays_s:
-                _ask(core, one, "shelveOffload")
+                _ask(core, server, "shelveOffload")
     kept_s = core.conf.reclaim_instance_interval
     if kept_s > 0:
-        for one in _in_state(core, VmState.SOFT_DELETED):
-            since = one.system_metadata.get(soft_delete.SINCE)
+        for server in _in_state(core, VmState.SOFT_DELETED):
+            since = server.system_metadata.get(soft_delete.SINCE)
             if since is None or (now - datetime.datetime.fromisoformat(since)).total_seconds() >= kept_s:
-                _ask(core, one, "delete")
+                _ask(core, server, "delete")
 
 
 def _in_state(core: Core, state: VmState) -> list[Instance]:

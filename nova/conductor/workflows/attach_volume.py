@@ -31,8 +31,8 @@ def reserve_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
 
 def release_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
     # A reservation that timed out may have been made: they are asked for by server and volume.
-    for one in context.volumes.attachments(op.instance_id, _volume(op.device)):
-        context.volumes.release(one["id"])
+    for attachment in context.volumes.attachments(op.instance_id, _volume(op.device)):
+        context.volumes.release(attachment["id"])
     return op
 
 
@@ -77,11 +77,11 @@ def _volume(device: BlockDevice) -> str:
 def _begin_attach(acceptance: Acceptance, op: AttachVolume) -> AttachVolume:
     """Raises Invalid for a volume or a device the server has already."""
     instance = acceptance.instance
-    if any(one.volume_id == op.device.volume_id for one in instance.block_devices):
+    if any(device.volume_id == op.device.volume_id for device in instance.block_devices):
         raise errors.Invalid(f"Volume {op.device.volume_id} is already attached.")
     if op.device.device_name is None:
         op = _with(op, device_name=free_name(instance))
-    elif any(one.device_name == op.device.device_name for one in instance.block_devices):
+    elif any(device.device_name == op.device.device_name for device in instance.block_devices):
         raise errors.Invalid(f"The device {op.device.device_name} is already in use.")
     instances.change(acceptance.connection, instance.uuid, block_devices=(*instance.block_devices, op.device))
     return op
@@ -91,7 +91,7 @@ def free_name(instance: Instance, taken: tuple[str, ...] = ()) -> str:
     """The next device name nobody has; the first few are those of the server's own disks."""
     flavor = instance.flavor
     own = (instance.image_id is not None) + bool(flavor.ephemeral_gb) + bool(flavor.swap_mb)
-    used = {one.device_name for one in instance.block_devices} | set(taken)
+    used = {device.device_name for device in instance.block_devices} | set(taken)
     prefix = (instance.properties.root_device_name or "/dev/vda")[:-1]
     names = [f"{prefix}{letter}" for letter in string.ascii_lowercase]
     return next(name for name in names[own:] if name not in used)
@@ -106,7 +106,7 @@ def _not_attached(connection: Connection, op: AttachVolume, instance: Instance) 
 
 
 def _replaced(instance: Instance, device_id: str, *by: BlockDevice) -> tuple[BlockDevice, ...]:
-    kept = [one for one in instance.block_devices if one.id != device_id]
+    kept = [device for device in instance.block_devices if device.id != device_id]
     return (*kept, *by)
 
 
@@ -145,9 +145,9 @@ def close(op: DetachVolume, context: StepContext) -> DetachVolume:
 
 def find(instance: Instance, volume_id: str) -> BlockDevice:
     """The device of an attached volume. Raises VolumeNotAttached."""
-    for one in instance.block_devices:
-        if one.volume_id == volume_id:
-            return one
+    for device in instance.block_devices:
+        if device.volume_id == volume_id:
+            return device
     raise errors.VolumeNotAttached(volume_id=volume_id)
 
 
@@ -180,8 +180,8 @@ def open_new(op: SwapVolume, context: StepContext) -> SwapVolume:
 
 
 def close_new(op: SwapVolume, context: StepContext) -> SwapVolume:
-    for one in context.volumes.attachments(op.instance_id, op.new_volume_id):
-        context.volumes.release(one["id"])
+    for attachment in context.volumes.attachments(op.instance_id, op.new_volume_id):
+        context.volumes.release(attachment["id"])
     return op
 
 
@@ -209,7 +209,7 @@ def close_old(op: SwapVolume, context: StepContext) -> SwapVolume:
 
 def _begin_swap(acceptance: Acceptance, op: SwapVolume) -> SwapVolume:
     old = find(acceptance.instance, op.volume_id)
-    if any(one.volume_id == op.new_volume_id for one in acceptance.instance.block_devices):
+    if any(device.volume_id == op.new_volume_id for device in acceptance.instance.block_devices):
         raise errors.Invalid(f"Volume {op.new_volume_id} is already attached.")
     new = msgspec.structs.replace(old, volume_id=op.new_volume_id, attachment_id=None, connection_info=None)
     return msgspec.structs.replace(op, old=old, new=new)
@@ -217,7 +217,7 @@ def _begin_swap(acceptance: Acceptance, op: SwapVolume) -> SwapVolume:
 
 def _swapped(connection: Connection, op: SwapVolume, instance: Instance) -> dict[str, object]:
     assert op.old is not None and op.new is not None
-    return {"block_devices": tuple(op.new if one.id == op.old.id else one for one in instance.block_devices)}
+    return {"block_devices": tuple(op.new if device.id == op.old.id else device for device in instance.block_devices)}
 
 
 _FROM = frozenset(

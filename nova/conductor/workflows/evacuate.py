@@ -46,8 +46,8 @@ def stop_guest(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
 def _begin(acceptance: Acceptance, op: Evacuate) -> Evacuate:
     """Raises HostInUse while the server's host lives, Invalid for a destination that does not exist."""
     instance, connection = acceptance.instance, acceptance.connection
-    found = hosts.services(connection, instance.host, "nova-compute") if instance.host else []
-    if any(one.is_up and not one.is_forced_down for one in found):
+    services = hosts.services(connection, instance.host, "nova-compute") if instance.host else []
+    if any(service.is_up and not service.is_forced_down for service in services):
         raise errors.HostInUse(host=instance.host)
     if op.only_host is not None:
         if op.only_host == instance.host:

@@ -69,9 +69,9 @@ def _on_host(op: CreateImage, context: StepContext, verb: str, skip_if_down: boo
 def rotate(op: CreateBackup, context: StepContext) -> CreateBackup:
     """Delete the oldest backups of this type beyond those to be kept."""
     backups = context.images.list(instance_uuid=op.instance_id, image_type="backup", backup_type=op.backup_type)
-    ordered = sorted(backups, key=lambda one: (one.created_at or "", one.id == op.image_id), reverse=True)
-    for one in ordered[op.rotation :]:
-        context.images.delete(one.id)
+    ordered = sorted(backups, key=lambda backup: (backup.created_at or "", backup.id == op.image_id), reverse=True)
+    for backup in ordered[op.rotation :]:
+        context.images.delete(backup.id)
     return op
 
 

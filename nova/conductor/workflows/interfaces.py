@@ -41,14 +41,14 @@ def make_port(op: Attach, context: StepContext) -> Attach:
         request=op.request,
         port_id=op.port_id,
     )
-    if any(one.port_id == vif.port_id for one in instance.vifs):
+    if any(other.port_id == vif.port_id for other in instance.vifs):
         raise errors.PortInUse(port_id=vif.port_id)
     return msgspec.structs.replace(op, vif=vif)
 
 
 def remove_port(op: Attach, context: StepContext) -> Attach:
     brought = op.request.port_id if op.request is not None else None
-    known = {one.port_id for one in context.instance(op.instance_id).vifs}
+    known = {vif.port_id for vif in context.instance(op.instance_id).vifs}
     for port_id in {op.vif.port_id if op.vif else None, brought, op.port_id} - known - {None}:
         context.network.detach(op.instance_id, port_id, keep=port_id == brought)
     return msgspec.structs.replace(op, vif=None)
@@ -88,14 +88,14 @@ def give_port_back(op: Detach, context: StepContext) -> Detach:
 def _begin_detach(acceptance: Acceptance, op: Detach) -> Detach:
     """Raises PortNotFound for a port that is not the server's."""
     on_its_host(acceptance, op)
-    vif = next((one for one in acceptance.instance.vifs if one.port_id == op.port_id), None)
+    vif = next((vif for vif in acceptance.instance.vifs if vif.port_id == op.port_id), None)
     if vif is None:
         raise errors.PortNotFound(port_id=op.port_id)
     return msgspec.structs.replace(op, vif=vif)
 
 
 def _detached(connection: Connection, op: Detach, instance: Instance) -> dict[str, object]:
-    return {"vifs": tuple(one for one in instance.vifs if one.port_id != op.port_id)}
+    return {"vifs": tuple(vif for vif in instance.vifs if vif.port_id != op.port_id)}
 
 
 _FROM = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED})

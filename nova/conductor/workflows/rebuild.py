@@ -122,12 +122,12 @@ def open_root(op: Rebuild, context: StepContext) -> Rebuild:
 def write_root(connection: Connection, op: Rebuild) -> None:
     if op.root is not None:
         instance = instances.get(connection, op.instance_id, for_update=True)
-        devices = tuple(op.root if one.id == op.root.id else one for one in instance.block_devices)
+        devices = tuple(op.root if device.id == op.root.id else device for device in instance.block_devices)
         instances.change(connection, op.instance_id, block_devices=devices)
 
 
 def _root_volume(instance: Instance) -> BlockDevice:
-    return next(one for one in instance.block_devices if one.boot_index == 0 and one.volume_id)
+    return next(device for device in instance.block_devices if device.boot_index == 0 and device.volume_id)
 
 
 def spawn(op: Rebuild, context: StepContext) -> OnHost:
@@ -146,12 +146,10 @@ def _begin(acceptance: Acceptance, op: Rebuild) -> Rebuild:
     keypair = None
     if op.key_name:
         try:
-            found = keypairs.get(acceptance.connection, acceptance.context.user_id, op.key_name)
+            pair = keypairs.get(acceptance.connection, acceptance.context.user_id, op.key_name)
         except errors.KeypairNotFound as error:
             raise errors.Invalid("Invalid key_name provided.") from error
-        keypair = KeypairRef(
-            name=found.name, type=found.type, public_key=found.public_key, fingerprint=found.fingerprint
-        )
+        keypair = KeypairRef(name=pair.name, type=pair.type, public_key=pair.public_key, fingerprint=pair.fingerprint)
     return msgspec.structs.replace(op, keypair=keypair, was_stopped=instance.vm_state is VmState.STOPPED)
 
 

@@ -90,7 +90,7 @@ def give_back_to_guest(op: AttachShare, context: StepContext) -> OnHost | Attach
 def _define(op: AttachShare, context: StepContext, shares: tuple[Share, ...], skip_if_down: bool = False) -> OnHost:
     """Have the guest defined with these in the place of this operation's share."""
     instance = context.instance(op.instance_id, with_user_data=True)
-    others = tuple(one for one in instance.shares if one.share_id != op.share.share_id)
+    others = tuple(share for share in instance.shares if share.share_id != op.share.share_id)
     wanted = msgspec.structs.replace(instance, shares=(*others, *shares))
     return OnHost(str(instance.host), "define_shares", GuestArguments(instance=wanted), skip_if_down=skip_if_down)
 
@@ -103,9 +103,9 @@ def release_all(context: StepContext, instance: Instance) -> None:
 
 def find(instance: Instance, share_id: str) -> Share:
     """Raises ShareNotAttached."""
-    for one in instance.shares:
-        if one.share_id == share_id:
-            return one
+    for share in instance.shares:
+        if share.share_id == share_id:
+            return share
     raise errors.ShareNotAttached(share_id=share_id, server_id=instance.uuid)
 
 
@@ -121,8 +121,8 @@ def _withdraw(context: StepContext, instance: Instance, share_id: str) -> None:
 
 
 def _is_needed(context: StepContext, instance: Instance, share_id: str) -> bool:
-    others = (one for one in context.servers_on(str(instance.host)) if one.uuid != instance.uuid)
-    return any(share.share_id == share_id and share.is_for_guest for one in others for share in one.shares)
+    others = (server for server in context.servers_on(str(instance.host)) if server.uuid != instance.uuid)
+    return any(share.share_id == share_id and share.is_for_guest for other in others for share in other.shares)
 
 
 def _address(context: StepContext, host: str) -> str:
@@ -138,7 +138,7 @@ def _begin_attach(acceptance: Acceptance, op: AttachShare) -> AttachShare:
     """Raises ShareInUse, SharesNotConfigured."""
     instance, connection = acceptance.instance, acceptance.connection
     on_its_host(acceptance, op)
-    if any(one.share_id == op.share.share_id or one.tag == op.share.tag for one in instance.shares):
+    if any(share.share_id == op.share.share_id or share.tag == op.share.tag for share in instance.shares):
         raise ShareInUse(share_id=op.share.share_id, tag=op.share.tag)
     if not _can_have_shares(connection, instance):
         raise SharesNotConfigured(server_id=instance.uuid)
@@ -166,7 +166,7 @@ def _write(connection: Connection, instance: Instance, share: Share, status: Sha
 
 def _with(instance: Instance, share: Share, status: ShareStatus) -> tuple[Share, ...]:
     changed = msgspec.structs.replace(share, status=status)
-    return tuple(changed if one.share_id == share.share_id else one for one in instance.shares)
+    return tuple(changed if other.share_id == share.share_id else other for other in instance.shares)
 
 
 def _attached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
@@ -178,7 +178,7 @@ def _in_error(connection: Connection, op: AttachShare, instance: Instance) -> di
 
 
 def _detached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:
-    return {"shares": tuple(one for one in instance.shares if one.share_id != op.share.share_id)}
+    return {"shares": tuple(share for share in instance.shares if share.share_id != op.share.share_id)}
 
 
 def _not_detached(connection: Connection, op: AttachShare, instance: Instance) -> dict[str, object]:

@@ -130,7 +130,7 @@ def keep_volumes_reserved(op: Shelve, context: StepContext) -> Shelve:
     instance = context.instance(op.instance_id)
     if not op.offloads or not volumes.of(instance):
         return op
-    connected = frozenset(one.attachment_id for one in instance.block_devices if one.attachment_id)
+    connected = frozenset(device.attachment_id for device in instance.block_devices if device.attachment_id)
     devices = []
     for device in instance.block_devices:
         if device.destination == "volume" and device.volume_id:

@@ -111,7 +111,10 @@ def _file_of(device: BlockDevice) -> str:
 def _write_file(connection: Connection, op: SnapshotVolume, instance: Instance) -> dict[str, object]:
     if op.written is None:
         return {}
-    devices = (_with_file(one, op.written) if one.volume_id == op.volume_id else one for one in instance.block_devices)
+    devices = (
+        _with_file(device, op.written) if device.volume_id == op.volume_id else device
+        for device in instance.block_devices
+    )
     return {"block_devices": tuple(devices)}
 
 

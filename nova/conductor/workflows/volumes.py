@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 
 def of(instance: Instance) -> tuple[BlockDevice, ...]:
     """The block devices that are volumes."""
-    return tuple(one for one in instance.block_devices if one.destination == "volume" and one.volume_id)
+    return tuple(device for device in instance.block_devices if device.destination == "volume" and device.volume_id)
 
 
 def connected(
@@ -54,7 +54,7 @@ def disconnect_source(op: Any, context: StepContext) -> Any:
     """The host the server has left has its volumes no more."""
     if op.devices is not None:
         complete(op.devices, context)
-        _release_others(op, context, frozenset(one.attachment_id for one in op.devices if one.attachment_id))
+        _release_others(op, context, frozenset(device.attachment_id for device in op.devices if device.attachment_id))
     return op
 
 
@@ -78,7 +78,7 @@ def complete(devices: tuple[BlockDevice, ...] | None, context: StepContext) -> N
 def unattached(instance: Instance) -> tuple[BlockDevice, ...]:
     """The server's block devices as they are on no host."""
     return tuple(
-        msgspec.structs.replace(one, attachment_id=None, connection_info=None) for one in instance.block_devices
+        msgspec.structs.replace(device, attachment_id=None, connection_info=None) for device in instance.block_devices
     )
 
 
@@ -87,10 +87,10 @@ def release_all(context: StepContext, instance: Instance, and_delete: bool = Fal
     owned = of(instance)
     if not owned:
         return
-    ours = {one.volume_id for one in owned}
-    for one in context.volumes.attachments(instance.uuid):
-        if one["volume_id"] in ours:
-            context.volumes.release(one["id"])
+    ours = {device.volume_id for device in owned}
+    for attachment in context.volumes.attachments(instance.uuid):
+        if attachment["volume_id"] in ours:
+            context.volumes.release(attachment["id"])
     for device in owned:
         if and_delete and device.delete_on_termination:
             _delete(context, instance, str(device.volume_id))
@@ -107,16 +107,16 @@ def _delete(context: StepContext, instance: Instance, volume_id: str) -> None:
 def _release_others(op: Any, context: StepContext, keep: frozenset[str]) -> None:
     """Remove the attachments of the server's volumes but these; others may have been made unheard of."""
     instance = context.instance(op.instance_id)
-    ours = {one.volume_id for one in of(instance)}
+    ours = {device.volume_id for device in of(instance)}
     if not ours:
         return
-    for one in context.volumes.attachments(instance.uuid):
-        if one["volume_id"] in ours and one["id"] not in keep:
-            context.volumes.release(one["id"])
+    for attachment in context.volumes.attachments(instance.uuid):
+        if attachment["volume_id"] in ours and attachment["id"] not in keep:
+            context.volumes.release(attachment["id"])
 
 
 def _attachments(instance: Instance) -> frozenset[str]:
-    return frozenset(one.attachment_id for one in instance.block_devices if one.attachment_id)
+    return frozenset(device.attachment_id for device in instance.block_devices if device.attachment_id)
 
 
 def moved_steps(task_state: str) -> tuple[Step[Any], ...]:
