@@ -222,7 +222,7 @@ OPERATIONS: dict[str, dict[str, tuple[Template, ...]]] = {
     "removeFixedIp": {},
 }
 
-# Of every operation that turns back because a step failed.
+# Of every operation that turns back, or ends behind its point of no return, because a step failed.
 _EXCEPTION = Template("compute.exception", faults.exception, by_api, faults.failed, is_error=True)
 
 _STATE = Template("instance.update", servers.update, when=servers.has_changed_state)
@@ -304,7 +304,7 @@ def _candidates(kind: str, details: EventDetails, settings: Settings) -> Iterato
     if details.operation is None:
         yield from OTHERS.get(kind, ())
         return
-    if "unwinds" in details.moments:
+    if not {"unwinds", "abandoned"}.isdisjoint(details.moments):
         yield _EXCEPTION
     moments = OPERATIONS.get(details.operation, {})
     for moment in details.moments:

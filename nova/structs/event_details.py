@@ -27,8 +27,8 @@ class EventDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     Who appends an event to the log of a running operation has no server at hand, and says what changed alone:
     what the server was follows from the events before. moments: what the event is in its operation's course:
-    "start", "done STEP", "begins STEP", "unwinds", "undone UNDO", "end" or "error". about: what an operation
-    tells of itself (Operation.tells).
+    "start", "done STEP", "begins STEP", "unwinds", "undone UNDO", "abandoned", "end" or "error". about: what an
+    operation tells of itself (Operation.tells).
     """
 
     user_id: str = ""

@@ -30,7 +30,7 @@ _FAILURES = (
     ("attach_volume", "plug_in", _BROKEN),
     ("swap_volume", "swap", _BROKEN),
     ("attach_share", "define_with_share", _BROKEN),
-    ("detach_share", "withdraw_access", _BROKEN),
+    ("detach_share", "take_from_guest", _BROKEN),
 )
 
 

@@ -58,7 +58,7 @@ def abandon(connection: Connection, workflow: Operation[Document], held: Lease, 
         **_failed(workflow, held, document, workflow.abandons_as),
         **workflow.abandon(connection, document, instance),
     }
-    end = _End(_state_of(held), f"abandoned at {workflow.step(held.step).name}", held.document)
+    end = _End(_state_of(held), "abandoned", held.document)
     return _close(connection, workflow, held, document, end, instance, changes)
 
 
