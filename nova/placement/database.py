@@ -100,7 +100,7 @@ class Database:
     @contextlib.contextmanager
     def connect(self) -> Iterator[sa.Connection]:
         """A connection in autocommit: each statement stands alone."""
-        with _told(), self._readers.connect() as connection:
+        with _translated_errors(), self._readers.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -120,7 +120,7 @@ class Database:
         statements that are left to run before the commit. It may run more than once, so it changes
         nothing outside the database.
         """
-        with _told():
+        with _translated_errors():
             return self._writer.repeat(lambda: self._transact(work))
 
     def _transact(self, work: Callable[[sa.Connection, int], tuple[T, Pending]]) -> T:
@@ -178,7 +178,7 @@ class Database:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """What the engine says of a database that cannot be used, as Placement's own error."""
     try:
         yield

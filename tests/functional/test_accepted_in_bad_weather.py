@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import select
 
+from nova.conductor.reconcilers import allocations
 from nova.db import operations
 from nova.db.models.operations import Operation
 from tests.functional.cloud import wait
@@ -103,6 +104,7 @@ def test_operations_end_as_they_promise_when_a_service_stays_away(user, away):
         if ended[name].message is not None:
             assert SETUPS[name].ask(user, asked[name][0]).status_code < 300, name
     settle(user.cloud)
+    allocations.reconcile(user.cloud.conductors[0].core)
     assert leftovers(user.cloud) == []
 
 

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
-from cheroot import wsgi
 
+from nova.http.limits import Limits
+from nova.http.server import HttpServer
+from nova.http.service import listen
 from tests.functional.cloud import wait
 from tests.functional.glance import FakeGlance
 
@@ -141,9 +142,8 @@ class NovaAll:
 def images():
     glance = FakeGlance()
     port = free_port()
-    server = wsgi.Server(("127.0.0.1", port), glance, numthreads=10)
-    server.prepare()
-    threading.Thread(target=server.serve, daemon=True).start()
+    server = HttpServer(listen("127.0.0.1", port), glance, Limits(requests=10, connections_per_source=0))
+    server.start()
     yield port, glance.add("tiny")
     server.stop()
 

@@ -102,7 +102,7 @@ def test_a_confirmed_resize_cannot_be_reverted_to_a_guest_that_may_be_gone(cloud
     server = user.create_server()
     user.act(server["id"], "resize", {"flavorRef": "m1.small"})
     user.wait(server["id"], "VERIFY_RESIZE")
-    always_fails(cloud, "confirmResize", "release_source")
+    always_fails(cloud, "confirmResize", "forget_old_guest")
 
     user.act(server["id"], "confirmResize")
     settle(cloud, 60)

@@ -59,7 +59,11 @@ def _end(op: Confirm) -> VmState:
 CONFIRM_RESIZE = Operation(
     "confirmResize",
     Confirm,
-    steps=(Step(forget_old_guest), Step(release_source, retries=20)),
+    steps=(
+        Step(forget_old_guest),
+        # What Placement keeps then is released by the reconciler of allocations.
+        Step(release_source, retries=20, is_optional=True),
+    ),
     from_states=frozenset({VmState.RESIZED}),
     begin=_begin,
     succeeds_as=_end,

@@ -98,7 +98,8 @@ EVACUATE = Operation(
         Step(spawn, destroy, task_state="rebuild_spawning", answer=guest.POWER_STATE, timeout_s=1800),
         Step(stop_guest, task_state="rebuild_spawning", answer=guest.POWER_STATE),
         Step(volumes.disconnect_source, task_state="rebuild_spawning", retries=20),
-        Step(moving.release_source, task_state="rebuild_spawning", retries=20),
+        # What Placement keeps then is released by the reconciler of allocations.
+        Step(moving.release_source, task_state="rebuild_spawning", retries=20, is_optional=True),
     ),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,

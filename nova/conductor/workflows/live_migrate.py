@@ -98,7 +98,8 @@ LIVE_MIGRATE = Operation(
         Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_place,), retries=20),
         Step(clean_source, task_state=_MIGRATING, retries=20),
         Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),
-        Step(moving.release_source, task_state=_MIGRATING, retries=20),
+        # What Placement keeps then is released by the reconciler of allocations.
+        Step(moving.release_source, task_state=_MIGRATING, retries=20, is_optional=True),
     ),
     asked_as="os-migrateLive",
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED}),

@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from nova import concurrency
+from nova import backend
 
 if __name__ == "__main__":
-    concurrency.start(sys.argv[1])
+    backend.choose(sys.argv[1])
 
 from oslo_log import log as oslo_log
 
+from nova import concurrency
 from nova.conf import load
 from nova.http import health
 from nova.http.front import Front

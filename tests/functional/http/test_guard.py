@@ -16,7 +16,7 @@ CACHED_TOKENS = """
 auth_type = none
 memcached_servers = 127.0.0.1:11211
 [placement_database]
-connection = sqlite://
+connection = sqlite:///{directory}/placement.db
 """
 
 
@@ -25,7 +25,7 @@ def conf(tmp_path, monkeypatch):
     """Tokens are kept in memcached, by a client that is not installed."""
     monkeypatch.setitem(sys.modules, "memcache", None)
     path = tmp_path / "nova.conf"
-    path.write_text(CACHED_TOKENS)
+    path.write_text(CACHED_TOKENS.format(directory=tmp_path))
     return load(files=[str(path)])
 
 

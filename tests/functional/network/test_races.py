@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from nova import conf as configuration
-from nova import daemon
 from nova.conductor.calls.networks import NetworkingCalls
 from nova.db.engine import Database
 from nova.db.models import Base
+from nova.http.service import HttpService
 from nova.network.api import NullDataplane, application
 from tests.functional.network.conftest import Project
 
@@ -37,7 +37,7 @@ class RunningApi:
         self.database = Database(url)
         Base.metadata.create_all(self.database.engine)
         app = application(conf, NetworkingCalls(self.database), NullDataplane())
-        self._service = daemon.HttpService(app, "127.0.0.1", port, threads=AT_ONCE)
+        self._service = HttpService(conf, "network", app, "127.0.0.1", port, requests=AT_ONCE)
         self._service.start()
 
     def project(self, name):
