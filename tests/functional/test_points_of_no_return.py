@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from nova import errors
+from nova.db import instances
 from nova.db.models.operations import Operation
 from tests.functional.cloud import Killed, wait
 from tests.functional.invariants import settle
@@ -72,6 +73,22 @@ def test_a_shelved_server_stays_on_its_host_while_its_image_is_not_whole(make_cl
     assert server["id"] in cloud.guests()
     assert user.act(server["id"], "unshelve").status_code == 202
     assert user.wait(server["id"], "ACTIVE")
+
+
+def test_a_shelved_server_whose_record_names_no_image_stays_on_its_host(make_cloud):
+    cloud = make_cloud(SETTINGS + "[DEFAULT]\nshelved_offload_time = -1\n")
+    cloud.add_host("host-1")
+    user = cloud.client("admin", "project")
+    server = user.create_server()
+    user.act(server["id"], "shelve")
+    user.wait(server["id"], "SHELVED")
+    cloud.db.write(lambda c: instances.change(c, server["id"], system_metadata={}))
+
+    user.act(server["id"], "shelveOffload")
+    settle(cloud, 60)
+
+    assert user.server(server["id"])["status"] == "SHELVED"
+    assert server["id"] in cloud.guests()
 
 
 def test_an_unshelved_server_runs_on_though_its_image_cannot_be_deleted(cloud, user):

@@ -163,6 +163,8 @@ class Operation(Generic[Document]):
     ignores_lock: bool = False
     # Not on a server that has shares. Source: admin guide, "Manage shares", limitations.
     bars_shares: bool = False
+    # The steps by the index that older releases stored, where steps have changed their places since.
+    indexed: tuple[str, ...] = ()
     # Fields of the document that are blanked when the operation ends, however it ends.
     secrets: tuple[str, ...] = ()
 
@@ -208,4 +210,6 @@ class Operation(Generic[Document]):
         return state in states
 
     def _index(self, name: str) -> int:
-        return int(name) if name.isdigit() and int(name) < len(self.steps) else self._indexes[name]
+        if name.isdigit() and int(name) < len(self.steps):
+            return self._indexes[self.indexed[int(name)]] if self.indexed else int(name)
+        return self._indexes[name]

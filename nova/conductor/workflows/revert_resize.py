@@ -148,6 +148,13 @@ REVERT_RESIZE = Operation(
     succeeds_as=_end,
     # Once the new guest is gone there is only the old one to go on with.
     no_return_after=bring_back_elsewhere,
+    # The source was handed back after these: doing them twice equals doing them once.
+    indexed=(
+        bring_back_elsewhere.__name__,
+        destroy_new_guest.__name__,
+        *(hand_source_back.__name__,) * 4,
+        start_guest.__name__,
+    ),
     finish=_finish,
     fail=_fail,
     abandon=_abandon,

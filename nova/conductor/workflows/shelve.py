@@ -101,6 +101,8 @@ def _copying(op: Shelve, context: StepContext, verb: str, skip_if_down: bool = F
 
 def check_image(op: Shelve, context: StepContext) -> Shelve:
     """The image is about to be the only copy of the server's disk. Raises StepFailed unless it is whole."""
+    if op.offloads and op.image_id is None and context.instance(op.instance_id).image_id is not None:
+        raise errors.StepFailed(reason="The server's disk is kept: its record names no image of it.")
     if op.offloads and op.image_id is not None:
         try:
             status = context.images.get(op.image_id).status
