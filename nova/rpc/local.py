@@ -8,6 +8,7 @@ polls every 50 ms). Queues of one URL are shared by the whole process; another p
 import itertools
 import queue
 import threading
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -16,9 +17,20 @@ from oslo_messaging._drivers import base
 
 
 class _Incoming(base.RpcIncomingMessage):
-    def __init__(self, context: Any, message: Any, reply_to: "queue.SimpleQueue[Any] | None") -> None:
+    def __init__(
+        self,
+        context: Any,
+        message: Any,
+        reply_to: "queue.SimpleQueue[Any] | None" = None,
+        timeout: float | None = None,
+    ) -> None:
         super().__init__(context, message)
         self._reply_to = reply_to
+        self._expires_at = None if timeout is None else time.monotonic() + timeout
+
+    def has_expired(self) -> bool:
+        """Whether its sender has given it up, and been told so: to do it now would be a surprise."""
+        return self._expires_at is not None and time.monotonic() >= self._expires_at
 
     def reply(self, reply: Any = None, failure: Any = None) -> None:
         if self._reply_to is not None:
@@ -51,9 +63,10 @@ class _Listener(base.PollStyleListener):
         if self._stopped:
             return None
         try:
-            return self._messages.get(timeout=timeout)
+            message = self._messages.get(timeout=timeout)
         except queue.Empty:
             return None
+        return None if message is None or message.has_expired() else message
 
     def stop(self) -> None:
         self._stopped = True
@@ -134,11 +147,11 @@ class LocalDriver(base.BaseDriver):
         transport_options: Any = None,
     ) -> Any:
         if target.fanout:
-            self._bus.deliver_to_all(_fanout(target.topic), lambda: _Incoming(ctxt, message, None))
+            self._bus.deliver_to_all(_fanout(target.topic), lambda: _Incoming(ctxt, message))
             return None
         name = f"{target.topic}.{target.server}" if target.server else target.topic
         answers: queue.SimpleQueue[Any] | None = queue.SimpleQueue() if wait_for_reply else None
-        self._bus.deliver(name, _Incoming(ctxt, message, answers))
+        self._bus.deliver(name, _Incoming(ctxt, message, answers, timeout if wait_for_reply else None))
         if answers is None:
             return None
         try:
@@ -150,7 +163,7 @@ class LocalDriver(base.BaseDriver):
         return reply
 
     def send_notification(self, target: Any, ctxt: Any, message: Any, version: Any, retry: Any = None) -> None:
-        self._bus.deliver_to_all(target.topic, lambda: _Incoming(ctxt, message, None))
+        self._bus.deliver_to_all(target.topic, lambda: _Incoming(ctxt, message))
 
     def listen(self, target: Any, batch_size: int, batch_timeout: float | None) -> Any:
         names = [target.topic, f"{target.topic}.{target.server}", _fanout(target.topic)]

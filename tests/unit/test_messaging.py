@@ -25,6 +25,8 @@ class Calls:
 
     def break_down(self) -> None: ...
 
+    def note_and_answer(self, word: str) -> None: ...
+
     @cast
     def note(self, word: str) -> None: ...
 
@@ -50,7 +52,7 @@ class Implementation:
         self.heard.append(word)
         self.has_heard.set()
 
-    tell_all = note
+    tell_all = note_and_answer = note
 
 
 @pytest.fixture
@@ -159,3 +161,16 @@ def test_a_server_hears_itself_and_says_so_when_it_does_not(bus, serve):
     server._ping_self()
     assert server.checks() == {"hears things": True}
     server.stop()
+
+
+def test_a_call_that_was_given_up_is_not_done_later(bus, serve):
+    """Its caller was told that it failed, and may have asked again."""
+    late = make_client(bus, "things", Calls, timeout_s=0.05)
+    with pytest.raises(BusFailure):
+        late.note_and_answer("too late")
+
+    things = serve()
+    make_client(bus, "things", Calls).note("in time")
+
+    assert things.has_heard.wait(5)
+    assert things.heard == ["in time"]
