@@ -10,6 +10,8 @@ from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance
 
+# What a rescue image may need where the flavor's own disk is smaller.
+_RESCUE_GB = 16
 _BUS_DEVICE = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 
 
@@ -91,11 +93,13 @@ def volume_disk(instance: Instance, device: BlockDevice) -> Disk:
 
 
 def rescue_disk(host: Host, instance: Instance, image: Image) -> Disk:
-    """The disk a guest is rescued from, of the image's own size."""
+    """The disk a guest is rescued from, of the image's own size, which is bounded."""
     rescued = msgspec.structs.replace(instance, image=image, image_id=image.id)
     bus = image.properties.get("hw_rescue_bus") or image.properties.get("hw_disk_bus", "virtio")
     disk = _root(host, rescued, f"{_BUS_DEVICE.get(bus, 'vd')}a", bus)
-    return msgspec.structs.replace(disk, size_mb=0, device_type=image.properties.get("hw_rescue_device", "disk"))
+    most_mb = max(instance.flavor.root_gb, _RESCUE_GB) * 1024
+    device_type = image.properties.get("hw_rescue_device", "disk")
+    return msgspec.structs.replace(disk, size_mb=0, max_size_mb=most_mb, device_type=device_type)
 
 
 def _config_drive(

@@ -38,6 +38,13 @@ _PATIENCE_S = 30.0
 _LONGEST_PAUSE_S = 0.5
 
 
+def _make_private(file: Path) -> None:
+    """SQLite gives the files it makes beside its database that one's mode: none is for other users of the machine."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not str(file).startswith((":", "file:")):
+        file.touch(mode=0o600)
+
+
 class Database:
     """One database. write() and read() run a function in a transaction and give its result.
 
@@ -61,7 +68,7 @@ class Database:
         parsed = sqlalchemy.make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_private(Path(parsed.database))
         # A connection is not tried before its use: one that broke is replaced, and the transaction run again. What
         # a peak has opened is kept for the next one: to connect costs more than most transactions do. Nothing is left
         # open when a connection goes back, so nothing has to be rolled back.

@@ -16,13 +16,14 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: root, ephemeral, swap, blank or volume. image_path: the cached image under a root disk,
     read-only, image_format its format. connection_info: how to reach a volume, as the Block
-    Storage API gave it. Sizes in MiB; 0 means the image's own size.
+    Storage API gave it. Sizes in MiB; size_mb 0 means the image's own size, up to max_size_mb (0: any).
     """
 
     kind: str
     device_name: str
     bus: str = "virtio"
     size_mb: int = 0
+    max_size_mb: int = 0
     image_path: str | None = None
     image_format: str | None = None
     boot_index: int | None = None

@@ -76,7 +76,13 @@ class LibvirtDriver:
             discard=conf.libvirt.hw_disk_discard,
             config_drive_format=conf.config_drive_format,
         )
-        self._storage = Storage(conf.instances_path, self._options, host or conf.host, conf.mkisofs_cmd)
+        self._storage = Storage(
+            conf.instances_path,
+            self._options,
+            host or conf.host,
+            conf.mkisofs_cmd,
+            image_memory_limit_gb=conf.libvirt.images_address_space_limit,
+        )
         self._volumes = VolumeConnections(conf)
         self._mounts = ShareMounts(conf)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from nova.structs.guest import Disk, GuestSpec
+from nova.virt.libvirt import disk_formats
 from nova.virt.libvirt.domain_xml.facts import Drive, Host, has_pcie, image_property
 
 CONFIG_DRIVE = "disk.config"
@@ -57,7 +58,8 @@ def is_cdrom(disk: Disk, spec: GuestSpec) -> bool:
 
 
 def file_format(disk: Disk, options: DiskOptions) -> str:
-    """Only disks that stand on an image are qcow2; nothing is gained by it for an empty one."""
+    """The format of a disk that is made now: only one that stands on an image is qcow2; nothing is gained by it
+    for an empty one. What a disk that is there has, disk_formats knows."""
     return "qcow2" if disk.kind == "root" and options.is_overlay else "raw"
 
 
@@ -97,7 +99,7 @@ def plan_drives(
                 target=target,
                 bus=bus,
                 path=str(directory / name),
-                format=file_format(disk, options),
+                format=disk_formats.recorded(directory / name, file_format(disk, options)),
                 device="cdrom" if cdrom else "disk",
                 is_read_only=cdrom,
                 boot_order=order,

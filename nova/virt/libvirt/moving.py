@@ -18,11 +18,12 @@ import msgspec
 from oslo_config import cfg
 
 from nova import errors
-from nova.structs.guest import GuestSpec
+from nova.structs.guest import Disk, GuestSpec
+from nova.virt.libvirt import disk_formats
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import to_text
 from nova.virt.libvirt.domain_xml.facts import child
-from nova.virt.libvirt.files import DiskOptions, guest_directory, local_files
+from nova.virt.libvirt.files import DiskOptions, file_format, guest_directory, local_files
 from nova.virt.libvirt.storage import Storage
 
 # Proves that a directory seen here is the very one the source means.
@@ -30,13 +31,15 @@ _TOKEN = "aside"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A guest that is aside, as the destination must know it. names: the files of its disks."""
+    """A guest that is aside, as the destination must know it. names: the files of its disks.
+    formats: what each is; the source's is_overlay says it where an older release does not."""
 
     host: str
     directory: str
     token: str
     is_overlay: bool
     names: tuple[str, ...] = ()
+    formats: dict[str, str] = {}
 
 
 class Aside:
@@ -65,12 +68,14 @@ class Aside:
     def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
         """Where a destination finds the files that are aside, and the token that proves they are these."""
         directory = self._directory(uuid)
+        names = tuple(sorted(path.name for path in directory.glob("disk*")))
         return Facts(
             host=conf.libvirt.live_migration_inbound_addr or conf.host,
             directory=str(directory),
             token=(directory / _TOKEN).read_text(),
             is_overlay=self._options.is_overlay,
-            names=tuple(sorted(path.name for path in directory.glob("disk*"))),
+            names=names,
+            formats=disk_formats.recorded_in(directory),
         )
 
     def copy(self, spec: GuestSpec, facts: Facts, source: str, undo: contextlib.ExitStack) -> None:
@@ -85,11 +90,13 @@ class Aside:
         aside = Path(facts.directory)
         if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
             for disk, name in files:
-                self._storage.adopt(own / name, disk, undo, functools.partial(self._storage.copy_file, aside / name))
+                copy = functools.partial(self._storage.copy_file, aside / name)
+                self._storage.adopt(own / name, disk, self._format(disk, name, facts), undo, copy)
             return
         with contextlib.closing(Connection(source)) as remote, _pool(remote, spec.uuid, facts.directory) as pool:
             for disk, name in files:
-                self._storage.adopt(own / name, disk, undo, functools.partial(_download, remote, pool, name))
+                copy = functools.partial(_download, remote, pool, name)
+                self._storage.adopt(own / name, disk, self._format(disk, name, facts), undo, copy)
 
     def restore(self, uuid: str) -> None:
         """Move the files back in place, and remove what a move to this same host made there."""
@@ -100,6 +107,9 @@ class Aside:
     def forget(self, uuid: str) -> None:
         """Remove the files that are aside; no error when there is none."""
         self._storage.remove_directory(self._directory(uuid))
+
+    def _format(self, disk: Disk, name: str, facts: Facts) -> str:
+        return facts.formats.get(name) or file_format(disk, self._options)
 
     def _directory(self, uuid: str) -> Path:
         return Path(self._root) / f"{uuid}.aside"

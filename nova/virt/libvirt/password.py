@@ -11,8 +11,9 @@ from oslo_config import cfg
 
 from nova import errors
 from nova.structs.guest import GuestSpec
+from nova.virt.libvirt import disk_formats
 from nova.virt.libvirt.files import DiskOptions, file_format, local_files
-from nova.virt.libvirt.storage import run_program
+from nova.virt.libvirt.programs import COPY_S, run_program
 
 _NO_PARTITION = -2
 
@@ -34,7 +35,6 @@ def inject(spec: GuestSpec, directory: Path, options: DiskOptions, conf: cfg.Con
     with tempfile.NamedTemporaryFile("w", dir=directory) as file:
         file.write(spec.password)
         file.flush()
-        words = ["--no-network", "--quiet", "--format", file_format(disk, options)]
-        run_program(
-            conf.host, "virt-customize", *words, "--add", directory / name, "--root-password", f"file:{file.name}"
-        )
+        own_format = disk_formats.recorded(directory / name, file_format(disk, options))
+        words = ["--no-network", "--quiet", "--format", own_format, "--add", str(directory / name)]
+        run_program(conf.host, "virt-customize", *words, "--root-password", f"file:{file.name}", timeout_s=COPY_S)

@@ -7,18 +7,17 @@ there is kept, and making a guest's disks twice equals making them once.
 import contextlib
 import errno
 import functools
-import json
 import logging
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from nova import concurrency, errors
 from nova.structs.guest import Disk, GuestSpec
+from nova.virt import image_format
+from nova.virt.libvirt import disk_formats, programs
 from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, guest_directory, local_files
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +25,8 @@ LOG = logging.getLogger(__name__)
 MIB = 1 << 20
 # Marks disks that a migration is filling: they hold no data yet that could be lost.
 _INCOMING = "incoming"
-_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+# The way to a disk is open to QEMU's user, the names of what is there are not.
+_DIRECTORY_MODE = 0o711
 _MKFS = {
     "ext4": ["mkfs.ext4", "-q", "-F", "-L"],
     "ext3": ["mkfs.ext3", "-q", "-F", "-L"],
@@ -47,12 +47,14 @@ class Storage:
         host: str,
         iso_program: str = "genisoimage",
         ephemeral_format: str = "ext4",
+        image_memory_limit_gb: int = 2,
     ) -> None:
         self._root = instances_path
         self._options = options
         self._host = host
         self._iso_program = iso_program
         self._ephemeral_format = ephemeral_format
+        self._image_memory_limit_gb = image_memory_limit_gb
 
     def create(self, spec: GuestSpec, undo: contextlib.ExitStack) -> None:
         """Make what is missing of the guest's disks; undo removes what this call made, and only that.
@@ -63,9 +65,10 @@ class Storage:
         with self._translated():
             if not directory.exists():
                 undo.callback(shutil.rmtree, directory, ignore_errors=True)
-                directory.mkdir(parents=True, mode=0o755)
+                directory.mkdir(parents=True, mode=_DIRECTORY_MODE)
             for disk, name in local_files(spec):
-                self._make_once(directory / name, undo, functools.partial(self._fill, disk, spec))
+                wanted = file_format(disk, self._options)
+                self._make_once(directory / name, undo, functools.partial(self._fill, disk, spec), wanted)
             if spec.config_drive is not None:
                 self.write_config_drive(spec.config_drive, directory / CONFIG_DRIVE, undo)
 
@@ -77,7 +80,7 @@ class Storage:
     def create_overlay(self, disk: Disk, path: Path, undo: contextlib.ExitStack) -> None:
         """Create a disk over a cached image, such as the one a guest is rescued from."""
         with self._translated():
-            self._make_once(path, undo, lambda part: self._overlay(disk, "", part))
+            self._make_once(path, undo, lambda part: self._overlay(disk, "", part), "qcow2")
 
     def resize(self, spec: GuestSpec) -> None:
         """Grow each disk to its size in spec; a larger one stays. Creates disks that are missing."""
@@ -85,15 +88,16 @@ class Storage:
         with contextlib.ExitStack() as undo:
             self.create(spec, undo)
             for disk, name in local_files(spec):
-                image_format, path = file_format(disk, self._options), directory / name
-                if disk.size_mb and read_info(path, image_format)["virtual-size"] < disk.size_mb * MIB:
-                    self._run("qemu-img", "resize", "-q", "-f", image_format, path, f"{disk.size_mb}M")
+                path = directory / name
+                own_format = disk_formats.recorded(path, file_format(disk, self._options))
+                if disk.size_mb and self._virtual_size(path, own_format) < disk.size_mb * MIB:
+                    self._run("qemu-img", "resize", "-q", "-f", own_format, path, f"{disk.size_mb}M")
             undo.pop_all()
 
     def write_config_drive(self, files: dict[str, bytes], path: Path, undo: contextlib.ExitStack) -> None:
         """Make the config drive in the configured format; one that is there is kept."""
         with self._translated():
-            self._make_once(path, undo, lambda part: self._pack(files, part))
+            self._make_once(path, undo, lambda part: self._pack(files, part), "raw")
 
     def prepare_incoming(self, spec: GuestSpec, undo: contextlib.ExitStack) -> bool:
         """Create empty disks for a migration to this host. True: the disks are here already, on shared storage."""
@@ -104,7 +108,7 @@ class Storage:
         with self._translated():
             if not directory.exists():
                 undo.callback(shutil.rmtree, directory, ignore_errors=True)
-                directory.mkdir(parents=True, mode=0o755)
+                directory.mkdir(parents=True, mode=_DIRECTORY_MODE)
             mark.touch()
         self.create(spec, undo)
         return False
@@ -114,22 +118,24 @@ class Storage:
         if (guest_directory(self._root, uuid) / _INCOMING).exists():
             self.remove(uuid)
 
-    def adopt(self, path: Path, disk: Disk, undo: contextlib.ExitStack, copy: Callable[[Path], None]) -> None:
-        """Make a disk by copy(), from a host whose cached image may lie elsewhere than this one's."""
+    def adopt(
+        self, path: Path, disk: Disk, own_format: str, undo: contextlib.ExitStack, copy: Callable[[Path], None]
+    ) -> None:
+        """Make a disk of a format by copy(), from a host whose cached image may lie elsewhere than this one's."""
 
         def fill(part: Path) -> None:
             copy(part)
-            if disk.image_path and file_format(disk, self._options) == "qcow2":
+            if disk.image_path and own_format == "qcow2":
                 base = ["-F", disk.image_format or "raw", "-b", disk.image_path]
                 # Only the name of what the disk stands on changes; the image is the same.
                 self._run("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", *base, part)
 
         with self._translated():
-            self._make_once(path, undo, fill)
+            self._make_once(path, undo, fill, own_format)
 
     def copy_file(self, source: Path, target: Path) -> None:
         """Copy a file of this host, holes as holes."""
-        self._run("cp", "--sparse=always", "--reflink=auto", source, target)
+        self._copy_within("cp", "--sparse=always", "--reflink=auto", source, target)
 
     def remove(self, uuid: str) -> None:
         """Remove all of a guest's files; no error when there are none."""
@@ -149,18 +155,18 @@ class Storage:
     def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
         """Write a self-contained copy of a disk. Only for disks that no guest writes to."""
         with self._translated():
-            self._run("qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target)
+            words = ("-f", source_format, "-O", target_format, source, target)
+            self._copy_within("qemu-img", "convert", "-q", *words)
 
     def backing_files(self) -> set[str]:
         """The cached images that guests' disks stand on, for the cache to keep."""
         paths = set()
         for path in Path(self._root).glob("*/disk*"):
-            with contextlib.suppress(errors.StepFailed, OSError):
-                if path.name != CONFIG_DRIVE and _is_qcow2(path):
-                    paths.add(read_info(path, "qcow2").get("full-backing-filename", ""))
-        return paths - {""}
+            with contextlib.suppress(OSError):
+                paths.add(image_format.backing_file(path))
+        return {path for path in paths if path}
 
-    def _make_once(self, path: Path, undo: contextlib.ExitStack, fill: Callable[[Path], None]) -> None:
+    def _make_once(self, path: Path, undo: contextlib.ExitStack, fill: Callable[[Path], None], own_format: str) -> None:
         if path.exists():
             return
         part = path.with_name(f"{path.name}.part")
@@ -168,6 +174,7 @@ class Storage:
         with contextlib.ExitStack() as half_made:
             half_made.callback(part.unlink, missing_ok=True)
             fill(part)
+            disk_formats.record(path, own_format)
             part.rename(path)
             half_made.pop_all()
         undo.callback(path.unlink, missing_ok=True)
@@ -185,31 +192,41 @@ class Storage:
 
     def _overlay(self, disk: Disk, image_id: str, path: Path) -> None:
         size = self._size_over(disk, image_id)
-        backing = ["-F", disk.image_format or "raw", "-b", disk.image_path or ""]
+        # -u: the image under it is not opened to see what it is; its format and size are known.
+        backing = ["-u", "-F", disk.image_format or "raw", "-b", disk.image_path or ""]
         self._run("qemu-img", "create", "-q", "-f", "qcow2", *backing, path, str(size))
 
     def _copy(self, disk: Disk, image_id: str, path: Path) -> None:
         size = self._size_over(disk, image_id)
-        self._run(
-            "qemu-img", "convert", "-q", "-f", disk.image_format or "raw", "-O", "raw", disk.image_path or "", path
-        )
-        self._run("qemu-img", "resize", "-q", "-f", "raw", path, str(size))
+        image = Path(disk.image_path or "")
+        if disk.image_format == "qcow2":
+            _make_empty(path, size)
+            programs.convert_image(self._host, image, "qcow2", path, self._image_memory_limit_gb)
+        else:
+            self.copy_file(image, path)
+            os.truncate(path, size)
 
     def _size_over(self, disk: Disk, image_id: str) -> int:
         """The disk's size in bytes. Raises errors.ImageInvalid for an image that does not fit into it."""
         try:
-            needed = read_info(Path(disk.image_path or ""), disk.image_format or "raw")["virtual-size"]
-        except errors.GuestFailed as error:
-            raise errors.ImageInvalid(image_id=image_id, reason=error.message) from error
-        if disk.size_mb and disk.size_mb * MIB < needed:
+            needed = image_format.virtual_size(Path(disk.image_path or ""), disk.image_format or "raw")
+        except image_format.UnsafeImage as error:
+            raise errors.ImageInvalid(image_id=image_id, reason=str(error)) from error
+        most = (disk.size_mb or disk.max_size_mb) * MIB
+        if most and most < needed:
             raise errors.ImageInvalid(
-                image_id=image_id, reason=f"it needs a disk of {needed} bytes and the disk has {disk.size_mb * MIB}"
+                image_id=image_id, reason=f"it needs a disk of {needed} bytes and may have {most}"
             )
         return disk.size_mb * MIB or needed
 
+    def _virtual_size(self, path: Path, own_format: str) -> int:
+        try:
+            return image_format.virtual_size(path, own_format)
+        except image_format.UnsafeImage as error:
+            raise errors.GuestFailed(reason="A disk of the guest cannot be read") from error
+
     def _empty(self, disk: Disk, path: Path) -> None:
-        with path.open("wb") as file:
-            file.truncate(disk.size_mb * MIB)
+        _make_empty(path, disk.size_mb * MIB)
         if disk.kind == "swap":
             self._run("mkswap", "-q", "-L", "swap", path)
         elif disk.kind == "ephemeral":
@@ -233,13 +250,15 @@ class Storage:
                 self._run(self._iso_program, *dialect, "-V", "config-2", "-o", path, tree)
 
     def _pack_vfat(self, tree: Path, path: Path) -> None:
-        with path.open("wb") as file:
-            file.truncate(64 * MIB)
+        _make_empty(path, 64 * MIB)
         self._run("mkfs.vfat", "-n", "config-2", path)
         self._run("mcopy", "-s", "-Q", "-i", path, *tree.iterdir(), "::/")
 
     def _run(self, *command: str | Path) -> None:
-        run_program(self._host, *command)
+        programs.run_program(self._host, *command)
+
+    def _copy_within(self, *command: str | Path) -> None:
+        programs.run_program(self._host, *command, timeout_s=programs.COPY_S)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -248,32 +267,11 @@ class Storage:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise errors.DiskFull(host=self._host) from error
-            raise errors.GuestFailed(reason=f"The guest's disks cannot be made: {error}") from error
+            LOG.warning("a guest's disks cannot be made: %s", error)
+            raise errors.GuestFailed(reason="The guest's disks cannot be made on this host") from error
 
 
-def run_program(host: str, *command: str | Path) -> None:
-    """Run a program. Raises errors.DiskFull, errors.GuestFailed with the end of its error output."""
-    words = [str(word) for word in command]
-    try:
-        done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True, errors="replace")
-    except FileNotFoundError as error:
-        raise errors.GuestFailed(reason=f"{words[0]} is not installed on this host") from error
-    if done.returncode:
-        if any(words in done.stderr for words in _NO_ROOM):
-            raise errors.DiskFull(host=host)
-        raise errors.GuestFailed(reason=f"{words[0]} failed: {done.stderr.strip()[-500:]}")
-
-
-def read_info(path: Path, image_format: str) -> dict[str, Any]:
-    """What qemu-img knows of a disk, also while a guest has it open."""
-    words: Sequence[str] = ["qemu-img", "info", "--force-share", "--output=json", "-f", image_format, str(path)]
-    done = concurrency.run_blocking(subprocess.run, words, capture_output=True, text=True)
-    if done.returncode:
-        raise errors.GuestFailed(reason=f"{path.name} cannot be read: {done.stderr.strip()[-300:]}")
-    info: dict[str, Any] = json.loads(done.stdout)
-    return info
-
-
-def _is_qcow2(path: Path) -> bool:
-    with path.open("rb") as file:
-        return os.read(file.fileno(), 4) == b"QFI\xfb"
+def _make_empty(path: Path, size: int) -> None:
+    """A file of this many bytes, all of them a hole, for its owner alone."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.truncate(size)

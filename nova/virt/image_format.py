@@ -1,0 +1,97 @@
+"""What the file of an image or of a disk is, read from its first bytes and by no tool.
+
+These bytes are a tenant's. A tool that is not told the format guesses it from them, and then opens whatever
+file of the host they name; so the format is known beforehand, and this module sees whether the bytes agree.
+"""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from oslo_utils.imageutils import format_inspector
+
+# A kernel that boots from a disk finds one of these at its beginning; QEMU reads it as raw all the same.
+_RAW = frozenset({"raw", "gpt", "iso"})
+_CHUNK = 64 << 10
+# Every header that is looked for lies within the first MiB; whatever is undecided after that is not there.
+_MOST_CHUNKS = 32
+_WHY = {
+    "backing_file": "it stands on a backing file",
+    "data_file": "its data are in another file",
+    "unknown_features": "it uses features of its format that are not known",
+}
+_CANNOT_BE_READ = "it cannot be read"
+# Magic, version, backing file's offset and length, cluster bits, size, encryption. Source: QEMU's docs/interop/qcow2.
+_QCOW2 = struct.Struct(">4sIQIIQI")
+_QCOW2_MAGIC = b"QFI\xfb"
+_LONGEST_NAME = 1023
+_LARGEST = (1 << 63) - 1
+
+
+class UnsafeImage(Exception):
+    """The bytes are not what they are said to be, or name another file. The message may be shown to users."""
+
+
+def check(path: Path, content: str) -> None:
+    """See that a file is of the format raw or qcow2, and stands by itself. Raises UnsafeImage."""
+    found = _inspectors(path)
+    names = {str(inspector) for inspector in found}
+    if content == "raw" and names <= _RAW:
+        return
+    if names != {content}:
+        raise UnsafeImage(f"it is called {content} and is {' and '.join(sorted(names))}")
+    _try(found[0].safety_check)
+    if _header(path)[6]:
+        raise UnsafeImage("its data are encrypted")
+    virtual_size(path, content)
+
+
+def virtual_size(path: Path, content: str) -> int:
+    """Bytes of the disk that a guest sees in a file of the format raw or qcow2. Raises UnsafeImage."""
+    size = path.stat().st_size if content == "raw" else _header(path)[5]
+    if size > _LARGEST:
+        raise UnsafeImage(_CANNOT_BE_READ)
+    return size
+
+
+def backing_file(path: Path) -> str | None:
+    """The file under a qcow2 disk, as its header names it. What a guest wrote itself names what it likes:
+    good for keeping a file, and for nothing else."""
+    try:
+        header = _header(path)
+    except UnsafeImage:
+        return None
+    offset, length = header[2], header[3]
+    if not offset or not 0 < length <= _LONGEST_NAME:
+        return None
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(length).decode(errors="replace")
+
+
+def _header(path: Path) -> tuple[bytes, int, int, int, int, int, int]:
+    with path.open("rb") as file:
+        data = file.read(_QCOW2.size)
+    if len(data) < _QCOW2.size or not data.startswith(_QCOW2_MAGIC):
+        raise UnsafeImage(_CANNOT_BE_READ)
+    return _QCOW2.unpack(data)
+
+
+def _inspectors(path: Path) -> list[format_inspector.FileInspector]:
+    with path.open("rb") as file:
+        wrapper = format_inspector.InspectWrapper(file)
+        for _ in range(_MOST_CHUNKS):
+            if not wrapper.read(_CHUNK) or wrapper.formats is not None:
+                break
+        wrapper.close()
+    return wrapper.formats or []
+
+
+def _try(safety_check: Callable[[], None]) -> None:
+    try:
+        safety_check()
+    except format_inspector.SafetyCheckFailed as error:
+        reasons = [_WHY.get(name, _CANNOT_BE_READ) for name in error.failures]
+        raise UnsafeImage(reasons[0]) from error
+    except format_inspector.ImageFormatError as error:
+        raise UnsafeImage(_CANNOT_BE_READ) from error

@@ -1,0 +1,38 @@
+"""Which format each file of a guest's directory has, recorded when the file is made.
+
+It cannot be read off the file later: a guest writes whatever header it likes into a raw disk. Nor off the host's
+configuration, which may have changed since.
+"""
+
+import json
+from pathlib import Path
+
+from nova import errors
+
+_FILE = "formats.json"
+
+
+def record(path: Path, image_format: str) -> None:
+    """Say what a file that is about to get this path is: raw or qcow2."""
+    known = recorded_in(path.parent)
+    if known.get(path.name) != image_format:
+        part = path.with_name(f"{_FILE}.part")
+        part.write_text(json.dumps(known | {path.name: image_format}))
+        part.rename(path.with_name(_FILE))
+
+
+def recorded(path: Path, default: str) -> str:
+    """What a file of a guest's directory is; default for one that an older release made. Raises errors.GuestFailed."""
+    image_format = recorded_in(path.parent).get(path.name, default)
+    if image_format not in ("raw", "qcow2"):
+        raise errors.GuestFailed(reason="The format of the guest's disks is not known")
+    return image_format
+
+
+def recorded_in(directory: Path) -> dict[str, str]:
+    """What is known of the files of a guest's directory, by their names."""
+    try:
+        known: dict[str, str] = json.loads((directory / _FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    return known
