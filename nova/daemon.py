@@ -1,9 +1,12 @@
 """The life of a daemon: configuration, logging, workers, signals, health.
 
 Every nova.cmd main() is a call of run(). A daemon is one process, or a parent that forks workers
-and starts a new one for each that dies; SIGTERM and SIGINT end it in order, SIGHUP is ignored.
+and starts a new one for each that dies; SIGTERM and SIGINT end it in order. SIGHUP makes it read its files
+again: options that are mutable, as log levels are, take effect.
 """
 
+import contextlib
+import functools
 import logging
 import os
 import signal
@@ -28,6 +31,7 @@ LOG = logging.getLogger(__name__)
 _UNUSABLE = 2
 # Whoever stops a daemon waits no longer; what is not done by then is taken up again, as after a kill.
 _STOPS_WITHIN_S = 9
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Component(Protocol):
@@ -55,6 +59,7 @@ def run(
     is shared. Without workers there is one process. A configuration that cannot be used ends the
     daemon with status 2 and one line that says why.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         conf = load(sys.argv[1:] if argv is None else argv)
     except BadConfiguration as error:
@@ -94,9 +99,17 @@ def _work(
     stopping = threading.Event()
     parent = None if worker is None else os.getppid()
     concurrency.worker_number = worker
+    reloading = threading.Event()
+
+    def end(*_: object) -> None:
+        stopping.set()
+        # Also while it starts: a broker or a database that is away keeps it there.
+        signal.alarm(_STOPS_WITHIN_S)
+
+    signal.signal(signal.SIGALRM, functools.partial(_give_up, name))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(number, end)
+    signal.signal(signal.SIGHUP, lambda *_: reloading.set())
     services: list[Component] = []
     try:
         services.extend(build(conf))
@@ -106,7 +119,9 @@ def _work(
         LOG.info("%s is up", name)
         # A worker whose parent was killed would be nobody's: it goes too.
         while not stopping.wait(0.5) and (parent is None or os.getppid() == parent):
-            pass
+            if reloading.is_set():
+                reloading.clear()
+                _reload(name, conf)
     except BadConfiguration as error:
         LOG.error("%s: %s", name, error)
         return _UNUSABLE
@@ -119,20 +134,33 @@ def _work(
     return 0
 
 
+def _reload(name: str, conf: cfg.ConfigOpts) -> None:
+    """Read the files again. What is wrong in them is said, and everything stays as it was."""
+    try:
+        # A trial first: a value that does not fit must not be found half-way.
+        load([], conf.config_file)
+        changed = conf.mutate_config_files()
+    except (BadConfiguration, cfg.Error, ValueError, OSError) as error:
+        LOG.error("%s keeps its configuration: %s", name, error)
+        return
+    names = sorted(f"[{group or 'DEFAULT'}] {option}" for group, option in changed)
+    LOG.info("%s has read its configuration again; changed: %s", name, ", ".join(names) or "nothing")
+
+
 def _stop(name: str, services: Sequence[Component]) -> None:
     """Stop the services, the last first. One that waits for a daemon that is gone does not hold up the others for ever."""
-
-    def give_up(*_: object) -> None:
-        LOG.warning("%s did not stop within %s s, and ends as it is", name, _STOPS_WITHIN_S)
-        os._exit(0)
-
-    signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(_STOPS_WITHIN_S)
+    # A signal that ends the daemon has wound the clock already.
+    signal.alarm(signal.alarm(0) or _STOPS_WITHIN_S)
     for service in reversed(services):
         try:
             service.stop()
         except Exception:
             LOG.exception("%s did not stop in order", service)
+
+
+def _give_up(name: str, *_: object) -> None:
+    LOG.warning("%s did not stop within %s s, and ends as it is", name, _STOPS_WITHIN_S)
+    os._exit(0)
 
 
 class _Parent:
@@ -151,6 +179,7 @@ class _Parent:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
         for worker in range(self._count):
             self._fork(worker)
         outcome = 0
@@ -174,10 +203,16 @@ class _Parent:
         return outcome
 
     def _fork(self, worker: int) -> None:
+        # Until the worker has handlers of its own, the parent's must not run in it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid:
             self._children[pid] = worker
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = 1
         try:
             status = _work(self._name, self._conf, self._build, worker)
@@ -186,5 +221,14 @@ class _Parent:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+        self._tell(signal.SIGTERM)
+
+    def _reload(self, *_: object) -> None:
+        # A worker that is started later inherits what the parent has read.
+        _reload(self._name, self._conf)
+        self._tell(signal.SIGHUP)
+
+    def _tell(self, number: signal.Signals) -> None:
         for pid in list(self._children):
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)

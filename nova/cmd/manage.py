@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from oslo_config import cfg
 
+from nova import release
 from nova.cmd import placement_manage
 from nova.conf import BadConfiguration, load
 from nova.db import cells, hosts, migrations
@@ -39,6 +40,9 @@ def main() -> int:
 
 def db_sync(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Create or upgrade the tables."""
+    if migrations.newest() is None:
+        print("nova-manage: this installation has no migrations; install the whole package again", file=sys.stderr)
+        return 1
     migrations.sync(conf.database.connection, arguments.version or "head")
     return 0
 
@@ -121,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     # Upstream's tool takes the option before and behind the command.
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config-file", action="append", default=argparse.SUPPRESS, metavar="FILE")
+    parser.add_argument("--version", action="version", version=release.version())
     parser.add_argument("--config-file", action="append", metavar="FILE")
     groups = parser.add_subparsers(metavar="db|api_db|cell_v2|placement", required=True)
 

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from nova import release
 from nova.conf import BadConfiguration, load
 
-USAGE = """usage: placement-manage [--config-file FILE] db sync|version
+USAGE = """usage: placement-manage [--version] [--config-file FILE] db sync|version
 
   db sync      create or upgrade Placement's tables
   db version   print the newest migration the database has seen"""
@@ -14,6 +15,9 @@ USAGE = """usage: placement-manage [--config-file FILE] db sync|version
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; the exit status. Also what `nova-manage placement` calls."""
     options, words = _split(arguments)
+    if "--version" in options:
+        print(release.version())
+        return 0
     if words not in (["db", "sync"], ["db", "version"]):
         print(USAGE, file=sys.stderr)
         return 2
@@ -26,9 +30,14 @@ def run(arguments: Sequence[str]) -> int:
         print("placement-manage: [placement_database] connection is not set", file=sys.stderr)
         return 2
     from nova.placement import database_version, sync_database
+    from nova.placement.schema import MigrationsMissing
 
     if words[1] == "sync":
-        sync_database(conf)
+        try:
+            sync_database(conf)
+        except MigrationsMissing as error:
+            print(f"placement-manage: {error}", file=sys.stderr)
+            return 1
     else:
         print(database_version(conf) or "none")
     return 0

@@ -6,6 +6,7 @@ nova-policy policy check --os-roles reader --os-project-id P --api-name servers:
 import argparse
 import sys
 
+from nova import release
 from nova.conf import BadConfiguration, load
 from nova.http.policy import Policy
 from nova.policies import compute
@@ -14,6 +15,7 @@ from nova.structs.context import Context
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="nova-policy", description=__doc__)
+    parser.add_argument("--version", action="version", version=release.version())
     parser.add_argument("--config-file", action="append", default=[])
     parser.add_argument("words", nargs="*", help="policy check")
     parser.add_argument("--api-name", default="", help="part of the rules' names")

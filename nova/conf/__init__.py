@@ -16,6 +16,7 @@ from oslo_config import cfg
 from oslo_log import log as oslo_log
 from oslo_policy import opts as policy_options
 
+from nova import release
 from nova.conf import (
     api,
     cinder,
@@ -89,11 +90,17 @@ def load(args: Sequence[str] = (), files: Sequence[str] | None = None) -> cfg.Co
         conf(
             args=list(args),
             project="nova",
+            version=release.version(),
             default_config_files=None if files is None else list(files),
             validate_default_values=False,
         )
     except (cfg.Error, ValueError) as error:
         raise BadConfiguration(_explain(error, conf)) from error
+    except SystemExit as ending:
+        # oslo.config's own end for a value in a file that the command line could have given, too: it has said which.
+        if ending.code == 1:
+            raise BadConfiguration(_explain(ValueError("a value does not fit its option"), conf)) from ending
+        raise
     known = {group for group, _ in list_options()} | upstream.GROUPS
     for path in conf.config_file or ():
         _check_file(conf, path, known)

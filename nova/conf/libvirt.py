@@ -82,8 +82,15 @@ OPTIONS = [
         min=-2,
         help="-2 keeps anything from being written into disks; any other value lets libguestfs find the root file system.",
     ),
-    cfg.IntOpt("images_address_space_limit", default=2, min=1, help="GiB of memory qemu-img may use to convert an image."),
-    cfg.IntOpt("images_cpu_time_limit", default=30, min=1, help="Read over: no program inspects images here, so there is nothing to limit."),
+    cfg.IntOpt(
+        "images_address_space_limit", default=2, min=1, help="GiB of memory qemu-img may use to convert an image."
+    ),
+    cfg.IntOpt(
+        "images_cpu_time_limit",
+        default=30,
+        min=1,
+        help="Read over: no program inspects images here, so there is nothing to limit.",
+    ),
     cfg.StrOpt("rbd_user", help="Ceph user of RBD volumes, when their connection names none."),
     cfg.StrOpt("rbd_secret_uuid", help="libvirt secret that holds this user's key."),
     cfg.BoolOpt("volume_use_multipath", default=False, help="Whether volumes are reached over several paths."),

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from nova.placement import models as m
 from nova.placement.database import Database
@@ -16,10 +17,19 @@ from nova.placement.store import Store, Transaction
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class MigrationsMissing(Exception):
+    """What is installed is not the whole package."""
+
+
 def migrate(database: Database, revision: str = "head") -> None:
-    """Run the migrations that this database has not seen, and add missing standard names."""
+    """Run the migrations that this database has not seen, and add missing standard names.
+
+    Raises MigrationsMissing.
+    """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    if ScriptDirectory.from_config(config).get_current_head() is None:
+        raise MigrationsMissing("this installation has no migrations; install the whole package again")
     with database.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -3,7 +3,12 @@
 import pytest
 
 from nova import concurrency
+from nova.http.limits import Limits
+from nova.http.server import HttpServer
+from nova.http.service import listen
 from tests.functional.cloud import Cloud, make_templates
+from tests.functional.glance import FakeGlance
+from tests.functional.nova_all import ImageService, free_port
 
 _stopping = []
 
@@ -50,6 +55,17 @@ def everything_stops():
     yield
     for thread in _stopping:
         thread.join()
+
+
+@pytest.fixture
+def image_service():
+    """For daemons that are processes of their own."""
+    glance = FakeGlance()
+    port = free_port()
+    server = HttpServer(listen("127.0.0.1", port), glance, Limits(requests=10, connections_per_source=0))
+    server.start()
+    yield ImageService(port, glance.add("tiny"))
+    server.stop()
 
 
 @pytest.fixture

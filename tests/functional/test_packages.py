@@ -1,0 +1,107 @@
+"""What users install is the package: sdist and wheel, built and installed where no source tree is near."""
+
+import subprocess
+import sys
+import sysconfig
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.functional.cloud import wait
+from tests.functional.nova_all import NovaAll
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = (
+    *("nova-all", "nova-api", "nova-api-metadata", "nova-compute", "nova-conductor", "nova-consoleauth", "nova-manage"),
+    *("nova-network", "nova-novncproxy", "nova-placement-api", "nova-policy", "nova-scheduler", "nova-serialproxy"),
+    *("nova-spicehtml5proxy", "placement-manage"),
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """The tree as a clone has it: what only lies in the working directory is in no package."""
+    directory = tmp_path_factory.mktemp("source") / "nova"
+    directory.mkdir()
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    names = [name for name in listed.decode().split("\0") if name and (ROOT / name).exists()]
+    tar = subprocess.run(["tar", "-c", *names], cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x"], cwd=directory, input=tar, check=True)
+    return directory
+
+
+@pytest.fixture(scope="module", params=["wheel", "sdist"])
+def installed(request, source, tmp_path_factory):
+    """An environment that has the package from this kind of archive, and its requirements."""
+    made = tmp_path_factory.mktemp("dist")
+    build = f"from setuptools import build_meta; build_meta.build_{request.param}({str(made)!r})"
+    run(sys.executable, "-W", "ignore", "-c", build, cwd=source)
+    [archive] = made.iterdir()
+    environment = tmp_path_factory.mktemp("installed") / "env"
+    venv.create(environment)
+    # The requirements are those of the tests: only the package itself is in question.
+    [site] = environment.glob("lib/python3*/site-packages")
+    (site / "requirements.pth").write_text(sysconfig.get_path("purelib"))
+    pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install")
+    run(*pip, "--no-deps", "--no-build-isolation", "--no-index", archive, cwd=made)
+    return environment
+
+
+def test_every_command_says_its_version(installed):
+    with ThreadPoolExecutor(2) as pool:
+        said = pool.map(lambda command: run(installed / "bin" / command, "--version", cwd=installed), COMMANDS)
+
+    [version] = set(said)
+    assert version[0].isdigit()
+
+
+def test_samples_and_units_come_with_it(installed):
+    assert (installed / "etc/nova/nova.conf.sample").read_text() == (ROOT / "etc/nova/nova.conf.sample").read_text()
+    assert (installed / "etc/nova/policy.yaml.sample").exists()
+    assert (installed / "share/nova/systemd/nova-compute.service").exists()
+
+
+def test_an_empty_database_is_filled_and_a_server_boots(installed, image_service, tmp_path):
+    nova = NovaAll(tmp_path, "threading", image_service.port, python=str(installed / "bin" / "python"))
+    assert nova.run("nova.cmd.manage", "cell_v2", "list_cells").startswith("+--")
+    nova.start()
+    try:
+        nova.add_flavor()
+        nova.create_server(image_service.image)
+        wait(lambda: nova.statuses() == ["ACTIVE"], "the server is active", timeout_s=60)
+    finally:
+        nova.kill()
+
+
+def test_a_package_without_its_migrations_is_not_called_in_order(installed, tmp_path):
+    path = tmp_path / "nova.conf"
+    path.write_text(
+        f"[database]\nconnection = sqlite:///{tmp_path}/n.db\n[placement_database]\nconnection = sqlite:///{tmp_path}/p.db\n"
+    )
+    [package] = installed.glob("lib/python3*/site-packages/nova")
+    for command, migrations in (("nova-manage", "db/migrations"), ("placement-manage", "placement/migrations")):
+        versions = package / migrations / "versions"
+        versions.rename(versions.with_name("elsewhere"))
+        try:
+            words = [installed / "bin" / command, "--config-file", path, "db", "sync"]
+            done = call(*words, cwd=tmp_path)
+        finally:
+            versions.with_name("elsewhere").rename(versions)
+
+        assert done.returncode == 1
+        assert "has no migrations" in done.stderr
+
+
+def run(*words, cwd):
+    """What a command prints; it must end well."""
+    done = call(*words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def call(*words, cwd):
+    """Run a command that knows nothing of the tree."""
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=environment)
