@@ -189,7 +189,7 @@ stop_services() {
 
 remove_files() {
     rm -rf "$CLOUD_DIR/hosts" "$ETC" "$DATA" "$CLOUD_DIR/k1" "$CLOUD_DIR"/nova.conf* "$RUN" "$OPENRC"
-    rm -f "$CLOUD_DIR/settings"
+    rm -f "$CLOUD_DIR/settings" "$CLOUD_DIR/names"
 }
 
 main "$@"

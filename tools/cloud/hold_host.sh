@@ -1,10 +1,13 @@
 #!/bin/bash
 # Makes the mount namespace it was started in look like a host of its own, and keeps it open.
-# Usage (inside fresh namespaces): hold_host.sh DIRECTORY [HOSTNAME]
+# Usage (inside fresh namespaces): hold_host.sh DIRECTORY [HOSTNAME HOSTS_FILE]
 set -euo pipefail
 
 directory=$1
-[ -z "${2:-}" ] || hostname "$2"
+if [ -n "${2:-}" ]; then
+    hostname "$2"
+    mount --bind "$3" /etc/hosts
+fi
 
 place() {
     mkdir -p "$2"

@@ -27,7 +27,18 @@ open_virtualization() {
 start_hosts() {
     local index
     open_virtualization
+    [ "$MODE" = embedded ] || write_names
     for index in "${!HOSTS[@]}"; do start_host "${HOSTS[$index]}" $((index + 1)); done
+}
+
+# Hosts know each other by name, as those of a real cloud do: libvirtd waits for a resolver that does not answer at
+# both ends of a migration. Written in place, because hosts that run have this very file mounted.
+write_names() {
+    local index
+    {
+        echo "127.0.0.1 localhost"
+        for index in "${!HOSTS[@]}"; do echo "$(host_address $((index + 1))) ${HOSTS[$index]}"; done
+    } >"$CLOUD_DIR/names"
 }
 
 wait_for_hosts() {
@@ -43,7 +54,8 @@ start_host() {
     else
         connect_host "$name" "$index"
         start_process "$name" ip netns exec "$(network_namespace "$name")" \
-            unshare --mount --uts --propagation slave "$ROOT/tools/cloud/hold_host.sh" "$(host_directory "$name")" "$name"
+            unshare --mount --uts --propagation slave "$ROOT/tools/cloud/hold_host.sh" "$(host_directory "$name")" "$name" \
+            "$CLOUD_DIR/names"
     fi
     wait_until 10 "the namespaces of $name" test -e "$(host_directory "$name")/run/ready"
     start_libvirt "$name"

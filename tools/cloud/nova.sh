@@ -164,6 +164,7 @@ flat_interface = eth1
 
 [libvirt]
 live_migration_inbound_addr = $(host_address $((index + 1)))
+live_migration_uri = qemu+tcp://%s:$((16509 + OFFSET))/system
 
 [vnc]
 server_listen = 0.0.0.0
