@@ -87,6 +87,7 @@ start_part() {
         keystone) start_keystone && wait_for_keystone ;;
         glance) start_glance && wait_for_glance ;;
         cinder-*) start_cinder_part "$1" && wait_for_cinder ;;
+        *-libvirtd) start_libvirt "${1%-libvirtd}" && wait_for_libvirt "${1%-libvirtd}" ;;
         *) echo "$1 cannot be started alone; tools/cloud.sh up starts what is missing" >&2 && return 2 ;;
     esac
 }

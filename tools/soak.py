@@ -1,0 +1,78 @@
+"""Load a cloud while its parts are killed and brought back, and see that nothing is stuck and nothing was lost.
+
+    tools/soak.py --kills 100                real guests that are moved, rebuilt, shelved ... meanwhile
+    tools/soak.py --minutes 60 --seed 7      the same kills and requests as any other run with this seed
+
+The cloud is the one of CLOUD_DIR, made by `tools/cloud.sh up --distributed --hosts 2`. Guests are made of the image
+`tiny`, which counts on its disk how often it booted: a count that falls is data that were lost. Prints what it kills,
+what it asks for and every violation; the exit status is 0 when there was none.
+"""
+
+import argparse
+import os
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from soaking.cloud import Cloud
+from soaking.invariants import violations
+from soaking.killer import Killer
+from soaking.life import Life
+from soaking.report import Report
+
+_TICK_S = 0.5
+
+
+def main() -> int:
+    arguments = _arguments()
+    seed = arguments.seed if arguments.seed is not None else int.from_bytes(os.urandom(4))
+    report = Report(seed)
+    cloud = Cloud()
+    killer = Killer(cloud, random.Random(seed), report, arguments.pause)
+    lives = [
+        Life(cloud, random.Random(f"{seed}.{number}"), report, f"soak-{number}") for number in range(arguments.servers)
+    ]
+    _run(killer, lives, arguments)
+    cloud.start_all()
+    for life in lives:
+        life.patiently(life.settle)
+    for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
+        report.violation(line)
+    for life in lives:
+        life.patiently(life.end)
+    for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
+        report.violation(f"after all were deleted: {line}")
+    return report.sum_up()
+
+
+def _run(killer: Killer, lives: list[Life], arguments: argparse.Namespace) -> None:
+    """Load and kill until there were enough kills, or the time is up."""
+    is_over = threading.Event()
+    threads = [threading.Thread(target=life.run, args=(is_over,), daemon=True) for life in lives]
+    threads.append(threading.Thread(target=killer.run, args=(is_over, arguments.kills), daemon=True))
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + arguments.minutes * 60
+    while not is_over.wait(_TICK_S) and time.monotonic() < deadline:
+        pass
+    is_over.set()
+    for thread in threads:
+        thread.join()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60, help="how long at most")
+    parser.add_argument("--kills", type=int, help="end after this many; as many as there is time for when not given")
+    parser.add_argument("--servers", type=int, default=3, help="how many live at once")
+    parser.add_argument("--pause", type=float, default=8, help="seconds between two kills, on average")
+    parser.add_argument("--seed", type=int, help="as an earlier run printed it")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The cloud a run acts on: its parts through tools/cloud.sh, its APIs as an administrator who has patience."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+from keystoneauth1 import exceptions, loading, session
+from keystoneauth1.adapter import Adapter
+
+_ROOT = Path(__file__).parents[2]
+_TOOL = _ROOT / "tools" / "cloud.sh"
+_VERSIONS = {"compute": "compute 2.79", "placement": "placement 1.30"}
+_LATER = (500, 502, 503, 504, 401)
+_PAUSE_S = 0.5
+# While a part is away, so is whoever needs it: a request is made again for so long.
+_PATIENCE_S = 120.0
+
+
+class Away(Exception):
+    """A request had no answer for longer than any part was away."""
+
+
+class Cloud:
+    """One cloud of tools/cloud.sh, named by CLOUD_DIR."""
+
+    def __init__(self) -> None:
+        self._directory = Path(os.environ.get("CLOUD_DIR", _ROOT / ".cloud"))
+        openrc = _ROOT / "openrc" if self._directory == _ROOT / ".cloud" else self._directory / "openrc"
+        shown = subprocess.run(
+            ["bash", "-c", f". {openrc} && env -0"], capture_output=True, text=True, check=True
+        ).stdout
+        said = dict(line.split("=", 1) for line in shown.split("\0") if line.startswith("OS_"))
+        words = ("auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name")
+        auth: Any = loading.get_plugin_loader("password").load_from_options(
+            **{word: said[f"OS_{word.upper()}"] for word in words}
+        )
+        self._session = session.Session(auth=auth, timeout=40)
+        self.hosts = sorted(path.name for path in (self._directory / "hosts").iterdir())
+
+    def tool(self, *words: str) -> str:
+        """What tools/cloud.sh says, whatever its status."""
+        done = subprocess.run([_TOOL, *words], capture_output=True, text=True, check=False)
+        return done.stdout
+
+    def parts(self) -> dict[str, bool]:
+        """Every part of the cloud, and whether it runs."""
+        lines = [line.split() for line in self.tool("status").splitlines()]
+        return {words[0]: "running" in words for words in lines if len(words) > 1}
+
+    def start_all(self) -> None:
+        """Bring back whatever is away."""
+        for name in [name for name, runs in self.parts().items() if not runs]:
+            self.tool("start", name)
+
+    def ask(self, service: str, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        """The answer of an API; a request that met a part that is away is made again. Raises Away."""
+        adapter = Adapter(self._session, service_type=service, raise_exc=False, connect_retries=0)
+        headers = {"OpenStack-API-Version": _VERSIONS[service]} if service in _VERSIONS else {}
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                answer = adapter.request(path, method, json=body, headers=headers)
+                if answer.status_code not in _LATER:
+                    return answer
+                why = answer.text[:200]
+            except (exceptions.ClientException, requests.RequestException) as error:
+                why = str(error)[:200]
+            if time.monotonic() > give_up:
+                raise Away(f"{method} {path}: {why}")
+            time.sleep(_PAUSE_S)
+
+    def in_host(self, host: str, *command: str) -> list[str]:
+        """The words that a command prints on a host."""
+        return self.tool("in", host, *command).split()
+
+    def directories(self) -> set[str]:
+        """Names of the directories of disks on all hosts."""
+        return {
+            path.name
+            for host in self.hosts
+            for path in (self._directory / "hosts" / host / "nova" / "instances").glob("*-*-*-*-*")
+        }
+
+    @staticmethod
+    def wait_until_empty(look: Callable[[], list[str]], timeout_s: float) -> list[str]:
+        """What look() still sees when the time is up; nothing as soon as it sees nothing."""
+        give_up = time.monotonic() + timeout_s
+        while (seen := look()) and time.monotonic() < give_up:
+            time.sleep(2)
+        return seen

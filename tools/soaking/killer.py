@@ -1,0 +1,38 @@
+"""Kills parts of a cloud at random times, and brings each back."""
+
+import random
+import threading
+
+from soaking.cloud import Cloud
+from soaking.report import Report
+
+# What keeps users' sessions and images is not what is tried; a host is its libvirtd and its nova-compute.
+_SPARED = ("keystone", "glance", "epmd")
+_LONGEST_AWAY_S = 6.0
+
+
+class Killer:
+    """One part at a time: two that are away at once are what a cloud of one of each does not promise to live through."""
+
+    def __init__(self, cloud: Cloud, chance: random.Random, report: Report, pause_s: float) -> None:
+        self._cloud = cloud
+        self._chance = chance
+        self._report = report
+        self._pause_s = pause_s
+        hosts = {*cloud.hosts, *(f"{host}-virtlogd" for host in cloud.hosts)}
+        self._victims = sorted(name for name in cloud.parts() if name not in hosts and not name.startswith(_SPARED))
+
+    def run(self, is_over: threading.Event, kills: int | None) -> None:
+        """Kill until it is over, or until there were so many; then it is over."""
+        done = 0
+        while not is_over.wait(self._chance.expovariate(1 / self._pause_s)):
+            self._kill(self._chance.choice(self._victims), self._chance.uniform(0, _LONGEST_AWAY_S), is_over)
+            done += 1
+            if kills is not None and done >= kills:
+                is_over.set()
+
+    def _kill(self, victim: str, away_s: float, is_over: threading.Event) -> None:
+        self._cloud.tool("kill", victim)
+        self._report.count("killed", victim, f"for {away_s:.1f} s")
+        is_over.wait(away_s)
+        self._cloud.tool("start", victim)
