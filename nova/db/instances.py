@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
+from nova.db import console_tokens
 from nova.db.models.base import inserted_id
 from nova.db.models.servers import Instance as Table
 from nova.structs.flavor import Flavor
@@ -96,10 +97,12 @@ def get(connection: Connection, uuid: str, for_update: bool = False, with_user_d
 
 
 def change(connection: Connection, uuid: str, **changes: Any) -> None:
-    """Write some fields of one record."""
+    """Write some fields of one record; consoles of a guest that ends with it are revoked."""
     values = _to_columns(changes)
     values.setdefault("updated_at", utcnow())
     connection.execute(update(_table).where(_table.c.uuid == uuid).values(**values))
+    if console_tokens.ends_consoles(changes):
+        console_tokens.remove_of(connection, uuid)
 
 
 def find(connection: Connection, query: ServerQuery) -> list[Instance]:

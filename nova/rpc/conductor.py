@@ -379,7 +379,13 @@ class ConsoleCalls:
         """Keep what a token opens, under the token's hash."""
 
     def console_access(self, token_hash: str) -> ConsoleAccess | None:
-        """None when unknown or expired, or when the server is gone."""
+        """What a token opens, at the address the guest's host says now.
+
+        None when it is unknown, expired or revoked, or when the guest has no such console. Raises Unavailable.
+        """
+
+    def lasting_consoles(self, accesses: list[ConsoleAccess]) -> list[bool]:
+        """Of each console that was opened so, whether it is still that of the same guest on the same host."""
 
     def delete_console_access(self, instance_id: str) -> None:
         """Forget all tokens of a server."""
