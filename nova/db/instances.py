@@ -84,16 +84,29 @@ def add(connection: Connection, instance: Instance) -> Instance:
     return msgspec.structs.replace(instance, id=inserted_id(result))
 
 
-def get(connection: Connection, uuid: str, for_update: bool = False, with_user_data: bool = False) -> Instance:
-    """One record, deleted ones included. Raises ServerNotFound."""
+def get(
+    connection: Connection,
+    uuid: str,
+    for_update: bool = False,
+    with_user_data: bool = False,
+    project_id: str | None = None,
+) -> Instance:
+    """One record, of this project if one is given, deleted ones included. Raises ServerNotFound."""
     columns = [*_COLUMNS, _table.c.user_data] if with_user_data else _COLUMNS
     query = select(*columns).where(_table.c.uuid == uuid)
+    if project_id is not None:
+        query = query.where(_table.c.project_id == project_id)
     if for_update:
         query = query.with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
         raise errors.ServerNotFound(server_id=uuid)
     return from_row(row)
+
+
+def project_of(connection: Connection, uuid: str) -> str | None:
+    """Whose server it is, or was; None for one there never was, or that was purged."""
+    return connection.scalar(select(_table.c.project_id).where(_table.c.uuid == uuid))
 
 
 def change(connection: Connection, uuid: str, **changes: Any) -> None:
@@ -111,7 +124,7 @@ def find(connection: Connection, query: ServerQuery) -> list[Instance]:
     statement = select(*columns).where(*_conditions(query))
     order = [(_table.c[name], direction) for name, direction in query.sort]
     if query.marker is not None:
-        statement = statement.where(_after_marker(connection, query.marker, order))
+        statement = statement.where(_after_marker(connection, query.marker, query.project_id, order))
     for column, direction in order:
         if column.nullable and connection.dialect.name == "postgresql":
             # PostgreSQL alone sorts NULL last.
@@ -160,11 +173,15 @@ def loads(connection: Connection) -> dict[str, HostLoad]:
     return {host: HostLoad(instances=count, io_ops=int(busy)) for host, count, busy in connection.execute(query)}
 
 
-def hosts_of(connection: Connection, uuids: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts of some servers; a server that has none contributes none."""
+def hosts_of(connection: Connection, uuids: tuple[str, ...], project_id: str) -> tuple[str, ...]:
+    """The hosts of some of a project's servers; a server that has none contributes none."""
     if not uuids:
         return ()
-    rows = connection.execute(select(_table.c.host).where(_table.c.uuid.in_(uuids), _table.c.deleted_at.is_(None)))
+    rows = connection.execute(
+        select(_table.c.host).where(
+            _table.c.uuid.in_(uuids), _table.c.project_id == project_id, _table.c.deleted_at.is_(None)
+        )
+    )
     return tuple(host for (host,) in rows if host)
 
 
@@ -278,9 +295,15 @@ def _has_address(instance: Instance, version: int, pattern: Any) -> bool:
     return any(ip.version == version and pattern.search(ip.address) for vif in instance.vifs for ip in vif.fixed_ips)
 
 
-def _after_marker(connection: Connection, marker: str, order: list[tuple[Any, str]]) -> Any:
-    """The condition "after this server in this order": keyset paging, stable under inserts."""
-    row = connection.execute(select(*(c for c, _ in order)).where(_table.c.uuid == marker)).one_or_none()
+def _after_marker(connection: Connection, marker: str, project_id: str | None, order: list[tuple[Any, str]]) -> Any:
+    """The condition "after this server in this order": keyset paging, stable under inserts.
+
+    The marker is one of the servers that the list may show: where another one stands in it would tell what it has.
+    """
+    place = select(*(c for c, _ in order)).where(_table.c.uuid == marker)
+    if project_id is not None:
+        place = place.where(_table.c.project_id == project_id)
+    row = connection.execute(place).one_or_none()
     if row is None:
         raise errors.Invalid(f"marker [{marker}] not found")
     alternatives = []

@@ -44,9 +44,14 @@ class ServerCalls:
         """
 
     def server(
-        self, context: Context, server_id: str, with_user_data: bool = False, with_host_status: bool = False
+        self,
+        context: Context,
+        server_id: str,
+        with_user_data: bool = False,
+        with_host_status: bool = False,
+        project_id: str | None = None,
     ) -> Instance:
-        """One server, of any project: the API decides who may see it. Raises ServerNotFound."""
+        """One server, of this project if one is given. Raises ServerNotFound."""
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
         """Raises Invalid for an unknown marker."""
@@ -302,8 +307,8 @@ class GroupCalls:
     ) -> list[ServerGroup]:
         """Oldest first; of all projects without project_id."""
 
-    def server_group(self, context: Context, group_id: str) -> ServerGroup:
-        """Of any project. Raises ServerGroupNotFound."""
+    def server_group(self, context: Context, group_id: str, project_id: str | None = None) -> ServerGroup:
+        """One group, of this project if one is given. Raises ServerGroupNotFound."""
 
     def add_server_group(self, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
         """Raises QuotaExceeded."""

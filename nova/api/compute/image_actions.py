@@ -112,7 +112,10 @@ def rebuild(request: Request) -> Reply:
         password=password,
     )
     now = request.conductor.server(
-        request.context, server.uuid, **{**server_view.details(request), "with_user_data": True}
+        request.context,
+        server.uuid,
+        project_id=server.project_id,
+        **{**server_view.details(request), "with_user_data": True},
     )
     now = _with_changes(now, fields, image)
     headers = {"Location": request.link(f"/servers/{server.uuid}")}

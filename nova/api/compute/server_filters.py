@@ -26,6 +26,8 @@ _SORT_KEYS = {
     "ramdisk_id": None, "root_device_name": None, "task_state": "task_state", "terminated_at": "terminated_at",
     "updated_at": "updated_at", "user_id": "user_id", "uuid": "uuid", "vm_state": "vm_state",
 }  # fmt: skip
+# An order tells what it is made of.
+_ADMIN_SORT_KEYS = ("host", "node", "launched_on", "cell_name")
 # Columns of upstream's table: accepted until 2.74, and without meaning here.
 _OLD_SORT_KEYS = (
     "architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted", "deleted_at",
@@ -81,7 +83,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
     _add_properties(request, fields, admin)
     _add_times(request, fields, admin)
     _add_tags(request, fields)
-    fields["sort"] = _sort(request)
+    fields["sort"] = _sort(request, admin)
     fields["marker"] = request.first("marker")
     most = request.conf.api.max_limit
     limit = request.first("limit")
@@ -200,7 +202,10 @@ def _add_tags(request: Request, fields: dict[str, Any]) -> None:
             fields[parameter.replace("-", "_")] = [tag for tag in value.split(",") if tag]
 
 
-def _sort(request: Request) -> list[tuple[str, str]]:
+def _sort(request: Request, admin: bool) -> list[tuple[str, str]]:
+    hidden = [name for name in request.query.get("sort_key", ()) if name in _ADMIN_SORT_KEYS]
+    if hidden and not admin:
+        raise errors.Forbidden(f"Only administrators can sort servers by {', '.join(hidden)}")
     keys = [_SORT_KEYS.get(name) for name in request.query.get("sort_key", ())]
     directions = [direction.lower() for direction in request.query.get("sort_dir", ())]
     if not set(directions) <= {"asc", "desc"}:

@@ -269,7 +269,9 @@ def update(request: Request) -> Instance:
     updated = request.conductor.update_server(request.context, request.server.uuid, update)
     if not request.since(WHOLE_SERVER_AFTER_CHANGE):
         return updated
-    return request.conductor.server(request.context, updated.uuid, **server_view.details(request))
+    return request.conductor.server(
+        request.context, updated.uuid, project_id=updated.project_id, **server_view.details(request)
+    )
 
 
 CERTIFICATES_ARE_FOR_IMAGES = (

@@ -184,8 +184,8 @@ def _group(connection: Connection, core: Core, context: Context, request: BuildR
         group = group[0] if group else None
     if not group:
         return None
-    server_group = server_groups.without_members(connection, str(group))
-    if server_group is None or server_group.project_id != context.project_id:
+    server_group = server_groups.without_members(connection, str(group), context.project_id)
+    if server_group is None:
         raise errors.Invalid(f"Instance group {group} could not be found.")
     limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
     if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
