@@ -277,6 +277,8 @@ def update(request: Request) -> Instance:
 CERTIFICATES_ARE_FOR_IMAGES = (
     "Image certificate validation is not supported for servers that boot from a volume: it checks images."
 )
+# A signature that nobody checks is worth less than none.
+CERTIFICATES_ARE_NOT_CHECKED = "Image certificate validation is not supported by this release."
 
 # Deleted servers that were in one of these states can be restored for a while, where the operator wants that.
 _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED)
@@ -319,6 +321,8 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     )
     if certificates and (image is None or any(device.boot_index == 0 for device in devices)):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
+    if certificates:
+        raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED)
     return BuildRequest(
         name=fields["name"],
         flavor_id=fields["flavorRef"].rsplit("/", 1)[-1],
@@ -346,7 +350,6 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         access_ip_v6=fields.get("accessIPv6"),
         disk_config=fields["OS-DCF:diskConfig"],
         scheduler_hints=hints,
-        trusted_certs=certificates or None,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
 
