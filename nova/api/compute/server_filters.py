@@ -4,12 +4,11 @@ Source: Compute API reference, "List Servers", query parameters.
 """
 
 import datetime
-import re
 from typing import Any
 
 import msgspec
 
-from nova import errors
+from nova import errors, patterns
 from nova.api.compute import server_view
 from nova.api.compute.request import Request
 from nova.api.compute.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
@@ -137,10 +136,12 @@ def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
 def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
     name = request.first("name") or request.first("display_name")
     if name is not None:
-        fields["name_pattern"] = _pattern(name)
+        patterns.compile(name)
+        fields["name_pattern"] = name
     for parameter, field in (("ip", "ip_v4_pattern"), ("ip6", "ip_v6_pattern")):
         if request.first(parameter) is not None and (parameter == "ip" or admin or request.since(IP6_FILTER_OPEN)):
-            fields[field] = _pattern(request.first(parameter))
+            patterns.compile(request.first(parameter))
+            fields[field] = request.first(parameter)
     everybody = {"image": "image_id", "flavor": "flavor_id", "reservation_id": "reservation_id"}
     more = {
         "image_ref": "image_id", "user_id": "user_id", "hostname": "hostname", "key_name": "key_name",
@@ -220,14 +221,6 @@ def _sort(request: Request, admin: bool) -> list[tuple[str, str]]:
     if not any(key == "created_at" for key, _ in order):
         order.append(("created_at", "desc"))
     return [*order, ("id", order[-1][1])]
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise errors.Invalid(f"Invalid regular expression {text!r}: {error}") from error
-    return text
 
 
 def _is_true(text: str, name: str) -> bool:
