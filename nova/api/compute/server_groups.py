@@ -11,10 +11,10 @@ from nova.http.schema import (
     NAME,
     STRING,
     UUID,
-    Plain,
     arr,
     body,
     enum,
+    integer,
     obj,
     optional,
     query,
@@ -28,7 +28,7 @@ _RULES = "os_compute_api:os-server-groups:"
 _HARD = ("anti-affinity", "affinity")
 _POLICY = enum(*_HARD, "soft-anti-affinity", "soft-affinity")
 _OLD_POLICY = versioned(enum(*_HARD), v2_15=_POLICY)
-_PER_HOST = Plain({"type": ["integer", "string"], "minimum": 1, "minLength": 1, "pattern": "^[0-9]*$"}, int)
+_PER_HOST = integer(1)
 
 _GROUP = view(
     shows("id", UUID, "uuid"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nova import errors
+from nova.clients.http import segment
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.network.networks import Networks
 from nova.clients.network.security_groups import SecurityGroups
@@ -25,13 +26,15 @@ class RequestChecks:
         count: int = 1,
         security_groups: Sequence[str] = (),
         project_id: str | None = None,
-    ) -> None:
-        """Whether count servers can have these networks. None: whatever the project has.
+        at_least: int | None = None,
+    ) -> int:
+        """How many of count servers can have these networks. None: whatever the project has.
 
-        project_id: of the servers, when it is not that of who asks.
+        project_id: of the servers, when it is not that of who asks. at_least: with how many the request is content, all
+        of them when unset.
 
         Raises Invalid for networks, ports, addresses or groups that cannot be used, PortInUse,
-        MultipleNetworks, Forbidden for an external network.
+        MultipleNetworks, Forbidden for an external network, QuotaExceeded for more ports than the project may have.
         """
         project_id = project_id or context.project_id
         if requests is None:
@@ -50,6 +53,28 @@ class RequestChecks:
                 self._security_groups.id_of(project_id, group)
             except errors.NotFound as error:
                 raise errors.Invalid(str(error)) from None
+        return self._fitting(project_id, self._new_ports(project_id, requests), count, at_least or count)
+
+    def _new_ports(self, project_id: str, requests: Sequence[NetworkRequest] | None) -> int:
+        """How many ports are made for each server."""
+        if requests is None:
+            requests = self._networks.default_request(project_id)
+        return sum(1 for request in requests if not request.port_id)
+
+    def _fitting(self, project_id: str, each: int, count: int, at_least: int) -> int:
+        """For how many of count servers the project may have each more ports. Raises QuotaExceeded below at_least."""
+        # Without this extension, the Networking service refuses the ports when they are made.
+        if not each or not self._networks.has("quota_details"):
+            return count
+        path = f"quotas/{segment(project_id)}/details.json"
+        ports = self._http.get(path, "quota", {"fields": "port"})["port"]
+        limit, used = int(ports["limit"]), int(ports["used"]) + int(ports.get("reserved", 0))
+        if limit < 0:
+            return count
+        fitting = min(count, max(0, limit - used) // each)
+        if fitting < at_least:
+            raise errors.QuotaExceeded(resources="ports", requested=at_least * each, used=used, limits=limit)
+        return fitting
 
     def _check_networks(self, context: Context, project_id: str, network_ids: Sequence[str]) -> None:
         usable = {network["id"]: network for network in self._networks.usable(project_id)}

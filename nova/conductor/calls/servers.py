@@ -29,7 +29,10 @@ class ServerCalls:
         self._core = core
 
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
-        self._core.step_context.network.validate(context, request.networks, request.max_count, request.security_groups)
+        count = self._core.step_context.network.validate(
+            context, request.networks, request.max_count, request.security_groups, at_least=request.min_count
+        )
+        request = msgspec.structs.replace(request, max_count=count)
         leases: list[Lease] = []
 
         volumes = BootVolumes.create(self._core.step_context, context, request)

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from webob import Request
 
 from nova.errors import Invalid
+from nova.http.schema import is_number
 from nova.network.api.fields import boolean
 from nova.network.api.resource import Call, Resource
 
@@ -113,7 +114,7 @@ def _page(
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     limit, marker = request.GET.get("limit"), request.GET.get("marker")
     is_reverse = request.GET.get("page_reverse", "").lower() == "true"
-    if limit is not None and not (limit.isascii() and limit.isdigit()):
+    if limit is not None and not is_number(limit):
         raise Invalid(f"Limit must be an integer 0 or greater and not '{limit}'")
     if is_reverse:
         views = views[::-1]
