@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every check and every test: installs what it needs, runs, and sums up.
 #
-#   tools/test.sh                       all of it, in this order: lint unit contract functional e2e
+#   tools/test.sh                       all of it, in this order: lint unit contract functional security e2e
 #   tools/test.sh unit functional       these alone
 #   PYTEST_ADDOPTS=-x tools/test.sh unit    with further options for pytest
 set -euo pipefail
@@ -11,7 +11,7 @@ for part in settings progress environment; do
     # shellcheck source=/dev/null
     . "$HERE/cloud/$part.sh"
 done
-ALL_STAGES=(lint unit contract functional e2e)
+ALL_STAGES=(lint unit contract functional security e2e)
 RESULTS=$(mktemp -d)
 FAILED=()
 trap 'rm -rf "$RESULTS"' EXIT
