@@ -79,7 +79,7 @@ def test_a_known_network_costs_two_requests_at_most(cloud, demo, server_id):
         lambda: (cloud.client.validate(demo.context, wanted), allocate(cloud, server_id, wanted))
     )
 
-    assert sent == ["POST /v2.0/ports"]
+    assert sent == ["GET /v2.0/quotas/demo/details.json?fields=port", "POST /v2.0/ports"]
 
 
 def test_release_deletes_what_the_cloud_made_and_frees_what_the_user_made(cloud, demo, server_id):
