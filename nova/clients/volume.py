@@ -39,6 +39,12 @@ class VolumeNotFound(errors.NotFound):
     text = "Volume {volume_id} could not be found."
 
 
+class VolumeIsEncrypted(errors.Invalid):
+    """Its content would be written in the clear: no host here opens an encrypted volume."""
+
+    text = "Volume {volume_id} is encrypted, which this release does not support for servers."
+
+
 class SnapshotNotFound(errors.NotFound):
     text = "Snapshot {snapshot_id} could not be found."
 
@@ -70,6 +76,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zone: str | None = None
     is_bootable: bool = False
     is_multiattach: bool = False
+    is_encrypted: bool = False
     volume_type: str | None = None
     snapshot_id: str | None = None
     created_at: str | None = None
@@ -149,12 +156,16 @@ class Volumes:
     def reserve(self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset()) -> str:
         """The attachment that keeps the volume for the server; an existing one is used.
 
-        Raises VolumeNotFound, VolumeNotReady while it is being created, Invalid when it is in use.
+        Raises VolumeNotFound, VolumeNotReady while it is being created, Invalid when it is in use, VolumeIsEncrypted.
         """
         for attachment in self.attachments(instance_id, volume_id):
             if attachment["id"] not in other_than:
                 return str(attachment["id"])
-        _check_is_made(self.get(volume_id))
+        volume = self.get(volume_id)
+        _check_is_made(volume)
+        # A server that has it already, from an older release, keeps it.
+        if not other_than:
+            check_is_plain(volume)
         body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id}}
         missing = VolumeNotFound(volume_id=volume_id)
         return str(self._ask("POST", "/attachments", "attachment", missing=missing, json=body)["id"])
@@ -276,6 +287,12 @@ class Volumes:
         return {"endpoint_override": endpoint.removesuffix(own) + context.project_id}
 
 
+def check_is_plain(volume: Volume) -> None:
+    """Raises VolumeIsEncrypted."""
+    if volume.is_encrypted:
+        raise VolumeIsEncrypted(volume_id=volume.id)
+
+
 def _check_is_made(volume: Volume) -> None:
     if volume.status in _BEING_MADE:
         raise VolumeNotReady(volume_id=volume.id, status=volume.status)
@@ -291,6 +308,7 @@ def _volume(document: Json) -> Volume:
         zone=document.get("availability_zone"),
         is_bootable=str(document.get("bootable")).lower() == "true",
         is_multiattach=bool(document.get("multiattach")),
+        is_encrypted=bool(document.get("encrypted")),
         volume_type=document.get("volume_type"),
         snapshot_id=document.get("snapshot_id"),
         created_at=document.get("created_at"),

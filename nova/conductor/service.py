@@ -38,7 +38,7 @@ from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import WORKFLOWS
 from nova.conf.notifications import are_wanted
-from nova.db import hosts
+from nova.db import hosts, instances
 from nova.db.engine import Database
 from nova.rpc import compute as compute_interface
 from nova.rpc.compute import compute_client
@@ -83,7 +83,10 @@ class Conductor:
             db=self.db,
             scheduler=scheduler_client(bus),
             placement=PlacementClient(adapters.service_adapter(conf, "placement", transport)),
-            network=Networking(adapters.service_adapter(conf, "neutron", transport)),
+            network=Networking(
+                adapters.service_adapter(conf, "neutron", transport),
+                lambda server_id: self.db.read(lambda c: instances.project_of(c, server_id)),
+            ),
             images=Images(adapters.service_adapter(conf, "glance", transport)),
             volumes=Volumes(adapters.service_adapter(conf, "cinder", transport)),
             shares=Shares(adapters.service_adapter(conf, "manila", transport)),

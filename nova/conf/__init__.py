@@ -35,6 +35,7 @@ from nova.conf import (
     notifications,
     placement,
     quota,
+    refused,
     scheduler,
     upstream,
     wsgi,
@@ -82,7 +83,8 @@ def load(args: Sequence[str] = (), files: Sequence[str] | None = None) -> cfg.Co
 
     args is the command line without the program name. Without files, --config-file counts, then
     /etc/nova/nova.conf. Raises BadConfiguration for a file that cannot be read, a group that
-    neither this project nor upstream knows, and a value that does not fit its option.
+    neither this project nor upstream knows, a value that does not fit its option, and an option that
+    promises safety which nobody would give.
     """
     conf = cfg.ConfigOpts()
     register(conf)
@@ -177,6 +179,9 @@ def _check_file(conf: cfg.ConfigOpts, path: str, known_groups: Iterable[str]) ->
     for group in parser.sections():
         if group not in known_groups:
             raise BadConfiguration(f"{path}: [{group}] is not a group of options this release knows")
+        for option, value in parser.items(group):
+            if (why := refused.reason(group, option, value)) is not None:
+                raise BadConfiguration(f"{path}: [{group}] {option} = {value} is not supported: {why}")
         if group in upstream.GROUPS:
             continue
         for option in parser.options(group):

@@ -45,6 +45,9 @@ class ConsoleAuth:
         access = self._conductor.console_access(hash_of(token))
         return access if access and access.expires_at > utcnow() else None
 
+    def lasting(self, accesses: list[ConsoleAccess]) -> list[bool]:
+        return self._conductor.lasting_consoles(accesses)
+
     def revoke(self, instance_id: str) -> None:
         self._conductor.delete_console_access(instance_id)
 

@@ -5,9 +5,11 @@ The token is in the page's address, because upstream's clients and dashboards bu
 
 import html
 import os
+import re
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote, urlsplit
 
+_PAGE = re.compile(r"(?:/[\w.-]+)*/(?P<name>[\w.-]+\.html)", re.ASCII)
 _REFUSAL = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{title}</title></head>
@@ -62,9 +64,11 @@ def spice_redirect(web: str, target: str) -> str | None:
     """
     parts = urlsplit(target)
     token = token_of(target)
-    if not parts.path.endswith(".html") or token is None or "path" in parse_qs(parts.query):
+    page = _PAGE.fullmatch(parts.path)
+    if page is None or token is None or "path" in parse_qs(parts.query):
         return None
-    return f"{parts.path.lstrip('/')}?{parts.query}&path={quote(f'/?token={quote(token)}', safe='')}"
+    # Beside the page that was asked for, so that it stays within this site: a path may look like another's address.
+    return f"{page['name']}?{parts.query}&path={quote(f'/?token={quote(token)}', safe='')}"
 
 
 def refusal(title: str, text: str) -> bytes:

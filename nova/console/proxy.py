@@ -23,6 +23,7 @@ from websockify.websocketserver import WebSocketRequestHandlerMixIn
 from nova import errors
 from nova.clock import utcnow
 from nova.console import pages
+from nova.console.open_consoles import OpenConsoles
 from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
 from nova.http.acceptor import Acceptor
@@ -66,6 +67,7 @@ class ConsoleProxy:
         self.is_stopping = False
         self._enforces_expiry = conf.consoleauth.enforce_session_timeout
         self._consoleauth = consoleauth
+        self.open_consoles = OpenConsoles(consoleauth)
         self._tls = _tls_context(conf)
         self._tls_only = conf.ssl_only
         self._socket: socket.socket | None = None
@@ -79,11 +81,13 @@ class ConsoleProxy:
         self._socket = listen(self.screen.host, self.screen.port)
         self._acceptor = Acceptor(self._socket, self.limits, self._serve, plain_fault)
         self._acceptor.start()
+        self.open_consoles.start()
         LOG.info("%s listens on %s port %s", self.screen.name, self.screen.host, self.port)
 
     def stop(self) -> None:
         """Take no more viewers, and tell those there are that it is over."""
         self.is_stopping = True
+        self.open_consoles.stop()
         if self._acceptor is not None:
             self._acceptor.stop()
             self._acceptor.wait(5)
@@ -254,8 +258,9 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
 
     def _show(self, viewer: Viewer) -> Ending:
         """Show the console the token opens, until it ends."""
+        token = pages.token_of(self.path, self.headers.get("Cookie"))
         try:
-            access = self._proxy.access(pages.token_of(self.path, self.headers.get("Cookie")))
+            access = self._proxy.access(token)
         except errors.Unavailable:
             return Ending(INTERNAL, _NO_ANSWER)
         if access is None:
@@ -266,11 +271,27 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         except OSError as error:
             LOG.warning("console of server %s on %s port %s: %s", access.instance_id, address.host, address.port, error)
             return Ending(INTERNAL, _NO_GUEST)
-        LOG.info("viewer %s opens a console of server %s", self.client_address[0], access.instance_id)
         with guest:
-            guest.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return Relay(viewer, guest, self._proxy.end_of(access)).run(lambda: self._proxy.is_stopping)
+            try:
+                # The guest may have ended, and another have got its port, before the connection was made.
+                if self._proxy.access(token) != access:
+                    return Ending(POLICY, _EXPIRED)
+            except errors.Unavailable:
+                return Ending(INTERNAL, _NO_ANSWER)
+            LOG.info("viewer %s opens a console of server %s", self.client_address[0], access.instance_id)
+            _prepare(guest)
+            with self._proxy.open_consoles.opened(access) as console:
+                relay = Relay(viewer, guest, self._proxy.end_of(access))
+                return relay.run(lambda: self._proxy.is_stopping, lambda: console.is_over)
+
+
+def _prepare(guest: socket.socket) -> None:
+    """A host that went down without a word is noticed in half a minute."""
+    guest.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 4)):
+        guest.setsockopt(socket.IPPROTO_TCP, option, value)
+    guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
 
 
 def novnc(conf: cfg.ConfigOpts, consoleauth: ConsoleAuthCalls) -> ConsoleProxy:

@@ -40,8 +40,11 @@ class Relay:
         self._until = until
         self._to_guest = bytearray()
 
-    def run(self, is_stopping: Callable[[], bool]) -> Ending:
-        """Carry bytes both ways; returns when there are no more to carry."""
+    def run(self, is_stopping: Callable[[], bool], is_over: Callable[[], bool] = lambda: False) -> Ending:
+        """Carry bytes both ways; returns when there are no more to carry.
+
+        is_stopping: of the proxy. is_over: the server has no longer the guest that is shown. Neither may wait.
+        """
         self._connection.setblocking(False)
         self._guest.setblocking(False)
         with selectors.DefaultSelector() as selector:
@@ -49,6 +52,8 @@ class Relay:
                 ready = self._wait(selector)
                 if is_stopping():
                     return Ending(GOING_AWAY, "The console proxy is being restarted.")
+                if is_over():
+                    return Ending(POLICY, "The server was stopped, moved or deleted; ask for a new console.")
                 if self._until is not None and time.monotonic() >= self._until:
                     return Ending(POLICY, "The console's time is over; ask for a new one.")
                 ending = self._serve_viewer(ready.get(self._connection, 0)) or self._serve_guest(

@@ -1,6 +1,11 @@
-"""Queries on console tokens, which are known by their hash alone."""
+"""Queries on console tokens, which are known by their hash alone.
+
+A token dies with the guest it was issued for: whoever writes a server's row revokes in the same transaction.
+"""
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
@@ -8,6 +13,12 @@ from sqlalchemy.engine import Connection
 from nova.db.models.servers import ConsoleToken as Table
 from nova.structs.console import ConsoleAccess
 from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.structs.instance import PowerState, VmState
+
+# A server in any other state has no guest that runs, or is about to have another one.
+_SHOWN_IN_VM_STATES = (VmState.ACTIVE, VmState.PAUSED)
+_SHOWN_IN_POWER_STATES = (PowerState.RUNNING, PowerState.PAUSED)
+_ENDING_TASK_STATES = ("deleting", "soft-deleting", "rebuilding")
 
 _table = Table.__table__
 
@@ -46,6 +57,17 @@ def get(connection: Connection, token_hash: str, now: datetime.datetime) -> Cons
 def remove_of(connection: Connection, instance_uuid: str) -> int:
     """Forget the tokens of one server; how many there were."""
     return connection.execute(delete(_table).where(_table.c.instance_uuid == instance_uuid)).rowcount
+
+
+def ends_consoles(changes: Mapping[str, Any]) -> bool:
+    """Whether a server that changes so has no longer the guest its consoles were opened for."""
+    return (
+        "host" in changes
+        or changes.get("deleted_at") is not None
+        or changes.get("task_state") in _ENDING_TASK_STATES
+        or changes.get("vm_state", VmState.ACTIVE) not in _SHOWN_IN_VM_STATES
+        or changes.get("power_state", PowerState.RUNNING) not in _SHOWN_IN_POWER_STATES
+    )
 
 
 def purge(connection: Connection, now: datetime.datetime) -> int:

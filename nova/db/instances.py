@@ -1,15 +1,15 @@
 """Queries on servers' records."""
 
 import datetime
-import re
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Row, and_, case, false, func, insert, not_, or_, select, update
+from sqlalchemy import Row, case, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
+from nova.db import console_tokens, server_filters
 from nova.db.models.base import inserted_id
 from nova.db.models.servers import Instance as Table
 from nova.structs.flavor import Flavor
@@ -62,6 +62,7 @@ _PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name n
 _COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
 # The database gives the first, the conductor tells the second.
 _NOT_STORED = ("id", "host_status")
+_MOST_IN_A_QUERY = 500
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,10 +84,18 @@ def add(connection: Connection, instance: Instance) -> Instance:
     return msgspec.structs.replace(instance, id=inserted_id(result))
 
 
-def get(connection: Connection, uuid: str, for_update: bool = False, with_user_data: bool = False) -> Instance:
-    """One record, deleted ones included. Raises ServerNotFound."""
+def get(
+    connection: Connection,
+    uuid: str,
+    for_update: bool = False,
+    with_user_data: bool = False,
+    project_id: str | None = None,
+) -> Instance:
+    """One record, of this project if one is given, deleted ones included. Raises ServerNotFound."""
     columns = [*_COLUMNS, _table.c.user_data] if with_user_data else _COLUMNS
     query = select(*columns).where(_table.c.uuid == uuid)
+    if project_id is not None:
+        query = query.where(_table.c.project_id == project_id)
     if for_update:
         query = query.with_for_update()
     row = connection.execute(query).one_or_none()
@@ -95,36 +104,48 @@ def get(connection: Connection, uuid: str, for_update: bool = False, with_user_d
     return from_row(row)
 
 
+def project_of(connection: Connection, uuid: str) -> str | None:
+    """Whose server it is, or was; None for one there never was, or that was purged."""
+    return connection.scalar(select(_table.c.project_id).where(_table.c.uuid == uuid))
+
+
 def change(connection: Connection, uuid: str, **changes: Any) -> None:
-    """Write some fields of one record."""
+    """Write some fields of one record; consoles of a guest that ends with it are revoked."""
     values = _to_columns(changes)
     values.setdefault("updated_at", utcnow())
     connection.execute(update(_table).where(_table.c.uuid == uuid).values(**values))
+    if console_tokens.ends_consoles(changes):
+        console_tokens.remove_of(connection, uuid)
 
 
 def find(connection: Connection, query: ServerQuery) -> list[Instance]:
-    """The servers a query asks for, in its order. Raises Invalid for a marker that is not there."""
-    columns = [*_COLUMNS, _table.c.user_data] if query.with_user_data else _COLUMNS
-    statement = select(*columns).where(*_conditions(query))
+    """The servers a query asks for, in its order. Raises Invalid for a bad pattern, or a marker that is not there."""
     order = [(_table.c[name], direction) for name, direction in query.sort]
+    conditions = server_filters.conditions(query)
     if query.marker is not None:
-        statement = statement.where(_after_marker(connection, query.marker, order))
-    for column, direction in order:
-        if column.nullable and connection.dialect.name == "postgresql":
-            # PostgreSQL alone sorts NULL last.
-            statement = statement.order_by(
-                column.asc().nulls_first() if direction == "asc" else column.desc().nulls_last()
-            )
-        else:
-            statement = statement.order_by(column.asc() if direction == "asc" else column.desc())
+        conditions.append(server_filters.after_marker(connection, query.marker, query.project_id, order))
     # What the database cannot filter is filtered here, so the limit must wait for it.
-    late = _late_filters(query)
-    if query.limit is not None and not late:
-        statement = statement.limit(query.limit)
-    found = [from_row(row) for row in connection.execute(statement)]
-    if late:
-        found = [one for one in found if all(test(one) for test in late)][: query.limit]
-    return found
+    late = server_filters.late_filters(query)
+    limit = None if late else query.limit
+    columns = [*_COLUMNS, _table.c.user_data] if query.with_user_data else _COLUMNS
+    sorted_by = [server_filters.sorted_by(connection, *one) for one in order]
+    if query.name_pattern is None:
+        statement = select(*columns).where(*conditions).order_by(*sorted_by).limit(limit)
+        servers = [from_row(row) for row in connection.execute(statement)]
+    else:
+        names = select(_table.c.id, _table.c.name).where(*conditions).order_by(*sorted_by)
+        servers = _numbered(connection, columns, server_filters.matching(connection, names, query.name_pattern, limit))
+    return [server for server in servers if all(test(server) for test in late)][: query.limit] if late else servers
+
+
+def _numbered(connection: Connection, columns: list[Any], numbers: list[int]) -> list[Instance]:
+    """The servers with these numbers, in their order."""
+    servers: dict[int, Instance] = {}
+    for begin in range(0, len(numbers), _MOST_IN_A_QUERY):
+        wanted = numbers[begin : begin + _MOST_IN_A_QUERY]
+        rows = connection.execute(select(*columns).where(_table.c.id.in_(wanted)))
+        servers.update((row.id, from_row(row)) for row in rows)
+    return [servers[number] for number in numbers if number in servers]
 
 
 def on_host(connection: Connection, host: str) -> list[Instance]:
@@ -157,11 +178,15 @@ def loads(connection: Connection) -> dict[str, HostLoad]:
     return {host: HostLoad(instances=count, io_ops=int(busy)) for host, count, busy in connection.execute(query)}
 
 
-def hosts_of(connection: Connection, uuids: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts of some servers; a server that has none contributes none."""
+def hosts_of(connection: Connection, uuids: tuple[str, ...], project_id: str) -> tuple[str, ...]:
+    """The hosts of some of a project's servers; a server that has none contributes none."""
     if not uuids:
         return ()
-    rows = connection.execute(select(_table.c.host).where(_table.c.uuid.in_(uuids), _table.c.deleted_at.is_(None)))
+    rows = connection.execute(
+        select(_table.c.host).where(
+            _table.c.uuid.in_(uuids), _table.c.project_id == project_id, _table.c.deleted_at.is_(None)
+        )
+    )
     return tuple(host for (host,) in rows if host)
 
 
@@ -194,110 +219,6 @@ def _to_columns(fields: dict[str, Any]) -> dict[str, Any]:
     if "flavor" in fields:
         values["flavor_id"] = fields["flavor"].id
     return values
-
-
-def _conditions(query: ServerQuery) -> list[Any]:
-    column = _table.c
-    conditions = [
-        column[name] == value
-        for name in (
-            "project_id", "user_id", "hostname", "power_state", "host", "node", "availability_zone", "flavor_id",
-            "image_id", "key_name", "reservation_id", "is_locked", "created_at", "launched_at", "terminated_at",
-        )
-        if (value := getattr(query, name)) is not None
-    ]  # fmt: skip
-    if query.uuids is not None:
-        conditions.append(column.uuid.in_(query.uuids))
-    if query.vm_states is not None:
-        conditions.append(column.vm_state.in_(query.vm_states))
-    if query.task_states is not None:
-        named = [state for state in query.task_states if state is not None]
-        options = [column.task_state.in_(named)] if named else []
-        if None in query.task_states:
-            options.append(column.task_state.is_(None))
-        conditions.append(or_(*options))
-    if query.is_deleted is not None:
-        conditions.append(column.deleted_at.is_not(None) if query.is_deleted else column.deleted_at.is_(None))
-    if query.changes_since is not None:
-        conditions.append(func.coalesce(column.updated_at, column.created_at) >= query.changes_since)
-    if query.changes_before is not None:
-        conditions.append(func.coalesce(column.updated_at, column.created_at) <= query.changes_before)
-    if query.name_pattern is not None:
-        conditions.append(_name_matches(query.name_pattern))
-    return conditions + _tag_conditions(query)
-
-
-def _name_matches(pattern: str) -> Any:
-    """A regular expression as the Compute API has it; every database here knows one."""
-    return _table.c.name.regexp_match(pattern)
-
-
-def _tag_conditions(query: ServerQuery) -> list[Any]:
-    def has(tag: str) -> Any:
-        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact.
-        return _table.c.tags.contains(_encode(tag).decode(), autoescape=True)
-
-    conditions = []
-    if query.tags:
-        conditions.append(and_(*map(has, query.tags)))
-    if query.tags_any:
-        conditions.append(or_(*map(has, query.tags_any)))
-    if query.not_tags:
-        conditions.append(not_(and_(*map(has, query.not_tags))))
-    if query.not_tags_any:
-        conditions.append(not_(or_(*map(has, query.not_tags_any))))
-    return conditions
-
-
-def _late_filters(query: ServerQuery) -> list[Any]:
-    tests: list[Any] = []
-    for wanted in query.metadata:
-        tests.append(lambda one, wanted=wanted: wanted.items() <= one.metadata.items())
-    for wanted in query.system_metadata:
-        tests.append(lambda one, wanted=wanted: wanted.items() <= one.system_metadata.items())
-    for name, value in query.properties.items():
-        tests.append(lambda one, name=name, value=value: getattr(one.properties, name, None) == value)
-    for version, pattern in ((4, query.ip_v4_pattern), (6, query.ip_v6_pattern)):
-        if pattern is not None:
-            compiled = _compile(pattern)
-            tests.append(lambda one, v=version, p=compiled: _has_address(one, v, p))
-    return tests
-
-
-def _compile(pattern: str) -> Any:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise errors.Invalid(f"Invalid regular expression: {error}") from error
-
-
-def _has_address(instance: Instance, version: int, pattern: Any) -> bool:
-    return any(ip.version == version and pattern.search(ip.address) for vif in instance.vifs for ip in vif.fixed_ips)
-
-
-def _after_marker(connection: Connection, marker: str, order: list[tuple[Any, str]]) -> Any:
-    """The condition "after this server in this order": keyset paging, stable under inserts."""
-    row = connection.execute(select(*(c for c, _ in order)).where(_table.c.uuid == marker)).one_or_none()
-    if row is None:
-        raise errors.Invalid(f"marker [{marker}] not found")
-    alternatives = []
-    for position, (column, direction) in enumerate(order):
-        equal = [_same(c, row[i]) for i, (c, _) in enumerate(order[:position])]
-        alternatives.append(and_(*equal, _beyond(column, row[position], direction)))
-    return or_(*alternatives)
-
-
-def _same(column: Any, value: Any) -> Any:
-    return column.is_(None) if value is None else column == value
-
-
-def _beyond(column: Any, value: Any, direction: str) -> Any:
-    """Sorted behind value, where NULL sorts before everything."""
-    if value is None:
-        return column.is_not(None) if direction == "asc" else false()
-    if direction == "asc":
-        return column > value
-    return or_(column < value, column.is_(None)) if column.nullable else column < value
 
 
 def unique_name(connection: Connection, name: str, scope: str, project_id: str, other_than: str | None = None) -> None:

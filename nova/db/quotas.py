@@ -1,5 +1,6 @@
 """Quota: limits, and counters that move in the transaction of what they count."""
 
+import sys
 from collections.abc import Mapping
 
 from sqlalchemy import and_, delete, insert, or_, select, update
@@ -83,6 +84,17 @@ def take(connection: Connection, project_id: str, amounts: Mapping[str, int], li
             used=", ".join(str(used.get(name, 0)) for name in exceeded),
             limits=", ".join(str(limit[name]) for name in exceeded),
         )
+
+
+def room(connection: Connection, project_id: str, each: Mapping[str, int], limit: Mapping[str, int]) -> int:
+    """How many more things that take each of these amounts a project may have now; a great many without a limit."""
+    used = usage(connection, project_id)
+    counts = [
+        max(0, limit[resource] - used.get(resource, 0)) // amount
+        for resource, amount in each.items()
+        if amount and limit.get(resource, -1) >= 0
+    ]
+    return min(counts, default=sys.maxsize)
 
 
 def give_back(connection: Connection, project_id: str, amounts: Mapping[str, int]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
 from nova import errors
@@ -34,9 +34,12 @@ def find(
     return [_group(row, members.get(row.uuid, ())) for row in rows]
 
 
-def get(connection: Connection, group_uuid: str) -> ServerGroup:
-    """Raises ServerGroupNotFound."""
-    row = connection.execute(select(*_table.c).where(_table.c.uuid == group_uuid)).one_or_none()
+def get(connection: Connection, group_uuid: str, project_id: str | None = None) -> ServerGroup:
+    """One group, of this project if one is given. Raises ServerGroupNotFound."""
+    query = select(*_table.c).where(_table.c.uuid == group_uuid)
+    if project_id is not None:
+        query = query.where(_table.c.project_id == project_id)
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise errors.ServerGroupNotFound(group_id=group_uuid)
     return _group(row, _members_of(connection, [group_uuid]).get(group_uuid, ()))
@@ -130,11 +133,13 @@ def remove_member(connection: Connection, instance_uuid: str) -> None:
     connection.execute(delete(_members).where(_members.c.instance_uuid == instance_uuid))
 
 
-def without_members(connection: Connection, group_uuid: str) -> ServerGroup | None:
-    """A group of which nobody asks who is in it; None without such a group."""
-    row = connection.execute(select(*_table.c).where(_table.c.uuid == group_uuid)).one_or_none()
+def without_members(connection: Connection, group_uuid: str, project_id: str) -> ServerGroup | None:
+    """A project's group of which nobody asks who is in it; None without such a group."""
+    query = select(*_table.c).where(_table.c.uuid == group_uuid, _table.c.project_id == project_id)
+    row = connection.execute(query).one_or_none()
     return None if row is None else _group(row, ())
 
 
 def size(connection: Connection, group_uuid: str) -> int:
-    return len(connection.execute(select(_members.c.instance_uuid).where(_members.c.group_uuid == group_uuid)).all())
+    query = select(func.count()).select_from(_members).where(_members.c.group_uuid == group_uuid)
+    return connection.scalar(query) or 0

@@ -52,7 +52,9 @@ def find(connection: Connection, query: MigrationQuery) -> list[Migration]:
     if query.changes_before is not None:
         conditions.append(changed <= query.changes_before)
     if query.marker is not None:
-        position = connection.scalar(select(_table.c.id).where(_table.c.uuid == query.marker))
+        # One that the list may show: there is none of another project.
+        shown = [_table.c.project_id == query.project_id] if query.project_id is not None else []
+        position = connection.scalar(select(_table.c.id).where(_table.c.uuid == query.marker, *shown))
         if position is None:
             raise errors.Invalid(f"marker [{query.marker}] not found")
         conditions.append(_table.c.id < position)

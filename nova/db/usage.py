@@ -33,9 +33,10 @@ def find(
     if project_id is not None:
         query = query.where(_table.c.project_id == project_id)
     if marker is not None:
-        place = connection.execute(
-            select(_table.c.project_id, _table.c.id).where(_table.c.uuid == marker)
-        ).one_or_none()
+        named = select(_table.c.project_id, _table.c.id).where(_table.c.uuid == marker)
+        if project_id is not None:
+            named = named.where(_table.c.project_id == project_id)
+        place = connection.execute(named).one_or_none()
         if place is None:
             raise errors.Invalid(f"marker [{marker}] not found")
         query = query.where(

@@ -20,7 +20,7 @@ from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
 
-_GLOBAL_REQUEST_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
+_GLOBAL_REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
 
 
 # What an API says in its own words where nobody can tell who asks.
@@ -121,7 +121,7 @@ def _of_request(environ: Environ) -> dict[str, Any]:
     given = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
     return {
         "request_id": request_id(environ),
-        "global_request_id": given if _GLOBAL_REQUEST_ID.match(given) else None,
+        "global_request_id": given if _GLOBAL_REQUEST_ID.fullmatch(given) else None,
         "remote_address": environ.get("REMOTE_ADDR"),
     }
 

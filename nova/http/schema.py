@@ -18,7 +18,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from nova import errors
+from nova import errors, patterns
 from nova.http.versions import FIRST, FOREVER, parse
 
 Normalise = Callable[[Any], Any] | None
@@ -185,8 +185,8 @@ def arr(item: Shape, is_nullable: bool = False, **limits: Any) -> Arr:
 
 def _is_regex(value: str) -> bool:
     try:
-        re.compile(value)
-    except (re.error, RecursionError, OverflowError):
+        patterns.compile(value)
+    except errors.Invalid:
         return False
     return True
 

@@ -1,11 +1,11 @@
-"""Who may do what at nova-network: owners with their own, administrators with everything.
+"""Who may do what at nova-network: members with what is their project's, administrators with everything.
 
 Reading needs no rule: what a project may not see is not there for it.
 """
 
 from oslo_policy import policy
 
-_OWNER = "role:admin or project_id:%(project_id)s"
+_MEMBER = "role:admin or (role:member and project_id:%(project_id)s)"
 _ADMIN = "role:admin"
 _NOUNS = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip")
 
@@ -21,7 +21,7 @@ def list_rules() -> list[policy.RuleDefault]:
     rules = []
     for noun in _NOUNS:
         for verb in ("create", "update", "delete"):
-            rules.append(policy.RuleDefault(f"network:{verb}_{noun}", _OWNER, f"{verb.capitalize()} a {noun}."))
+            rules.append(policy.RuleDefault(f"network:{verb}_{noun}", _MEMBER, f"{verb.capitalize()} a {noun}."))
         for attribute in _ADMIN_ATTRIBUTES.get(noun, ()):
             name = f"network:set_{noun}:{attribute}"
             rules.append(policy.RuleDefault(name, _ADMIN, f"Set {attribute} of a {noun}."))

@@ -44,9 +44,14 @@ class ServerCalls:
         """
 
     def server(
-        self, context: Context, server_id: str, with_user_data: bool = False, with_host_status: bool = False
+        self,
+        context: Context,
+        server_id: str,
+        with_user_data: bool = False,
+        with_host_status: bool = False,
+        project_id: str | None = None,
     ) -> Instance:
-        """One server, of any project: the API decides who may see it. Raises ServerNotFound."""
+        """One server, of this project if one is given. Raises ServerNotFound."""
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
         """Raises Invalid for an unknown marker."""
@@ -302,8 +307,8 @@ class GroupCalls:
     ) -> list[ServerGroup]:
         """Oldest first; of all projects without project_id."""
 
-    def server_group(self, context: Context, group_id: str) -> ServerGroup:
-        """Of any project. Raises ServerGroupNotFound."""
+    def server_group(self, context: Context, group_id: str, project_id: str | None = None) -> ServerGroup:
+        """One group, of this project if one is given. Raises ServerGroupNotFound."""
 
     def add_server_group(self, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
         """Raises QuotaExceeded."""
@@ -379,7 +384,13 @@ class ConsoleCalls:
         """Keep what a token opens, under the token's hash."""
 
     def console_access(self, token_hash: str) -> ConsoleAccess | None:
-        """None when unknown or expired, or when the server is gone."""
+        """What a token opens, at the address the guest's host says now.
+
+        None when it is unknown, expired or revoked, or when the guest has no such console. Raises Unavailable.
+        """
+
+    def lasting_consoles(self, accesses: list[ConsoleAccess]) -> list[bool]:
+        """Of each console that was opened so, whether it is still that of the same guest on the same host."""
 
     def delete_console_access(self, instance_id: str) -> None:
         """Forget all tokens of a server."""

@@ -15,13 +15,19 @@ _PART = 0.25
 
 
 class ConsoleAuthCalls:
-    """Tokens. A token opens its console as often as wanted until it expires or is revoked."""
+    """Tokens. A token opens its console as often as wanted until it expires or is revoked.
+
+    Whatever ends its guest (stop, move, rebuild, delete) revokes it.
+    """
 
     def authorize(self, instance_id: str, kind: ConsoleKind, address: ConsoleAddress) -> str:
         """A new token for a console; nobody keeps the token itself."""
 
     def check(self, token: str) -> ConsoleAccess | None:
-        """What the token opens; None when it is unknown, expired or revoked, or its server is gone."""
+        """What the token opens now; None when it is unknown, expired or revoked, or its guest does not run."""
+
+    def lasting(self, accesses: list[ConsoleAccess]) -> list[bool]:
+        """Of each console that was opened so, whether it may stay open: its server neither stopped, moved nor went."""
 
     def revoke(self, instance_id: str) -> None:
         """Forget all tokens of a server that goes away or moves."""

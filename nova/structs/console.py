@@ -16,9 +16,13 @@ class RemoteConsole(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ConsoleAccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one token opens, and until when (UTC)."""
+    """What one token opens, and until when (UTC).
+
+    compute_host: the host that said the address, when it was asked for just now.
+    """
 
     instance_id: str
     kind: ConsoleKind
     address: ConsoleAddress
     expires_at: datetime.datetime
+    compute_host: str | None = None

@@ -93,9 +93,7 @@ def _happenings(cloud: Cloud, user: Any) -> None:
     assert user.post("/servers", body).status_code == 202
     settle(cloud)
     user.delete(f"/os-server-groups/{group_id}")
-    server_id = user.create_server(
-        networks="auto", key_name="brought", tags=["one"], trusted_image_certificates=["certificate"]
-    )["id"]
+    server_id = user.create_server(networks="auto", key_name="brought", tags=["one"])["id"]
     attaches_a_volume(user, server_id)
     settle(cloud)
     user.put(f"/servers/{server_id}", {"server": {"name": "renamed"}})

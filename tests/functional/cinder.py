@@ -1,6 +1,7 @@
 """A Block Storage service in memory: enough of its API v3 for servers to have volumes.
 
-A test makes volumes by add(); volumes asked for over HTTP are available at once.
+A test makes volumes by add(); volumes asked for over HTTP are available at once. A volume with a project is not there
+for users of any other.
 """
 
 import json
@@ -69,7 +70,7 @@ class FakeCinder:
         if volume_id == "detail":
             return 200, {"volumes": list(self.volumes.values())}
         volume = self.volumes.get(volume_id)
-        if volume is None:
+        if volume is None or _is_hidden(request, volume):
             return 404, {"itemNotFound": {"message": f"Volume {volume_id} could not be found."}}
         if action is not None:
             return self._act(volume, request.json)
@@ -175,3 +176,8 @@ class FakeCinder:
             del self.snapshots[snapshot_id]
             return 202, None
         return 200, {"snapshot": found}
+
+
+def _is_hidden(request, record):
+    project = (request.headers.get("X-Auth-Token") or "").partition(":")[2]
+    return record.get("project") not in (None, project) and project not in ("service", "admin")

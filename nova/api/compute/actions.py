@@ -6,7 +6,7 @@ Source: Compute API reference, "Servers - run an action".
 from nova.api.compute.operate import operate
 from nova.api.compute.request import Request
 from nova.http.declaration import action
-from nova.http.schema import ANY, NOTHING, STRING, Plain, enum, obj, optional, required
+from nova.http.schema import ANY, NOTHING, STRING, enum, integer, nullable, obj, optional, required
 from nova.http.view import Answer
 
 _POWER = "os_compute_api:servers:"
@@ -94,7 +94,7 @@ def change_password(request: Request) -> None:
     operate(request, "changePassword", password=request.body["adminPass"])
 
 
-_LENGTH = Plain({"type": ["integer", "string", "null"], "minimum": -1, "pattern": "^-?[0-9]+$"})
+_LENGTH = nullable(integer(-1))
 
 
 @action(
@@ -108,7 +108,7 @@ _LENGTH = Plain({"type": ["integer", "string", "null"], "minimum": -1, "pattern"
 def console_output(request: Request) -> str:
     """The last lines of what the guest wrote to its serial port; all of it without a length."""
     length = request.body.get("length")
-    lines = None if length in (None, "", -1, "-1") else int(length)
+    lines = None if length in (None, -1) else length
     text = request.conductor.console_output(request.context, request.server.uuid, _CONSOLE_BYTES)
     # Control characters other than line ends are no text; JSON clients choke on some of them.
     printable = "".join(char for char in text if char in "\n\t\r" or char >= " ")

@@ -211,9 +211,13 @@ def visible_server(
     details: Callable[[Request], dict[str, bool]] | None = None,
 ) -> Instance:
     """A server the caller may know of. Raises ServerNotFound for another project's, too."""
-    server = request.conductor.server(request.context, server_id, **(details(request) if details else {}))
     context = request.context
-    if (server.is_deleted and not with_deleted) or (server.project_id != context.project_id and not context.is_admin):
+    project_id = None if context.is_admin else context.project_id
+    server = request.conductor.server(
+        context, server_id, project_id=project_id, **(details(request) if details else {})
+    )
+    # Conductors of the last release do not ask for the project.
+    if (server.is_deleted and not with_deleted) or project_id not in (None, server.project_id):
         raise errors.ServerNotFound(server_id=server_id)
     return server
 

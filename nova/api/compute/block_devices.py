@@ -11,6 +11,7 @@ from nova import errors
 from nova.api.compute import mapped_images
 from nova.api.compute.request import Request
 from nova.api.compute.versions import MULTIATTACH
+from nova.clients.volume import check_is_plain
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
 
@@ -123,6 +124,7 @@ def _checked(request: Request, device: BlockDevice) -> BlockDevice:
                 raise BadMapping(reason="Volume is smaller than the minimum size specified in image metadata.")
         elif device.source == "volume":
             volume = services.volumes.get(device.volume_id, context)
+            check_is_plain(volume)
             if volume.is_multiattach and not request.since(MULTIATTACH):
                 raise BadMapping(reason=f"volume {volume.id} is multiattach, which needs version 2.60.")
             if volume.status not in ("available", "creating", "downloading") and not (

@@ -13,7 +13,12 @@ from nova.api.compute import mapped_images, server_view
 from nova.api.compute.app import Reply
 from nova.api.compute.operate import operate
 from nova.api.compute.request import Request
-from nova.api.compute.servers import CERTIFICATES_ARE_FOR_IMAGES, check_metadata, make_password
+from nova.api.compute.servers import (
+    CERTIFICATES_ARE_FOR_IMAGES,
+    CERTIFICATES_ARE_NOT_CHECKED,
+    check_metadata,
+    make_password,
+)
 from nova.api.compute.versions import IMAGE_ID_IN_BODY, IMAGE_METADATA_QUOTA_GONE, RESCUE_OF_VOLUMES, VOLUMES_REIMAGED
 from nova.clients.rollback import Rollback
 from nova.http.declaration import action
@@ -97,6 +102,8 @@ def rebuild(request: Request) -> Reply:
     is_volume_backed = server.image_id is None
     if is_volume_backed and fields.get("trusted_image_certificates"):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
+    if fields.get("trusted_image_certificates"):
+        raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED)
     if is_volume_backed and not request.since(VOLUMES_REIMAGED):
         raise errors.Invalid("Unable to rebuild with a different image for a volume-backed server.")
     password = fields.get("adminPass") or make_password(request.conf.password_length)
@@ -112,7 +119,10 @@ def rebuild(request: Request) -> Reply:
         password=password,
     )
     now = request.conductor.server(
-        request.context, server.uuid, **{**server_view.details(request), "with_user_data": True}
+        request.context,
+        server.uuid,
+        project_id=server.project_id,
+        **{**server_view.details(request), "with_user_data": True},
     )
     now = _with_changes(now, fields, image)
     headers = {"Location": request.link(f"/servers/{server.uuid}")}

@@ -91,7 +91,11 @@ def create(request: Request) -> Vif:
     network_request = None
     if network or port:
         network_request = NetworkRequest(network_id=network, port_id=port, fixed_ip=address, tag=fields.get("tag"))
-    request.services.network.validate(request.context, None if network_request is None else (network_request,))
+    request.services.network.validate(
+        request.context,
+        None if network_request is None else (network_request,),
+        project_id=request.server.project_id,
+    )
     port_id = str(uuids.uuid4())
     before = {vif.port_id for vif in request.server.vifs}
     server = operate_and_wait(request, "attach_interface", request=network_request, port_id=port_id)

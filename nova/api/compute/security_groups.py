@@ -163,6 +163,7 @@ def create_rule(request: Request) -> Json:
         "project_id": request.context.project_id,
     }
     if fields.get("group_id"):
+        _own(request, fields["group_id"])
         rule["remote_group_id"] = fields["group_id"]
     elif cidr is not None:
         rule["remote_ip_prefix"] = str(cidr)
@@ -186,10 +187,8 @@ def remove_rule(request: Request, rule_id: str) -> None:
     """Delete a rule of one of the project's groups."""
     _check_id(rule_id)
     groups = request.services.network.security_groups
-    rule = groups.rule(rule_id)
-    if rule.get("project_id") != request.context.project_id and not request.context.is_admin:
-        raise errors.NotFound(f"Rule {rule_id} not found.")
-    groups.delete_rule(rule_id)
+    rule = groups.rule(None if request.context.is_admin else request.context.project_id, rule_id)
+    groups.delete_rule(rule["id"])
 
 
 @get(
@@ -203,7 +202,8 @@ def index_of_server(request: Request) -> Json:
     """The groups of the server's ports."""
     return {
         "security_groups": _group_views(
-            request, request.services.network.security_groups.of_server(request.server.uuid)
+            request,
+            request.services.network.security_groups.of_server(request.server.project_id, request.server.uuid),
         )
     }
 

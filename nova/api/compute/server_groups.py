@@ -11,10 +11,10 @@ from nova.http.schema import (
     NAME,
     STRING,
     UUID,
-    Plain,
     arr,
     body,
     enum,
+    integer,
     obj,
     optional,
     query,
@@ -28,7 +28,7 @@ _RULES = "os_compute_api:os-server-groups:"
 _HARD = ("anti-affinity", "affinity")
 _POLICY = enum(*_HARD, "soft-anti-affinity", "soft-affinity")
 _OLD_POLICY = versioned(enum(*_HARD), v2_15=_POLICY)
-_PER_HOST = Plain({"type": ["integer", "string"], "minimum": 1, "minLength": 1, "pattern": "^[0-9]*$"}, int)
+_PER_HOST = integer(1)
 
 _GROUP = view(
     shows("id", UUID, "uuid"),
@@ -105,8 +105,10 @@ def remove(request: Request, group_id: str) -> None:
 
 def _visible(request: Request, group_id: str, what: str) -> ServerGroup:
     """A group the caller may know of. Raises ServerGroupNotFound for another project's, too."""
-    group = request.conductor.server_group(request.context, group_id)
-    if group.project_id != request.context.project_id and not request.context.is_admin:
+    project_id = None if request.context.is_admin else request.context.project_id
+    group = request.conductor.server_group(request.context, group_id, project_id)
+    # Conductors of the last release do not ask for the project.
+    if project_id not in (None, group.project_id):
         raise errors.ServerGroupNotFound(group_id=group_id)
     request.check(f"{_RULES}{what}", {"project_id": group.project_id, "user_id": group.user_id})
     return group

@@ -49,12 +49,17 @@ from nova.structs.requests import BuildRequest, ServerUpdate
 
 _DISK_CONFIG = enum("AUTO", "MANUAL")
 _IPV4, _IPV6 = string(format="ipv4"), string(format="ipv6")
-_ONE_OR_MORE = one_of(UUID, arr(UUID))
+# Servers named in a hint.
+_MOST_HINTED = 1000
+_ONE_OR_MORE = one_of(UUID, arr(UUID, maxItems=_MOST_HINTED))
 
 HINTS = obj(
     optional("group", one_of(arr(UUID), UUID)),
     optional("different_host", _ONE_OR_MORE),
-    optional("same_host", Plain({"type": ["string", "array"], "items": {"type": "string", "format": "uuid"}})),
+    optional(
+        "same_host",
+        Plain({"type": ["string", "array"], "items": {"type": "string", "format": "uuid"}, "maxItems": _MOST_HINTED}),
+    ),
     optional("query", Plain({"type": ["string", "object"]})),
     optional("target_cell", NAME),
     optional("different_cell", Plain({"type": ["string", "array"], "items": {"type": "string"}})),
@@ -71,6 +76,12 @@ _NETWORK = obj(
     optional("tag", TAG, since="2.32", until="2.36"),
     optional("tag", TAG, since="2.42"),
 )
+
+_MOST_NUMBER = 2**31 - 1
+# Of one request: they are accepted in one transaction.
+_MOST_SERVERS = 1000
+# More than any server can have: lists that cost memory and questions to other services.
+_MOST_DEVICES, _MOST_NETWORKS, _MOST_GROUPS, _MOST_FILES = 64, 128, 128, 128
 
 _DEVICE_NAME = string(minLength=1, maxLength=255, pattern="^[a-zA-Z0-9._/-]*$")
 _DEVICE = (
@@ -92,7 +103,7 @@ _DEVICE_V2 = obj(
     optional("guest_format", string(maxLength=255)),
     optional("device_type", string(maxLength=255)),
     optional("disk_bus", string(maxLength=255)),
-    optional("boot_index", Plain({"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"})),
+    optional("boot_index", nullable(integer(-_MOST_NUMBER, _MOST_NUMBER))),
     optional("tag", TAG, since="2.32", until="2.32"),
     optional("tag", TAG, since="2.42"),
     optional("volume_type", Plain({"type": ["string", "null"], "minLength": 0, "maxLength": 255}), since="2.67"),
@@ -105,21 +116,25 @@ CREATE = body(
     optional("imageRef", one_of(UUID, string(maxLength=0))),
     optional("adminPass", STRING),
     optional("metadata", METADATA, default={}),
-    optional("networks", arr(_NETWORK), until="2.36"),
-    required("networks", one_of(arr(_NETWORK), enum("none", "auto")), since="2.37"),
+    optional("networks", arr(_NETWORK, maxItems=_MOST_NETWORKS), until="2.36"),
+    required("networks", one_of(arr(_NETWORK, maxItems=_MOST_NETWORKS), enum("none", "auto")), since="2.37"),
     optional("OS-DCF:diskConfig", _DISK_CONFIG, default="MANUAL"),
     optional("accessIPv4", _IPV4),
     optional("accessIPv6", _IPV6),
-    optional("personality", arr(obj(optional("path", STRING), optional("contents", BASE64))), until="2.56"),
+    optional(
+        "personality",
+        arr(obj(optional("path", STRING), optional("contents", BASE64)), maxItems=_MOST_FILES),
+        until="2.56",
+    ),
     optional("availability_zone", NAME),
-    optional("block_device_mapping", arr(obj(*_DEVICE))),
-    optional("block_device_mapping_v2", arr(_DEVICE_V2)),
+    optional("block_device_mapping", arr(obj(*_DEVICE), maxItems=_MOST_DEVICES)),
+    optional("block_device_mapping_v2", arr(_DEVICE_V2, maxItems=_MOST_DEVICES)),
     optional("config_drive", BOOLISH, default=False),
     optional("key_name", NAME),
-    optional("min_count", integer(1)),
-    optional("max_count", integer(1)),
+    optional("min_count", integer(1, _MOST_SERVERS)),
+    optional("max_count", integer(1, _MOST_SERVERS)),
     optional("return_reservation_id", BOOLISH),
-    optional("security_groups", arr(obj(optional("name", NAME)))),
+    optional("security_groups", arr(obj(optional("name", NAME)), maxItems=_MOST_GROUPS)),
     optional("user_data", string(format="base64", maxLength=65535)),
     optional("description", DESCRIPTION, since="2.19"),
     optional("tags", arr(TAG, maxItems=50), since="2.52", default=[]),
@@ -269,12 +284,16 @@ def update(request: Request) -> Instance:
     updated = request.conductor.update_server(request.context, request.server.uuid, update)
     if not request.since(WHOLE_SERVER_AFTER_CHANGE):
         return updated
-    return request.conductor.server(request.context, updated.uuid, **server_view.details(request))
+    return request.conductor.server(
+        request.context, updated.uuid, project_id=updated.project_id, **server_view.details(request)
+    )
 
 
 CERTIFICATES_ARE_FOR_IMAGES = (
     "Image certificate validation is not supported for servers that boot from a volume: it checks images."
 )
+# A signature that nobody checks is worth less than none.
+CERTIFICATES_ARE_NOT_CHECKED = "Image certificate validation is not supported by this release."
 
 # Deleted servers that were in one of these states can be restored for a while, where the operator wants that.
 _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED)
@@ -317,6 +336,8 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     )
     if certificates and (image is None or any(device.boot_index == 0 for device in devices)):
         raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
+    if certificates:
+        raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED)
     return BuildRequest(
         name=fields["name"],
         flavor_id=fields["flavorRef"].rsplit("/", 1)[-1],
@@ -344,7 +365,6 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         access_ip_v6=fields.get("accessIPv6"),
         disk_config=fields["OS-DCF:diskConfig"],
         scheduler_hints=hints,
-        trusted_certs=certificates or None,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
 

@@ -50,7 +50,7 @@ VOLUMES_REIMAGED = 93  # Servers that boot from a volume can be rebuilt with ano
 EVACUATED_STAY_OFF = 95  # An evacuated server stays stopped on its new host.
 ATTACHED_LATER = 101  # Attaching a volume answers 202 without a body, before the volume is attached.
 
-_HEADER = re.compile(r"^([1-9]\d*)\.([1-9]\d*|0)$")
+_HEADER = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
 
 
 def text(version: int) -> str:
@@ -69,7 +69,7 @@ def requested(openstack_header: str | None, legacy_header: str | None) -> int:
     asked = asked.strip()
     if asked == "latest":
         return MAXIMUM
-    match = _HEADER.match(asked)
+    match = _HEADER.fullmatch(asked)
     if match is None:
         raise errors.Invalid(f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum.")
     major, minor = map(int, match.groups())

@@ -17,6 +17,7 @@ from nova.api.compute.versions import (
     MULTIATTACH,
     VOLUMES_ON_SHELVED,
 )
+from nova.clients.volume import check_is_plain
 from nova.http.declaration import SERVER, also_at, delete, get, post, put
 from nova.http.schema import (
     BOOLEAN,
@@ -128,6 +129,7 @@ def create(request: Request) -> BlockDevice | None:
     if fields.get("tag") and request.server.vm_state == VmState.SHELVED_OFFLOADED:
         raise errors.Invalid("A volume cannot be attached with a tag to a server that is on no host.")
     volume = request.services.volumes.get(volume_id, request.context)
+    check_is_plain(volume)
     if volume.is_multiattach and not request.since(MULTIATTACH):
         raise errors.Invalid("Volume is multiattach, which this version does not support: use 2.60 or newer.")
     if volume.status != "available" and not (volume.is_multiattach and volume.status == "in-use"):
@@ -182,6 +184,7 @@ def update(request: Request, volume_id: str) -> None:
         new = request.services.volumes.get(new_id, request.context)
     except errors.NotFound as error:
         raise errors.Invalid(error.message) from error
+    check_is_plain(new)
     if new.status != "available":
         raise errors.Invalid(f"Invalid volume: volume {new_id} status must be 'available'. It is '{new.status}'.")
     operate(request, "swap_volume", volume_id=volume_id, new_volume_id=new_id)

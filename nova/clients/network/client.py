@@ -6,7 +6,7 @@ choose a port's id (nova-network), creating a port again is one request.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
@@ -27,9 +27,14 @@ Json = dict[str, Any]
 
 
 class Networking:
-    """What other daemons do with networks. networks, security_groups and floating_ips are its parts."""
+    """What other daemons do with networks. networks, security_groups and floating_ips are its parts.
 
-    def __init__(self, adapter: Adapter) -> None:
+    project_of: the project of a server by its id. Ports of any other project are not the server's, whatever they name
+    as their device.
+    """
+
+    def __init__(self, adapter: Adapter, project_of: Callable[[str], str | None] | None = None) -> None:
+        self._project_of = project_of
         self._http = NetworkingHttp(adapter)
         self.networks = Networks(self._http)
         self.security_groups = SecurityGroups(self._http)
@@ -249,9 +254,8 @@ class Networking:
             LOG.info("port %s went before it could be unbound", port["id"])
 
     def _ports_of(self, instance_uuid: str) -> list[Json]:
-        """A server's ports. Any project may name a server as a port's device, but only a service as its owner."""
-        ports = self._http.find("ports", {"device_id": instance_uuid})
-        return [port for port in ports if port["device_owner"].startswith("compute:")]
+        project_id = self._project_of(instance_uuid) if self._project_of is not None else None
+        return self._http.ports_of_server(project_id, instance_uuid)
 
     def _find_port(self, port_id: str) -> Json | None:
         try:

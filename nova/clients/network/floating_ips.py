@@ -52,7 +52,7 @@ class FloatingIps:
     def associate(self, project_id: str, address: str, instance_uuid: str, fixed_ip: str | None = None) -> None:
         """Give a floating IP to a server: to its fixed_ip, or its first IPv4 address. Raises Invalid without one."""
         floating = self.at(project_id, address)
-        for port in self._http.find("ports", {"device_id": instance_uuid}):
+        for port in self._http.ports_of_server(project_id, instance_uuid):
             for each in port["fixed_ips"]:
                 if ":" not in each["ip_address"] and fixed_ip in (None, each["ip_address"]):
                     body = {"port_id": port["id"], "fixed_ip_address": each["ip_address"]}

@@ -51,6 +51,11 @@ class NetworkingHttp:
             records += self.find(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]})
         return records
 
+    def ports_of_server(self, project_id: str | None, instance_uuid: str) -> list[Json]:
+        """A server's ports. Anybody may name a server as the device of a port, and in a Neutron as its owner, too."""
+        query = {"device_id": instance_uuid, **({"project_id": project_id} if project_id else {})}
+        return [port for port in self.find("ports", query) if port["device_owner"].startswith("compute:")]
+
     def get(self, path: str, key: str, query: Mapping[str, Any] | None = None) -> Any:
         """What the answer holds under key."""
         return self._service.ask("GET", self._path(path), key=key, params=query)

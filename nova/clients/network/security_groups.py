@@ -19,6 +19,10 @@ class SecurityGroupNotFound(errors.NotFound):
     text = "Security group {group} not found."
 
 
+class SecurityGroupRuleNotFound(errors.NotFound):
+    text = "Rule {rule} not found."
+
+
 class AmbiguousSecurityGroup(errors.Conflict):
     text = "Multiple security groups found matching '{group}'. Use an ID to be more specific."
 
@@ -65,22 +69,26 @@ class SecurityGroups:
     def add_rule(self, rule: Json) -> Json:
         return self._http.post("security-group-rules", {"security_group_rule": rule})
 
-    def rule(self, rule_id: str) -> Json:
-        return dict(self._http.get(f"security-group-rules/{segment(rule_id)}", "security_group_rule"))
+    def rule(self, project_id: str | None, rule_id: str) -> Json:
+        """A rule of a project's, or of any without project_id. Raises SecurityGroupRuleNotFound."""
+        query = {"id": rule_id, **({"project_id": project_id} if project_id else {})}
+        for rule in self._http.find("security_group_rules", query):
+            return rule
+        raise SecurityGroupRuleNotFound(rule=rule_id)
 
     def delete_rule(self, rule_id: str) -> None:
         self._http.delete(f"security-group-rules/{segment(rule_id)}")
 
-    def of_server(self, instance_uuid: str) -> list[Json]:
-        """The groups of all ports of a server."""
-        ports = self._http.find("ports", {"device_id": instance_uuid})
+    def of_server(self, project_id: str, instance_uuid: str) -> list[Json]:
+        """The groups of all ports of a project's server."""
+        ports = self._http.ports_of_server(project_id, instance_uuid)
         ids = list(dict.fromkeys(group for port in ports for group in port["security_groups"]))
         return self._http.find("security_groups", {"id": ids}) if ids else []
 
     def add_to_server(self, project_id: str, instance_uuid: str, group: str) -> None:
         """Put a group on every port of a server that can have one. Raises SecurityGroupNotFound, Invalid."""
         group_id = self._find_id(project_id, group)
-        ports = self._http.find("ports", {"device_id": instance_uuid})
+        ports = self._http.ports_of_server(project_id, instance_uuid)
         protectable = [port for port in ports if port.get("port_security_enabled", True) and port["fixed_ips"]]
         if not protectable:
             raise errors.Invalid(f"Server {instance_uuid} has no port that could have a security group.")
@@ -91,8 +99,10 @@ class SecurityGroups:
 
     def remove_from_server(self, project_id: str, instance_uuid: str, group: str) -> None:
         """Raises SecurityGroupNotFound, also when no port of the server has the group."""
-        group_id = self._find_id(project_id, group)
-        ports = self._http.find("ports", {"device_id": instance_uuid})
+        ports = self._http.ports_of_server(project_id, instance_uuid)
+        # What its ports have is the server's to take off, whosever the group is.
+        is_held = any(group in port["security_groups"] for port in ports)
+        group_id = group if is_held else self._find_id(project_id, group)
         holders = [port for port in ports if group_id in port["security_groups"]]
         if not holders:
             raise SecurityGroupNotFound(
@@ -104,7 +114,8 @@ class SecurityGroups:
 
     def _find_id(self, project_id: str, name_or_id: str) -> str:
         if _is_uuid(name_or_id):
-            groups = self._http.find("security_groups", {"id": name_or_id, "fields": ["id"]})
+            query = {"id": name_or_id, "project_id": project_id, "fields": ["id"]}
+            groups = self._http.find("security_groups", query)
             if groups:
                 return str(groups[0]["id"])
         query = {"name": name_or_id, "project_id": project_id, "fields": ["id"]}

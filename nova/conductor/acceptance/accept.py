@@ -184,8 +184,8 @@ def _group(connection: Connection, core: Core, context: Context, request: BuildR
         group = group[0] if group else None
     if not group:
         return None
-    server_group = server_groups.without_members(connection, str(group))
-    if server_group is None or server_group.project_id != context.project_id:
+    server_group = server_groups.without_members(connection, str(group), context.project_id)
+    if server_group is None:
         raise errors.Invalid(f"Instance group {group} could not be found.")
     limit = limits.in_force(connection, core.conf, context.project_id)["server_group_members"]
     if 0 <= limit < server_groups.size(connection, str(group)) + request.min_count:
@@ -196,8 +196,11 @@ def _group(connection: Connection, core: Core, context: Context, request: BuildR
 def _take_quota(connection: Connection, core: Core, context: Context, request: BuildRequest, flavor: Flavor) -> int:
     """Count servers into the quota; how many there may be. Raises QuotaExceeded below min_count."""
     limit = limits.in_force(connection, core.conf, context.project_id)
-    for count in range(request.max_count, request.min_count - 1, -1):
-        amounts = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.memory_mb}
+    each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
+    # One less at a time from what fits now: other requests of the project take theirs meanwhile.
+    most = max(request.min_count, min(request.max_count, quotas.room(connection, context.project_id, each, limit)))
+    for count in range(most, request.min_count - 1, -1):
+        amounts = {resource: count * amount for resource, amount in each.items()}
         try:
             # What was counted for one server too many is taken back; the last try is the transaction's own.
             with nullcontext() if count == request.min_count else connection.begin_nested():
@@ -265,7 +268,8 @@ def _record(
 
 
 def _named(instance: Instance, devices: tuple[BlockDevice, ...]) -> tuple[BlockDevice, ...]:
-    """The devices with a name each: the volume a server boots from has the root disk's."""
+    """The devices with a name each: the volume a server boots from has the root disk's. Raises TooManyDisks."""
+    attach_volume.check_room(msgspec.structs.replace(instance, block_devices=()), len(devices))
     named: list[BlockDevice] = []
     for device in devices:
         if device.device_name is None and device.boot_index == 0:

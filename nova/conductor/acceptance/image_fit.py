@@ -1,12 +1,14 @@
-"""Whether an image fits into a flavor: asked before a server is built, rebuilt or resized."""
+"""Whether a server can be of a flavor and an image: asked before it is built, rebuilt or resized."""
 
 from nova import errors
+from nova.conductor.acceptance import promises
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 
 
 def check(image: Image | None, flavor: Flavor) -> None:
     """Raises Invalid. None: the server boots from a volume."""
+    promises.check(flavor, image)
     if image is None:
         return
     if image.status != "active":

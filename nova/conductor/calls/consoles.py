@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import msgspec
 from oslo_config import cfg
 
 from nova import errors
@@ -15,6 +16,7 @@ from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 from nova.structs.instance import Instance, PowerState
+from nova.structs.requests import ServerQuery
 
 # protocol and type of the Compute API; None is a console of hypervisors this release has no driver for.
 # Source: Compute API reference, "Create Console".
@@ -29,6 +31,7 @@ _KINDS = {
 }
 # While these run, the guest is about to be somewhere else or nowhere.
 _LEAVING = ("deleting", "migrating")
+_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED)
 
 
 class ConsoleCalls:
@@ -62,9 +65,20 @@ class ConsoleCalls:
 
     def console_access(self, token_hash: str) -> ConsoleAccess | None:
         access = self._database.read(lambda c: console_tokens.get(c, token_hash, utcnow()))
-        if access is None or self._is_gone(access.instance_id):
+        if access is None:
             return None
-        return access
+        try:
+            instance = self._database.read(lambda c: instances.get(c, access.instance_id))
+            # Ports are used again: the address that was true when the token was issued may be another guest's now.
+            address = self._address(instance, access.kind)
+        except (errors.NotFound, errors.Conflict, errors.Invalid):
+            return None
+        return msgspec.structs.replace(access, address=address, compute_host=instance.host)
+
+    def lasting_consoles(self, accesses: list[ConsoleAccess]) -> list[bool]:
+        query = ServerQuery(uuids=tuple({access.instance_id for access in accesses}), is_deleted=False)
+        servers = {server.uuid: server for server in self._database.read(lambda c: instances.find(c, query))}
+        return [_lasts(access, servers.get(access.instance_id)) for access in accesses]
 
     def delete_console_access(self, instance_id: str) -> None:
         self._database.write(lambda c: console_tokens.remove_of(c, instance_id))
@@ -91,11 +105,12 @@ class ConsoleCalls:
                 raise errors.ServerNotReady(server_id=instance.uuid) from error
             raise errors.ConsoleTypeUnavailable(console_type=kind.value) from error
 
-    def _is_gone(self, instance_id: str) -> bool:
-        try:
-            return self._database.read(lambda c: instances.get(c, instance_id)).is_deleted
-        except errors.ServerNotFound:
-            return True
+
+def _lasts(access: ConsoleAccess, server: Instance | None) -> bool:
+    if server is None or server.task_state == "rebuilding" or server.power_state in _OFF:
+        return False
+    # Conductors of the last release did not say the host.
+    return access.compute_host in (None, server.host)
 
 
 def _kind(protocol: str, type: str) -> ConsoleKind:

@@ -1,7 +1,6 @@
 """Daemons, nodes and aggregates; what hosts say of themselves, and what the scheduler is told of them."""
 
 import contextlib
-import re
 from functools import partial
 
 import msgspec
@@ -150,7 +149,7 @@ class HostCalls:
         nodes = self._db.read(hosts.nodes)
         if hostname_pattern is None:
             return nodes
-        return [node for node in nodes if re.search(re.escape(hostname_pattern), node.hypervisor_hostname)]
+        return [node for node in nodes if hostname_pattern in node.hypervisor_hostname]
 
     def node_use(self, context: Context, on_hosts: list[str], with_servers: bool = False) -> dict[str, NodeUse]:
         conf = self._core.conf

@@ -29,7 +29,10 @@ class ServerCalls:
         self._core = core
 
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
-        self._core.step_context.network.validate(context, request.networks, request.max_count, request.security_groups)
+        count = self._core.step_context.network.validate(
+            context, request.networks, request.max_count, request.security_groups, at_least=request.min_count
+        )
+        request = msgspec.structs.replace(request, max_count=count)
         leases: list[Lease] = []
 
         volumes = BootVolumes.create(self._core.step_context, context, request)
@@ -54,10 +57,15 @@ class ServerCalls:
         return made
 
     def server(
-        self, context: Context, server_id: str, with_user_data: bool = False, with_host_status: bool = False
+        self,
+        context: Context,
+        server_id: str,
+        with_user_data: bool = False,
+        with_host_status: bool = False,
+        project_id: str | None = None,
     ) -> Instance:
         def work(connection: Connection) -> Instance:
-            instance = instances.get(connection, server_id, with_user_data=with_user_data)
+            instance = instances.get(connection, server_id, with_user_data=with_user_data, project_id=project_id)
             if not with_host_status:
                 return instance
             return host_status.with_host_status(connection, self._core.liveness, [instance])[0]

@@ -50,8 +50,9 @@ class StepContext:
     def servers_on(self, host: str) -> list[Instance]:
         return self.db.read(lambda c: instances.on_host(c, host))
 
-    def hosts_of(self, uuids: tuple[str, ...]) -> tuple[str, ...]:
-        return self.db.read(lambda c: instances.hosts_of(c, uuids))
+    def hosts_of(self, uuids: tuple[str, ...], project_id: str) -> tuple[str, ...]:
+        """Where some servers of a project are; one of another project is nowhere."""
+        return self.db.read(lambda c: instances.hosts_of(c, uuids, project_id))
 
     def group_view(self, group_uuid: str, without: str) -> GroupView | None:
         """A server group as the scheduler is to see it when `without` is placed."""

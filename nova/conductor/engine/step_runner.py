@@ -114,6 +114,7 @@ class StepRunner:
     # Forward
 
     def _forward(self, turn: Turn[Document]) -> Lease | None:
+        document = turn.document
         try:
             document, record = self._do(turn)
             return self._advance(turn, document, record)
@@ -122,10 +123,10 @@ class StepRunner:
         except (LeaseLost, errors.OutcomeUnknown, msgspec.MsgspecError):
             raise
         except errors.DomainError as error:
-            return self._failed(turn, error)
+            return self._failed(turn, error, document)
         except Exception:
             LOG.exception("step %s of operation %s", turn.step.name, turn.held.uuid)
-            return self._failed(turn, StepDefect(step=turn.step.name), traceback.format_exc())
+            return self._failed(turn, StepDefect(step=turn.step.name), document, traceback.format_exc())
 
     def _do(self, turn: Turn[Document]) -> tuple[Document, Callable[[Connection], None] | None]:
         """The document that the step leaves, and what is to be recorded with it."""
@@ -232,8 +233,14 @@ class StepRunner:
 
     # What follows a failure
 
-    def _failed(self, turn: Turn[Document], error: errors.DomainError, trace: str | None = None) -> Lease | None:
-        """A step failed: try it again, pass over it, go back, or end here."""
+    def _failed(
+        self, turn: Turn[Document], error: errors.DomainError, document: Document, trace: str | None = None
+    ) -> Lease | None:
+        """A step failed: try it again, pass over it, go back, or end here.
+
+        document: what the step made, when it was its commit that was refused. Going back begins with that, so that
+        what was refused is known when it is tried anew: a host is not chosen again and again.
+        """
         held, step = turn.held, turn.step
         LOG.info("%s of server %s: %s failed: %s", held.name, held.instance_uuid, step.name, error)
         tries = self.db.read(lambda c: operations.failures(c, held.uuid, step.name))
@@ -246,7 +253,7 @@ class StepRunner:
                 LOG.warning("%s of server %s goes on without %s", held.name, held.instance_uuid, step.name)
                 return self._advance(turn, turn.document)
             case Course.UNWIND:
-                return self._unwind(turn, error, trace, turn.workflow.again_at(step, error))
+                return self._unwind(turn, error, trace, turn.workflow.again_at(step, error), document)
             case Course.ABANDON:
                 self._abandon(turn, error, trace)
         return None
@@ -285,21 +292,23 @@ class StepRunner:
         error: errors.DomainError,
         trace: str | None = None,
         resume_at: Step[Document] | None = None,
+        document: Document | None = None,
     ) -> Lease:
         """Commit that the operation goes back from here, and why."""
         workflow, held = turn.workflow, turn.held
         failure = _failure(turn, error, trace, resume_at)
+        text = held.document if document is None else msgspec.json.encode(document).decode()
 
         def work(connection: Connection) -> None:
             journal.record(connection, held, turn.step.name, turn.started, trace or error.message)
-            self._keep(connection, held, state=UNWINDING, failure=failure)
+            self._keep(connection, held, state=UNWINDING, failure=failure, document=text)
             details = journal.event_details(workflow, held, turn.document, ("unwinds",), {}, failure)
             journal.append(connection, f"instance.{held.name}.unwinding", held, {"operation": held.name}, details)
 
         self.db.write(work)
         self._count(turn, turn.step.name, "error")
         self.boundary(held.name, turn.step.name, "failed")
-        return msgspec.structs.replace(held, state=UNWINDING, failure=failure, order=None, wake_at=None)
+        return msgspec.structs.replace(held, state=UNWINDING, failure=failure, document=text, order=None, wake_at=None)
 
     def _abandon(self, turn: Turn[Document], error: errors.DomainError, trace: str | None = None) -> None:
         """Commit that the operation ends here, behind its point of no return; nothing is undone."""

@@ -79,6 +79,7 @@ def _begin_attach(acceptance: Acceptance, op: AttachVolume) -> AttachVolume:
     instance = acceptance.instance
     if any(device.volume_id == op.device.volume_id for device in instance.block_devices):
         raise errors.Invalid(f"Volume {op.device.volume_id} is already attached.")
+    check_room(instance)
     if op.device.device_name is None:
         op = _with(op, device_name=free_name(instance))
     elif any(device.device_name == op.device.device_name for device in instance.block_devices):
@@ -88,13 +89,34 @@ def _begin_attach(acceptance: Acceptance, op: AttachVolume) -> AttachVolume:
 
 
 def free_name(instance: Instance, taken: tuple[str, ...] = ()) -> str:
-    """The next device name nobody has; the first few are those of the server's own disks."""
-    flavor = instance.flavor
-    own = (instance.image_id is not None) + bool(flavor.ephemeral_gb) + bool(flavor.swap_mb)
+    """The next device name nobody has; the first few are those of the server's own disks. Raises TooManyDisks."""
+    own = _own_disks(instance)
     used = {device.device_name for device in instance.block_devices} | set(taken)
     prefix = (instance.properties.root_device_name or "/dev/vda")[:-1]
     names = [f"{prefix}{letter}" for letter in string.ascii_lowercase]
-    return next(name for name in names[own:] if name not in used)
+    free = next((name for name in names[own:] if name not in used), None)
+    if free is None:
+        raise TooManyDisks(most=_MOST_DISKS)
+    return free
+
+
+def check_room(instance: Instance, more: int = 1) -> None:
+    """Whether a server can have so many more disks, however they are named. Raises TooManyDisks."""
+    if _own_disks(instance) + len(instance.block_devices) + more > _MOST_DISKS:
+        raise TooManyDisks(most=_MOST_DISKS)
+
+
+def _own_disks(instance: Instance) -> int:
+    flavor = instance.flavor
+    return (instance.image_id is not None) + bool(flavor.ephemeral_gb) + bool(flavor.swap_mb)
+
+
+# Letters of device names.
+_MOST_DISKS = len(string.ascii_lowercase)
+
+
+class TooManyDisks(errors.Forbidden):
+    text = "The maximum allowed number of disk devices ({most}) to attach to a single instance has been exceeded."
 
 
 def _attached(connection: Connection, op: AttachVolume, instance: Instance) -> dict[str, object]:

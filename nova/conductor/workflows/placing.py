@@ -90,8 +90,8 @@ def request(op: Placed, context: StepContext, instance: Instance) -> PlacementRe
         only_node=op.only_node,
         group=context.group_view(op.group, without=instance.uuid) if op.group else None,
         hints=op.hints,
-        same_hosts=context.hosts_of(_servers(op.hints, "same_host")),
-        different_hosts=context.hosts_of(_servers(op.hints, "different_host")),
+        same_hosts=context.hosts_of(_servers(op.hints, "same_host"), instance.project_id),
+        different_hosts=context.hosts_of(_servers(op.hints, "different_host"), instance.project_id),
     )
 
 

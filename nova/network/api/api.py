@@ -15,6 +15,7 @@ from nova import errors
 from nova.http import auth
 from nova.http.front import Front
 from nova.http.policy import Policy
+from nova.http.schema import is_number
 from nova.http.wsgi import CONTEXT, Environ, StartResponse, request_id
 from nova.network.api import extensions, faults, fields, listing
 from nova.network.api.networks import Networks
@@ -207,6 +208,6 @@ def _revision_wanted(request: Request) -> int | None:
     name, _, number = given.partition("=")
     if not given or name != "revision_number":
         return None
-    if not (number.isascii() and number.isdigit()):
+    if not is_number(number):
         raise errors.Invalid("If-Match holds revision_number=NUMBER.")
     return int(number)

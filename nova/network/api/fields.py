@@ -5,7 +5,6 @@ reason. Everything is checked before anything is touched.
 """
 
 import ipaddress
-import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nova.errors import Invalid, PolicyDenied
+from nova.http import words
 from nova.structs.networking import AddressPair, AllocationPool, FixedIp, HostRoute
 
 Parser = Callable[[Any], Any]
@@ -191,23 +191,17 @@ def _refuse_scope(value: str) -> None:
         raise ValueError(f"'{value}' has a scope")
 
 
-_MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
-
-
 def mac_address(value: Any) -> str:
     text = str(value).lower().replace("-", ":")
-    if not _MAC.match(text) or text == "00:00:00:00:00:00" or int(text[1], 16) & 1:
+    if not words.is_unicast_mac(text):
         raise ValueError(f"'{value}' is not a valid MAC address")
     return text
-
-
-_DNS_LABEL = re.compile(r"^(?!-)[a-zA-Z0-9-]{1,63}(?<!-)$")
 
 
 def dns_name(value: Any) -> str:
     if value in (None, ""):
         return ""
-    if not isinstance(value, str) or len(value) > 255 or not all(map(_DNS_LABEL.match, value.rstrip(".").split("."))):
+    if not isinstance(value, str) or not words.is_dns_name(value):
         raise ValueError(f"'{value}' not a valid PQDN or FQDN")
     return value
 
@@ -246,7 +240,7 @@ def dhcp_option(value: Any) -> dict[str, Any]:
     _only_keys(value, ("opt_name", "opt_value", "ip_version"), required=("opt_name", "opt_value"))
     name, content = str(value["opt_name"]), value["opt_value"]
     # These end up in a DHCP server's file, one to a line.
-    if not re.match(r"^[a-z0-9-]{1,64}$", name) or (content is not None and re.search(r"[\r\n]", str(content))):
+    if not words.is_dhcp_option(name) or not words.is_one_line(str(content)):
         raise ValueError(f"'{name}' is not a DHCP option")
     return {
         "opt_name": name,

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from webob import Request
 
 from nova.errors import Invalid
+from nova.http.schema import is_number
 from nova.network.api.fields import boolean
 from nova.network.api.resource import Call, Resource
 
@@ -22,7 +23,7 @@ def answer(resource: Resource, request: Request, call: Call) -> dict[str, Any]:
     if any("\0" in value for value in query.values()):
         raise Invalid("A filter holds no NUL character.")
     filters = {name: query.getall(name) for name in dict.fromkeys(query) if name not in _CONTROLS}
-    where, rest = _split(resource, filters)
+    where, rest = _split(call, resource, filters)
     resource.before_list(call, where)
     views = resource.views(call, call.find(resource.noun, **where))
     views = [view for view in views if _matches(view, rest)]
@@ -41,8 +42,10 @@ def only(view: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
     return {name: view[name] for name in wanted if name in view}
 
 
-def _split(resource: Resource, filters: dict[str, list[str]]) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
-    """What the store filters by, and what is left."""
+def _split(
+    call: Call, resource: Resource, filters: dict[str, list[str]]
+) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
+    """What the store filters by, and what is left: what the caller is shown, for nobody finds by what he may not see."""
     known = resource.filter_names()
     unknown = [name for name in filters if name not in known]
     if unknown:
@@ -50,7 +53,7 @@ def _split(resource: Resource, filters: dict[str, list[str]]) -> tuple[dict[str,
     where: dict[str, list[Any]] = {}
     rest: dict[str, list[str]] = {}
     for name, values in filters.items():
-        if name in resource.columns:
+        if name in resource.columns and resource.shows(call, name):
             where[resource.columns[name]] = values
         elif name == "fixed_ips":
             for value in values:
@@ -111,7 +114,7 @@ def _page(
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     limit, marker = request.GET.get("limit"), request.GET.get("marker")
     is_reverse = request.GET.get("page_reverse", "").lower() == "true"
-    if limit is not None and not (limit.isascii() and limit.isdigit()):
+    if limit is not None and not is_number(limit):
         raise Invalid(f"Limit must be an integer 0 or greater and not '{limit}'")
     if is_reverse:
         views = views[::-1]

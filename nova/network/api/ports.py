@@ -7,7 +7,7 @@ creates one port.
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -78,6 +78,7 @@ class Ports(Resource):
         "mac_address": "mac_address",
         "binding:host_id": "host",
     }
+    hidden: ClassVar[dict[str, str]] = {"binding:host_id": "network:set_port:binding:host_id"}
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
         network, default = _network_and_default_group(call, values)
@@ -161,8 +162,8 @@ def _network_and_default_group(call: Call, values: dict[str, Any]) -> tuple[Netw
     if not networks:
         raise NetworkingNotFound(noun="network", id=network_id)
     network = call.networks[network_id] = networks[0]
-    is_own = call.allows("network:create_network", {"project_id": network.project_id})
-    if not is_own and not network.shared:
+    is_own = network.project_id == call.context.project_id
+    if not (is_own or network.shared or call.sees_everything):
         # An external network is there to take floating addresses from, not for ports.
         raise NetworkingNotFound(noun="network", id=network_id)
     return network, groups[0] if groups else None

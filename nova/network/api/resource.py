@@ -95,6 +95,12 @@ class Resource:
     shown: ClassVar[tuple[str, ...]] = ()
     # Filters the store answers by itself: the API's name to the store's.
     columns: ClassVar[dict[str, str]] = {}
+    # Attributes that not everybody is shown, and the rule for it.
+    hidden: ClassVar[dict[str, str]] = {}
+
+    def shows(self, call: Call, name: str) -> bool:
+        """Whether who asks is shown this attribute."""
+        return name not in self.hidden or call.permits(self.hidden[name])
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
         """The records a creation adds, one of them the noun's own."""

@@ -14,7 +14,7 @@ from nova.errors import Invalid, NetworkingNotFound
 from nova.network.api import fields
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
-from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router
+from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router, Subnet
 
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
@@ -101,6 +101,10 @@ class Routers(Resource):
             raise Invalid("A router interface names either subnet_id or port_id.")
         port = call.get("port", str(body["port_id"])) if body.get("port_id") else None
         subnet = call.get("subnet", str(body["subnet_id"])) if body.get("subnet_id") else None
+        if port is not None:
+            call.require("network:update_port", port)
+        if subnet is not None:
+            _check_subnet_is_own(call, subnet)
         added = call.store.add_router_interface(router.id, port and port.id, subnet and subnet.id)
         return _interface_view(router, added)
 
@@ -180,6 +184,13 @@ class FloatingIps(Resource):
         return [_floating_view(record, ports.get(record.port_id or "")) for record in records]
 
 
+def _check_subnet_is_own(call: Call, subnet: Subnet) -> None:
+    """Who takes the gateway's address of a shared network takes everybody's traffic. Raises Invalid."""
+    network = call.networks_of([subnet.network_id])[subnet.network_id]
+    if not call.allows("network:update_network", {"project_id": network.project_id}):
+        raise Invalid(f"Subnet {subnet.id} is on another project's network: no router of this project can be on it.")
+
+
 def _external_network(call: Call, network_id: str) -> Any:
     network = call.get("network", network_id)
     if not network.is_external:
@@ -194,6 +205,7 @@ def _target(call: Call, port_id: str | None, fixed_ip: str | None) -> tuple[str 
             raise Invalid("fixed_ip_address cannot be specified without a port_id")
         return None, None
     port = call.get("port", port_id)
+    call.require("network:update_port", port)
     addresses = [fixed_ip.ip_address for fixed_ip in port.fixed_ips if ":" not in fixed_ip.ip_address]
     if fixed_ip and fixed_ip not in addresses:
         raise Invalid(f"Port {port_id} does not have fixed ip {fixed_ip}.")

@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt import devices, files
+from nova.virt.libvirt import console, devices, files
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
@@ -34,7 +34,10 @@ T = TypeVar("T")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The destination as the source must know it. sources: where each volume lies there, by its serial."""
+    """The destination as the source must know it. sources: where each volume lies there, by its serial.
+
+    serial: address and port there for the serial console; None where that host offers none.
+    """
 
     address: str
     uri_name: str | None = None
@@ -42,6 +45,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_shared: bool = False
     vnc_listen: str | None = None
     spice_listen: str | None = None
+    serial: tuple[str, int] | None = None
     sources: dict[str, dict[str, str]] = {}
 
 
@@ -56,6 +60,7 @@ def describe_destination(
         is_shared=is_shared,
         vnc_listen=host.vnc_listen,
         spice_listen=host.spice_listen,
+        serial=(host.serial_listen, console.choose_port(host.serial_listen)) if host.serial_listen else None,
         sources={
             drive.serial: {"block": {"dev": drive.path}, "file": {"file": drive.path}}[drive.type]
             for drive in drives
@@ -135,14 +140,28 @@ def rewrite(definition: str, own_directory: str, facts: Facts) -> str:
         # The destination's disks stand on the destination's copy of the image, wherever that lies.
         for backing in disk.findall("backingStore"):
             disk.remove(backing)
+    _rewrite_consoles(domain, facts)
+    return ET.tostring(domain, encoding="unicode")
+
+
+def _rewrite_consoles(domain: ET.Element, facts: Facts) -> None:
+    """No address and no port of this host: there they are nobody's, or another guest's."""
     listen = {"vnc": facts.vnc_listen, "spice": facts.spice_listen}
     for graphics in domain.findall("devices/graphics"):
-        address = listen.get(graphics.get("type", ""))
-        if address is not None:
-            graphics.set("listen", address)
-            for element in graphics.findall("listen"):
-                element.set("address", address)
-    return ET.tostring(domain, encoding="unicode")
+        address = listen.get(graphics.get("type", "")) or "127.0.0.1"
+        graphics.set("listen", address)
+        for element in graphics.findall("listen"):
+            element.set("address", address)
+    # libvirt shows the first serial port a second time, as a console.
+    for port in (*domain.findall("devices/serial[@type='tcp']"), *domain.findall("devices/console[@type='tcp']")):
+        if facts.serial is None:
+            port.set("type", "pty")
+            for child in (*port.findall("source"), *port.findall("protocol")):
+                port.remove(child)
+            continue
+        for source in port.findall("source"):
+            source.set("host", facts.serial[0])
+            source.set("service", str(facts.serial[1]))
 
 
 def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts) -> dict[str, Any]:

@@ -217,7 +217,7 @@ def test_2_60_a_volume_for_many_is_attached_to_many(world, user, server, ask):
     assert ask(("2.59", "2.60"), "POST", f"/servers/{server}/os-volume_attachments", body, "user") == [400, 200]
 
 
-def test_2_63_certificates_are_for_images(user):
+def test_2_63_certificates_that_nobody_checks_are_refused(user):
     answer = boot_from_volume(user, trusted_image_certificates=["0b5d2c72-12cc-4ba6-a8d7-3ff5cc1d8cb8"])
 
     assert answer.status_code == 400

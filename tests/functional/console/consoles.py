@@ -1,5 +1,6 @@
 """What the console tests work with: daemons in a process of their own, and guests with screens to show."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -14,7 +15,6 @@ from urllib.parse import parse_qs, urlsplit
 import websocket
 
 import nova
-from nova import errors
 from nova.clock import utcnow
 from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conf import load
@@ -37,6 +37,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self.heard: list[bytes] = []
         self.address = ConsoleAddress(host="127.0.0.1", port=self._socket.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -53,30 +54,13 @@ class Screen:
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, contextlib.suppress(ConnectionResetError):
             connection.sendall(BANNER)
             while data := connection.recv(65536):
+                self.heard.append(data)
                 if data == b"power off":
                     return
                 connection.sendall(data)
-
-
-class Hosts:
-    """The nova-computes of a cloud, as far as consoles go: which guest has which screens."""
-
-    def __init__(self) -> None:
-        self.screens: dict[tuple[str, ConsoleKind], ConsoleAddress] = {}
-        self.guests: set[str] = set()
-
-    def __call__(self, host: str) -> "Hosts":
-        return self
-
-    def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
-        if instance_id not in self.guests:
-            raise errors.GuestNotFound(guest=instance_id)
-        if (instance_id, kind) not in self.screens:
-            raise errors.NotImplementedHere(action=f"offer a {kind} console now")
-        return self.screens[instance_id, kind]
 
 
 class Consoles:
@@ -91,7 +75,7 @@ class Consoles:
         self.conf = load(files=[str(self._config)])
         self.database = Database(self.conf.database.connection)
         Base.metadata.create_all(self.database.engine)
-        self.hosts = Hosts()
+        self.hosts = proxies.Hosts(directory)
         self.conductor = ConsoleCalls(self.conf, self.database, self.hosts, consoleauth=None)
         self.consoleauth = ConsoleAuth(self.conf, self.conductor)
         self.conductor._consoleauth = self.consoleauth
@@ -157,9 +141,7 @@ class Consoles:
             "created_at": utcnow(),
         } | fields
         server = self.database.write(lambda c: instances.add(c, Instance(**values)))
-        self.hosts.guests.add(server.uuid)
-        if screen:
-            self.hosts.screens[server.uuid, kind] = screen.address
+        self.hosts.run(server.uuid, {kind: screen.address} if screen else {})
         return server
 
     def console_url(self, server: Instance, protocol: str = "vnc", type: str = "novnc") -> str:

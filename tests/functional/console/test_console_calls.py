@@ -114,7 +114,7 @@ def test_a_server_that_is_not_there_yet_or_any_more_has_no_console_now(cloud, fi
 
 def test_a_guest_its_host_does_not_know_has_no_console_now(cloud):
     server = cloud.boot(screen=AScreen)
-    cloud.hosts.guests.clear()
+    cloud.hosts.end(server.uuid)
 
     with pytest.raises(errors.ServerNotReady):
         cloud.console_url(server)

@@ -198,7 +198,7 @@ def test_the_guests_side_is_closed_when_the_viewer_leaves(consoles):
     listening.settimeout(10)
     server = consoles.boot()
     address = ConsoleAddress(host="127.0.0.1", port=listening.getsockname()[1])
-    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = address
+    consoles.hosts.run(server.uuid, {ConsoleKind.NOVNC: address})
     viewer = consoles.view(consoles.token(server))
     guest, _ = listening.accept()
     guest.settimeout(10)
@@ -215,7 +215,7 @@ def test_a_viewer_whose_line_is_cut_is_forgotten(consoles):
     listening.settimeout(10)
     server = consoles.boot()
     address = ConsoleAddress(host="127.0.0.1", port=listening.getsockname()[1])
-    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = address
+    consoles.hosts.run(server.uuid, {ConsoleKind.NOVNC: address})
     viewer = consoles.view(consoles.token(server))
     guest, _ = listening.accept()
     guest.settimeout(10)
@@ -417,7 +417,7 @@ def vnc_port(path) -> int:
 
 def test_the_spice_screen_of_a_real_qemu_is_shown(consoles, qemu):
     server = consoles.boot()
-    consoles.hosts.screens[server.uuid, ConsoleKind.SPICE_HTML5] = qemu["spice"]
+    consoles.hosts.run(server.uuid, {ConsoleKind.SPICE_HTML5: qemu["spice"]})
     viewer = consoles.view(consoles.token(server, "spice", "spice-html5"), "spice_html5")
 
     # SPICE protocol, "SpiceLinkMess": magic, version 2.2, size; connection 0, the main channel, no abilities.
@@ -430,7 +430,7 @@ def test_the_spice_screen_of_a_real_qemu_is_shown(consoles, qemu):
 
 def test_the_screen_of_a_real_qemu_is_shown(consoles, qemu):
     server = consoles.boot()
-    consoles.hosts.screens[server.uuid, ConsoleKind.NOVNC] = qemu["vnc"]
+    consoles.hosts.run(server.uuid, {ConsoleKind.NOVNC: qemu["vnc"]})
     viewer = consoles.view(consoles.token(server))
 
     greeting = read(viewer, 12)

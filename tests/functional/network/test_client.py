@@ -79,7 +79,7 @@ def test_a_known_network_costs_two_requests_at_most(cloud, demo, server_id):
         lambda: (cloud.client.validate(demo.context, wanted), allocate(cloud, server_id, wanted))
     )
 
-    assert sent == ["POST /v2.0/ports"]
+    assert sent == ["GET /v2.0/quotas/demo/details.json?fields=port", "POST /v2.0/ports"]
 
 
 def test_release_deletes_what_the_cloud_made_and_frees_what_the_user_made(cloud, demo, server_id):
@@ -200,12 +200,12 @@ def test_a_server_gets_the_security_groups_it_names(cloud, demo, server_id):
 
     [vif] = allocate(cloud, server_id, security_groups=("web",))
     cloud.client.security_groups.add_to_server("demo", server_id, "default")
-    names = {group["name"] for group in cloud.client.security_groups.of_server(server_id)}
+    names = {group["name"] for group in cloud.client.security_groups.of_server("demo", server_id)}
     cloud.client.security_groups.remove_from_server("demo", server_id, web["id"])
 
     assert vif.security_groups == ("web",)
     assert names == {"web", "default"}
-    assert [group["name"] for group in cloud.client.security_groups.of_server(server_id)] == ["default"]
+    assert [group["name"] for group in cloud.client.security_groups.of_server("demo", server_id)] == ["default"]
 
 
 def test_an_unknown_security_group_is_refused(cloud, demo):

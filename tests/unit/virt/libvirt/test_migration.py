@@ -2,6 +2,8 @@
 
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from nova.virt.libvirt.migration import Facts, rewrite
 
 DEFINITION = """
@@ -12,6 +14,8 @@ DEFINITION = """
   </disk>
   <disk type='block'><source dev='/dev/sdx'/><serial>v</serial><target dev='vdb'/></disk>
   <serial type='pty'><log file='/here/u/console.log'/></serial>
+  <serial type='tcp'><source mode='bind' host='192.0.2.1' service='10000'/><protocol type='raw'/></serial>
+  <console type='tcp'><source mode='bind' host='192.0.2.1' service='10000'/><protocol type='raw'/></console>
   <graphics type='vnc' listen='192.0.2.1'><listen type='address' address='192.0.2.1'/></graphics>
 </devices></domain>
 """
@@ -30,3 +34,30 @@ def test_paths_and_addresses_become_the_destinations():
     assert devices.find("serial/log").get("file") == "/there/u/console.log"
     assert devices.find("graphics").get("listen") == "192.0.2.2"
     assert devices.find("graphics/listen").get("address") == "192.0.2.2"
+
+
+@pytest.mark.parametrize("port", ["serial", "console"])
+def test_a_serial_console_listens_at_the_destinations_address_and_port(port):
+    facts = Facts(address="192.0.2.2", directory="/there/u", serial=("192.0.2.2", 20000))
+
+    source = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find(f"devices/{port}[@type='tcp']/source")
+
+    assert source.attrib == {"mode": "bind", "host": "192.0.2.2", "service": "20000"}
+
+
+@pytest.mark.parametrize("port", ["serial", "console"])
+def test_a_host_without_serial_consoles_binds_no_port(port):
+    facts = Facts(address="192.0.2.2", directory="/there/u")
+
+    devices = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find("devices")
+
+    assert {element.get("type") for element in devices.findall(port)} == {"pty"}
+    assert devices.findall(f"{port}/source") == devices.findall(f"{port}/protocol") == []
+
+
+def test_a_screen_never_listens_at_the_source_hosts_address():
+    facts = Facts(address="192.0.2.2", directory="/there/u")
+
+    graphics = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find("devices/graphics")
+
+    assert (graphics.get("listen"), graphics.find("listen").get("address")) == ("127.0.0.1", "127.0.0.1")

@@ -1,0 +1,46 @@
+"""What flavors and images may promise that this release does not build: refused, where ignoring it would hurt.
+
+Somebody who asks for encrypted memory, a TPM or a processor of his own relies on it. What is only a matter of speed
+or of taste is not listed. Source: user guide, "Extra specs"; Image service, useful image properties.
+"""
+
+from nova import errors
+from nova.structs.flavor import Flavor
+from nova.structs.image import Image
+
+_NO = frozenset({"false", "no", "off", "0", "f", "n", ""})
+
+# An extra spec and an image property, and the values that ask for nothing.
+_NOT_BUILT: tuple[tuple[str | None, str | None, frozenset[str]], ...] = (
+    ("hw:mem_encryption", "hw_mem_encryption", _NO),
+    ("hw:mem_encryption_model", "hw_mem_encryption_model", frozenset()),
+    ("hw:tpm_version", "hw_tpm_version", frozenset()),
+    ("hw:tpm_model", "hw_tpm_model", frozenset()),
+    ("hw:tpm_secret_security", "hw_tpm_secret_security", frozenset()),
+    ("hw:ephemeral_encryption", "hw_ephemeral_encryption", _NO),
+    ("hw:ephemeral_encryption_format", "hw_ephemeral_encryption_format", frozenset()),
+    (None, "hw_ephemeral_encryption_secret_uuid", frozenset()),
+    ("hw:firmware_stateless", "hw_firmware_stateless", _NO),
+    ("hw:locked_memory", "hw_locked_memory", _NO),
+    ("hw:cpu_policy", "hw_cpu_policy", frozenset({"shared"})),
+    ("hw:cpu_thread_policy", "hw_cpu_thread_policy", frozenset({"prefer"})),
+    ("hw:emulator_threads_policy", "hw_emulator_threads_policy", frozenset({"share"})),
+    ("hw:cpu_realtime", None, _NO),
+    ("hw:pmem", None, frozenset()),
+    ("hw:viommu_model", "hw_viommu_model", frozenset()),
+    ("pci_passthrough:alias", None, frozenset()),
+    ("accel:device_profile", None, frozenset()),
+    (None, "os_require_quiesce", _NO),
+)
+
+
+def check(flavor: Flavor, image: Image | None) -> None:
+    """Raises Invalid for the first promise that nobody would keep. image None: the server boots from a volume."""
+    properties = image.properties if image is not None else {}
+    for spec, name, harmless in _NOT_BUILT:
+        for source, key, value in (
+            (f"extra spec of flavor {flavor.id}", spec, flavor.extra_specs.get(spec or "")),
+            ("property of the image", name, properties.get(name or "")),
+        ):
+            if value is not None and value.strip().lower() not in harmless:
+                raise errors.Invalid(f"{key}={value[:64]}, {source}, is not supported by this release.")
