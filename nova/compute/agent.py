@@ -22,6 +22,7 @@ from nova.clock import utcnow
 from nova.compute import inventory
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
+from nova.compute.reconcilers import held_disks
 from nova.compute.reconcilers.guests import GuestWatch
 from nova.compute.steps import VERBS
 from nova.rpc.conductor import ConductorCalls
@@ -197,7 +198,12 @@ class Agent:
 
     def _reap(self) -> None:
         for name in self._hosts.keys() - self._unregistered:
-            self._watches[name].reap(busy=set(self._queues))
+            self._clean(self._hosts[name])
+
+    def _clean(self, host: Host) -> None:
+        """Remove guests and disks that are left over."""
+        self._watches[host.name].reap(busy=set(self._queues))
+        held_disks.reconcile(host, self._conductor, busy=set(self._queues))
 
     def _announce(self, host: Host) -> None:
         try:
@@ -205,7 +211,7 @@ class Agent:
             if self._conf.resume_guests_state_on_host_boot:
                 self._watches[host.name].resume()
             self._report(host)
-            self._watches[host.name].reap(busy=set(self._queues))
+            self._clean(host)
         except errors.Unavailable as error:
             LOG.warning("host %s is not announced yet: %s", host.name, error)
 

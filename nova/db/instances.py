@@ -61,7 +61,7 @@ _DOCUMENTS: dict[str, msgspec.json.Decoder[Any]] = {
 _PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name not in ("flavor_id", "user_data"))
 _COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
 # The database gives the first, the conductor tells the second.
-_NOT_STORED = ("id", "host_status")
+_NOT_STORED = ("id", "host_status", "moves_from")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,6 +100,13 @@ def change(connection: Connection, uuid: str, **changes: Any) -> None:
     values = _to_columns(changes)
     values.setdefault("updated_at", utcnow())
     connection.execute(update(_table).where(_table.c.uuid == uuid).values(**values))
+
+
+def next_generation(connection: Connection, uuid: str) -> int:
+    """A number for a move of the server, which no other has had or will have."""
+    where = _table.c.uuid == uuid
+    connection.execute(update(_table).where(where).values(last_generation=_table.c.last_generation + 1))
+    return connection.scalars(select(_table.c.last_generation).where(where)).one()
 
 
 def find(connection: Connection, query: ServerQuery) -> list[Instance]:

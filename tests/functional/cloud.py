@@ -158,6 +158,9 @@ class Cloud:
         self.boundary = Boundary()
         self.conductors = []
         self.hosts = {}
+        # What guests wrote last, by server; and the servers whose users have given that up.
+        self.written = {}
+        self.made_anew = set()
         self._scheduler = []
 
     def start(self):
@@ -211,6 +214,13 @@ class Cloud:
 
     def hypervisor(self, name="host-1"):
         return _hypervisors[self._full(name)]
+
+    def write(self, server_id, content="what its user wrote"):
+        """Let a server's guest write to its disk."""
+        for name in self.hosts:
+            if server_id in self.hypervisor(name).guests:
+                self.hypervisor(name).write(server_id, content)
+        self.written[server_id] = content
 
     def guests(self):
         """Guests by uuid, on all hosts."""

@@ -153,6 +153,8 @@ def run(cloud, user, operation, fault):
     """Ask for the operation with a fault prepared, and give the status the server ends in."""
     set_up = SETUPS[operation]
     server_id = set_up.prepare(user)
+    if set_up.makes_disk_anew:
+        cloud.made_anew.add(server_id)
     fault()
     answer = set_up.ask(user, server_id)
     assert answer.status_code < 300, answer.text

@@ -4,6 +4,7 @@ Until its guest runs on the destination everything can be undone; from then on t
 and what is left to do is to take its traces off the source.
 """
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
@@ -20,9 +21,11 @@ ABORTING = "aborting"
 
 
 class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
-    """is_block: whether disks are copied; None: where the hosts share none."""
+    """is_block: whether disks are copied; None: where the hosts share none. source_generation: of the disks that are
+    left behind."""
 
     is_block: bool | None = None
+    source_generation: int | None = None
 
 
 def prepare_destination(op: LiveMigrate, context: StepContext) -> OnHost:
@@ -56,12 +59,15 @@ def clean_source(op: LiveMigrate, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id)
     is_shared = bool(op.facts.get("is_shared"))
     # A dead host removes what is left when it is back and finds the server elsewhere.
-    return guest.destroy(instance, op.source_host, skip_if_down=True, keep_disks=is_shared)
+    return guest.destroy(
+        instance, op.source_host, skip_if_down=True, keep_disks=is_shared, generation=op.source_generation
+    )
 
 
 def _begin(acceptance: Acceptance, op: LiveMigrate) -> LiveMigrate:
     if op.only_host is not None and op.only_host == acceptance.instance.host:
         raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
+    op = msgspec.structs.replace(op, source_generation=acceptance.instance.generation)
     return moving.begin(acceptance, op, LIVE, "queued")
 
 

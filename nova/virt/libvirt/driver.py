@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import logging
 import threading
+import uuid as uuids
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 from oslo_config import cfg
 
 from nova import errors
+from nova.structs.disks import DisksId, HeldDisks
 from nova.structs.guest import (
     ConsoleAddress,
     ConsoleKind,
@@ -27,6 +29,7 @@ from nova.structs.guest import (
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
+from nova.virt.holdings import Finding, Holdings
 from nova.virt.libvirt import (
     console,
     devices,
@@ -48,6 +51,7 @@ from nova.virt.libvirt.domain_xml.disk import disk as disk_element
 from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
 from nova.virt.libvirt.host import HostFacts
 from nova.virt.libvirt.share_mounts import ShareMounts
+from nova.virt.libvirt.shelf import DirectoryShelf
 from nova.virt.libvirt.storage import Storage
 from nova.virt.libvirt.volumes import VolumeConnections
 
@@ -79,6 +83,8 @@ class LibvirtDriver:
         self._storage = Storage(conf.instances_path, self._options, host or conf.host, conf.mkisofs_cmd)
         self._volumes = VolumeConnections(conf)
         self._mounts = ShareMounts(conf)
+        self._shelf = DirectoryShelf(conf.instances_path, self._storage)
+        self._holdings = Holdings(self._shelf)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._facts: HostFacts | None = None
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
@@ -110,12 +116,15 @@ class LibvirtDriver:
             raise errors.HostRefused(host=self._conf.host, reason=f"it has no CPUs for the policy '{policy}'")
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if domain is None or not self._storage.has_disks(spec):
-                if domain is not None:
-                    self._remove_domain(domain)
+            if domain is None or not self._is_whole(spec):
+                is_found = self._claim(spec, domain, undo)
+                if is_found:
+                    # What is missing there was the server's only disk.
+                    self._storage.check(spec)
                 self._storage.create(spec, undo)
                 directory = files.guest_directory(self._conf.instances_path, spec.uuid)
-                password.inject(spec, directory, self._options, self._conf)
+                if not is_found:
+                    password.inject(spec, directory, self._options, self._conf)
                 vif.plug(spec.vifs)
                 domain = self._define(spec, undo)
                 undo.callback(self._remove_domain, domain)
@@ -125,7 +134,9 @@ class LibvirtDriver:
             power.start(domain)
             undo.pop_all()
 
-    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+    def destroy(
+        self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
+    ) -> None:
         with self._only_one(uuid):
             domain = self._connection.find(uuid)
             if domain is not None:
@@ -134,7 +145,7 @@ class LibvirtDriver:
             self._volumes.disconnect_all(uuid)
             self._mounts.unmount(uuid)
             if not keep_disks:
-                self._storage.remove(uuid)
+                self._holdings.release(uuid, made_by)
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
         with self._only_one(uuid):
@@ -278,6 +289,7 @@ class LibvirtDriver:
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
                 raise errors.GuestFailed(reason="The disks of a running guest are not resized")
+            self._check_disks(spec)
             self._storage.resize(spec)
             self._define(spec, undo)
             undo.pop_all()
@@ -286,10 +298,10 @@ class LibvirtDriver:
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            is_shared = self._storage.prepare_incoming(spec, undo)
+            is_shared, token = self._prepare_disks(spec, undo)
             vif.plug(spec.vifs)
             drives = self._plan(spec, undo)
-            facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives)
+            facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives, token)
             undo.pop_all()
         return _as_dict(facts)
 
@@ -299,7 +311,12 @@ class LibvirtDriver:
         with self._only_one(spec.uuid):
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
+                if destination.token and not self._shelf.has_token(spec.uuid, destination.token):
+                    reason = "The destination has other disks of this server, of which nobody can tell whose they are"
+                    raise errors.GuestFailed(reason=reason)
                 migration.move(domain, spec, uri, destination, self._conf, progress)
+                if destination.token:
+                    self._shelf.take_tokens(spec.uuid)
             elif not migration.has_arrived(spec.uuid, uri):
                 raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
 
@@ -312,7 +329,13 @@ class LibvirtDriver:
             if domain is not None:
                 self._remove_domain(domain)
             self._volumes.disconnect_all(spec.uuid)
-            self._storage.abort_incoming(spec.uuid)
+            self._shelf.take_tokens(spec.uuid)
+            if spec.disks_id is not None or self._storage.is_incoming(spec.uuid):
+                self._holdings.release(spec.uuid, spec.disks_id)
+
+    def has_arrived(self, uuid: str) -> bool:
+        domain = self._connection.find(uuid)
+        return domain is not None and power.is_active(domain) and bool(domain.isPersistent())
 
     # ForcedMigration
 
@@ -324,21 +347,22 @@ class LibvirtDriver:
 
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
         with self._only_one(spec.uuid):
-            if not self._aside.is_kept(spec.uuid):
+            if not self._holdings.is_out_of_the_way(spec):
+                self._check_disks(spec)
                 domain = self._connection.find(spec.uuid)
-                if domain is None and not self._aside.has_guest(spec.uuid):
-                    raise errors.GuestNotFound(guest=spec.uuid)
                 if domain is not None:
                     self._remove_domain(domain)
                 self._volumes.disconnect_all(spec.uuid)
-                self._aside.keep(spec.uuid)
+                self._holdings.set_aside(spec)
             return _as_dict(self._aside.describe(spec.uuid, self._conf))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            if self._connection.find(spec.uuid) is not None and self._storage.has_disks(spec):
+            domain = self._connection.find(spec.uuid)
+            if domain is not None and self._is_whole(spec):
                 return
             source = msgspec.convert(facts, moving.Facts)
+            self._claim(spec, domain, undo, may_share=False)
             self._aside.copy(spec, source, moving.source_uri(self._conf, source), undo)
             self._storage.resize(spec)
             vif.plug(spec.vifs)
@@ -348,21 +372,35 @@ class LibvirtDriver:
     def bring_back(self, spec: GuestSpec) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if self._aside.is_kept(spec.uuid):
+            if self._holdings.is_aside(spec):
                 if domain is not None:
                     self._remove_domain(domain)
                     domain = None
                 self._volumes.disconnect_all(spec.uuid)
-                self._aside.restore(spec.uuid)
+                self._holdings.bring_back(spec)
             # A crash may have come between the disks' return and the definition's.
-            if domain is None and self._aside.has_guest(spec.uuid) and self._storage.has_disks(spec):
+            if domain is None and self._is_whole(spec):
                 vif.plug(spec.vifs)
                 self._define(spec, undo)
             undo.pop_all()
 
     def forget_aside(self, uuid: str) -> None:
         with self._only_one(uuid):
-            self._aside.forget(uuid)
+            self._holdings.forget_aside(uuid)
+
+    # HeldDisksOnHost
+
+    def held_disks(self) -> tuple[HeldDisks, ...]:
+        return self._holdings.held()
+
+    def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
+        with self._only_one(uuid):
+            self._holdings.mark_unmarked(uuid, disks_id)
+
+    def remove_held_disks(self, held: HeldDisks) -> None:
+        with self._only_one(held.server):
+            if held.place != "own" or self._connection.find(held.server) is None:
+                self._holdings.remove_held(held)
 
     # Diagnostics
 
@@ -421,9 +459,8 @@ class LibvirtDriver:
             power.shut_down(domain, datetime.timedelta())
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
-        """Power off, define again, start. Disks with data are never created here."""
-        if not self._storage.has_disks(spec):
-            raise errors.GuestFailed(reason="The guest's disks are not on this host")
+        """Power off, define again, start. Disks with data are never created here. Raises DiskMissing."""
+        self._check_disks(spec)
         if domain is not None:
             power.shut_down(domain, datetime.timedelta())
         vif.plug(spec.vifs)
@@ -434,6 +471,39 @@ class LibvirtDriver:
             )
             power.start(domain if is_rescued and domain is not None else self._define(spec, undo))
             undo.pop_all()
+
+    def _is_whole(self, spec: GuestSpec) -> bool:
+        """Whether the disks here are this placement's, and all there."""
+        return self._holdings.is_own(spec) and self._storage.has_disks(spec)
+
+    def _check_disks(self, spec: GuestSpec) -> None:
+        """Raises DiskMissing unless the disks here are this placement's, and all there."""
+        try:
+            self._holdings.check_here(spec)
+        except errors.DiskMissing as error:
+            raise errors.DiskMissing(missing=[*error.details["missing"], *self._storage.missing(spec)]) from error
+        self._storage.check(spec)
+
+    def _claim(self, spec: GuestSpec, domain: Proxy | None, undo: contextlib.ExitStack, may_share: bool = True) -> bool:
+        """Make the guest's directory this placement's; a guest that is defined on a left-over goes. True: its disks
+        were found on shared storage."""
+        finding = self._holdings.finding(spec)
+        is_refused = finding is Finding.NEWER or (finding is Finding.UNMARKED and may_share)
+        if domain is not None and not is_refused:
+            self._remove_domain(domain)
+        return self._holdings.claim(spec, undo, may_share=may_share)
+
+    def _prepare_disks(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[bool, str]:
+        """Whether the guest's disks are here, on storage its source sees, and the token that proves it there."""
+        domain = self._connection.find(spec.uuid)
+        if domain is not None and self._holdings.finding(spec) in (Finding.LEFT_OVER, Finding.NOTHING, Finding.SHARED):
+            self._remove_domain(domain)
+        if not self._holdings.claim(spec, undo, trusts_unmarked=True):
+            return self._storage.prepare_incoming(spec, undo), ""
+        token = uuids.uuid4().hex
+        undo.callback(self._shelf.take_tokens, spec.uuid)
+        self._shelf.leave_token(spec.uuid, token)
+        return True, token
 
     def _remove_domain(self, domain: Proxy) -> None:
         try:

@@ -120,7 +120,7 @@ def test_a_dead_hosts_server_lives_on_elsewhere_and_stays_off(cloud, admin, user
     other = next(name for name in hosts if name != source)
     assert answer.status_code == 200
     assert where(admin, server_id) == hosts[other].name
-    hosts[source].guests.clear()
+    hosts[source].lose()
 
 
 def test_before_2_95_an_evacuated_server_runs(cloud, user, hosts, server_id):
@@ -132,7 +132,7 @@ def test_before_2_95_an_evacuated_server_runs(cloud, user, hosts, server_id):
     user.wait(server_id, "ACTIVE")
 
     assert answer.json() == {"adminPass": "word"}
-    hosts[source].guests.clear()
+    hosts[source].lose()
 
 
 def force_down(cloud, admin, host, is_down):

@@ -164,8 +164,11 @@ def test_hard_reboot_never_replaces_a_lost_disk_by_an_empty_one(driver, host, ma
     driver.create(spec)
     (host.instances / spec.uuid / "disk").unlink()
 
-    with pytest.raises(errors.GuestFailed, match="disks"):
+    with pytest.raises(errors.DiskMissing) as raised:
         driver.reboot(spec, RebootKind.HARD, datetime.timedelta())
+
+    assert str(host.instances) not in raised.value.message
+    assert str(host.instances / spec.uuid / "disk") in raised.value.for_administrators
 
 
 def test_screen_of_the_guest_can_be_reached(driver, make_spec):
