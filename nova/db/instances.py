@@ -106,7 +106,8 @@ def next_generation(connection: Connection, uuid: str) -> int:
     """A number for a move of the server, which no other has had or will have."""
     where = _table.c.uuid == uuid
     connection.execute(update(_table).where(where).values(last_generation=_table.c.last_generation + 1))
-    return connection.scalars(select(_table.c.last_generation).where(where)).one()
+    number: int = connection.scalars(select(_table.c.last_generation).where(where)).one()
+    return number
 
 
 def find(connection: Connection, query: ServerQuery) -> list[Instance]:

@@ -127,7 +127,10 @@ class Hypervisor:
         self._forced.add((what, uuid))
 
     def meet(self, moment: str) -> None:
-        """A moment within a method: fail if fail() was told so."""
+        """A moment within a method: wait or fail as hold() and fail() say."""
+        barrier = self._barriers.get(moment)
+        if barrier is not None:
+            barrier.wait(60)
         if self._failures[moment]:
             raise self._failures[moment].pop(0)
 

@@ -180,6 +180,41 @@ def test_a_spawn_that_is_undone_on_shared_storage_leaves_the_only_disk(cloud, us
     assert driver.shelf.content(server_id) == "first"
 
 
+def test_a_guest_that_arrived_lives_on_though_its_source_died(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("switch-over")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: server_id in cloud.hypervisor(other).guests, "the guest has arrived")
+
+    force_down(cloud, admin, source)
+    user.wait(server_id, "ACTIVE")
+    cloud.hypervisor(source).release("switch-over")
+    force_down(cloud, admin, source, False)
+    for name in cloud.hosts:
+        cloud.hosts[name].agent._reap()
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(other).name
+    assert cloud.hypervisor(other).guests[server_id].power_state is PowerState.RUNNING
+    assert leftovers(cloud) == []
+
+
+def test_a_guest_that_had_not_left_its_dying_source_stays_its(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("migrate")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: ("migrate", server_id) in cloud.hypervisor(source).calls, "it is under way")
+
+    force_down(cloud, admin, source)
+    settle(cloud)
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(source).name
+    assert cloud.hypervisor(other).shelf.names() == []
+    cloud.hypervisor(source).fail("switch-over")
+    cloud.hypervisor(source).release("migrate")
+
+
 @pytest.mark.parametrize("how", ["reboot", "start"])
 def test_a_server_whose_disk_is_gone_is_in_error_and_says_so(cloud, user, admin, server_id, how):
     hypervisor = cloud.hypervisor(host_of(cloud, server_id))

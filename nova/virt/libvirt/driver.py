@@ -314,7 +314,7 @@ class LibvirtDriver:
                 if destination.token and not self._shelf.has_token(spec.uuid, destination.token):
                     reason = "The destination has other disks of this server, of which nobody can tell whose they are"
                     raise errors.GuestFailed(reason=reason)
-                migration.move(domain, spec, uri, destination, self._conf, progress)
+                self._move(domain, spec, uri, destination, progress)
                 if destination.token:
                     self._shelf.take_tokens(spec.uuid)
             elif not migration.has_arrived(spec.uuid, uri):
@@ -493,6 +493,16 @@ class LibvirtDriver:
             self._remove_domain(domain)
         return self._holdings.claim(spec, undo, may_share=may_share)
 
+    def _move(
+        self, domain: Proxy, spec: GuestSpec, uri: str, destination: migration.Facts, progress: Callable[[int], bool]
+    ) -> None:
+        try:
+            migration.move(domain, spec, uri, destination, self._conf, progress)
+        except errors.DomainError:
+            # What failed may have been the last word of it: the guest is where it runs.
+            if self.has_arrived(spec.uuid) or not _asked_whether_arrived(spec.uuid, uri):
+                raise
+
     def _prepare_disks(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[bool, str]:
         """Whether the guest's disks are here, on storage its source sees, and the token that proves it there."""
         domain = self._connection.find(spec.uuid)
@@ -524,6 +534,14 @@ class LibvirtDriver:
             lock = self._locks.setdefault(uuid, threading.Lock())
         with lock:
             yield
+
+
+def _asked_whether_arrived(uuid: str, uri: str) -> bool:
+    """Whether the destination says that the guest runs there; a destination that says nothing says no."""
+    try:
+        return migration.has_arrived(uuid, uri)
+    except errors.DomainError:
+        return False
 
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:
