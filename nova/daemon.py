@@ -39,7 +39,8 @@ class Component(Protocol):
     def stop(self) -> None:
         """Take no more work, finish what is short, and return.
 
-        A service may also have checks() -> dict[str, bool]: what its health is made of.
+        A service may also have checks() -> dict[str, bool]: what its health is made of; and refusal, which is None
+        until the service finds out that it must not work: then why. The daemon ends as for a bad configuration.
         """
 
 
@@ -106,7 +107,7 @@ def _work(
         LOG.info("%s is up", name)
         # A worker whose parent was killed would be nobody's: it goes too.
         while not stopping.wait(0.5) and (parent is None or os.getppid() == parent):
-            pass
+            _check_refusals(services)
     except BadConfiguration as error:
         LOG.error("%s: %s", name, error)
         return _UNUSABLE
@@ -117,6 +118,13 @@ def _work(
         _stop(name, services)
     LOG.info("%s is down", name)
     return 0
+
+
+def _check_refusals(services: Sequence[Component]) -> None:
+    """Raises BadConfiguration for a service that must not work."""
+    for service in services:
+        if (reason := getattr(service, "refusal", None)) is not None:
+            raise BadConfiguration(reason)
 
 
 def _stop(name: str, services: Sequence[Component]) -> None:

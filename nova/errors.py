@@ -166,6 +166,12 @@ class Conflict(DomainError):
     text = "Conflict."
 
 
+class HostIdentityMismatch(Conflict):
+    """A machine claims to be a host that it is not: it must not work."""
+
+    text = "This machine must not work as a host: {reason}"
+
+
 class WrongServerState(Conflict):
     text = "Cannot '{action}' instance {server_id} while it is in {attribute} {state}"
 

@@ -178,6 +178,11 @@ def live_uuids(connection: Connection) -> set[str]:
     return set(connection.scalars(select(_table.c.uuid).where(_table.c.deleted_at.is_(None))))
 
 
+def recorded(connection: Connection, uuids: set[str]) -> set[str]:
+    """Those of some uuids that are servers', deleted ones included."""
+    return set(connection.scalars(select(_table.c.uuid).where(_table.c.uuid.in_(uuids))))
+
+
 def name_is_used(connection: Connection, name: str, project_id: str | None, other_than: str | None = None) -> bool:
     query = select(_table.c.id).where(_table.c.name == name, _table.c.deleted_at.is_(None))
     if project_id is not None:

@@ -222,6 +222,9 @@ class HeldDisksOnHost(Protocol):
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
         """Mark the disks of a guest that lives here, where an older release made them."""
 
+    def rename_host(self, old: str, new: str) -> None:
+        """The host has another name: the disks that were the old one's are the new one's."""
+
     def remove_held_disks(self, held: HeldDisks) -> None:
         """Remove a directory of disks, unless it has changed or a guest is defined on it."""
 

@@ -428,6 +428,10 @@ class FakeDriver:
         with self._hypervisor.lock:
             self._holdings.mark_unmarked(uuid, disks_id)
 
+    def rename_host(self, old: str, new: str) -> None:
+        with self._hypervisor.lock:
+            self._holdings.rename_host(old, new)
+
     def remove_held_disks(self, held: HeldDisks) -> None:
         with self._hypervisor.lock:
             if held.place != "own" or held.server not in self._hypervisor.guests:

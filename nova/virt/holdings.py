@@ -179,6 +179,19 @@ class Holdings:
         if self._shelf.exists(uuid) and self._shelf.read_mark(uuid) is None:
             self._shelf.write_mark(uuid, Mark(server=uuid, made_by=disks_id))
 
+    def rename_host(self, old: str, new: str) -> None:
+        """Marks that name one host name another."""
+        for held in self.held():
+            mark = held.mark
+            if mark is None:
+                continue
+            made_by, found_as = (
+                msgspec.structs.replace(one, host=new) if one is not None and one.host == old else one
+                for one in (mark.made_by, mark.found_as)
+            )
+            assert made_by is not None
+            self._shelf.write_mark(held.name, msgspec.structs.replace(mark, made_by=made_by, found_as=found_as))
+
     def held(self) -> tuple[HeldDisks, ...]:
         """Every directory of disks on the shelf."""
         return tuple(

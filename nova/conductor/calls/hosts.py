@@ -12,7 +12,7 @@ from nova.conductor import announce, left_overs
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
-from nova.db import events, hosts, instances
+from nova.db import events, host_identity, hosts, instances
 from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.event_details import EventDetails
@@ -42,12 +42,15 @@ class HostCalls:
     def register_host(self, report: HostReport) -> list[Node]:
         def work(connection: Connection) -> tuple[bool, list[Node]]:
             before = hosts.view_version(connection)
+            if report.compute_id is not None:
+                [node] = report.nodes
+                host_identity.check(connection, report.host, node.state.hypervisor_hostname, report.compute_id)
             self._ensure_service(connection, report.host, "nova-compute", report.version, report.listener)
-            nodes = [hosts.ensure_node(connection, report.host, node.state) for node in report.nodes]
+            nodes = [hosts.ensure_node(connection, report.host, node.state, report.compute_id) for node in report.nodes]
             return hosts.view_version(connection) != before, nodes
 
-        self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
         is_changed, nodes = self._db.write(work)
+        self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
         if is_changed:
             announce.hosts_changed(self._core.step_context)
         return nodes

@@ -152,6 +152,7 @@ class LibvirtDriver:
             domain = self._connection.domain(uuid)
             if target == PowerState.RUNNING and not power.is_active(domain):
                 _ensure_bridges(domain)
+                self._check_files(uuid, domain)
             power.REACH[target](domain, grace)
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
@@ -397,6 +398,9 @@ class LibvirtDriver:
         with self._only_one(uuid):
             self._holdings.mark_unmarked(uuid, disks_id)
 
+    def rename_host(self, old: str, new: str) -> None:
+        self._holdings.rename_host(old, new)
+
     def remove_held_disks(self, held: HeldDisks) -> None:
         with self._only_one(held.server):
             if held.place != "own" or self._connection.find(held.server) is None:
@@ -483,6 +487,15 @@ class LibvirtDriver:
         except errors.DiskMissing as error:
             raise errors.DiskMissing(missing=[*error.details["missing"], *self._storage.missing(spec)]) from error
         self._storage.check(spec)
+
+    def _check_files(self, uuid: str, domain: Proxy) -> None:
+        """The same for a guest that is to start as it is defined. Raises DiskMissing."""
+        own = files.guest_directory(self._conf.instances_path, uuid)
+        sources = devices.read_devices(domain, is_persistent=True).findall("disk[@device='disk']/source[@file]")
+        paths = [Path(source.get("file", "")) for source in sources]
+        missing = [path for path in paths if path.parent == own and path.name == "disk" and not path.exists()]
+        if missing:
+            raise errors.DiskMissing(missing=[str(path) for path in missing])
 
     def _claim(self, spec: GuestSpec, domain: Proxy | None, undo: contextlib.ExitStack, may_share: bool = True) -> bool:
         """Make the guest's directory this placement's; a guest that is defined on a left-over goes. True: its disks
