@@ -26,6 +26,13 @@ class SetUp:
     settings: str = ""
     makes_disk_anew: bool = False
 
+    def server_id(self, user):
+        """A server from which the operation starts; what its guest wrote counts unless the operation gives it up."""
+        server_id = self.prepare(user)
+        if self.makes_disk_anew:
+            user.cloud.made_anew.add(server_id)
+        return server_id
+
 
 def an_active_server(user):
     server_id = user.create_server(networks="auto")["id"]

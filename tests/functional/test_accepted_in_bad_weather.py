@@ -138,7 +138,7 @@ def ask_for_everything(user, away):
     Gives (the server's id, the request's id) by the name of the set-up.
     """
     cloud = user.cloud
-    servers = {name: SETUPS[name].prepare(user) for name in TOGETHER}
+    servers = {name: SETUPS[name].server_id(user) for name in TOGETHER}
     settle(cloud)
     pool = ThreadPoolExecutor(len(TOGETHER))
     with cloud.boundary.held():
