@@ -217,6 +217,7 @@ _BACKUP = {"name": "backup", "backup_type": "daily", "rotation": 1}
 SETUPS = {
     "create": SetUp(lambda user: None, builds, ("ACTIVE", "ERROR")),
     "delete": SetUp(an_active_server, deletes, (None, "ERROR")),
+    "delete of a shelved server": SetUp(a_shelved_server, deletes, (None, "ERROR")),
     "forceDelete": SetUp(an_active_server, acts("forceDelete"), (None, "ERROR")),
     "softDelete": SetUp(an_active_server, deletes, ("SOFT_DELETED", "ACTIVE"), _KEPT),
     "restore": SetUp(a_soft_deleted_server, acts("restore"), ("SOFT_DELETED", "ACTIVE"), _KEPT),

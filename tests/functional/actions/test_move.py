@@ -156,6 +156,19 @@ def test_a_shelved_server_needs_no_host_and_comes_back_as_it_was(cloud, admin, u
     assert image["id"] not in cloud.glance.images
 
 
+@pytest.mark.parametrize("is_protected", [False, True])
+def test_the_image_of_a_shelved_server_goes_with_it(cloud, user, hosts, server_id, is_protected):
+    user.act(server_id, "shelve")
+    user.wait(server_id, "SHELVED_OFFLOADED")
+    [image] = [one for one in cloud.glance.images.values() if one["name"] == "one-shelved"]
+    image["protected"] = is_protected
+
+    assert user.delete(f"/servers/{server_id}").status_code == 204
+    user.wait_gone(server_id)
+
+    assert (image["id"] in cloud.glance.images) is is_protected
+
+
 def test_a_shelved_server_goes_to_the_host_an_administrator_names(cloud, admin, user, hosts, server_id):
     user.act(server_id, "shelve")
     user.wait(server_id, "SHELVED_OFFLOADED")
