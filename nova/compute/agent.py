@@ -256,6 +256,10 @@ class Agent:
         """This machine is its host: keep that; a host that was given another name says so of its disks."""
         if self._compute_id is None or len(nodes) != 1:
             return
+        if self._compute_id.uuid not in (None, nodes[0].uuid):
+            # A conductor of an older release does not look.
+            self.refusal, self._is_proved = f"it is {self._compute_id.uuid}, and the host is {nodes[0].uuid}", False
+            raise errors.HostIdentityMismatch(reason=self.refusal)
         former = self._compute_id.last_host
         if former not in (None, host.name) and isinstance(host.driver, HeldDisksOnHost):
             host.driver.rename_host(str(former), host.name)

@@ -220,7 +220,7 @@ class HeldDisksOnHost(Protocol):
         """Every directory of disks on this host."""
 
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
-        """Mark the disks of a guest that lives here, where an older release made them."""
+        """Mark the disks of a guest that lives here, and that an older release brought."""
 
     def rename_host(self, old: str, new: str) -> None:
         """The host has another name: the disks that were the old one's are the new one's."""

@@ -426,7 +426,7 @@ class FakeDriver:
 
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
         with self._hypervisor.lock:
-            self._holdings.mark_unmarked(uuid, disks_id)
+            self._holdings.mark(uuid, disks_id)
 
     def rename_host(self, old: str, new: str) -> None:
         with self._hypervisor.lock:

@@ -78,7 +78,7 @@ class Holdings:
         passes for shared, because somebody proves it later. Raises HostRefused, GuestFailed.
         """
         if spec.disks_id is None:
-            self._make_unmarked(spec.uuid, undo)
+            self._claim_unmarked(spec.uuid, undo, may_share)
             return False
         finding = self.finding(spec)
         if finding is Finding.UNMARKED and trusts_unmarked:
@@ -174,10 +174,15 @@ class Holdings:
 
     # For the reconcilers
 
-    def mark_unmarked(self, uuid: str, disks_id: DisksId) -> None:
-        """Mark the directory of a guest that lives here, if an older release made it."""
-        if self._shelf.exists(uuid) and self._shelf.read_mark(uuid) is None:
+    def mark(self, uuid: str, disks_id: DisksId) -> None:
+        """Mark the directory of a guest that lives here and that an older release brought."""
+        if self._shelf.exists(uuid):
             self._shelf.write_mark(uuid, Mark(server=uuid, made_by=disks_id))
+
+    def forget_mark(self, uuid: str) -> None:
+        """Whoever takes the disks over knows no marks: they are its server's, by its record."""
+        if self._shelf.exists(uuid):
+            self._shelf.write_mark(uuid, None)
 
     def rename_host(self, old: str, new: str) -> None:
         """Marks that name one host name another."""
@@ -221,7 +226,14 @@ class Holdings:
         self._shelf.write_mark(name, mark)
         return True
 
-    def _make_unmarked(self, name: str, undo: contextlib.ExitStack) -> None:
+    def _claim_unmarked(self, name: str, undo: contextlib.ExitStack, may_share: bool) -> None:
+        """What an older release orders has no mark, also where it goes on with what has one."""
+        before = self._shelf.read_mark(name)
+        if before is not None and not may_share:
+            self.put_away(name)
+        elif before is not None:
+            undo.callback(self._shelf.write_mark, name, before)
+            self._shelf.write_mark(name, None)
         if not self._shelf.exists(name):
             undo.callback(self._shelf.remove, name)
             self._shelf.make(name, None)

@@ -264,6 +264,18 @@ def test_disks_of_an_older_release_are_the_servers_that_lives_there(cloud, user,
     assert leftovers(cloud) == []
 
 
+def test_disks_an_older_release_brought_are_marked_while_their_guest_runs(cloud, user, server_id):
+    """It left the mark of the host that had them before, on storage that both see."""
+    name = host_of(cloud, server_id)
+    directory = cloud.hypervisor(name).shelf.directories[server_id]
+    ours = directory.mark
+    directory.mark = type(ours)(server=server_id, made_by=type(ours.made_by)(generation=0, host="elsewhere"))
+
+    cloud.hosts[name].agent._reap()
+
+    assert directory.mark == ours
+
+
 def test_disks_of_servers_nobody_knows_stay(cloud, user, server_id):
     name = host_of(cloud, server_id)
     shelf = cloud.hypervisor(name).shelf

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from nova import errors
 from nova.compute.host import Host
 from nova.rpc.conductor import ConductorCalls
+from nova.structs.instance import PowerState
 from nova.virt.driver import HeldDisksOnHost
 
 LOG = logging.getLogger(__name__)
@@ -22,15 +23,19 @@ def reconcile(host: Host, conductor: ConductorCalls, busy: Collection[str]) -> N
 
 
 def mark(host: Host, conductor: ConductorCalls) -> None:
-    """Say of disks that an older release made whose they are, while the record tells."""
+    """Say of disks that an older release made, or brought, whose they are, while the record tells."""
     if not isinstance(host.driver, HeldDisksOnHost):
         return
-    unmarked = {held.server for held in host.driver.held_disks() if held.place == "own" and held.mark is None}
-    if not unmarked:
+    own = {held.server: held.mark for held in host.driver.held_disks() if held.place == "own"}
+    foreign = {uuid for uuid, mark in own.items() if mark is None or mark.made_by.host != host.name}
+    if not foreign:
         return
+    running = {guest.uuid for guest in host.driver.guests() if guest.power_state is PowerState.RUNNING}
     for instance in conductor.instances_on(host.name):
         # One that moves may be gone from here: its move ends first.
-        if instance.uuid in unmarked and instance.task_state is None and instance.generation:
+        is_settled = instance.uuid in foreign and instance.task_state is None and instance.generation
+        # Where a server runs by its record and by its host, it runs on its disks, whoever made them.
+        if is_settled and (own[instance.uuid] is None or instance.uuid in running):
             host.driver.mark_disks(instance.uuid, instance.disks_id)
 
 

@@ -315,6 +315,9 @@ class LibvirtDriver:
                 if destination.token and not self._shelf.has_token(spec.uuid, destination.token):
                     reason = "The destination has other disks of this server, of which nobody can tell whose they are"
                     raise errors.GuestFailed(reason=reason)
+                if destination.is_shared and not destination.token:
+                    # An older release's destination leaves the mark as it is.
+                    self._holdings.forget_mark(spec.uuid)
                 self._move(domain, spec, uri, destination, progress)
                 if destination.token:
                     self._shelf.take_tokens(spec.uuid)
@@ -396,7 +399,7 @@ class LibvirtDriver:
 
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
         with self._only_one(uuid):
-            self._holdings.mark_unmarked(uuid, disks_id)
+            self._holdings.mark(uuid, disks_id)
 
     def rename_host(self, old: str, new: str) -> None:
         self._holdings.rename_host(old, new)

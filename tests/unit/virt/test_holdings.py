@@ -155,6 +155,25 @@ def test_another_placements_disks_are_not_removed():
     assert shelf.names() == []
 
 
+def test_what_an_older_release_takes_over_has_no_mark_any_more():
+    """Its conductor moves the server and knows no generations: the mark would be wrong."""
+    shelf = shelf_with(mark(1, "there"))
+
+    claim(shelf, spec(0))
+
+    assert (shelf.content(UUID), shelf.read_mark(UUID)) == ("written", None)
+    assert Holdings(shelf).finding(spec(1, "here")) is Finding.OWN
+
+
+def test_an_older_releases_cold_move_does_not_go_on_with_a_left_over():
+    shelf = shelf_with(mark(1, "here"))
+
+    claim(shelf, spec(0), may_share=False)
+
+    assert shelf.content(UUID) is None
+    assert len(shelf.names()) == 2
+
+
 def test_a_stale_guest_aside_is_not_moved_instead_of_the_one_that_lives():
     shelf = shelf_with(mark(1, "here"))
     holdings = Holdings(shelf)
