@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import logging
 import threading
-import uuid as uuids
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +28,6 @@ from nova.structs.guest import (
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
-from nova.virt.holdings import Finding, Holdings
 from nova.virt.libvirt import (
     console,
     devices,
@@ -49,9 +47,9 @@ from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import build, interface
 from nova.virt.libvirt.domain_xml.disk import disk as disk_element
 from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
+from nova.virt.libvirt.guest_disks import GuestDisks
 from nova.virt.libvirt.host import HostFacts
 from nova.virt.libvirt.share_mounts import ShareMounts
-from nova.virt.libvirt.shelf import DirectoryShelf
 from nova.virt.libvirt.storage import Storage
 from nova.virt.libvirt.volumes import VolumeConnections
 
@@ -83,8 +81,7 @@ class LibvirtDriver:
         self._storage = Storage(conf.instances_path, self._options, host or conf.host, conf.mkisofs_cmd)
         self._volumes = VolumeConnections(conf)
         self._mounts = ShareMounts(conf)
-        self._shelf = DirectoryShelf(conf.instances_path, self._storage)
-        self._holdings = Holdings(self._shelf)
+        self._disks = GuestDisks(conf.instances_path, self._storage)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._facts: HostFacts | None = None
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
@@ -116,7 +113,7 @@ class LibvirtDriver:
             raise errors.HostRefused(host=self._conf.host, reason=f"it has no CPUs for the policy '{policy}'")
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if domain is None or not self._is_whole(spec):
+            if domain is None or not self._disks.are_whole(spec):
                 is_found = self._claim(spec, domain, undo)
                 if is_found:
                     # What is missing there was the server's only disk.
@@ -145,14 +142,14 @@ class LibvirtDriver:
             self._volumes.disconnect_all(uuid)
             self._mounts.unmount(uuid)
             if not keep_disks:
-                self._holdings.release(uuid, made_by)
+                self._disks.holdings.release(uuid, made_by)
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
         with self._only_one(uuid):
             domain = self._connection.domain(uuid)
             if target == PowerState.RUNNING and not power.is_active(domain):
                 _ensure_bridges(domain)
-                self._check_files(uuid, domain)
+                self._disks.check_defined(uuid, domain)
             power.REACH[target](domain, grace)
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
@@ -290,7 +287,7 @@ class LibvirtDriver:
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
                 raise errors.GuestFailed(reason="The disks of a running guest are not resized")
-            self._check_disks(spec)
+            self._disks.check(spec)
             self._storage.resize(spec)
             self._define(spec, undo)
             undo.pop_all()
@@ -299,7 +296,11 @@ class LibvirtDriver:
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            is_shared, token = self._prepare_disks(spec, undo)
+            domain = self._connection.find(spec.uuid)
+            if domain is not None and self._disks.awaits(spec):
+                self._remove_domain(domain)
+            self._disconnect_left_over(spec)
+            is_shared, token = self._disks.make_incoming(spec, undo)
             vif.plug(spec.vifs)
             drives = self._plan(spec, undo)
             facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives, token)
@@ -312,15 +313,10 @@ class LibvirtDriver:
         with self._only_one(spec.uuid):
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
-                if destination.token and not self._shelf.has_token(spec.uuid, destination.token):
-                    reason = "The destination has other disks of this server, of which nobody can tell whose they are"
-                    raise errors.GuestFailed(reason=reason)
-                if destination.is_shared and not destination.token:
-                    # An older release's destination leaves the mark as it is.
-                    self._holdings.forget_mark(spec.uuid)
+                if destination.is_shared:
+                    self._disks.prove_shared(spec.uuid, destination.token)
                 self._move(domain, spec, uri, destination, progress)
-                if destination.token:
-                    self._shelf.take_tokens(spec.uuid)
+                self._disks.forget_proof(spec.uuid)
             elif not migration.has_arrived(spec.uuid, uri):
                 raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
 
@@ -333,9 +329,7 @@ class LibvirtDriver:
             if domain is not None:
                 self._remove_domain(domain)
             self._volumes.disconnect_all(spec.uuid)
-            self._shelf.take_tokens(spec.uuid)
-            if spec.disks_id is not None or self._storage.is_incoming(spec.uuid):
-                self._holdings.release(spec.uuid, spec.disks_id)
+            self._disks.abort_incoming(spec)
 
     def has_arrived(self, uuid: str) -> bool:
         domain = self._connection.find(uuid)
@@ -351,19 +345,19 @@ class LibvirtDriver:
 
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
         with self._only_one(spec.uuid):
-            if not self._holdings.is_out_of_the_way(spec):
-                self._check_disks(spec)
+            if not self._disks.holdings.is_out_of_the_way(spec):
+                self._disks.check(spec)
                 domain = self._connection.find(spec.uuid)
                 if domain is not None:
                     self._remove_domain(domain)
                 self._volumes.disconnect_all(spec.uuid)
-                self._holdings.set_aside(spec)
+                self._disks.holdings.set_aside(spec)
             return _as_dict(self._aside.describe(spec.uuid, self._conf))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if domain is not None and self._is_whole(spec):
+            if domain is not None and self._disks.are_whole(spec):
                 return
             source = msgspec.convert(facts, moving.Facts)
             self._claim(spec, domain, undo, may_share=False)
@@ -376,38 +370,38 @@ class LibvirtDriver:
     def bring_back(self, spec: GuestSpec) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if self._holdings.is_aside(spec):
+            if self._disks.holdings.is_aside(spec):
                 if domain is not None:
                     self._remove_domain(domain)
                     domain = None
                 self._volumes.disconnect_all(spec.uuid)
-                self._holdings.bring_back(spec)
+                self._disks.holdings.bring_back(spec)
             # A crash may have come between the disks' return and the definition's.
-            if domain is None and self._is_whole(spec):
+            if domain is None and self._disks.are_whole(spec):
                 vif.plug(spec.vifs)
                 self._define(spec, undo)
             undo.pop_all()
 
     def forget_aside(self, uuid: str) -> None:
         with self._only_one(uuid):
-            self._holdings.forget_aside(uuid)
+            self._disks.holdings.forget_aside(uuid)
 
     # HeldDisksOnHost
 
     def held_disks(self) -> tuple[HeldDisks, ...]:
-        return self._holdings.held()
+        return self._disks.holdings.held()
 
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
         with self._only_one(uuid):
-            self._holdings.mark(uuid, disks_id)
+            self._disks.holdings.mark(uuid, disks_id)
 
     def rename_host(self, old: str, new: str) -> None:
-        self._holdings.rename_host(old, new)
+        self._disks.holdings.rename_host(old, new)
 
     def remove_held_disks(self, held: HeldDisks) -> None:
         with self._only_one(held.server):
             if held.place != "own" or self._connection.find(held.server) is None:
-                self._holdings.remove_held(held)
+                self._disks.holdings.remove_held(held)
 
     # Diagnostics
 
@@ -467,7 +461,7 @@ class LibvirtDriver:
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
         """Power off, define again, start. Disks with data are never created here. Raises DiskMissing."""
-        self._check_disks(spec)
+        self._disks.check(spec)
         if domain is not None:
             power.shut_down(domain, datetime.timedelta())
         vif.plug(spec.vifs)
@@ -479,35 +473,18 @@ class LibvirtDriver:
             power.start(domain if is_rescued and domain is not None else self._define(spec, undo))
             undo.pop_all()
 
-    def _is_whole(self, spec: GuestSpec) -> bool:
-        """Whether the disks here are this placement's, and all there."""
-        return self._holdings.is_own(spec) and self._storage.has_disks(spec)
-
-    def _check_disks(self, spec: GuestSpec) -> None:
-        """Raises DiskMissing unless the disks here are this placement's, and all there."""
-        try:
-            self._holdings.check_here(spec)
-        except errors.DiskMissing as error:
-            raise errors.DiskMissing(missing=[*error.details["missing"], *self._storage.missing(spec)]) from error
-        self._storage.check(spec)
-
-    def _check_files(self, uuid: str, domain: Proxy) -> None:
-        """The same for a guest that is to start as it is defined. Raises DiskMissing."""
-        own = files.guest_directory(self._conf.instances_path, uuid)
-        sources = devices.read_devices(domain, is_persistent=True).findall("disk[@device='disk']/source[@file]")
-        paths = [Path(source.get("file", "")) for source in sources]
-        missing = [path for path in paths if path.parent == own and path.name == "disk" and not path.exists()]
-        if missing:
-            raise errors.DiskMissing(missing=[str(path) for path in missing])
-
     def _claim(self, spec: GuestSpec, domain: Proxy | None, undo: contextlib.ExitStack, may_share: bool = True) -> bool:
         """Make the guest's directory this placement's; a guest that is defined on a left-over goes. True: its disks
         were found on shared storage."""
-        finding = self._holdings.finding(spec)
-        is_refused = finding is Finding.NEWER or (finding is Finding.UNMARKED and may_share)
-        if domain is not None and not is_refused:
+        if domain is not None and self._disks.may_replace(spec, may_share):
             self._remove_domain(domain)
-        return self._holdings.claim(spec, undo, may_share=may_share)
+        self._disconnect_left_over(spec)
+        return self._disks.holdings.claim(spec, undo, may_share=may_share)
+
+    def _disconnect_left_over(self, spec: GuestSpec) -> None:
+        if self._disks.are_left_over(spec):
+            # What an earlier guest has connected stands in the directory that is put away.
+            self._volumes.disconnect_all(spec.uuid)
 
     def _move(
         self, domain: Proxy, spec: GuestSpec, uri: str, destination: migration.Facts, progress: Callable[[int], bool]
@@ -518,18 +495,6 @@ class LibvirtDriver:
             # What failed may have been the last word of it: the guest is where it runs.
             if self.has_arrived(spec.uuid) or not _asked_whether_arrived(spec.uuid, uri):
                 raise
-
-    def _prepare_disks(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[bool, str]:
-        """Whether the guest's disks are here, on storage its source sees, and the token that proves it there."""
-        domain = self._connection.find(spec.uuid)
-        if domain is not None and self._holdings.finding(spec) in (Finding.LEFT_OVER, Finding.NOTHING, Finding.SHARED):
-            self._remove_domain(domain)
-        if not self._holdings.claim(spec, undo, trusts_unmarked=True):
-            return self._storage.prepare_incoming(spec, undo), ""
-        token = uuids.uuid4().hex
-        undo.callback(self._shelf.take_tokens, spec.uuid)
-        self._shelf.leave_token(spec.uuid, token)
-        return True, token
 
     def _remove_domain(self, domain: Proxy) -> None:
         try:

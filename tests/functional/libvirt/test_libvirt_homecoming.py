@@ -7,7 +7,6 @@ from nova import errors
 from nova.structs.disks import DisksId
 from nova.structs.guest import Disk
 from nova.structs.instance import PowerState
-from nova.virt.holdings import Holdings
 
 HOSTS = ("host-1", "host-2")
 
@@ -185,4 +184,4 @@ def test_live_migration_proves_that_hosts_share_their_storage(moves, server, sec
     assert moves.drivers[0].guest(at_home.uuid).power_state == PowerState.RUNNING
     with second_host.network():
         moves.drivers[1].abort_destination(server(2, 1, comes_from=(1, 0)))
-    assert Holdings(moves.drivers[1]._shelf).held()[0].mark.made_by == at_home.disks_id
+    assert moves.drivers[1].held_disks()[0].mark.made_by == at_home.disks_id
