@@ -57,7 +57,7 @@ AWAY_FOR_LONG = [tuple(NEIGHBOURS), *((address,) for address in NEIGHBOURS if os
 # Those that a cloud needs settings or dead hosts of their own for are in test_every_operation.py.
 TOGETHER = [name for name in SETUPS if not SETUPS[name].settings and workflow_of(name) != "evacuate"]
 # What is to go and could not is asked to go again: there is nothing to go back to.
-TO_GO = ("delete", "forceDelete", "delete with shares", "detach_share")
+TO_GO = ("delete", "delete of a shelved server", "forceDelete", "delete with shares", "detach_share")
 
 
 @pytest.fixture

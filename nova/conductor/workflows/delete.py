@@ -104,7 +104,7 @@ DELETE = Operation(
         Step(remove_storage, task_state="deleting", retries=20),
         Step(release_allocations, task_state="deleting"),
         # Optional: an Image service that stays away keeps no server from going.
-        Step(remove_image, task_state="deleting", retries=20, is_optional=True),
+        Step(remove_image, task_state="deleting", is_optional=True),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},
     succeeds_as=always(VmState.DELETED),
