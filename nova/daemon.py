@@ -43,7 +43,8 @@ class Component(Protocol):
     def stop(self) -> None:
         """Take no more work, finish what is short, and return.
 
-        A service may also have checks() -> dict[str, bool]: what its health is made of.
+        A service may also have checks() -> dict[str, bool]: what its health is made of; and refusal, which is None
+        until the service finds out that it must not work: then why. The daemon ends as for a bad configuration.
         """
 
 
@@ -119,6 +120,7 @@ def _work(
         LOG.info("%s is up", name)
         # A worker whose parent was killed would be nobody's: it goes too.
         while not stopping.wait(0.5) and (parent is None or os.getppid() == parent):
+            _check_refusals(services)
             if reloading.is_set():
                 reloading.clear()
                 _reload(name, conf)
@@ -145,6 +147,13 @@ def _reload(name: str, conf: cfg.ConfigOpts) -> None:
         return
     names = sorted(f"[{group or 'DEFAULT'}] {option}" for group, option in changed)
     LOG.info("%s has read its configuration again; changed: %s", name, ", ".join(names) or "nothing")
+
+
+def _check_refusals(services: Sequence[Component]) -> None:
+    """Raises BadConfiguration for a service that must not work."""
+    for service in services:
+        if (reason := getattr(service, "refusal", None)) is not None:
+            raise BadConfiguration(reason)
 
 
 def _stop(name: str, services: Sequence[Component]) -> None:

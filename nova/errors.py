@@ -36,6 +36,11 @@ class DomainError(Exception):
         self.message = message if message is not None else self.text.format(**details)
         super().__init__(self.message)
 
+    @property
+    def for_administrators(self) -> str | None:
+        """What no user is told."""
+        return None
+
 
 class Invalid(DomainError):
     status = 400
@@ -159,6 +164,12 @@ class NotAcceptable(DomainError):
 class Conflict(DomainError):
     status = 409
     text = "Conflict."
+
+
+class HostIdentityMismatch(Conflict):
+    """A machine claims to be a host that it is not: it must not work."""
+
+    text = "This machine must not work as a host: {reason}"
 
 
 class WrongServerState(Conflict):
@@ -299,6 +310,16 @@ class GuestFailed(StepFailed):
     """The hypervisor could not do what was asked of a guest."""
 
     text = "{reason}"
+
+
+class DiskMissing(GuestFailed):
+    """A server's disks are not where its record says: it is in ERROR, whatever it was. missing: for administrators."""
+
+    text = "The server's disk is missing on its host."
+
+    @property
+    def for_administrators(self) -> str:
+        return f"Missing: {', '.join(self.details.get('missing', ()))}"
 
 
 class ImageInvalid(HostRefused):

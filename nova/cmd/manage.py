@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from oslo_config import cfg
 
-from nova import release
+from nova import errors, release
 from nova.cmd import placement_manage
 from nova.conf import BadConfiguration, load
-from nova.db import cells, hosts, migrations
+from nova.db import cells, host_identity, hosts, migrations
 from nova.db.engine import Database
 from nova.structs.host import Cell
 
@@ -120,6 +120,18 @@ def simple_cell_setup(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> in
     return discover_hosts(conf, arguments)
 
 
+def rename_host(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
+    """Give a compute host that is down another name, with its node and its servers; then start it under that name."""
+    try:
+        count = _open(conf).write(lambda c: host_identity.rename(c, arguments.old, arguments.new, arguments.node))
+    except errors.DomainError as error:
+        print(f"nova-manage: {error.message}", file=sys.stderr)
+        return 1
+    print(f"Host {arguments.old} is {arguments.new} now, in the records of {count} servers, too.")
+    print("The ports of its servers are still bound to the old name: openstack port set --host NEW PORT.")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nova-manage", description=__doc__)
     # Upstream's tool takes the option before and behind the command.
@@ -127,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--config-file", action="append", default=argparse.SUPPRESS, metavar="FILE")
     parser.add_argument("--version", action="version", version=release.version())
     parser.add_argument("--config-file", action="append", metavar="FILE")
-    groups = parser.add_subparsers(metavar="db|api_db|cell_v2|placement", required=True)
+    groups = parser.add_subparsers(metavar="db|api_db|cell_v2|host|placement", required=True)
 
     def group(name: str, description: str) -> argparse._SubParsersAction:  # type: ignore[type-arg]
         return groups.add_parser(name, help=description).add_subparsers(required=True, metavar="COMMAND")
@@ -157,6 +169,10 @@ def _parser() -> argparse.ArgumentParser:
     discover.add_argument("--strict", action="store_true")
     discover.add_argument("--by-service", action="store_true")
     command(cell, "simple_cell_setup", simple_cell_setup).add_argument("--transport-url")
+    renamed = command(group("host", "compute hosts"), "rename", rename_host)
+    renamed.add_argument("old")
+    renamed.add_argument("new")
+    renamed.add_argument("--node", help="the machine's new hypervisor_hostname")
     groups.add_parser("placement", help="Placement's database: see placement-manage")
     return parser
 

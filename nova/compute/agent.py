@@ -20,17 +20,19 @@ from nova import concurrency, errors, log_context
 from nova.clients.placement import PlacementClient
 from nova.clock import utcnow
 from nova.compute import inventory
+from nova.compute.compute_id import ComputeId
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
+from nova.compute.reconcilers import held_disks
 from nova.compute.reconcilers.guests import GuestWatch
 from nova.compute.steps import VERBS
 from nova.rpc.conductor import ConductorCalls
 from nova.structs.guest import ConsoleAddress, ConsoleKind
-from nova.structs.host import HostReport, SignOfLife
+from nova.structs.host import HostReport, Node, NodeReport, SignOfLife
 from nova.structs.image import Image
 from nova.structs.migration import MigrationProgress
 from nova.structs.operation import StepAnswer, StepOrder
-from nova.virt.driver import Diagnostics, ForcedMigration, Volumes, abilities, able
+from nova.virt.driver import Diagnostics, ForcedMigration, HeldDisksOnHost, Volumes, abilities, able
 
 LOG = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Agent:
         hosts: Mapping[str, Host],
         conductor: ConductorCalls,
         placement: PlacementClient,
+        compute_id: ComputeId | None = None,
     ) -> None:
         self._conf = conf
         self._name = name
@@ -62,6 +65,10 @@ class Agent:
         self._known: set[tuple[str, int]] = set()
         self._answers: OrderedDict[tuple[str, int], StepAnswer] = OrderedDict()
         self._unregistered = set(hosts)
+        self._compute_id = compute_id
+        # Until the conductor agrees that this machine is its host, nothing is done here.
+        self._is_proved = compute_id is None
+        self.refusal: str | None = None
         self._watches = {name: GuestWatch(host, conductor) for name, host in hosts.items()}
         self._periodics: list[concurrency.Periodic] = []
 
@@ -94,6 +101,9 @@ class Agent:
     # What the conductor calls.
 
     def run_step(self, order: StepOrder) -> None:
+        if not self._is_proved:
+            # It is asked for when this host has registered.
+            return
         if self._is_fresh(order) or self._is_unfinished(order):
             self._take(order)
 
@@ -173,13 +183,18 @@ class Agent:
     def report(self) -> None:
         """Report the hosts to the conductor and Placement; a host that fails is reported later."""
         for host in self._hosts.values():
+            if host.name in self._unregistered:
+                # Every sign of life tries that.
+                continue
             try:
                 self._report(host)
-            except errors.Unavailable as error:
+            except (errors.Unavailable, errors.HostIdentityMismatch) as error:
                 LOG.warning("host %s is not announced yet: %s", host.name, error)
                 self._unregistered.add(host.name)
 
     def _live(self) -> None:
+        if self.refusal is not None:
+            return
         if self._unregistered:
             for name in sorted(self._unregistered):
                 self._announce(self._hosts[name])
@@ -197,26 +212,59 @@ class Agent:
 
     def _reap(self) -> None:
         for name in self._hosts.keys() - self._unregistered:
-            self._watches[name].reap(busy=set(self._queues))
+            self._clean(self._hosts[name])
+
+    def _clean(self, host: Host) -> None:
+        """Remove guests and disks that are left over."""
+        self._watches[host.name].reap(busy=set(self._queues))
+        held_disks.reconcile(host, self._conductor, busy=set(self._queues))
 
     def _announce(self, host: Host) -> None:
         try:
             host.driver.start()
+            self._report(host)
             if self._conf.resume_guests_state_on_host_boot:
                 self._watches[host.name].resume()
-            self._report(host)
-            self._watches[host.name].reap(busy=set(self._queues))
+            self._unregistered.discard(host.name)
+            self._clean(host)
         except errors.Unavailable as error:
             LOG.warning("host %s is not announced yet: %s", host.name, error)
+        except errors.HostIdentityMismatch as error:
+            LOG.error("host %s is not announced: %s", host.name, error)
 
     def _report(self, host: Host) -> None:
         reports = tuple(inventory.report(self._conf, state, abilities(host.driver)) for state in host.driver.nodes())
-        nodes = self._conductor.register_host(HostReport(host=host.name, nodes=reports, listener=self._name))
+        nodes = self._register(host, reports)
         by_name = {report.state.hypervisor_hostname: report for report in reports}
         for node in nodes:
             report = by_name[node.hypervisor_hostname]
             self._placement.set_inventory(node.uuid, node.hypervisor_hostname, report.inventory, report.state.traits)
-        self._unregistered.discard(host.name)
+
+    def _register(self, host: Host, reports: tuple[NodeReport, ...]) -> list[Node]:
+        compute_id = self._compute_id.uuid if self._compute_id is not None else None
+        report = HostReport(host=host.name, nodes=reports, listener=self._name, compute_id=compute_id)
+        try:
+            nodes = self._conductor.register_host(report)
+        except errors.HostIdentityMismatch as error:
+            # The daemon ends with it; see nova.daemon.
+            self.refusal, self._is_proved = error.message, False
+            raise
+        self._prove(host, nodes)
+        return nodes
+
+    def _prove(self, host: Host, nodes: list[Node]) -> None:
+        """This machine is its host: keep that; a host that was given another name says so of its disks."""
+        if self._compute_id is None or len(nodes) != 1:
+            return
+        if self._compute_id.uuid not in (None, nodes[0].uuid):
+            # A conductor of an older release does not look.
+            self.refusal, self._is_proved = f"it is {self._compute_id.uuid}, and the host is {nodes[0].uuid}", False
+            raise errors.HostIdentityMismatch(reason=self.refusal)
+        former = self._compute_id.last_host
+        if former not in (None, host.name) and isinstance(host.driver, HeldDisksOnHost):
+            host.driver.rename_host(str(former), host.name)
+        self._compute_id.keep(nodes[0].uuid, host.name)
+        self._is_proved = True
 
     def _host_of(self, instance_id: str) -> Host:
         """The host that has a guest; with one host there is nothing to look for."""

@@ -6,6 +6,7 @@ import msgspec
 
 from nova.compute.host import Host
 from nova.metadata import documents
+from nova.structs.disks import DisksId
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance
@@ -40,7 +41,14 @@ def guest_spec(
         config_drive=_config_drive(host, instance, personality or {}, password),
         password=password,
         metadata=instance.metadata,
+        disks_id=disks_id(host, instance),
+        moves_from=instance.moves_from,
     )
+
+
+def disks_id(host: Host, instance: Instance) -> DisksId | None:
+    """Whose the server's disks on this host are; None where the order is an older release's."""
+    return DisksId(generation=instance.generation, host=host.name) if instance.generation else None
 
 
 def _disks(host: Host, instance: Instance) -> list[Disk]:

@@ -8,6 +8,7 @@ from nova.clients import adapters
 from nova.clients.image import Images
 from nova.clients.placement import PlacementClient
 from nova.compute.agent import Agent
+from nova.compute.compute_id import ComputeId
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.image_cleaning import ImageCleaning
@@ -19,7 +20,8 @@ from nova.virt import loader
 
 
 class Compute:
-    """nova-compute as conf describes it. name replaces [DEFAULT] host, for several in one process."""
+    """nova-compute as conf describes it. name replaces [DEFAULT] host, for several in one process. compute_id: which
+    machine this is; None where hosts are made up."""
 
     def __init__(
         self,
@@ -27,6 +29,7 @@ class Compute:
         bus: oslo_messaging.Transport,
         transport: requests.Session | None = None,
         name: str | None = None,
+        compute_id: ComputeId | None = None,
     ) -> None:
         self.name = name or conf.host
         images = Images(adapters.service_adapter(conf, "glance", transport))
@@ -43,6 +46,7 @@ class Compute:
             hosts,
             conductor_client(bus),
             PlacementClient(adapters.service_adapter(conf, "placement", transport)),
+            compute_id,
         )
         self._server = Server(bus, topic(self.name), self.name, ComputeCalls, self.agent)
 
@@ -53,6 +57,11 @@ class Compute:
         self._server.start()
         self.agent.start()
         self._image_cleaning.start()
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this daemon must not work; None while it may."""
+        return self.agent.refusal
 
     def stop(self) -> None:
         """Stop listening, then finish the steps under way."""

@@ -165,14 +165,14 @@ def nodes_of(connection: Connection, hosts: set[str]) -> list[Node]:
     return found
 
 
-def ensure_node(connection: Connection, host: str, state: NodeState) -> Node:
-    """The record of a hypervisor with its present state; written only when that differs."""
+def ensure_node(connection: Connection, host: str, state: NodeState, uuid: str | None = None) -> Node:
+    """The record of a hypervisor with its present state; written only when that differs. uuid: of a new one."""
     text = msgspec.json.encode(state).decode()
     key = (_nodes.c.host == host, _nodes.c.hypervisor_hostname == state.hypervisor_hostname)
     row = connection.execute(select(_nodes).where(*key)).one_or_none()
     if row is None:
         values = {
-            "uuid": str(uuids.uuid4()),
+            "uuid": uuid or str(uuids.uuid4()),
             "host": host,
             "hypervisor_hostname": state.hypervisor_hostname,
             "document": text,

@@ -61,7 +61,7 @@ _DOCUMENTS: dict[str, msgspec.json.Decoder[Any]] = {
 _PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name not in ("flavor_id", "user_data"))
 _COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
 # The database gives the first, the conductor tells the second.
-_NOT_STORED = ("id", "host_status")
+_NOT_STORED = ("id", "host_status", "moves_from")
 _MOST_IN_A_QUERY = 500
 _encode = msgspec.json.Encoder().encode
 
@@ -116,6 +116,14 @@ def change(connection: Connection, uuid: str, **changes: Any) -> None:
     connection.execute(update(_table).where(_table.c.uuid == uuid).values(**values))
     if console_tokens.ends_consoles(changes):
         console_tokens.remove_of(connection, uuid)
+
+
+def next_generation(connection: Connection, uuid: str) -> int:
+    """A number for a move of the server, which no other has had or will have."""
+    where = _table.c.uuid == uuid
+    connection.execute(update(_table).where(where).values(last_generation=_table.c.last_generation + 1))
+    number: int = connection.scalars(select(_table.c.last_generation).where(where)).one()
+    return number
 
 
 def find(connection: Connection, query: ServerQuery) -> list[Instance]:
@@ -193,6 +201,11 @@ def hosts_of(connection: Connection, uuids: tuple[str, ...], project_id: str) ->
 def live_uuids(connection: Connection) -> set[str]:
     """Every server there is."""
     return set(connection.scalars(select(_table.c.uuid).where(_table.c.deleted_at.is_(None))))
+
+
+def recorded(connection: Connection, uuids: set[str]) -> set[str]:
+    """Those of some uuids that are servers', deleted ones included."""
+    return set(connection.scalars(select(_table.c.uuid).where(_table.c.uuid.in_(uuids))))
 
 
 def name_is_used(connection: Connection, name: str, project_id: str | None, other_than: str | None = None) -> bool:

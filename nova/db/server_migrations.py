@@ -73,6 +73,11 @@ def holders(connection: Connection) -> set[str]:
     return set(connection.scalars(select(_table.c.uuid).where(_table.c.status.not_in(ENDED))))
 
 
+def recorded(connection: Connection, uuids: set[str]) -> set[str]:
+    """Those of some uuids that are migrations', over or not."""
+    return set(connection.scalars(select(_table.c.uuid).where(_table.c.uuid.in_(uuids))))
+
+
 def purge(connection: Connection, instance_uuids: list[str]) -> None:
     connection.execute(_table.delete().where(_table.c.instance_uuid.in_(instance_uuids)))
 

@@ -16,6 +16,7 @@ from nova.rpc.declaration import cast, fanout
 from nova.rpc.network import NetworkingCalls
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
+from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.flavor import Flavor
 from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, NodeUse, ServiceRecord, SignOfLife
 from nova.structs.instance import Instance
@@ -266,7 +267,10 @@ class HostCalls:
         """Power states that changed, by server uuid: a guest that went off by itself is stopped."""
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
-        """Which of these guests, found on host, belong to servers that were deleted or (True) have moved."""
+        """Which of these guests, found on host, belong to servers that were deleted or (True) live whole elsewhere."""
+
+    def left_over_disks(self, host: str, held: list[HeldDisks]) -> DisksVerdict:
+        """What of the disks found on host no server needs."""
 
 
 class AggregateCalls:

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from nova.structs.disks import DisksId
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, PowerState
@@ -39,6 +40,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     of the config drive by path, None for no drive. password is the administrator's, where the guest is
     made or rescued with one. kernel_path and ramdisk_path are files of this
     host to boot from, for an image that has its kernel beside it.
+    disks_id is whose the disks are, None for the order of an older release. moves_from, on a move: whose they
+    were; with an empty host, nobody's.
     """
 
     uuid: str
@@ -56,6 +59,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, str] = {}
     kernel_path: str | None = None
     ramdisk_path: str | None = None
+    disks_id: DisksId | None = None
+    moves_from: DisksId | None = None
 
 
 class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -50,6 +50,8 @@ class HostReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # The daemon's own name, when it stands for several hosts.
     listener: str = ""
     version: int = 1
+    # What the machine says it is: the uuid of its only node. None: it does not know yet.
+    compute_id: str | None = None
 
 
 class SignOfLife(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

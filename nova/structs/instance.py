@@ -5,6 +5,7 @@ import enum
 
 import msgspec
 
+from nova.structs.disks import DisksId
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 from nova.structs.network import Vif
@@ -87,7 +88,7 @@ class KeypairRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ResizedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a server was before its resize or migration, until that is confirmed or reverted.
 
-    migration_id is the consumer that holds the old host's resources.
+    migration_id is the consumer that holds the old host's resources. generation: of the disks that are aside.
     """
 
     migration_id: str
@@ -97,6 +98,7 @@ class ResizedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     zone: str | None
     was_running: bool
     resized_at: datetime.datetime
+    generation: int = 0
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,7 +125,11 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A server's record. Times are UTC; host is the daemon's name, node the hypervisor_hostname."""
+    """A server's record. Times are UTC; host is the daemon's name, node the hypervisor_hostname.
+
+    generation: the number of the move that made the disks it has now; 0 where an older release sends the record.
+    last_generation: the last number that was given to a move, whatever became of it.
+    """
 
     id: int
     uuid: str
@@ -157,8 +163,17 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fault: Fault | None = None
     properties: Properties = Properties()
     user_data: str | None = None
+    generation: int = 0
+    last_generation: int = 0
     # Read beside the record, not part of it.
     host_status: str | None = None
+    # Whose disks a server on the move has had, for the hosts of the move.
+    moves_from: DisksId | None = None
+
+    @property
+    def disks_id(self) -> DisksId:
+        """Whose the server's disks are. The host is empty where it has none."""
+        return DisksId(generation=self.generation, host=self.host or "")
 
     @property
     def is_deleted(self) -> bool:

@@ -25,10 +25,12 @@ class SpawnArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class DestroyArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """keep_disks: on shared storage the disks belong to the guest on another host."""
+    """keep_disks: on shared storage the disks belong to the guest on another host. generation: the move whose
+    disks go, and no others; what it found is given back; None: whatever is there goes."""
 
     instance: Instance
     keep_disks: bool = False
+    generation: int | None = None
 
 
 class StopArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from nova import errors
+from nova.structs.disks import DisksId, HeldDisks
 from nova.structs.guest import (
     ConsoleAddress,
     ConsoleKind,
@@ -47,14 +48,18 @@ class Driver(Protocol):
     def create(self, spec: GuestSpec) -> None:
         """Make the guest's disks, plug its VIFs, define and start it.
 
-        A complete guest is kept and started; an incomplete one is created again. spec.password is given
+        A complete guest is kept and started; an incomplete one is created again. Disks that the placement before
+        has on shared storage are used as they are (see nova.virt.holdings). spec.password is given
         to the guest as the operator wants it. Leaves nothing behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
         """
 
-    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+    def destroy(
+        self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
+    ) -> None:
         """Stop and undefine the guest, unplug its VIFs, remove its disks; no error when there is no guest.
 
-        vifs: those of the server's record, because a guest that is gone has none to read.
+        vifs: those of the server's record, because a guest that is gone has none to read. made_by: the placement
+        whose disks go, and no others; None: whatever is there.
         """
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
@@ -66,7 +71,7 @@ class Driver(Protocol):
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
         """Restart the guest: SOFT asks it and resorts to HARD after grace; HARD defines it again from spec,
-        keeping its disks, so that it also mends a guest whose definition was lost."""
+        keeping its disks, so that it also mends a guest whose definition was lost. Raises errors.DiskMissing."""
 
     def console_output(self, uuid: str, limit_bytes: int) -> bytes:
         """The last limit_bytes of what the guest wrote to its serial port."""
@@ -167,7 +172,11 @@ class LiveMigration(Protocol):
         """Move the running guest to host `to`. progress(percent) is called repeatedly; False aborts."""
 
     def abort_destination(self, spec: GuestSpec) -> None:
-        """On the destination, after a failure: undo prepare_destination."""
+        """On the destination, after a failure: undo prepare_destination. Raises errors.GuestFailed for a guest
+        that has arrived."""
+
+    def has_arrived(self, uuid: str) -> bool:
+        """On the destination: whether the guest has arrived whole."""
 
 
 @runtime_checkable
@@ -204,6 +213,23 @@ class Moving(Protocol):
 
 
 @runtime_checkable
+class HeldDisksOnHost(Protocol):
+    """Tells whose disks lie on this host, in whatever state their guests are."""
+
+    def held_disks(self) -> tuple[HeldDisks, ...]:
+        """Every directory of disks on this host."""
+
+    def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
+        """Mark the disks of a guest that lives here, and that an older release brought."""
+
+    def rename_host(self, old: str, new: str) -> None:
+        """The host has another name: the disks that were the old one's are the new one's."""
+
+    def remove_held_disks(self, held: HeldDisks) -> None:
+        """Remove a directory of disks, unless it has changed or a guest is defined on it."""
+
+
+@runtime_checkable
 class Diagnostics(Protocol):
     """Counters of a running guest."""
 
@@ -232,6 +258,7 @@ ABILITIES = (
     Moving,
     LiveMigration,
     ForcedMigration,
+    HeldDisksOnHost,
     Diagnostics,
     GuestAgent,
 )

@@ -4,6 +4,7 @@ Thousands of hosts fit into one process. Guests outlive the driver object as rea
 nova-compute, in a Hypervisor that a test or nova-compute keeps.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova import errors
+from nova.structs.disks import DisksId, HeldDisks
 from nova.structs.guest import (
     ConsoleAddress,
     ConsoleKind,
@@ -29,6 +31,8 @@ from nova.structs.guest import (
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
+from nova.virt.fake_disks import FakeShelf, has_disk, keep_image, new_content
+from nova.virt.holdings import Holdings
 
 
 class Guest:
@@ -78,6 +82,8 @@ class Hypervisor:
         self.mounts: dict[str, set[str]] = {}
         self.lock = threading.RLock()
         self.calls: list[tuple[str, str]] = []
+        # Its disks outlive their guests, as files do.
+        self.shelf = FakeShelf()
         self.traits: tuple[str, ...] = ("COMPUTE_NODE", "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
         self._failures: dict[str, list[Exception]] = defaultdict(list)
         self._barriers: dict[str, threading.Event] = {}
@@ -101,6 +107,17 @@ class Hypervisor:
         for guest in self.guests.values():
             guest.power_state = PowerState.SHUTDOWN
 
+    def lose(self) -> None:
+        """The host and all that was on it is gone for good."""
+        self.guests.clear()
+        self.aside.clear()
+        self.shelf = FakeShelf()
+
+    def write(self, uuid: str, content: str) -> None:
+        """Let a guest write to its disk."""
+        assert self.guests[uuid].power_state is PowerState.RUNNING
+        self.shelf.directories[uuid].content = content
+
     def may_finish(self, what: str, uuid: str) -> bool:
         """Whether a long action may finish: not while it is held and not forced."""
         return what not in self._barriers or (what, uuid) in self._forced
@@ -108,6 +125,14 @@ class Hypervisor:
     def force(self, what: str, uuid: str) -> None:
         """Let one guest's held action finish, as force_complete does."""
         self._forced.add((what, uuid))
+
+    def meet(self, moment: str) -> None:
+        """A moment within a method: wait or fail as hold() and fail() say."""
+        barrier = self._barriers.get(moment)
+        if barrier is not None:
+            barrier.wait(60)
+        if self._failures[moment]:
+            raise self._failures[moment].pop(0)
 
     def called(self, method: str, uuid: str) -> None:
         """A method was called: wait or fail as hold() and fail() say."""
@@ -176,15 +201,28 @@ class FakeDriver:
         self._called("create", spec.uuid)
         if self._failure_rate and random.random() < self._failure_rate:
             raise errors.GuestFailed(reason="the fake driver fails by chance")
-        with self._hypervisor.lock:
-            guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
+        with self._hypervisor.lock, contextlib.ExitStack() as undo:
+            if spec.uuid not in self._hypervisor.guests or not self._is_whole(spec):
+                self._hypervisor.guests.pop(spec.uuid, None)
+                if self._holdings.claim(spec, undo):
+                    self._shelf.check(spec)
+                self._shelf.fill(spec.uuid, new_content(spec))
+                self._hypervisor.meet("boot")
+                self._hypervisor.guests[spec.uuid] = Guest(spec)
+            guest = self._hypervisor.guests[spec.uuid]
             guest.power_state = PowerState.RUNNING
             guest.password = spec.password
+            undo.pop_all()
 
-    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+    def destroy(
+        self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
+    ) -> None:
         self._called("destroy", uuid)
-        self._hypervisor.guests.pop(uuid, None)
-        self._unmount(uuid)
+        with self._hypervisor.lock:
+            self._hypervisor.guests.pop(uuid, None)
+            self._unmount(uuid)
+            if not keep_disks:
+                self._holdings.release(uuid, made_by)
 
     def set_power(self, uuid: str, target: PowerState, grace: timedelta = timedelta()) -> None:
         self._called("set_power", uuid)
@@ -193,6 +231,8 @@ class FakeDriver:
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: timedelta) -> None:
         self._called("reboot", spec.uuid)
         with self._hypervisor.lock:
+            self._holdings.check_here(spec)
+            self._shelf.check(spec)
             guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
             guest.power_state = PowerState.RUNNING
             guest.reboots.append(kind)
@@ -258,7 +298,10 @@ class FakeDriver:
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         self._called("snapshot", uuid)
         self._guest(uuid)
-        target.write_bytes(b"fake image of " + uuid.encode())
+        content = self._shelf.content(uuid) or ""
+        target.write_text(content)
+        # The file is named after the image it becomes.
+        keep_image(target.name[-len(uuid) :], content)
 
     def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
         self._called("snapshot_volume", uuid)
@@ -296,34 +339,54 @@ class FakeDriver:
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
         self._called("set_aside", spec.uuid)
         with self._hypervisor.lock:
-            if spec.uuid not in self._hypervisor.aside:
-                self._hypervisor.aside[spec.uuid] = self._guest(spec.uuid)
-                del self._hypervisor.guests[spec.uuid]
+            if not self._holdings.is_out_of_the_way(spec):
+                self._holdings.check_here(spec)
+                self._shelf.check(spec)
+                guest = self._hypervisor.guests.pop(spec.uuid, None)
+                self._hypervisor.aside[spec.uuid] = guest or Guest(spec)
+                self._holdings.set_aside(spec)
         return {"host": self._hypervisor.name}
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         self._called("take_over", spec.uuid)
         if spec.uuid not in _hypervisors[facts["host"]].aside:
             raise errors.GuestFailed(reason="there are no disks to take over")
-        with self._hypervisor.lock:
-            guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
-            guest.power_state = PowerState.SHUTDOWN
+        content = _hypervisors[facts["host"]].shelf.content(f"{spec.uuid}.aside")
+        with self._hypervisor.lock, contextlib.ExitStack() as undo:
+            if spec.uuid in self._hypervisor.guests and self._is_whole(spec):
+                return
+            self._holdings.claim(spec, undo, may_share=False)
+            self._shelf.fill(spec.uuid, content)
+            self._shelf.check(spec)
+            self._hypervisor.guests[spec.uuid] = Guest(spec)
+            self._hypervisor.guests[spec.uuid].power_state = PowerState.SHUTDOWN
+            undo.pop_all()
 
     def bring_back(self, spec: GuestSpec) -> None:
         self._called("bring_back", spec.uuid)
         with self._hypervisor.lock:
+            if self._holdings.is_aside(spec):
+                self._holdings.bring_back(spec)
+                self._hypervisor.guests.pop(spec.uuid, None)
             guest = self._hypervisor.aside.pop(spec.uuid, None)
-            if guest is not None:
-                guest.power_state = PowerState.SHUTDOWN
-                self._hypervisor.guests[spec.uuid] = guest
+            if spec.uuid not in self._hypervisor.guests and self._is_whole(spec):
+                self._hypervisor.guests[spec.uuid] = guest or Guest(spec)
+                self._hypervisor.guests[spec.uuid].power_state = PowerState.SHUTDOWN
 
     def forget_aside(self, uuid: str) -> None:
         self._called("forget_aside", uuid)
-        self._hypervisor.aside.pop(uuid, None)
+        with self._hypervisor.lock:
+            self._hypervisor.aside.pop(uuid, None)
+            self._holdings.forget_aside(uuid)
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         self._called("prepare_destination", spec.uuid)
-        return {"address": self._address, "host": self._hypervisor.name}
+        with self._hypervisor.lock, contextlib.ExitStack() as undo:
+            if not self._holdings.is_own(spec):
+                self._hypervisor.guests.pop(spec.uuid, None)
+            is_shared = self._holdings.claim(spec, undo, trusts_unmarked=True)
+            undo.pop_all()
+        return {"address": self._address, "host": self._hypervisor.name, "is_shared": is_shared}
 
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Any) -> None:
         self._called("migrate", spec.uuid)
@@ -331,11 +394,14 @@ class FakeDriver:
             if not progress(50):
                 raise errors.Cancelled("The live migration was aborted.")
             time.sleep(0.01)
+        there = _hypervisors.setdefault(facts["host"], Hypervisor(facts["host"]))
         with self._hypervisor.lock:
             guest = self._hypervisor.guests.pop(spec.uuid, None)
-        there = _hypervisors.setdefault(facts["host"], Hypervisor(facts["host"]))
         if guest is not None:
+            if not facts.get("is_shared"):
+                there.shelf.directories[spec.uuid].content = self._shelf.content(spec.uuid)
             there.guests[spec.uuid] = guest
+            self._hypervisor.meet("switch-over")
         elif spec.uuid not in there.guests:
             raise errors.GuestNotFound(guest=spec.uuid)
 
@@ -346,7 +412,30 @@ class FakeDriver:
 
     def abort_destination(self, spec: GuestSpec) -> None:
         self._called("abort_destination", spec.uuid)
-        self._hypervisor.guests.pop(spec.uuid, None)
+        with self._hypervisor.lock:
+            if spec.uuid in self._hypervisor.guests:
+                raise errors.GuestFailed(reason="The guest has arrived: there is nothing to abort")
+            self._holdings.release(spec.uuid, spec.disks_id)
+
+    def has_arrived(self, uuid: str) -> bool:
+        return uuid in self._hypervisor.guests
+
+    def held_disks(self) -> tuple[HeldDisks, ...]:
+        with self._hypervisor.lock:
+            return self._holdings.held()
+
+    def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
+        with self._hypervisor.lock:
+            self._holdings.mark(uuid, disks_id)
+
+    def rename_host(self, old: str, new: str) -> None:
+        with self._hypervisor.lock:
+            self._holdings.rename_host(old, new)
+
+    def remove_held_disks(self, held: HeldDisks) -> None:
+        with self._hypervisor.lock:
+            if held.place != "own" or held.server not in self._hypervisor.guests:
+                self._holdings.remove_held(held)
 
     def diagnostics(self, uuid: str) -> dict[str, Any]:
         guest = self._guest(uuid)
@@ -376,6 +465,18 @@ class FakeDriver:
     def crash_dump(self, uuid: str) -> None:
         self._called("crash_dump", uuid)
         self._guest(uuid)
+
+    @property
+    def _shelf(self) -> FakeShelf:
+        return self._hypervisor.shelf
+
+    @property
+    def _holdings(self) -> Holdings:
+        return Holdings(self._hypervisor.shelf)
+
+    def _is_whole(self, spec: GuestSpec) -> bool:
+        has_content = not has_disk(spec) or self._shelf.content(spec.uuid) is not None
+        return self._holdings.is_own(spec) and has_content
 
     def _guest(self, uuid: str) -> Guest:
         try:

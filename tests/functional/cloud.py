@@ -14,6 +14,7 @@ from nova import placement
 from nova.api import compute as compute_api
 from nova.clients.adapters import service_adapter
 from nova.clients.placement import PlacementClient
+from nova.compute.compute_id import ComputeId
 from nova.compute.service import Compute
 from nova.conductor.service import Conductor
 from nova.db.migrations import sync
@@ -158,6 +159,9 @@ class Cloud:
         self.boundary = Boundary()
         self.conductors = []
         self.hosts = {}
+        # What guests wrote last, by server; and the servers whose users have given that up.
+        self.written = {}
+        self.made_anew = set()
         self._scheduler = []
 
     def start(self):
@@ -192,25 +196,41 @@ class Cloud:
     def stop_conductor(self):
         self.conductors.pop().stop()
 
-    def add_host(self, name="host-1", **size):
+    def add_host(self, name="host-1", machine=None, **size):
         """A fake host with a nova-compute; back when it can take servers."""
         full = self._full(name)
         _hypervisors[full] = Hypervisor(full, **size)
-        return self.start_host(name)
+        return self.start_host(name, machine)
 
-    def start_host(self, name):
-        """(Re)start the nova-compute of a host; its guests are as they were."""
+    def start_host(self, name, machine=None):
+        """(Re)start the nova-compute of a host; its guests are as they were.
+
+        machine: the directory with the machine's identity; the host of another machine is refused.
+        """
         full = self._full(name)
-        self.hosts[name] = Compute(self.conf, self.bus, self.transport, name=full)
-        self.hosts[name].start()
-        wait(lambda: self.hosts[name].agent.is_registered, "the host is registered")
+        compute_id = None if machine is None else ComputeId(str(machine))
+        self.hosts[name] = host = Compute(self.conf, self.bus, self.transport, name=full, compute_id=compute_id)
+        host.start()
+        wait(lambda: host.agent.is_registered or host.refusal, "the host is registered")
         return self.hypervisor(name)
+
+    def rename_host(self, name, new):
+        """A machine gets another name: what is on it stays."""
+        _hypervisors[self._full(new)] = hypervisor = _hypervisors.pop(self._full(name))
+        hypervisor.name = self._full(new)
 
     def stop_host(self, name):
         self.hosts.pop(name).stop()
 
     def hypervisor(self, name="host-1"):
         return _hypervisors[self._full(name)]
+
+    def write(self, server_id, content="what its user wrote"):
+        """Let a server's guest write to its disk."""
+        for name in self.hosts:
+            if server_id in self.hypervisor(name).guests:
+                self.hypervisor(name).write(server_id, content)
+        self.written[server_id] = content
 
     def guests(self):
         """Guests by uuid, on all hosts."""

@@ -63,6 +63,8 @@ class FakeGlance:
             return webob.Response(status=204)
         if parts[3:] == ["file"]:
             return webob.Response(body=self.data.get(parts[2], b"\0" * image["size"]))
+        if request.method == "DELETE" and image["protected"]:
+            return webob.Response(status=403)
         if request.method == "DELETE":
             del self.images[parts[2]]
             return webob.Response(status=204)

@@ -6,6 +6,7 @@ from nova.db import hosts, instances, operations, quotas
 from nova.db.models.operations import Operation
 from nova.structs.instance import Instance, VmState
 from nova.structs.requests import ServerQuery
+from nova.virt.holdings import Holdings
 from tests.functional.cloud import wait
 
 _WITHOUT_GUEST = (VmState.SHELVED_OFFLOADED, VmState.DELETED)
@@ -25,6 +26,7 @@ def leftovers(cloud):
         *_allocations(cloud, servers),
         *_quota(cloud, servers),
         *_guests(cloud, servers),
+        *_disks(cloud, servers),
         *_ports(cloud, servers),
         *_attachments(cloud, servers),
         *_snapshots(cloud),
@@ -83,6 +85,44 @@ def _guests(cloud, servers):
     # The old guest of a rebuild that failed is gone, and its server may be rebuilt again.
     broken = {one.uuid for one in servers if one.vm_state is VmState.ERROR}
     yield from (f"server {uuid} has no guest on {host}" for uuid, host in expected.items() if uuid not in broken)
+
+
+def _disks(cloud, servers):
+    """What a guest wrote last is where the record says, once. Of a host that is down nobody can tell."""
+    known = {one.uuid: one for one in servers}
+    for name in cloud.hosts:
+        hypervisor = cloud.hypervisor(name)
+        for held in Holdings(hypervisor.shelf).held():
+            server = known.get(held.server)
+            if not _may_lie(server, held, hypervisor.name):
+                yield f"{hypervisor.name} holds disks in {held.name} of {held.mark}, the record says {server and server.disks_id}"
+    for one in servers:
+        content, allowed = _content_of(cloud, one), {cloud.written.get(one.uuid)}
+        if one.uuid in cloud.made_anew and one.image is not None:
+            allowed |= {f"image {one.image.id}"} | ({"no disk"} if one.vm_state is VmState.ERROR else set())
+        if content is not None and one.uuid in cloud.written and content not in allowed:
+            yield f"the disk of {one.uuid} has {content!r}, its guest wrote {cloud.written[one.uuid]!r}"
+
+
+def _may_lie(server, held, host):
+    """Whether a directory of disks has its reason to be on a host."""
+    if server is None:
+        return False
+    if held.place == "aside":
+        return server.properties.resized_from is not None
+    return held.place == "own" and (server.disks_id in (held.mark.made_by, held.mark.found_as))
+
+
+def _content_of(cloud, server):
+    """What the server's only disk holds; None: it has none, or its host is down."""
+    if server.image_id is None:
+        return None
+    if server.vm_state is VmState.SHELVED_OFFLOADED:
+        return cloud.glance.data[server.system_metadata["shelved_image_id"]].decode()
+    hypervisors = {cloud.hypervisor(name).name: cloud.hypervisor(name) for name in cloud.hosts}
+    if server.host not in hypervisors:
+        return None
+    return hypervisors[server.host].shelf.content(server.uuid) or "no disk"
 
 
 def _ports(cloud, servers):

@@ -16,17 +16,28 @@ class SetUp:
     """How an operation is begun: prepare gives a server's id, ask does what the user does.
 
     ends_in: the statuses (None: the server is gone) in which the operation may leave the server,
-    whatever happens on the way. settings: of the cloud it needs.
+    whatever happens on the way. settings: of the cloud it needs. makes_disk_anew: the operation gives up what the
+    server's guest wrote.
     """
 
     prepare: Callable
     ask: Callable
     ends_in: tuple[str | None, ...]
     settings: str = ""
+    makes_disk_anew: bool = False
+
+    def server_id(self, user):
+        """A server from which the operation starts; what its guest wrote counts unless the operation gives it up."""
+        server_id = self.prepare(user)
+        if self.makes_disk_anew:
+            user.cloud.made_anew.add(server_id)
+        return server_id
 
 
 def an_active_server(user):
-    return user.create_server(networks="auto")["id"]
+    server_id = user.create_server(networks="auto")["id"]
+    user.cloud.write(server_id)
+    return server_id
 
 
 def after(prepare, name, status, argument=None):
@@ -206,6 +217,7 @@ _BACKUP = {"name": "backup", "backup_type": "daily", "rotation": 1}
 SETUPS = {
     "create": SetUp(lambda user: None, builds, ("ACTIVE", "ERROR")),
     "delete": SetUp(an_active_server, deletes, (None, "ERROR")),
+    "delete of a shelved server": SetUp(a_shelved_server, deletes, (None, "ERROR")),
     "forceDelete": SetUp(an_active_server, acts("forceDelete"), (None, "ERROR")),
     "softDelete": SetUp(an_active_server, deletes, ("SOFT_DELETED", "ACTIVE"), _KEPT),
     "restore": SetUp(a_soft_deleted_server, acts("restore"), ("SOFT_DELETED", "ACTIVE"), _KEPT),
@@ -218,7 +230,7 @@ SETUPS = {
     "resume": SetUp(after(an_active_server, "suspend", "SUSPENDED"), acts("resume"), ("ACTIVE", "SUSPENDED")),
     "changePassword": SetUp(an_active_server, acts("changePassword", {"adminPass": "word"}), ("ACTIVE",)),
     "trigger_crash_dump": SetUp(an_active_server, acts("trigger_crash_dump"), ("ACTIVE",)),
-    "rebuild": SetUp(an_active_server, rebuilds, ("ACTIVE", "ERROR")),
+    "rebuild": SetUp(an_active_server, rebuilds, ("ACTIVE", "ERROR"), makes_disk_anew=True),
     "rebuild of volumes": SetUp(a_server_that_boots_from_a_volume, rebuilds, ("ACTIVE", "ERROR")),
     "rescue": SetUp(an_active_server, acts("rescue"), ("ACTIVE", "RESCUE")),
     "unrescue": SetUp(after(an_active_server, "rescue", "RESCUE"), acts("unrescue"), ("ACTIVE", "RESCUE")),
@@ -232,7 +244,7 @@ SETUPS = {
     "confirmResize": SetUp(a_resized_server, acts("confirmResize"), ("ACTIVE", "VERIFY_RESIZE")),
     "revertResize": SetUp(a_resized_server, acts("revertResize"), ("ACTIVE", "VERIFY_RESIZE", "ERROR")),
     "live-migration": SetUp(an_active_server, acts("os-migrateLive", _LIVE), ("ACTIVE",)),
-    "evacuate": SetUp(a_server_of_a_dead_host, acts("evacuate", {}), ("ACTIVE", "SHUTOFF")),
+    "evacuate": SetUp(a_server_of_a_dead_host, acts("evacuate", {}), ("ACTIVE", "SHUTOFF"), makes_disk_anew=True),
     "shelve": SetUp(an_active_server, acts("shelve"), ("ACTIVE", "SHELVED_OFFLOADED", "ERROR")),
     "shelveOffload": SetUp(
         a_server_shelved_on_its_host, acts("shelveOffload"), ("SHELVED", "SHELVED_OFFLOADED", "ERROR"), _STAYS

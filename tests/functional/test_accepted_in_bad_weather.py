@@ -57,7 +57,7 @@ AWAY_FOR_LONG = [tuple(NEIGHBOURS), *((address,) for address in NEIGHBOURS if os
 # Those that a cloud needs settings or dead hosts of their own for are in test_every_operation.py.
 TOGETHER = [name for name in SETUPS if not SETUPS[name].settings and workflow_of(name) != "evacuate"]
 # What is to go and could not is asked to go again: there is nothing to go back to.
-TO_GO = ("delete", "forceDelete", "delete with shares", "detach_share")
+TO_GO = ("delete", "delete of a shelved server", "forceDelete", "delete with shares", "detach_share")
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def ask_for_everything(user, away):
     Gives (the server's id, the request's id) by the name of the set-up.
     """
     cloud = user.cloud
-    servers = {name: SETUPS[name].prepare(user) for name in TOGETHER}
+    servers = {name: SETUPS[name].server_id(user) for name in TOGETHER}
     settle(cloud)
     pool = ThreadPoolExecutor(len(TOGETHER))
     with cloud.boundary.held():

@@ -152,7 +152,7 @@ def test_a_delete_overtakes_whatever_is_under_way(cloud, user, operation, step):
 def run(cloud, user, operation, fault):
     """Ask for the operation with a fault prepared, and give the status the server ends in."""
     set_up = SETUPS[operation]
-    server_id = set_up.prepare(user)
+    server_id = set_up.server_id(user)
     fault()
     answer = set_up.ask(user, server_id)
     assert answer.status_code < 300, answer.text

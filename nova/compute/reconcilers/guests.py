@@ -68,5 +68,5 @@ class GuestWatch:
         if action == "shutdown":
             self._host.driver.set_power(guest.uuid, PowerState.SHUTDOWN, timedelta())
         elif action == "reap":
-            # On shared storage the disks of a server that moved are the ones it runs on now.
+            # The disks of a server that moved have a rule of their own: see held_disks.
             self._host.driver.destroy(guest.uuid, keep_disks=has_moved)

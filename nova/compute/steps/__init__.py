@@ -41,6 +41,7 @@ VERBS: dict[str, Verb] = {
     "forget_aside": Verb(steps.GuestArguments, move.forget_aside),
     "prepare_destination": Verb(steps.ReceiveArguments, live.prepare_destination),
     "abort_destination": Verb(steps.ReceiveArguments, live.abort_destination),
+    "check_arrival": Verb(steps.ReceiveArguments, live.check_arrival),
     "migrate": Verb(steps.MigrateArguments, live.migrate),
     "rescue": Verb(steps.RescueArguments, rescue.rescue),
     "unrescue": Verb(steps.UnrescueArguments, rescue.unrescue),

@@ -2,6 +2,7 @@
 
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
+from nova.structs.disks import DisksId
 from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
 
 
@@ -14,4 +15,5 @@ def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
 
 def destroy(host: Host, arguments: DestroyArguments) -> None:
     """Remove the guest; no error when it is missing."""
-    host.driver.destroy(arguments.instance.uuid, arguments.instance.vifs, arguments.keep_disks)
+    made_by = None if not arguments.generation else DisksId(generation=arguments.generation, host=host.name)
+    host.driver.destroy(arguments.instance.uuid, arguments.instance.vifs, arguments.keep_disks, made_by)

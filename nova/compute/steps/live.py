@@ -1,5 +1,6 @@
 """Steps of live migration, on the source and on the destination."""
 
+from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
 from nova.structs.steps import DisksAside, MigrateArguments, ReceiveArguments
@@ -17,6 +18,12 @@ def prepare_destination(host: Host, arguments: ReceiveArguments) -> DisksAside:
 def abort_destination(host: Host, arguments: ReceiveArguments) -> None:
     """Undo prepare_destination; no error when nothing was prepared."""
     able(host.driver, LiveMigration, _ACTION).abort_destination(guest_spec(host, arguments.instance))
+
+
+def check_arrival(host: Host, arguments: ReceiveArguments) -> None:
+    """Whether a guest whose source has died runs here. Raises GuestFailed where it does not."""
+    if not able(host.driver, LiveMigration, _ACTION).has_arrived(arguments.instance.uuid):
+        raise errors.GuestFailed(reason="The source died before the guest had left it")
 
 
 def migrate(host: Host, arguments: MigrateArguments) -> None:

@@ -248,6 +248,8 @@ def _record(
         tags=tuple(dict.fromkeys(request.tags)),
         block_devices=request.block_devices,
         user_data=request.user_data,
+        generation=1,
+        last_generation=1,
         properties=Properties(
             description=request.description,
             access_ip_v4=request.access_ip_v4,

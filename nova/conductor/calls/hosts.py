@@ -7,12 +7,13 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor import announce
+from nova.conductor import announce, left_overs
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
-from nova.db import events, hosts, instances
+from nova.db import events, host_identity, hosts, instances
 from nova.structs.context import Context
+from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.event_details import EventDetails
 from nova.structs.host import (
     Aggregate,
@@ -26,7 +27,6 @@ from nova.structs.host import (
     SignOfLife,
 )
 from nova.structs.instance import Instance, PowerState, VmState
-from nova.structs.requests import ServerQuery
 
 _ZONE = "availability_zone"
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
@@ -41,12 +41,15 @@ class HostCalls:
     def register_host(self, report: HostReport) -> list[Node]:
         def work(connection: Connection) -> tuple[bool, list[Node]]:
             before = hosts.view_version(connection)
+            if report.compute_id is not None:
+                [node] = report.nodes
+                host_identity.check(connection, report.host, node.state.hypervisor_hostname, report.compute_id)
             self._ensure_service(connection, report.host, "nova-compute", report.version, report.listener)
-            nodes = [hosts.ensure_node(connection, report.host, node.state) for node in report.nodes]
+            nodes = [hosts.ensure_node(connection, report.host, node.state, report.compute_id) for node in report.nodes]
             return hosts.view_version(connection) != before, nodes
 
-        self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
         is_changed, nodes = self._db.write(work)
+        self._core.liveness.hear(SignOfLife(binary="nova-compute", hosts=(report.host,)))
         if is_changed:
             announce.hosts_changed(self._core.step_context)
         return nodes
@@ -199,15 +202,25 @@ class HostCalls:
                 self._servers.operate(asker, instance.uuid, "stop", {})
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
-        known = {
-            server.uuid: server
-            for server in self._db.read(lambda c: instances.find(c, ServerQuery(uuids=tuple(uuids), is_deleted=None)))
-        }
+        known = left_overs.records(self._core, set(uuids))
         # A guest there is no record of stays: a conductor with the wrong database must not empty a host.
         servers = [known[uuid] for uuid in uuids if uuid in known]
         return {
-            server.uuid: not server.is_deleted for server in servers if server.is_deleted or _has_left(server, host)
+            server.uuid: not server.is_deleted
+            for server in servers
+            if left_overs.is_guest_left_over(self._core, server, host)
         }
+
+    def left_over_disks(self, host: str, held: list[HeldDisks]) -> DisksVerdict:
+        known = left_overs.records(self._core, {disks.server for disks in held})
+        return DisksVerdict(
+            left_over=tuple(
+                disks.name
+                for disks in held
+                if disks.server in known and left_overs.are_disks_left_over(self._core, known[disks.server], disks)
+            ),
+            unknown=tuple(disks.name for disks in held if disks.server not in known),
+        )
 
     def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
         services = {service.host: service for service in hosts.services(connection, binary="nova-compute")}
@@ -275,8 +288,3 @@ def _write_power_state(connection: Connection, instance: Instance, state: PowerS
         instance.uuid,
         details=EventDetails(server=instance, changes={"power_state": state}),
     )
-
-
-def _has_left(instance: Instance, host: str) -> bool:
-    """Whether a server has its place elsewhere for good: nothing moves it, and no resize may be reverted."""
-    return instance.host != host and instance.task_state is None and instance.vm_state is not VmState.RESIZED

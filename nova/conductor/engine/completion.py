@@ -15,7 +15,7 @@ from nova.conductor.engine import journal
 from nova.conductor.engine.operation import Document, Operation
 from nova.db import instances, operations
 from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Failure, Lease
-from nova.errors import Cancelled
+from nova.errors import Cancelled, DiskMissing
 from nova.structs.instance import Fault, Instance, VmState
 
 _QUEUED_DEADLINE_S = 3600.0
@@ -110,6 +110,9 @@ def _failed(workflow: Operation[Document], held: Lease, document: Document, stat
         changes["fault"] = Fault(
             code=failure.status, message=failure.message[:1000], created_at=utcnow(), details=failure.details
         )
+        if failure.error == DiskMissing.__name__:
+            # Whatever the operation was for: the server is not what it was.
+            state = VmState.ERROR
         if state is not None:
             changes["vm_state"] = state
     return changes

@@ -44,6 +44,11 @@ class StepContext:
         newest = self.db.read(lambda c: server_migrations.find(c, MigrationQuery(instance_uuid=instance_uuid, limit=1)))
         return {migration.uuid for migration in newest}
 
+    def is_up(self, host: str) -> bool:
+        """Whether a host's daemon is known to live."""
+        services = self.db.read(lambda c: hosts.services(c, host, "nova-compute"))
+        return any(service.is_up and not service.is_forced_down for service in services)
+
     def nodes_of(self, host: str) -> list[Node]:
         return self.db.read(lambda c: hosts.nodes(c, host))
 

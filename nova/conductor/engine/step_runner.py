@@ -428,7 +428,7 @@ def _failure(
     return Failure(
         error=type(error).__name__,
         message=_with_history(error.message, turn.held.failure),
-        details=trace,
+        details=trace or error.for_administrators,
         resume_at=None if resume_at is None else resume_at.name,
         status=error.status,
         function=turn.step.name,

@@ -83,7 +83,8 @@ def destroy(op: Build, context: StepContext) -> OnHost | Build:
     if op.host is None:
         return op
     # A dead host cleans up by itself when it is back: its server is not there any more.
-    return guest.destroy(context.instance(op.instance_id), op.host, skip_if_down=True)
+    instance = context.instance(op.instance_id)
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=instance.generation)
 
 
 def has_volumes(op: Build) -> bool:

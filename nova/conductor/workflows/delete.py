@@ -5,18 +5,23 @@ and a delete that failed is asked for again. The record goes last, with the quot
 """
 
 import dataclasses
+import logging
 
 import msgspec
 from sqlalchemy.engine import Connection
 
+from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import OnHost, Operation, Step, always, from_the_start
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, shares, volumes
 from nova.conductor.workflows.resize_quota import server_quota
+from nova.conductor.workflows.shelve import IMAGE
 from nova.db import quotas, server_groups, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.steps import GuestArguments
+
+LOG = logging.getLogger(__name__)
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +69,18 @@ def release_allocations(op: Delete, context: StepContext) -> Delete:
     return op
 
 
+def remove_image(op: Delete, context: StepContext) -> Delete:
+    """A shelved server's image is of use to nobody else."""
+    image_id = context.instance(op.instance_id).system_metadata.get(IMAGE)
+    if image_id is not None:
+        try:
+            context.images.delete(image_id)
+        except (errors.Forbidden, errors.Conflict) as error:
+            # Its owner has protected it, or uses it elsewhere.
+            LOG.warning("image %s is not deleted with shelved server %s: %s", image_id, op.instance_id, error)
+    return op
+
+
 def _finish(connection: Connection, op: Delete, instance: Instance) -> dict[str, object]:
     if instance.is_deleted:
         # Asked for twice, once each way: it counts for nothing any more.
@@ -86,6 +103,8 @@ DELETE = Operation(
         # A volume that is still being made cannot be deleted yet.
         Step(remove_storage, task_state="deleting", retries=20),
         Step(release_allocations, task_state="deleting"),
+        # Optional: an Image service that stays away keeps no server from going.
+        Step(remove_image, task_state="deleting", is_optional=True),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},
     succeeds_as=always(VmState.DELETED),

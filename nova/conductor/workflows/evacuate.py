@@ -33,7 +33,9 @@ def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return guest.destroy(instance, op.host, skip_if_down=True)
+    # An older release's operation cannot tell whether the disks are the server's only ones.
+    keep = not op.generation
+    return guest.destroy(instance, op.host, skip_if_down=True, keep_disks=keep, generation=op.generation)
 
 
 def stop_guest(op: Evacuate, context: StepContext) -> OnHost | Evacuate:

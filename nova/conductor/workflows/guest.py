@@ -69,9 +69,14 @@ def spawn(
 
 
 def destroy(
-    instance: Instance, host: str | None = None, skip_if_down: bool = False, keep_disks: bool = False
+    instance: Instance,
+    host: str | None = None,
+    skip_if_down: bool = False,
+    keep_disks: bool = False,
+    generation: int | None = None,
 ) -> OnHost:
-    arguments = DestroyArguments(instance=instance, keep_disks=keep_disks)
+    """generation: of the disks that go; None: all go."""
+    arguments = DestroyArguments(instance=instance, keep_disks=keep_disks, generation=generation)
     return OnHost(host or host_of(instance), "destroy", arguments, skip_if_down=skip_if_down)
 
 

@@ -4,6 +4,7 @@ Until its guest runs on the destination everything can be undone; from then on t
 and what is left to do is to take its traces off the source.
 """
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
@@ -17,12 +18,16 @@ from nova.structs.migration import LIVE
 from nova.structs.steps import MigrateArguments, ReceiveArguments
 
 ABORTING = "aborting"
+_MOST_LOSSES = 5
 
 
 class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
-    """is_block: whether disks are copied; None: where the hosts share none."""
+    """is_block: whether disks are copied; None: where the hosts share none. source_generation: of the disks that are
+    left behind. losses: how often the host fell silent that was to tell where the guest is."""
 
     is_block: bool | None = None
+    losses: int = 0
+    source_generation: int | None = None
 
 
 def prepare_destination(op: LiveMigrate, context: StepContext) -> OnHost:
@@ -48,20 +53,32 @@ def check_disks(op: LiveMigrate, context: StepContext) -> LiveMigrate:
 
 
 def migrate_guest(op: LiveMigrate, context: StepContext) -> OnHost:
+    """The source moves the guest. Where it has died meanwhile the destination knows whether the guest came."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
+    if op.losses > _MOST_LOSSES:
+        raise errors.StepFailed(reason="Neither host of the migration tells where the server is.")
+    if op.losses and not context.is_up(op.source_host):
+        return OnHost(op.claimed_host, "check_arrival", ReceiveArguments(instance=instance))
     return OnHost(op.source_host, "migrate", MigrateArguments(instance=instance, to=op.claimed_host, facts=op.facts))
+
+
+def count_loss(op: LiveMigrate, context: StepContext) -> LiveMigrate:
+    return msgspec.structs.replace(op, losses=op.losses + 1)
 
 
 def clean_source(op: LiveMigrate, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id)
     is_shared = bool(op.facts.get("is_shared"))
     # A dead host removes what is left when it is back and finds the server elsewhere.
-    return guest.destroy(instance, op.source_host, skip_if_down=True, keep_disks=is_shared)
+    return guest.destroy(
+        instance, op.source_host, skip_if_down=True, keep_disks=is_shared, generation=op.source_generation
+    )
 
 
 def _begin(acceptance: Acceptance, op: LiveMigrate) -> LiveMigrate:
     if op.only_host is not None and op.only_host == acceptance.instance.host:
         raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
+    op = msgspec.structs.replace(op, source_generation=acceptance.instance.generation)
     return moving.begin(acceptance, op, LIVE, "queued")
 
 
@@ -94,7 +111,14 @@ LIVE_MIGRATE = Operation(
         Step(prepare_destination, abort_destination, task_state=_MIGRATING, answer=moving.FACTS),
         Step(check_disks, task_state=_MIGRATING, commit=(moving.marks("running"),)),
         # The destination is undone by the step above; the source's guest goes on by itself.
-        Step(migrate_guest, task_state=_MIGRATING, commit=(moving.write_place,), timeout_s=24 * 3600.0),
+        Step(
+            migrate_guest,
+            count_loss,
+            task_state=_MIGRATING,
+            commit=(moving.write_place,),
+            again_on=(errors.HostUnreachable,),
+            timeout_s=24 * 3600.0,
+        ),
         Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_place,), retries=20),
         Step(clean_source, task_state=_MIGRATING, retries=20),
         Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),

@@ -26,13 +26,15 @@ from nova.structs.steps import DisksAside
 
 class Move(Placed, frozen=True, kw_only=True, omit_defaults=True):
     """flavor: the new one, None for the one there is. force: the scheduler's filters are not asked. host: the
-    destination. was: the vm_state at acceptance."""
+    destination. was: the vm_state at acceptance. generation: of the disks it makes there; 0: begun by an older
+    release."""
 
     migration_id: str = ""
     flavor: Flavor | None = None
     force: bool = False
     may_stay: bool = False
     was: VmState = VmState.ACTIVE
+    generation: int = 0
     source_host: str = ""
     source_node: str | None = None
     source_zone: str | None = None
@@ -66,6 +68,7 @@ def begin(acceptance: Acceptance, op: M, kind: str, status: str) -> M:
     return msgspec.structs.replace(
         op,
         was=instance.vm_state,
+        generation=instances.next_generation(acceptance.connection, instance.uuid),
         source_host=instance.host,
         source_node=instance.node,
         source_zone=instance.availability_zone,
@@ -175,6 +178,8 @@ def at_destination(op: Move, instance: Instance) -> Instance:
         block_devices=instance.block_devices if op.devices is None else op.devices,
         host=op.host,
         node=op.node,
+        generation=op.generation,
+        moves_from=instance.disks_id if op.generation else None,
     )
 
 
@@ -186,6 +191,8 @@ def tells(op: Move) -> dict[str, object]:
 def place(op: Move) -> dict[str, object]:
     """The columns of a server that has moved."""
     columns: dict[str, object] = {"host": op.host, "node": op.node, "availability_zone": op.host_zone}
+    if op.generation:
+        columns["generation"] = op.generation
     if op.vifs is not None:
         columns["vifs"] = op.vifs
     if op.devices is not None:

@@ -63,7 +63,7 @@ def remove_new_guest(op: Resize, context: StepContext) -> OnHost | Resize:
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return guest.destroy(instance, op.host, skip_if_down=True)
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=op.generation)
 
 
 def start_guest(op: Resize, context: StepContext) -> OnHost | Resize:
@@ -119,6 +119,7 @@ def _finish(connection: Connection, op: Resize, instance: Instance) -> dict[str,
         zone=op.source_zone,
         was_running=op.was is VmState.ACTIVE,
         resized_at=utcnow(),
+        generation=instance.generation,
     )
     changes: dict[str, object] = {"resized_from": before}
     if op.disk_config is not None:

@@ -48,7 +48,10 @@ def set_aside_again(op: Revert, context: StepContext) -> OnHost | Revert:
 
 def destroy_new_guest(op: Revert, context: StepContext) -> OnHost:
     # A dead host destroys the guest when it is back and finds the server elsewhere.
-    return guest.destroy(context.instance(op.instance_id), op.host, skip_if_down=True)
+    instance = context.instance(op.instance_id)
+    # On shared storage the old guest's disks may lie in their place already.
+    generation = instance.generation if op.old.generation else None
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=generation)
 
 
 def bind_ports(op: Revert, context: StepContext) -> Revert:
@@ -80,7 +83,13 @@ def _as_before(op: Revert, context: StepContext) -> Instance:
     vifs = instance.vifs if op.vifs is None else op.vifs
     devices = instance.block_devices if op.devices is None else op.devices
     return msgspec.structs.replace(
-        instance, flavor=op.old.flavor, vifs=vifs, block_devices=devices, host=op.old.host, node=op.old.node
+        instance,
+        flavor=op.old.flavor,
+        vifs=vifs,
+        block_devices=devices,
+        host=op.old.host,
+        node=op.old.node,
+        generation=op.old.generation,
     )
 
 
@@ -118,6 +127,8 @@ def _back(connection: Connection, op: Revert, instance: Instance) -> dict[str, o
         "flavor": op.old.flavor,
         "properties": msgspec.structs.replace(instance.properties, resized_from=None),
     }
+    if op.old.generation:
+        columns["generation"] = op.old.generation
     if op.vifs is not None:
         columns["vifs"] = op.vifs
     if op.devices is not None:

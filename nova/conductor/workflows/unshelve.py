@@ -10,6 +10,7 @@ from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, moving, placing, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
+from nova.db import instances
 from nova.structs.instance import Instance, PowerState, VmState
 
 
@@ -67,7 +68,7 @@ def remove_guest(op: Unshelve, context: StepContext) -> OnHost | Unshelve:
     if op.lies_here or op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return guest.destroy(instance, op.host, skip_if_down=True)
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=op.generation)
 
 
 def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:
@@ -89,11 +90,13 @@ def _begin(acceptance: Acceptance, op: Unshelve) -> Unshelve:
         raise errors.WrongServerState(
             action="unshelve", server_id=instance.uuid, attribute="vm_state", state=str(instance.vm_state)
         )
+    generation = 0 if lies_here else instances.next_generation(acceptance.connection, instance.uuid)
     pinned = None if op.unpins else op.new_zone or instance.properties.requested_zone
     return msgspec.structs.replace(
         op,
         lies_here=lies_here,
         was=instance.vm_state,
+        generation=generation,
         image_id=instance.system_metadata.get(IMAGE),
         source_host=instance.host or "",
         zone=pinned,

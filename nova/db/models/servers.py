@@ -42,6 +42,9 @@ class Instance(Base):
     fault: Mapped[Document | None]
     properties: Mapped[Document]
     user_data: Mapped[Document | None]
+    # Servers of older releases, and those made by one meanwhile, are of the first generation.
+    generation: Mapped[int] = mapped_column(server_default="1")
+    last_generation: Mapped[int] = mapped_column(server_default="1")
 
     __table_args__ = (
         # The two lists users ask for: mine, newest first; everybody's, newest first.

@@ -85,8 +85,12 @@ def attach(domain: Proxy, device: ET.Element, find: Find) -> None:
 def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
     """Unplug the device, now and for later starts; no error when it is missing.
 
-    Raises errors.GuestFailed when the running guest keeps it.
+    Raises errors.GuestFailed when the running guest keeps it, and at once, with nothing changed, for a paused one
+    that would have to let go of it: it would do so whenever it goes on, long after whoever waited was told no.
     """
+    now = find(read_devices(domain)) if domain.isActive() else None
+    if now is not None and _needs_consent(now) and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+        raise errors.GuestFailed(reason="The guest is paused and cannot release the device: unpause or stop it first")
     later = find(read_devices(domain, is_persistent=True))
     if later is not None:
         _ignoring_absence(domain, later, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
@@ -99,6 +103,11 @@ def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
             return
     if not _is_gone(domain, find):
         raise errors.GuestFailed(reason="The guest does not release the device")
+
+
+def _needs_consent(device: ET.Element) -> bool:
+    """Whether the guest takes part in unplugging: of what is on its PCI bus."""
+    return device.tag != "disk" or attribute(device, "target", "bus") == "virtio"
 
 
 def _is_same_place(place: ET.Element | None, source: ET.Element) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from oslo_config import cfg
 
 from nova import errors
+from nova.structs.disks import DisksId, HeldDisks
 from nova.structs.guest import (
     ConsoleAddress,
     ConsoleKind,
@@ -46,6 +47,7 @@ from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import build, interface
 from nova.virt.libvirt.domain_xml.disk import disk as disk_element
 from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
+from nova.virt.libvirt.guest_disks import GuestDisks
 from nova.virt.libvirt.host import HostFacts
 from nova.virt.libvirt.share_mounts import ShareMounts
 from nova.virt.libvirt.storage import Storage
@@ -85,6 +87,7 @@ class LibvirtDriver:
         )
         self._volumes = VolumeConnections(conf)
         self._mounts = ShareMounts(conf)
+        self._disks = GuestDisks(conf.instances_path, self._storage)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._facts: HostFacts | None = None
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
@@ -116,12 +119,15 @@ class LibvirtDriver:
             raise errors.HostRefused(host=self._conf.host, reason=f"it has no CPUs for the policy '{policy}'")
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if domain is None or not self._storage.has_disks(spec):
-                if domain is not None:
-                    self._remove_domain(domain)
+            if domain is None or not self._disks.are_whole(spec):
+                is_found = self._claim(spec, domain, undo)
+                if is_found:
+                    # What is missing there was the server's only disk.
+                    self._storage.check(spec)
                 self._storage.create(spec, undo)
                 directory = files.guest_directory(self._conf.instances_path, spec.uuid)
-                password.inject(spec, directory, self._options, self._conf)
+                if not is_found:
+                    password.inject(spec, directory, self._options, self._conf)
                 vif.plug(spec.vifs)
                 domain = self._define(spec, undo)
                 undo.callback(self._remove_domain, domain)
@@ -131,7 +137,9 @@ class LibvirtDriver:
             power.start(domain)
             undo.pop_all()
 
-    def destroy(self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False) -> None:
+    def destroy(
+        self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
+    ) -> None:
         with self._only_one(uuid):
             domain = self._connection.find(uuid)
             if domain is not None:
@@ -140,13 +148,14 @@ class LibvirtDriver:
             self._volumes.disconnect_all(uuid)
             self._mounts.unmount(uuid)
             if not keep_disks:
-                self._storage.remove(uuid)
+                self._disks.holdings.release(uuid, made_by)
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
         with self._only_one(uuid):
             domain = self._connection.domain(uuid)
             if target == PowerState.RUNNING and not power.is_active(domain):
                 _ensure_bridges(domain)
+                self._disks.check_defined(uuid, domain)
             power.REACH[target](domain, grace)
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
@@ -284,6 +293,7 @@ class LibvirtDriver:
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
                 raise errors.GuestFailed(reason="The disks of a running guest are not resized")
+            self._disks.check(spec)
             self._storage.resize(spec)
             self._define(spec, undo)
             undo.pop_all()
@@ -292,10 +302,14 @@ class LibvirtDriver:
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            is_shared = self._storage.prepare_incoming(spec, undo)
+            domain = self._connection.find(spec.uuid)
+            if domain is not None and self._disks.awaits(spec):
+                self._remove_domain(domain)
+            self._disconnect_left_over(spec)
+            is_shared, token = self._disks.make_incoming(spec, undo)
             vif.plug(spec.vifs)
             drives = self._plan(spec, undo)
-            facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives)
+            facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives, token)
             undo.pop_all()
         return _as_dict(facts)
 
@@ -305,7 +319,10 @@ class LibvirtDriver:
         with self._only_one(spec.uuid):
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
-                migration.move(domain, spec, uri, destination, self._conf, progress)
+                if destination.is_shared:
+                    self._disks.prove_shared(spec.uuid, destination.token)
+                self._move(domain, spec, uri, destination, progress)
+                self._disks.forget_proof(spec.uuid)
             elif not migration.has_arrived(spec.uuid, uri):
                 raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
 
@@ -318,7 +335,11 @@ class LibvirtDriver:
             if domain is not None:
                 self._remove_domain(domain)
             self._volumes.disconnect_all(spec.uuid)
-            self._storage.abort_incoming(spec.uuid)
+            self._disks.abort_incoming(spec)
+
+    def has_arrived(self, uuid: str) -> bool:
+        domain = self._connection.find(uuid)
+        return domain is not None and power.is_active(domain) and bool(domain.isPersistent())
 
     # ForcedMigration
 
@@ -330,21 +351,22 @@ class LibvirtDriver:
 
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
         with self._only_one(spec.uuid):
-            if not self._aside.is_kept(spec.uuid):
+            if not self._disks.holdings.is_out_of_the_way(spec):
+                self._disks.check(spec)
                 domain = self._connection.find(spec.uuid)
-                if domain is None and not self._aside.has_guest(spec.uuid):
-                    raise errors.GuestNotFound(guest=spec.uuid)
                 if domain is not None:
                     self._remove_domain(domain)
                 self._volumes.disconnect_all(spec.uuid)
-                self._aside.keep(spec.uuid)
+                self._disks.holdings.set_aside(spec)
             return _as_dict(self._aside.describe(spec.uuid, self._conf))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            if self._connection.find(spec.uuid) is not None and self._storage.has_disks(spec):
+            domain = self._connection.find(spec.uuid)
+            if domain is not None and self._disks.are_whole(spec):
                 return
             source = msgspec.convert(facts, moving.Facts)
+            self._claim(spec, domain, undo, may_share=False)
             self._aside.copy(spec, source, moving.source_uri(self._conf, source), undo)
             self._storage.resize(spec)
             vif.plug(spec.vifs)
@@ -354,21 +376,38 @@ class LibvirtDriver:
     def bring_back(self, spec: GuestSpec) -> None:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
-            if self._aside.is_kept(spec.uuid):
+            if self._disks.holdings.is_aside(spec):
                 if domain is not None:
                     self._remove_domain(domain)
                     domain = None
                 self._volumes.disconnect_all(spec.uuid)
-                self._aside.restore(spec.uuid)
+                self._disks.holdings.bring_back(spec)
             # A crash may have come between the disks' return and the definition's.
-            if domain is None and self._aside.has_guest(spec.uuid) and self._storage.has_disks(spec):
+            if domain is None and self._disks.are_whole(spec):
                 vif.plug(spec.vifs)
                 self._define(spec, undo)
             undo.pop_all()
 
     def forget_aside(self, uuid: str) -> None:
         with self._only_one(uuid):
-            self._aside.forget(uuid)
+            self._disks.holdings.forget_aside(uuid)
+
+    # HeldDisksOnHost
+
+    def held_disks(self) -> tuple[HeldDisks, ...]:
+        return self._disks.holdings.held()
+
+    def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
+        with self._only_one(uuid):
+            self._disks.holdings.mark(uuid, disks_id)
+
+    def rename_host(self, old: str, new: str) -> None:
+        self._disks.holdings.rename_host(old, new)
+
+    def remove_held_disks(self, held: HeldDisks) -> None:
+        with self._only_one(held.server):
+            if held.place != "own" or self._connection.find(held.server) is None:
+                self._disks.holdings.remove_held(held)
 
     # Diagnostics
 
@@ -427,9 +466,8 @@ class LibvirtDriver:
             power.shut_down(domain, datetime.timedelta())
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
-        """Power off, define again, start. Disks with data are never created here."""
-        if not self._storage.has_disks(spec):
-            raise errors.GuestFailed(reason="The guest's disks are not on this host")
+        """Power off, define again, start. Disks with data are never created here. Raises DiskMissing."""
+        self._disks.check(spec)
         if domain is not None:
             power.shut_down(domain, datetime.timedelta())
         vif.plug(spec.vifs)
@@ -440,6 +478,29 @@ class LibvirtDriver:
             )
             power.start(domain if is_rescued and domain is not None else self._define(spec, undo))
             undo.pop_all()
+
+    def _claim(self, spec: GuestSpec, domain: Proxy | None, undo: contextlib.ExitStack, may_share: bool = True) -> bool:
+        """Make the guest's directory this placement's; a guest that is defined on a left-over goes. True: its disks
+        were found on shared storage."""
+        if domain is not None and self._disks.may_replace(spec, may_share):
+            self._remove_domain(domain)
+        self._disconnect_left_over(spec)
+        return self._disks.holdings.claim(spec, undo, may_share=may_share)
+
+    def _disconnect_left_over(self, spec: GuestSpec) -> None:
+        if self._disks.are_left_over(spec):
+            # What an earlier guest has connected stands in the directory that is put away.
+            self._volumes.disconnect_all(spec.uuid)
+
+    def _move(
+        self, domain: Proxy, spec: GuestSpec, uri: str, destination: migration.Facts, progress: Callable[[int], bool]
+    ) -> None:
+        try:
+            migration.move(domain, spec, uri, destination, self._conf, progress)
+        except errors.DomainError:
+            # What failed may have been the last word of it: the guest is where it runs.
+            if self.has_arrived(spec.uuid) or not _asked_whether_arrived(spec.uuid, uri):
+                raise
 
     def _remove_domain(self, domain: Proxy) -> None:
         try:
@@ -460,6 +521,14 @@ class LibvirtDriver:
             lock = self._locks.setdefault(uuid, threading.Lock())
         with lock:
             yield
+
+
+def _asked_whether_arrived(uuid: str, uri: str) -> bool:
+    """Whether the destination says that the guest runs there; a destination that says nothing says no."""
+    try:
+        return migration.has_arrived(uuid, uri)
+    except errors.DomainError:
+        return False
 
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:

@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The destination as the source must know it. sources: where each volume lies there, by its serial.
+    """The destination as the source must know it. sources: where each volume lies there, by its serial. token: what
+    the source must find with the guest's disks if both see the same storage; empty: an older release's.
 
     serial: address and port there for the serial console; None where that host offers none.
     """
@@ -43,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     uri_name: str | None = None
     directory: str
     is_shared: bool = False
+    token: str = ""
     vnc_listen: str | None = None
     spice_listen: str | None = None
     serial: tuple[str, int] | None = None
@@ -50,7 +52,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def describe_destination(
-    spec: GuestSpec, conf: cfg.ConfigOpts, host: Host, is_shared: bool, drives: tuple[Drive, ...]
+    spec: GuestSpec, conf: cfg.ConfigOpts, host: Host, is_shared: bool, drives: tuple[Drive, ...], token: str = ""
 ) -> Facts:
     """What the source must know of this host to migrate a guest here."""
     return Facts(
@@ -58,6 +60,7 @@ def describe_destination(
         uri_name=conf.libvirt.live_migration_inbound_addr,
         directory=str(files.guest_directory(conf.instances_path, spec.uuid)),
         is_shared=is_shared,
+        token=token,
         vnc_listen=host.vnc_listen,
         spice_listen=host.spice_listen,
         serial=(host.serial_listen, console.choose_port(host.serial_listen)) if host.serial_listen else None,

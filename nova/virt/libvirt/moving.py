@@ -50,42 +50,30 @@ class Aside:
         self._storage = storage
         self._options = options
 
-    def is_kept(self, uuid: str) -> bool:
-        """Whether the guest's files are aside on this host."""
-        return self._directory(uuid).exists()
-
-    def has_guest(self, uuid: str) -> bool:
-        """Whether the guest has files here in its own place."""
-        return guest_directory(self._root, uuid).exists()
-
-    def keep(self, uuid: str) -> None:
-        """Put the guest's files aside, all at once."""
-        own = guest_directory(self._root, uuid)
-        own.mkdir(parents=True, exist_ok=True)
-        (own / _TOKEN).write_text(uuids.uuid4().hex)
-        own.rename(self._directory(uuid))
-
     def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
-        """Where a destination finds the files that are aside, and the token that proves they are these."""
-        directory = self._directory(uuid)
+        """Where a destination finds the files that are aside, and a token that proves they are these."""
+        directory = Path(self._root) / f"{uuid}.aside"
+        token = directory / _TOKEN
+        if not token.exists():
+            token.write_text(uuids.uuid4().hex)
         names = tuple(sorted(path.name for path in directory.glob("disk*")))
         return Facts(
             host=conf.libvirt.live_migration_inbound_addr or conf.host,
             directory=str(directory),
-            token=(directory / _TOKEN).read_text(),
+            token=token.read_text(),
             is_overlay=self._options.is_overlay,
             names=names,
             formats=disk_formats.recorded_in(directory),
         )
 
     def copy(self, spec: GuestSpec, facts: Facts, source: str, undo: contextlib.ExitStack) -> None:
-        """Copy the disks that spec still has; swap and config drive are made, not copied."""
+        """Copy the disks that spec still has; swap and config drive are made, not copied. Raises DiskMissing."""
         if facts.is_overlay != self._options.is_overlay:
             raise errors.HostRefused(host=facts.host, reason="it keeps guests' disks in another format")
         own = guest_directory(self._root, spec.uuid)
-        if not own.exists():
-            undo.callback(self._storage.remove, spec.uuid)
-            own.mkdir(parents=True)
+        roots = [name for disk, name in local_files(spec) if disk.kind == "root"]
+        if lost := [f"{facts.directory}/{name}" for name in roots if name not in facts.names]:
+            raise errors.DiskMissing(missing=lost)
         files = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
         aside = Path(facts.directory)
         if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
@@ -98,21 +86,8 @@ class Aside:
                 copy = functools.partial(_download, remote, pool, name)
                 self._storage.adopt(own / name, disk, self._format(disk, name, facts), undo, copy)
 
-    def restore(self, uuid: str) -> None:
-        """Move the files back in place, and remove what a move to this same host made there."""
-        self._storage.remove(uuid)
-        (self._directory(uuid) / _TOKEN).unlink(missing_ok=True)
-        self._directory(uuid).rename(guest_directory(self._root, uuid))
-
-    def forget(self, uuid: str) -> None:
-        """Remove the files that are aside; no error when there is none."""
-        self._storage.remove_directory(self._directory(uuid))
-
     def _format(self, disk: Disk, name: str, facts: Facts) -> str:
         return facts.formats.get(name) or file_format(disk, self._options)
-
-    def _directory(self, uuid: str) -> Path:
-        return Path(self._root) / f"{uuid}.aside"
 
 
 def source_uri(conf: cfg.ConfigOpts, facts: Facts) -> str:

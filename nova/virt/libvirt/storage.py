@@ -25,8 +25,6 @@ LOG = logging.getLogger(__name__)
 MIB = 1 << 20
 # Marks disks that a migration is filling: they hold no data yet that could be lost.
 _INCOMING = "incoming"
-# The way to a disk is open to QEMU's user, the names of what is there are not.
-_DIRECTORY_MODE = 0o711
 _MKFS = {
     "ext4": ["mkfs.ext4", "-q", "-F", "-L"],
     "ext3": ["mkfs.ext3", "-q", "-F", "-L"],
@@ -57,15 +55,13 @@ class Storage:
         self._image_memory_limit_gb = image_memory_limit_gb
 
     def create(self, spec: GuestSpec, undo: contextlib.ExitStack) -> None:
-        """Make what is missing of the guest's disks; undo removes what this call made, and only that.
+        """Make what is missing of the guest's disks in its directory, which is there (nova.virt.holdings); undo
+        removes what this call made, and only that.
 
         Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
         """
         directory = guest_directory(self._root, spec.uuid)
-        with self._translated():
-            if not directory.exists():
-                undo.callback(shutil.rmtree, directory, ignore_errors=True)
-                directory.mkdir(parents=True, mode=_DIRECTORY_MODE)
+        with self.translated():
             for disk, name in local_files(spec):
                 wanted = file_format(disk, self._options)
                 self._make_once(directory / name, undo, functools.partial(self._fill, disk, spec), wanted)
@@ -74,12 +70,22 @@ class Storage:
 
     def has_disks(self, spec: GuestSpec) -> bool:
         """Whether every disk that holds the user's data is there."""
+        return not self.missing(spec)
+
+    def missing(self, spec: GuestSpec) -> list[str]:
+        """The files that are not there of the disks that hold the user's data."""
         directory = guest_directory(self._root, spec.uuid)
-        return all((directory / name).exists() for disk, name in local_files(spec) if disk.kind != "swap")
+        paths = [directory / name for disk, name in local_files(spec) if disk.kind != "swap"]
+        return [str(path) for path in paths if not path.exists()]
+
+    def check(self, spec: GuestSpec) -> None:
+        """Raises errors.DiskMissing."""
+        if missing := self.missing(spec):
+            raise errors.DiskMissing(missing=missing)
 
     def create_overlay(self, disk: Disk, path: Path, undo: contextlib.ExitStack) -> None:
         """Create a disk over a cached image, such as the one a guest is rescued from."""
-        with self._translated():
+        with self.translated():
             self._make_once(path, undo, lambda part: self._overlay(disk, "", part), "qcow2")
 
     def resize(self, spec: GuestSpec) -> None:
@@ -96,27 +102,22 @@ class Storage:
 
     def write_config_drive(self, files: dict[str, bytes], path: Path, undo: contextlib.ExitStack) -> None:
         """Make the config drive in the configured format; one that is there is kept."""
-        with self._translated():
+        with self.translated():
             self._make_once(path, undo, lambda part: self._pack(files, part), "raw")
 
     def prepare_incoming(self, spec: GuestSpec, undo: contextlib.ExitStack) -> bool:
-        """Create empty disks for a migration to this host. True: the disks are here already, on shared storage."""
-        directory = guest_directory(self._root, spec.uuid)
-        mark = directory / _INCOMING
-        if self.has_disks(spec) and directory.exists() and not mark.exists():
+        """Create empty disks for a migration to this host. True: an older release asks, and the disks are here."""
+        mark = guest_directory(self._root, spec.uuid) / _INCOMING
+        if spec.disks_id is None and self.has_disks(spec) and not mark.exists():
             return True
-        with self._translated():
-            if not directory.exists():
-                undo.callback(shutil.rmtree, directory, ignore_errors=True)
-                directory.mkdir(parents=True, mode=_DIRECTORY_MODE)
+        with self.translated():
             mark.touch()
         self.create(spec, undo)
         return False
 
-    def abort_incoming(self, uuid: str) -> None:
-        """Remove what prepare_incoming made; disks on shared storage stay."""
-        if (guest_directory(self._root, uuid) / _INCOMING).exists():
-            self.remove(uuid)
+    def is_incoming(self, uuid: str) -> bool:
+        """Whether prepare_incoming made the disks that are there."""
+        return (guest_directory(self._root, uuid) / _INCOMING).exists()
 
     def adopt(
         self, path: Path, disk: Disk, own_format: str, undo: contextlib.ExitStack, copy: Callable[[Path], None]
@@ -130,16 +131,12 @@ class Storage:
                 # Only the name of what the disk stands on changes; the image is the same.
                 self._run("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", *base, part)
 
-        with self._translated():
+        with self.translated():
             self._make_once(path, undo, fill, own_format)
 
     def copy_file(self, source: Path, target: Path) -> None:
         """Copy a file of this host, holes as holes."""
         self._copy_within("cp", "--sparse=always", "--reflink=auto", source, target)
-
-    def remove(self, uuid: str) -> None:
-        """Remove all of a guest's files; no error when there are none."""
-        self.remove_directory(guest_directory(self._root, uuid))
 
     def remove_directory(self, directory: Path) -> None:
         """Remove a directory and all in it; no error when there is none."""
@@ -154,7 +151,7 @@ class Storage:
 
     def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
         """Write a self-contained copy of a disk. Only for disks that no guest writes to."""
-        with self._translated():
+        with self.translated():
             words = ("-f", source_format, "-O", target_format, source, target)
             self._copy_within("qemu-img", "convert", "-q", *words)
 
@@ -261,7 +258,7 @@ class Storage:
         programs.run_program(self._host, *command, timeout_s=programs.COPY_S)
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -120,7 +120,7 @@ def test_a_dead_hosts_server_lives_on_elsewhere_and_stays_off(cloud, admin, user
     other = next(name for name in hosts if name != source)
     assert answer.status_code == 200
     assert where(admin, server_id) == hosts[other].name
-    hosts[source].guests.clear()
+    hosts[source].lose()
 
 
 def test_before_2_95_an_evacuated_server_runs(cloud, user, hosts, server_id):
@@ -132,7 +132,7 @@ def test_before_2_95_an_evacuated_server_runs(cloud, user, hosts, server_id):
     user.wait(server_id, "ACTIVE")
 
     assert answer.json() == {"adminPass": "word"}
-    hosts[source].guests.clear()
+    hosts[source].lose()
 
 
 def force_down(cloud, admin, host, is_down):
@@ -154,6 +154,19 @@ def test_a_shelved_server_needs_no_host_and_comes_back_as_it_was(cloud, admin, u
 
     assert cloud.guests()[server_id].spec.image.id == image["id"]
     assert image["id"] not in cloud.glance.images
+
+
+@pytest.mark.parametrize("is_protected", [False, True])
+def test_the_image_of_a_shelved_server_goes_with_it(cloud, user, hosts, server_id, is_protected):
+    user.act(server_id, "shelve")
+    user.wait(server_id, "SHELVED_OFFLOADED")
+    [image] = [one for one in cloud.glance.images.values() if one["name"] == "one-shelved"]
+    image["protected"] = is_protected
+
+    assert user.delete(f"/servers/{server_id}").status_code == 204
+    user.wait_gone(server_id)
+
+    assert (image["id"] in cloud.glance.images) is is_protected
 
 
 def test_a_shelved_server_goes_to_the_host_an_administrator_names(cloud, admin, user, hosts, server_id):

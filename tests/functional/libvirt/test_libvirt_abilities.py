@@ -141,6 +141,24 @@ def test_volume_is_plugged_in_and_out_while_the_guest_runs(driver, host, make_sp
     assert volume.volume.volume_id not in host.virsh("dumpxml", "--inactive", spec.uuid)
 
 
+def test_paused_guest_keeps_its_volume_whole_until_it_can_let_go(driver, host, make_spec, make_volume, wait_for_output):
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    volume = make_volume("/dev/vdb")
+    driver.attach_volume(spec.uuid, volume)
+    driver.set_power(spec.uuid, PowerState.PAUSED)
+
+    with pytest.raises(errors.GuestFailed, match="paused"):
+        driver.detach_volume(spec.uuid, volume)
+    driver.set_power(spec.uuid, PowerState.RUNNING)
+
+    for when in ((), ("--inactive",)):
+        assert volume.volume.volume_id in host.virsh("dumpxml", *when, spec.uuid)
+    driver.detach_volume(spec.uuid, volume)
+    assert volume.volume.volume_id not in host.virsh("dumpxml", spec.uuid)
+
+
 def test_guest_boots_from_a_volume(driver, make_spec, make_volume, image_file, wait_for_output):
     volume = make_volume("/dev/vda", content=image_file.read_bytes(), boot_index=0)
     spec = make_spec(disks=(volume,), image=None)

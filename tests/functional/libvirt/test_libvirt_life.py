@@ -164,8 +164,21 @@ def test_hard_reboot_never_replaces_a_lost_disk_by_an_empty_one(driver, host, ma
     driver.create(spec)
     (host.instances / spec.uuid / "disk").unlink()
 
-    with pytest.raises(errors.GuestFailed, match="disks"):
+    with pytest.raises(errors.DiskMissing) as raised:
         driver.reboot(spec, RebootKind.HARD, datetime.timedelta())
+
+    assert str(host.instances) not in raised.value.message
+    assert str(host.instances / spec.uuid / "disk") in raised.value.for_administrators
+
+
+def test_guest_without_its_disk_is_not_started(driver, host, make_spec):
+    spec = make_spec()
+    driver.create(spec)
+    driver.set_power(spec.uuid, PowerState.SHUTDOWN)
+    (host.instances / spec.uuid / "disk").unlink()
+
+    with pytest.raises(errors.DiskMissing):
+        driver.set_power(spec.uuid, PowerState.RUNNING)
 
 
 def test_screen_of_the_guest_can_be_reached(driver, make_spec):

@@ -119,7 +119,7 @@ def test_definition_that_was_lost_while_coming_back_is_made_anew(pair, host, sto
 
 
 def test_guest_that_is_not_there_cannot_be_put_aside(pair, make_spec):
-    with pytest.raises(errors.GuestNotFound):
+    with pytest.raises(errors.DiskMissing):
         pair[0].set_aside(make_spec())
 
 

@@ -1,0 +1,98 @@
+"""Guests' directories below one instances_path, and the mark in each: a small file beside the disks."""
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from nova import errors
+from nova.structs.disks import Mark
+from nova.virt.libvirt.storage import Storage
+
+# Removing this file says: these disks are the ones of the server's record.
+MARK = "placement.json"
+_TOKEN = "shared-"
+
+
+class DirectoryShelf:
+    """The shelf of a host. Changes are on disk when a method returns."""
+
+    def __init__(self, instances_path: str, storage: Storage) -> None:
+        self._root = Path(instances_path)
+        self._storage = storage
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self._root.iterdir() if path.is_dir()) if self._root.exists() else []
+
+    def exists(self, name: str) -> bool:
+        return (self._root / name).exists()
+
+    def make(self, name: str, mark: Mark | None) -> None:
+        """Raises errors.DiskFull, errors.GuestFailed."""
+        part = self._root / f"{name}.part"
+        with self._storage.translated():
+            shutil.rmtree(part, ignore_errors=True)
+            # The way to a disk is open to QEMU's user, the names of what is there are not.
+            part.mkdir(parents=True, mode=0o711)
+            if mark is not None:
+                _write(part / MARK, mark)
+            part.rename(self._root / name)
+            _flush(self._root)
+
+    def read_mark(self, name: str) -> Mark | None:
+        """Raises errors.GuestFailed for a mark that cannot be read: what it says is not known."""
+        try:
+            return msgspec.json.decode((self._root / name / MARK).read_bytes(), type=Mark)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise errors.GuestFailed(reason="The mark of the server's disks cannot be read") from error
+
+    def write_mark(self, name: str, mark: Mark | None) -> None:
+        path = self._root / name / MARK
+        with self._storage.translated():
+            if mark is None:
+                path.unlink(missing_ok=True)
+            else:
+                _write(path, mark)
+
+    def rename(self, name: str, new: str) -> None:
+        with self._storage.translated():
+            (self._root / name).rename(self._root / new)
+            _flush(self._root)
+
+    def remove(self, name: str) -> None:
+        self._storage.remove_directory(self._root / name)
+
+    # A file that another host is to see, if it sees this very directory.
+
+    def leave_token(self, name: str, token: str) -> None:
+        with self._storage.translated():
+            (self._root / name / f"{_TOKEN}{token}").touch()
+
+    def has_token(self, name: str, token: str) -> bool:
+        return (self._root / name / f"{_TOKEN}{token}").exists()
+
+    def take_tokens(self, name: str) -> None:
+        """Remove what leave_token left."""
+        for path in (self._root / name).glob(f"{_TOKEN}*"):
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, mark: Mark) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(msgspec.json.encode(mark))
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    _flush(path.parent)
+
+
+def _flush(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

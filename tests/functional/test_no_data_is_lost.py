@@ -1,0 +1,288 @@
+"""What a guest wrote last is where the record says, once, whatever becomes of hosts and moves."""
+
+import copy
+
+import pytest
+
+from nova import errors
+from nova.structs.instance import PowerState
+from tests.functional.cloud import wait
+from tests.functional.invariants import leftovers, settle
+
+SETTINGS = """
+[conductor]
+lease_s = 0.6
+poll_interval_s = 0.1
+step_pauses_s = 0.01
+"""
+
+
+@pytest.fixture
+def cloud(make_cloud):
+    cloud = make_cloud(SETTINGS)
+    for name in ("host-1", "host-2"):
+        cloud.add_host(name)
+    return cloud
+
+
+@pytest.fixture
+def admin(cloud):
+    return cloud.client("admin", "admin")
+
+
+@pytest.fixture
+def user(cloud):
+    return cloud.client("admin", "project")
+
+
+@pytest.fixture
+def server_id(cloud, user):
+    server_id = user.create_server()["id"]
+    cloud.write(server_id, "first")
+    return server_id
+
+
+def host_of(cloud, server_id):
+    return next(name for name in cloud.hosts if server_id in cloud.hypervisor(name).guests)
+
+
+def force_down(cloud, admin, name, is_down=True):
+    host = cloud.hypervisor(name).name
+    [service] = [one for one in admin.get("/os-services").json()["services"] if one["host"] == host]
+    assert admin.put(f"/os-services/{service['id']}", {"forced_down": is_down}).status_code == 200
+
+
+def evacuate(cloud, admin, server_id, expect="SHUTOFF"):
+    """The server's host dies, and the server lives on elsewhere; the dead host's name."""
+    dead = host_of(cloud, server_id)
+    cloud.stop_host(dead)
+    cloud.hypervisor(dead).crash()
+    force_down(cloud, admin, dead)
+    assert admin.act(server_id, "evacuate", {}).status_code == 200
+    admin.wait(server_id, expect)
+    return dead
+
+
+def come_back(cloud, admin, name):
+    force_down(cloud, admin, name, False)
+    cloud.start_host(name)
+
+
+def start_and_write(cloud, user, server_id, content):
+    assert user.act(server_id, "os-start").status_code == 202
+    user.wait(server_id, "ACTIVE")
+    cloud.write(server_id, content)
+
+
+def share_storage(cloud, *names):
+    for name in names[1:]:
+        cloud.hypervisor(name).shelf = cloud.hypervisor(names[0]).shelf
+
+
+def move_back(user, admin, server_id, how):
+    if how == "live":
+        assert admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"}).status_code == 202
+    else:
+        assert admin.act(server_id, "migrate").status_code == 202
+        user.wait(server_id, "VERIFY_RESIZE")
+        assert user.act(server_id, "confirmResize").status_code == 204
+    user.wait(server_id, "ACTIVE")
+
+
+@pytest.mark.parametrize("how", ["live", "cold"])
+@pytest.mark.parametrize("is_cleaned", [True, False], ids=["cleaned", "not-cleaned"])
+def test_a_server_that_comes_home_has_what_it_wrote_while_away(cloud, user, admin, server_id, how, is_cleaned):
+    dead = evacuate(cloud, admin, server_id)
+    left = copy.deepcopy(cloud.hypervisor(dead).shelf.directories)
+    start_and_write(cloud, user, server_id, "second")
+    come_back(cloud, admin, dead)
+    wait(lambda: server_id not in cloud.hypervisor(dead).shelf.directories, "the left-over is gone")
+    if not is_cleaned:
+        # As if the host had not been able to, when the server comes.
+        cloud.hypervisor(dead).shelf.directories.update(left)
+
+    move_back(user, admin, server_id, how)
+
+    assert host_of(cloud, server_id) == dead
+    assert cloud.hypervisor(dead).shelf.content(server_id) == "second"
+    cloud.hosts[dead].agent._reap()
+    assert leftovers(cloud) == []
+
+
+def test_old_disks_stay_while_nobody_has_the_new_ones(cloud, user, admin, server_id):
+    dead = evacuate(cloud, admin, server_id)
+    other = host_of(cloud, server_id)
+    cloud.stop_host(other)
+    force_down(cloud, admin, other)
+
+    come_back(cloud, admin, dead)
+    cloud.hosts[dead].agent._reap()
+
+    assert cloud.hypervisor(dead).shelf.content(server_id) == "first"
+
+
+def test_a_guest_stays_that_may_be_the_only_one(cloud, user, admin, server_id):
+    dead = evacuate(cloud, admin, server_id)
+    other = cloud.hypervisor(host_of(cloud, server_id))
+    other.guests.clear()
+
+    come_back(cloud, admin, dead)
+    cloud.hosts[dead].agent._reap()
+
+    assert server_id in cloud.hypervisor(dead).guests
+
+
+def test_on_shared_storage_an_evacuated_server_keeps_its_disk(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    share_storage(cloud, source, next(name for name in cloud.hosts if name != source))
+
+    dead = evacuate(cloud, admin, server_id)
+    come_back(cloud, admin, dead)
+
+    assert dead == source
+    wait(lambda: cloud.hypervisor(dead).guests == {}, "the old guest is gone")
+    assert leftovers(cloud) == []
+
+
+def test_an_evacuation_that_fails_on_shared_storage_leaves_the_only_disk(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    share_storage(cloud, source, other)
+    cloud.hypervisor(other).fail("boot")
+    cloud.stop_host(source)
+    force_down(cloud, admin, source)
+    admin.act(server_id, "evacuate", {})
+    settle(cloud)
+    assert cloud.hypervisor(source).shelf.content(server_id) == "first"
+
+    assert admin.act(server_id, "evacuate", {}).status_code == 200
+    admin.wait(server_id, "SHUTOFF")
+
+    assert host_of(cloud, server_id) == other
+    assert leftovers(cloud) == []
+
+
+def test_a_spawn_that_is_undone_on_shared_storage_leaves_the_only_disk(cloud, user, admin, server_id):
+    """The guest was made, and the operation broke off behind it."""
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    share_storage(cloud, source, other)
+    cloud.stop_host(source)
+    force_down(cloud, admin, source)
+    # Lost with its answer: what is asked for is undone though it was done.
+    driver = cloud.hypervisor(other)
+    real, driver.called = driver.called, lambda method, uuid: (_ for _ in ()).throw(errors.GuestFailed(reason="late")) if method == "set_power" else real(method, uuid)  # fmt: skip
+
+    admin.act(server_id, "evacuate", {})
+    settle(cloud, 60)
+    driver.called = real
+
+    assert driver.shelf.content(server_id) == "first"
+
+
+def test_a_guest_that_arrived_lives_on_though_its_source_died(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("switch-over")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: server_id in cloud.hypervisor(other).guests, "the guest has arrived")
+
+    force_down(cloud, admin, source)
+    user.wait(server_id, "ACTIVE")
+    cloud.hypervisor(source).release("switch-over")
+    force_down(cloud, admin, source, False)
+    for name in cloud.hosts:
+        cloud.hosts[name].agent._reap()
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(other).name
+    assert cloud.hypervisor(other).guests[server_id].power_state is PowerState.RUNNING
+    assert leftovers(cloud) == []
+
+
+def test_a_guest_that_had_not_left_its_dying_source_stays_its(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("migrate")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: ("migrate", server_id) in cloud.hypervisor(source).calls, "it is under way")
+
+    force_down(cloud, admin, source)
+    settle(cloud)
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(source).name
+    assert cloud.hypervisor(other).shelf.names() == []
+    cloud.hypervisor(source).fail("switch-over")
+    cloud.hypervisor(source).release("migrate")
+
+
+@pytest.mark.parametrize("how", ["reboot", "start"])
+def test_a_server_whose_disk_is_gone_is_in_error_and_says_so(cloud, user, admin, server_id, how):
+    hypervisor = cloud.hypervisor(host_of(cloud, server_id))
+    if how == "start":
+        user.act(server_id, "os-stop")
+        user.wait(server_id, "SHUTOFF")
+        hypervisor.guests.clear()
+    hypervisor.shelf.directories[server_id].content = None
+    member = cloud.client()
+
+    if how == "start":
+        user.act(server_id, "os-start")
+    else:
+        user.act(server_id, "reboot", {"type": "HARD"})
+    user.wait(server_id, "ERROR")
+
+    fault = member.server(server_id)["fault"]
+    assert "disk is missing" in fault["message"]
+    assert "details" not in fault
+    assert f"{server_id}/disk" in admin.server(server_id)["fault"]["details"]
+    assert hypervisor.shelf.content(server_id) is None
+
+
+def test_a_disk_of_another_placement_is_not_booted(cloud, user, admin, server_id):
+    hypervisor = cloud.hypervisor(host_of(cloud, server_id))
+    mark = hypervisor.shelf.directories[server_id].mark
+    hypervisor.shelf.directories[server_id].mark = type(mark)(
+        server=server_id, made_by=type(mark.made_by)(generation=7, host="elsewhere")
+    )
+
+    user.act(server_id, "reboot", {"type": "HARD"})
+    user.wait(server_id, "ERROR")
+
+    assert hypervisor.shelf.content(server_id) == "first"
+
+
+def test_disks_of_an_older_release_are_the_servers_that_lives_there(cloud, user, server_id):
+    name = host_of(cloud, server_id)
+    cloud.hypervisor(name).shelf.directories[server_id].mark = None
+    cloud.stop_host(name)
+
+    cloud.start_host(name)
+    wait(lambda: cloud.hypervisor(name).shelf.directories[server_id].mark, "they are marked")
+    user.act(server_id, "reboot", {"type": "HARD"})
+    user.wait(server_id, "ACTIVE")
+
+    assert leftovers(cloud) == []
+
+
+def test_disks_an_older_release_brought_are_marked_while_their_guest_runs(cloud, user, server_id):
+    """It left the mark of the host that had them before, on storage that both see."""
+    name = host_of(cloud, server_id)
+    directory = cloud.hypervisor(name).shelf.directories[server_id]
+    ours = directory.mark
+    directory.mark = type(ours)(server=server_id, made_by=type(ours.made_by)(generation=0, host="elsewhere"))
+
+    cloud.hosts[name].agent._reap()
+
+    assert directory.mark == ours
+
+
+def test_disks_of_servers_nobody_knows_stay(cloud, user, server_id):
+    name = host_of(cloud, server_id)
+    shelf = cloud.hypervisor(name).shelf
+    stranger = "6f70656e-0000-4000-8000-000000000001"
+    shelf.directories[stranger] = copy.deepcopy(shelf.directories[server_id])
+
+    cloud.hosts[name].agent._reap()
+
+    assert shelf.content(stranger) == "first"
+    assert cloud.guests()[server_id].power_state is PowerState.RUNNING
