@@ -1,5 +1,6 @@
 """This host's network devices, through `ip`, `nft` and sysctl. Each function may find its work done already."""
 
+import contextlib
 import json
 import logging
 import os
@@ -164,6 +165,13 @@ def write_kernel(name: str, value: str) -> None:
             path.write_text(value)
     except OSError as error:
         LOG.warning("%s cannot be set to %s: %s", path, value, error)
+
+
+def raise_kernel(name: str, least: int) -> None:
+    """Raise a limit of the kernel's that is lower."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(Path("/proc/sys", name).read_text()) < least:
+            set_kernel(name, str(least))
 
 
 def seal(bridge: str, has_addresses: bool = False) -> None:

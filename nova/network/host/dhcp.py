@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 
 _IPV6_RANGE = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
 _STOPPED_WITHIN_S = 5.0
+_OTHER_WATCHERS = 128
 _PAUSES_S = (0.05, 0.2, 0.5, 1.0)
 
 
@@ -68,6 +69,8 @@ class DhcpServers:
         """Run one server, which knows the ports, for each network with DHCP. What fails does not prevent the rest."""
         servers = [self._of_network(served) for served in plan if served.has_dhcp]
         servers += [self._of_router(routed) for routed in routers if routed.advertised]
+        # Each watches its name servers' file, of which a kernel lets a user have few.
+        commands.raise_kernel("fs/inotify/max_user_instances", len(servers) + _OTHER_WATCHERS)
         for server in servers:
             try:
                 _converge(server)

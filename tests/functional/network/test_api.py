@@ -522,3 +522,43 @@ def test_a_users_extension_list_names_what_there_is(demo):
 
     assert {"security-group", "router", "binding", "quotas", "standard-attr-tag", "external-net"} <= aliases
     assert demo.get("extensions/router")["extension"]["alias"] == "router"
+
+
+def test_ports_get_an_address_on_a_subnet_with_slaac_that_comes_later_and_lose_it_with_it(demo):
+    network = demo.network(cidr="10.20.0.0/24")
+    port = demo.create("ports", network_id=network["id"], mac_address="fa:16:3e:12:34:56")
+    bare = demo.create("ports", network_id=network["id"], fixed_ips=[])
+    slaac = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+
+    def addresses(one):
+        shown = demo.get(f"ports/{one['id']}")["port"]["fixed_ips"]
+        return [fixed_ip["ip_address"] for fixed_ip in shown]
+
+    subnet = demo.create("subnets", network_id=network["id"], ip_version=6, cidr="fd00:20::/64", **slaac)
+    after = addresses(port)
+    deleted = demo.delete("subnets", subnet["id"])
+
+    assert after == ["10.20.0.2", "fd00:20::f816:3eff:fe12:3456"]
+    assert addresses(bare) == []
+    assert deleted is None
+    assert addresses(port) == ["10.20.0.2"]
+
+
+def test_a_router_has_an_address_outside_while_it_leads_there(admin, demo):
+    public = admin.network(cidr="203.0.113.0/24", name="public", **{"router:external": True})
+    router = demo.create("routers", name="r", external_gateway_info={"network_id": public["id"]})
+    chosen = {"network_id": public["id"], "external_fixed_ips": [{"ip_address": "203.0.113.77"}]}
+
+    refused = demo.update("routers", router["id"], external_gateway_info=chosen)
+    moved = admin.update("routers", router["id"], external_gateway_info=chosen)
+    kept = demo.update("routers", router["id"], name="renamed")
+    closed = demo.update("routers", router["id"], external_gateway_info=None)
+
+    def outside(shown):
+        return [one["ip_address"] for one in shown["external_gateway_info"]["external_fixed_ips"]]
+
+    assert outside(router) == ["203.0.113.2"]
+    assert refused == "PolicyNotAuthorized"
+    assert outside(moved) == outside(kept) == ["203.0.113.77"]
+    assert closed["external_gateway_info"] is None
+    assert [one for one in admin.ports() if one["device_owner"] == "network:router_gateway"] == []

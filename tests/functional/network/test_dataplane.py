@@ -1,5 +1,6 @@
 """Real bridges, DHCP, NAT and filters, in network namespaces that stand for hosts and guests."""
 
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from nova import conf as configuration
 from nova.concurrency import wait_for
+from nova.db import networks
 from nova.network.host import firewall
 from nova.network.host.agent import HostNetworks
 from nova.network.host.dataplane import LinuxDataplane
+from nova.network.host.spaces import router_name
 from nova.structs.network import NetworkRequest
 from tests.functional.network.machines import connect, get_address
 from tests.functional.network.world import HOST_OUTSIDE, OUTSIDE, SECRET, make_world
@@ -512,3 +515,97 @@ def network_server(world, network):
     owner = "network:dhcp"
     [port] = world.cloud.admin.get(f"ports?network_id={network['id']}&device_owner={owner}")["ports"]
     return port["fixed_ips"][0]["ip_address"]
+
+
+def test_what_an_earlier_release_left_becomes_what_it_should_be(world, network, open_group):
+    """Addresses on bridges, one table that translated for all, records without ports of their own."""
+    host, bridge = world.host, world.bridge(network)
+    own = ["network:dhcp", "network:router_gateway"]
+    records = world.cloud.conductor.networking("port", {"device_owner": own})
+    with world.cloud.database.transaction() as connection:
+        networks.delete(connection, "port", [port.id for port in records])
+    host.run("ip", "link", "add", bridge, "type", "bridge")
+    host.run("ip", "link", "set", bridge, "alias", world.dataplane.owner, "up")
+    host.run("ip", "addr", "add", "10.20.0.1/24", "dev", bridge)
+    host.run("sysctl", "-w", f"net.ipv4.conf.{bridge}.route_localnet=1")
+    table = f"inet nova-nat-{world.dataplane._realm}"
+    host.run("nft", f"add table {table}; add chain {table} leaving {{ type nat hook postrouting priority 100; }}")
+    host.run("nft", f"add rule {table} leaving ip saddr 10.20.0.0/24 masquerade")
+    world.serve_metadata()
+    world.outside.serve_who_asks(OUTSIDE, 8080)
+
+    guest = world.boot(network)
+
+    assert "inet" not in host.run("ip", "addr", "show", "dev", bridge)
+    assert "10.20.0.0" not in host.run("nft", "list", "ruleset")
+    assert host.run("sysctl", "-n", f"net.ipv4.conf.{bridge}.route_localnet").strip() == "0"
+    assert guest.lease["ip"] == guest.address
+    assert guest.ask(f"http://{OUTSIDE}:8080/") == HOST_OUTSIDE
+    assert guest.ask("http://169.254.169.254/") == guest.port["device_id"]
+
+
+@pytest.mark.parametrize("harm", ["namespace", "cable", "address", "route", "rules", "router"])
+def test_what_somebody_deletes_comes_back(world, network, harm):
+    world.outside.serve_who_asks(OUTSIDE, 8080)
+    guest = world.boot(network)
+    space, router = world.space(network), router_name(world.dataplane._realm, world.router["id"])
+    match harm:
+        case "namespace":
+            subprocess.run(["ip", "netns", "del", space], check=True)
+        case "cable":
+            world.host.run("ip", "link", "del", f"nvd{network['id'].replace('-', '')[:12]}")
+        case "address":
+            world.in_space(space, "ip", "addr", "flush", "scope", "global")
+        case "route":
+            world.in_space(router, "ip", "route", "del", "default")
+        case "rules":
+            world.in_space(router, "nft", "flush", "ruleset")
+        case "router":
+            subprocess.run(["ip", "netns", "del", router], check=True)
+
+    # As after the time in which all is looked at anyhow.
+    world.dataplane._looked_at = -float("inf")
+    newcomer = world.boot(network)
+
+    assert newcomer.lease["ip"] == newcomer.address
+    assert guest.ask(f"http://{OUTSIDE}:8080/") == HOST_OUTSIDE
+
+
+def test_the_host_reaches_a_floating_address(world, network, open_group):
+    guest = world.boot(network, security_groups=[open_group["id"]])
+
+    assert world.host.reaches(float_to(world, guest))
+
+
+def test_ipv6_guests_learn_of_their_router_and_are_routed(world, network, open_group):
+    demo = world.cloud.project()
+    slaac = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+    other = demo.network(cidr="10.21.0.0/24", name="other")
+    guests = []
+    for number, one in enumerate((network, other)):
+        wanted = {"network_id": one["id"], "ip_version": 6, "cidr": f"fd00:{number}::/64"}
+        subnet = demo.create("subnets", **wanted, **slaac)
+        demo.ask("PUT", f"routers/{world.router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
+        rule = {"security_group_id": open_group["id"], "direction": "ingress", "ethertype": "IPv6"}
+        demo.create("security-group-rules", **rule)
+        guests.append(world.boot(one, security_groups=[open_group["id"]]))
+
+    first, second = guests
+    address = second.port["fixed_ips"][1]["ip_address"]
+    assert wait_for(lambda: second.owns(address), timeout_s=20)
+    assert wait_for(lambda: "default via fe80" in first.run("ip", "-6", "route"), timeout_s=20)
+    assert wait_for(lambda: first.reaches(address), timeout_s=20)
+
+
+def test_an_allowed_pair_counts_as_a_member_of_its_group(world, network):
+    demo = world.cloud.project()
+    friends, closed = demo.create("security-groups", name="friends"), demo.create("security-groups", name="closed")
+    rule = {"security_group_id": closed["id"], "direction": "ingress", "remote_group_id": friends["id"]}
+    demo.create("security-group-rules", **rule)
+    server = world.boot(network, security_groups=[closed["id"]])
+    pair = [{"ip_address": "10.20.0.200"}]
+    guest = world.boot(network, security_groups=[friends["id"]], allowed_address_pairs=pair)
+
+    guest.take_address("10.20.0.200/24")
+
+    assert guest.reaches(server.address)
