@@ -10,6 +10,7 @@ start, after every change, and periodically. Everything it creates is marked, an
 import hashlib
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 # Changes within this time cost one run of converge(), which takes at most half of the time, however many changes come.
 _GATHER_S = 0.05
+# What a ruleset begins each of its tables with.
+_TABLE = re.compile(r"table \S+ \S+$")
 
 
 class LinuxDataplane:
@@ -222,8 +225,9 @@ class LinuxDataplane:
         self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, ports, *groups, bridges))
 
     def _load(self, table: str, rules: str, load: Callable[[], None]) -> None:
-        """Load rules that differ from the last ones, or whose table is gone."""
-        is_there = f"table inet {table}\n" in commands.run("nft", "list", "tables")
+        """Load rules that differ from the last ones, or one of whose tables is gone."""
+        there = set(commands.run("nft", "list", "tables").splitlines())
+        is_there = there.issuperset(line for line in rules.splitlines() if _TABLE.match(line))
         if not is_there or self._loaded.get(table) != rules:
             load()
             self._loaded[table] = rules

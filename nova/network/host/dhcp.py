@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 _IPV6_RANGE = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
 _STOPPED_WITHIN_S = 5.0
-_OTHER_WATCHERS = 128
+_OTHER_WATCHERS = 1024
 _PAUSES_S = (0.05, 0.2, 0.5, 1.0)
 
 
@@ -60,10 +60,15 @@ class DhcpServers:
         wanted = {one.network.bridge for one in plan if one.has_dhcp} | {
             _router_directory(one) for one in routers if one.advertised
         }
-        for directory in self._directories():
-            if directory.name not in wanted:
-                _stop(directory)
-                _remove(directory)
+        others = [directory for directory in self._directories() if directory.name not in wanted]
+        # All end at once, and are waited for one by one.
+        for pid in map(_pid, others):
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        for directory in others:
+            _stop(directory)
+            _remove(directory)
 
     def converge(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:
         """Run one server, which knows the ports, for each network with DHCP. What fails does not prevent the rest."""
@@ -265,7 +270,8 @@ def _stop(directory: Path) -> None:
     pid = _pid(directory)
     if pid is None:
         return
-    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
     if not concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S):
         LOG.warning("dnsmasq %s ignores SIGTERM", pid)
         os.kill(pid, signal.SIGKILL)

@@ -78,7 +78,7 @@ def ruleset(
     everyone = sorted(ports, key=lambda port: port.port_id)
     filtered = [port for port in everyone if port.is_filtered]
     lines = [f"table {family} {table}\ndelete table {family} {table}" for family in ("bridge", "inet")]
-    lines += _bridge_table(table, everyone)
+    lines += _bridge_table(table, everyone, rules, members)
     lines += _inet_table(table, filtered, rules, members, zones(bridges or sorted({port.bridge for port in filtered})))
     return "\n".join(lines) + "\n"
 
@@ -98,8 +98,14 @@ def zones(bridges: Iterable[str]) -> dict[str, int]:
     return {bridge: number + 1 for number, bridge in taken.items()}
 
 
-def _bridge_table(table: str, ports: Sequence[Guarded]) -> list[str]:
+def _bridge_table(
+    table: str,
+    ports: Sequence[Guarded],
+    rules: Mapping[str, Sequence[SecurityGroupRule]],
+    members: Mapping[str, set[str]],
+) -> list[str]:
     lines = [f"table bridge {table} {{"]
+    lines += _multicast([port for port in ports if port.is_filtered], rules, members)
     for port in ports:
         lines += _chain(
             f"from-{port.device}", [*_own_metadata_only(port), *(_own_source_only(port) if port.is_filtered else ())]
@@ -120,6 +126,32 @@ def _bridge_table(table: str, ports: Sequence[Guarded]) -> list[str]:
 def _dispatch(match: str, prefix: str, ports: Sequence[Guarded]) -> list[str]:
     entries = ", ".join(f'"{port.device}" : goto {prefix}{port.device}' for port in ports)
     return [f"{match} vmap {{ {entries} }}"] if entries else []
+
+
+def _multicast(
+    ports: Iterable[Guarded], rules: Mapping[str, Sequence[SecurityGroupRule]], members: Mapping[str, set[str]]
+) -> list[str]:
+    """What rules let in for many at once. It has no port's address, so nothing but a device tells whose it is."""
+    groups = sorted({group for port in ports for group in port.groups})
+    of_group = {
+        group: [rule for rule in rules.get(group, ()) if rule.direction == "ingress" and _may_be_multicast(rule)]
+        for group in groups
+    }
+    remotes = {rule.remote_group_id for of_one in of_group.values() for rule in of_one if rule.remote_group_id}
+    lines = [line for group in sorted(remotes) for line in _member_sets(group, members.get(group, set()))]
+    for group, of_one in of_group.items():
+        # In the bridge family a packet's protocol is its frame's.
+        texts = [text for rule in of_one for text in _matches(rule)]
+        texts = [
+            text.replace("meta nfproto ipv4", "ether type ip").replace("meta nfproto ipv6", "ether type ip6")
+            for text in texts
+        ]
+        lines += _chain(f"multicast-{group}", texts)
+    return lines
+
+
+def _may_be_multicast(rule: SecurityGroupRule) -> bool:
+    return _PORTS.get(rule.protocol or "") not in ("tcp", "sctp")
 
 
 def _own_metadata_only(port: Guarded) -> list[str]:
@@ -151,7 +183,7 @@ def _own_source_only(port: Guarded) -> list[str]:
 
 
 def _own_destination_only(port: Guarded) -> list[str]:
-    """A guest receives ARP, replies to its DHCP requests, and what is addressed to it."""
+    """A guest receives ARP, replies to its DHCP requests, what is addressed to it, and to many if its rules say so."""
     v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
     lines = ["ether type arp accept", "udp sport 67 udp dport 68 accept"]
     if v4:
@@ -160,6 +192,8 @@ def _own_destination_only(port: Guarded) -> list[str]:
     lines.append("udp sport 547 udp dport 546 accept")
     if v6:
         lines.append(f"ip6 daddr {_set(v6)} accept")
+    for group in port.groups:
+        lines += [f"ip daddr 224.0.0.0/4 jump multicast-{group}", f"ip6 daddr ff00::/8 jump multicast-{group}"]
     return [*lines, "drop"]
 
 
@@ -289,6 +323,10 @@ def _set(items: Iterable[str]) -> str:
 
 def _of_version(addresses: Iterable[str], version: int) -> tuple[str, ...]:
     """The addresses of one IP version. One inside a range is left out: nftables refuses overlaps."""
-    networks = (ipaddress.ip_network(address) for address in addresses if (_V6 if ":" in address else _V4) == version)
+    texts = [address for address in addresses if (_V6 if ":" in address else _V4) == version]
+    if len(texts) < 2:
+        # Most ports have one, and reading it costs most of the time that their rules take.
+        return tuple(texts)
+    networks = (ipaddress.ip_network(address) for address in texts)
     merged = ipaddress.collapse_addresses(networks)
     return tuple(str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net) for net in merged)

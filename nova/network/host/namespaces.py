@@ -1,9 +1,11 @@
 """Network namespaces of this host: made, filled and deleted as plans say.
 
 Whatever a namespace holds already is looked at, and only what differs is changed. What was made as planned is remembered
-with the namespace's inode, so that a run in which nothing changed costs no process; every now and then all are looked at.
+with the namespace's inode, so that a run in which nothing changed costs no process. Every now and then all are compared with
+how they looked when they were made, which is read from /proc.
 """
 
+import contextlib
 import ctypes
 import json
 import logging
@@ -33,7 +35,9 @@ class Namespaces:
     def __init__(self, prefix: str, owner: str) -> None:
         self._prefix = prefix
         self._owner = owner
+        # As planned, with the inode; and how it looked then.
         self._made: dict[str, tuple[Space, int]] = {}
+        self._looks: dict[str, str] = {}
 
     def converge(self, wanted: Sequence[Space], known: Mapping[str, dict[str, Any]], look_at_all: bool) -> None:
         """Make these namespaces and no others. known: the host's devices. What fails does not prevent the rest."""
@@ -47,7 +51,7 @@ class Namespaces:
         for name in new:
             # Before anything can come in.
             _try(lambda name=name: set_kernel(name, _kernel(by_name[name], ())))  # type: ignore[misc]
-        due = [space for space in wanted if look_at_all or self._differs(space)]
+        due = [space for space in wanted if self._differs(space) or (look_at_all and self._has_changed(space))]
         inside = {space.name: {} if space.name in new else look(space.name) for space in due}
         commands.batch("ip", [line for space in wanted for line in self._outside(space, known, inside, new)])
         for space in due:
@@ -67,9 +71,21 @@ class Namespaces:
         commands.batch("ip", [f"netns del {name}" for name in names])
         for name in names:
             self._made.pop(name, None)
+            self._looks.pop(name, None)
 
     def _differs(self, space: Space) -> bool:
         return self._made.get(space.name) != (space, inode(space.name))
+
+    def _has_changed(self, space: Space) -> bool:
+        """Whether somebody has changed a namespace since it was filled. What nobody can see of it is made anew."""
+        try:
+            if inside(space.name, _look_of) != self._looks.get(space.name):
+                return True
+            if space.ruleset:
+                commands.run("nft", "-f", "-", given=space.ruleset, namespace=space.name)
+        except (commands.CommandFailed, OSError):
+            return True
+        return False
 
     def _outside(
         self, space: Space, known: Mapping[str, Any], inside: Mapping[str, dict[str, Any]], new: Iterable[str]
@@ -119,6 +135,7 @@ class Namespaces:
         if space.ruleset:
             commands.run("nft", "-f", "-", given=space.ruleset, namespace=space.name)
         self._made[space.name] = (space, inode(space.name))
+        self._looks[space.name] = inside(space.name, _look_of)
 
 
 def inside(name: str, work: Callable[[], T]) -> T:
@@ -151,6 +168,19 @@ def inode(name: str) -> int:
     except FileNotFoundError:
         return 0
     return state.st_ino if state.st_dev == os.stat("/proc/self/ns/net").st_dev else 0
+
+
+def _look_of() -> str:
+    """The devices, addresses and routes of the calling thread's namespace, as a text to compare."""
+    root = Path("/proc/thread-self/net")
+    devices = sorted(line.partition(":")[0].strip() for line in (root / "dev").read_text().splitlines()[2:])
+    texts = [" ".join(devices), (root / "fib_trie").read_text()]
+    for name, columns in (("if_inet6", (0, 2, 5)), ("ipv6_route", (0, 1, 4, 9))):
+        with contextlib.suppress(FileNotFoundError):
+            lines = [line.split() for line in (root / name).read_text().splitlines()]
+            # Other columns count uses.
+            texts.append("\n".join(sorted(" ".join(line[column] for column in columns) for line in lines)))
+    return "\n".join(texts)
 
 
 def look(name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Real bridges, DHCP, NAT and filters, in network namespaces that stand for hosts and guests."""
 
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -609,3 +610,39 @@ def test_an_allowed_pair_counts_as_a_member_of_its_group(world, network):
     guest.take_address("10.20.0.200/24")
 
     assert guest.reaches(server.address)
+
+
+def test_multicast_reaches_those_whose_rules_let_it_in(world, network, open_group):
+    sender = world.boot(network)
+    listener = world.boot(network, security_groups=[open_group["id"]])
+    closed = world.cloud.project().create("security-groups", name="closed")
+    deaf = world.boot(network, security_groups=[closed["id"]])
+    heard = {}
+    for guest in (listener, deaf):
+        heard[guest] = guest.directory / "heard"
+        guest.start(sys.executable, "-c", HEAR, guest.address, str(heard[guest]))
+    assert wait_for(lambda: all(path.exists() for path in heard.values()), timeout_s=20)
+
+    def sent():
+        sender.run(sys.executable, "-c", SEND, sender.address)
+        return heard[listener].read_text() == "x"
+
+    assert wait_for(sent, timeout_s=10)
+    assert heard[deaf].read_text() == ""
+
+
+HEAR = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 7000))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.2.2.2") + socket.inet_aton(sys.argv[1]))
+open(sys.argv[2], "w").close()
+received = s.recv(9).decode()
+open(sys.argv[2], "w").write(received)
+"""
+SEND = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
+s.sendto(b"x", ("239.2.2.2", 7000))
+"""
