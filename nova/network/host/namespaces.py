@@ -177,7 +177,10 @@ def _look_of() -> str:
     texts = [" ".join(devices), (root / "fib_trie").read_text()]
     for name, columns in (("if_inet6", (0, 2, 5)), ("ipv6_route", (0, 1, 4, 9))):
         with contextlib.suppress(FileNotFoundError):
-            lines = [line.split() for line in (root / name).read_text().splitlines()]
+            # Link-local ones come by themselves, some time after their device.
+            lines = [
+                line.split() for line in (root / name).read_text().splitlines() if not line.startswith(("fe8", "ff"))
+            ]
             # Other columns count uses.
             texts.append("\n".join(sorted(" ".join(line[column] for column in columns) for line in lines)))
     return "\n".join(texts)
