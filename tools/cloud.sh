@@ -63,8 +63,8 @@ up() {
     [ "$VOLUMES" = 0 ] || step "Cinder" "Port $VOLUME_PORT must be free; see $LOG/cinder-*.log." start_cinder
     step "Nova's and Placement's tables" "See the log above." prepare_nova
     step "Nova's daemons" "See $LOG/nova-*.log; ports $COMPUTE_PORT, $PLACEMENT_PORT, $NETWORK_PORT must be free." start_nova
-    step "flavors, network private ($GUEST_SUBNET), key pair k1" "See $LOG/nova-*.log." \
-        run_client furnish.py flavors "network=$GUEST_SUBNET" "keypair=$CLOUD_DIR/k1"
+    step "flavors, network private ($GUEST_SUBNET), router to public ($PUBLIC_SUBNET), key pair k1" "See $LOG/nova-*.log." \
+        run_client furnish.py flavors "network=$GUEST_SUBNET" "router=$PUBLIC_SUBNET" "keypair=$CLOUD_DIR/k1"
     step "hosts report: $((${#HOSTS[@]} + FAKE_HOSTS))" "See $LOG/nova-compute*.log, or nova-all.log." \
         run_client furnish.py "hosts=$((${#HOSTS[@]} + FAKE_HOSTS))"
     step "server first" \

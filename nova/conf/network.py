@@ -3,6 +3,9 @@
 Where upstream's nova-network had an option of the same meaning, its name is kept.
 """
 
+import ipaddress
+from typing import Any, cast
+
 from oslo_config import cfg, types
 
 OPTIONS = [
@@ -40,12 +43,27 @@ OPTIONS = [
     cfg.IntOpt("network_device_mtu", default=1500, min=576, help="MTU of the interface that joins the hosts."),
     cfg.StrOpt(
         "public_interface",
-        help="Interface that leads out of the cloud and answers for floating IPs; the bridge of their network when unset.",
+        help="Interface that leads out of the cloud: routers have a leg (macvlan) on it, with their addresses and floating "
+        "IPs. When unset an external network is a bridge of its own, on which this host is the gateway.",
     ),
-    cfg.BoolOpt("force_snat", default=True, help="Whether guests without a floating IP reach the outside."),
+    cfg.ListOpt(
+        "reserved_ranges",
+        default=[],
+        item_type=cast(Any, ipaddress.ip_network),
+        help="Networks of the operator's own (management, storage; 192.0.2.0/24, 2001:db8::/64): no project's subnet may "
+        "overlap them, and routers send nothing of guests there. This host's my_ip and metadata_host are refused as well.",
+    ),
+    cfg.BoolOpt(
+        "force_snat",
+        default=True,
+        help="Whether routers lead guests without a floating IP out, under the router's own address.",
+    ),
     cfg.IntOpt("dhcp_lease_time", default=86400, min=120, help="Seconds a DHCP lease lasts."),
     cfg.ListOpt(
-        "dns_server", default=[], help="Name servers asked for names outside the cloud; the host's when empty."
+        "dns_server",
+        default=[],
+        help="Name servers that DHCP servers ask for names outside the cloud, through their network's router; those "
+        "of the host's resolv.conf when empty.",
     ),
     cfg.StrOpt("dnsmasq_config_file", default="", help="Further configuration for the DHCP servers."),
     cfg.StrOpt("metadata_host", default="$my_ip", help="Address of the metadata API, as this host reaches it."),

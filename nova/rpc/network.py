@@ -36,6 +36,42 @@ class FloatingIPPortAlreadyAssociated(errors.Conflict):
     )
 
 
+class ExternalGatewayForFloatingIPNotFound(errors.NotFound):
+    text = (
+        "External network {external_network_id} is not reachable from subnet {subnet_id}. Therefore, cannot associate "
+        "Port {port_id} with a Floating IP."
+    )
+
+
+class RouterExternalGatewayInUseByFloatingIp(errors.Conflict):
+    text = (
+        "Gateway cannot be updated for router {router_id}, since a gateway to external network {net_id} is required by "
+        "one or more floating IPs."
+    )
+
+
+class RouterInterfaceInUseByFloatingIP(errors.Conflict):
+    text = (
+        "Router interface for subnet {subnet_id} on router {router_id} cannot be deleted, as it is required by one or "
+        "more floating IPs."
+    )
+
+
+class RouterInterfaceInUseByRoute(errors.Conflict):
+    text = (
+        "Router interface for subnet {subnet_id} on router {router_id} cannot be deleted, as it is required by one or "
+        "more routes."
+    )
+
+
+class InvalidRoutes(errors.Invalid):
+    text = "Invalid format for routes: {routes}, {reason}"
+
+
+class ExternalNetworkInUse(errors.Conflict):
+    text = "External network {net_id} cannot be updated to be made non-external, since it has existing gateway ports."
+
+
 class NetworkingCalls:
     """What nova-network keeps: one set of calls for every noun of nova.structs.networking."""
 
@@ -61,11 +97,16 @@ class NetworkingCalls:
     def change_networking(self, record: AnyRecord) -> AnyRecord:
         """Put record in the place of the one with its id and revision_number.
 
-        Raises GenerationConflict when that has changed since, GatewayIpInUse, and what add_networking raises.
+        An unchanged record is completed with what it lacks: a subnet's DHCP port, a router's address outside. Raises
+        GenerationConflict when that has changed since, GatewayIpInUse, RouterExternalGatewayInUseByFloatingIp,
+        ExternalNetworkInUse, InvalidRoutes, and what add_networking raises.
         """
 
     def delete_networking(self, noun: str, record_id: str) -> None:
-        """Delete a record and what belongs to it alone. Raises NetworkingNotFound, NetworkingInUse."""
+        """Delete a record and what belongs to it alone.
+
+        Raises NetworkingNotFound, NetworkingInUse, RouterInterfaceInUseByFloatingIP, RouterInterfaceInUseByRoute.
+        """
 
     def default_security_group(self, project_id: str, trusts_members: bool) -> SecurityGroup:
         """The project's default group, added when it is first needed, then with a rule for its members or not."""
@@ -74,7 +115,7 @@ class NetworkingCalls:
         """Give a router a port that is free, or a new one with the subnet's gateway address.
 
         Raises NetworkingNotFound, PortInUse, IpAddressInUse, Invalid for a subnet without gateway, BadRequest for
-        a subnet on which the router has a port already.
+        a subnet on which the router has a port already, or that overlaps one of the router's.
         """
 
     def used_addresses(self) -> dict[str, int]:

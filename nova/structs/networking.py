@@ -9,6 +9,9 @@ from typing import ClassVar
 
 import msgspec
 
+# What a VXLAN header takes from the carrier's MTU. Source: RFC 7348 over IPv4.
+_VXLAN_OVERHEAD = 50
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What every noun has. revision_number grows with every change; times are UTC."""
@@ -141,7 +144,8 @@ class SecurityGroupRule(Record, tag=True):
 class Router(Record, tag=True):
     """Joins subnets, and leads them out through external_network_id.
 
-    Its legs are ports whose device_id is the router's. routes: (destination, nexthop).
+    Its legs are ports whose device_id is the router's. routes: (destination, nexthop). external_fixed_ips: its
+    addresses on the external network; empty in a request: they are chosen then.
     """
 
     noun: ClassVar[str] = "router"
@@ -150,6 +154,7 @@ class Router(Record, tag=True):
     external_network_id: str | None = None
     enable_snat: bool = True
     routes: tuple[HostRoute, ...] = ()
+    external_fixed_ips: tuple[FixedIp, ...] = ()
 
 
 class FloatingIp(Record, tag=True):
@@ -176,6 +181,10 @@ class Carriers(msgspec.Struct, frozen=True, kw_only=True):
     vni_range: tuple[int, int] = (1001, 16000)
     mtu: int = 1500
     flat_bridge: str | None = None
+
+    def largest_mtu(self, network_type: str) -> int:
+        """What of the carrier's MTU a network of this type has."""
+        return self.mtu - (_VXLAN_OVERHEAD if network_type == "vxlan" else 0)
 
 
 class Quota(msgspec.Struct, frozen=True):

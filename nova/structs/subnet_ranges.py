@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from nova.structs.networking import AllocationPool
+from nova.structs.networking import AllocationPool, Subnet
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Range = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -40,3 +40,8 @@ def is_between(first: Address, address: Address, last: Address) -> bool:
 
 def pool_size(pool: AllocationPool) -> int:
     return int(ipaddress.ip_address(pool.end)) - int(ipaddress.ip_address(pool.start)) + 1
+
+
+def needs_server(subnet: Subnet) -> bool:
+    """Whether a DHCP server has something to do on a subnet, and so has an address there."""
+    return subnet.enable_dhcp and bool(subnet.ip_version == 4 or subnet.ipv6_address_mode or subnet.ipv6_ra_mode)

@@ -162,13 +162,12 @@ def test_interfaces_addresses_and_groups_come_and_go(cloud, openstack, server):
     openstack.run("server", "remove", "security", "group", server, group)
     openstack.run("security", "group", "delete", group)
 
-    with cloud.external_network() as external:
-        address = openstack.show("floating", "ip", "create", external.name)["floating_ip_address"]
-        openstack.run("server", "add", "floating", "ip", server, address)
-        assert cloud.wait_for(lambda: addresses() == [own, address])
-        openstack.run("server", "remove", "floating", "ip", server, address)
-        assert cloud.wait_for(lambda: addresses() == [own])
-        openstack.run("floating", "ip", "delete", address)
+    address = openstack.show("floating", "ip", "create", cloud.external_network().name)["floating_ip_address"]
+    openstack.run("server", "add", "floating", "ip", server, address)
+    assert cloud.wait_for(lambda: addresses() == [own, address])
+    openstack.run("server", "remove", "floating", "ip", server, address)
+    assert cloud.wait_for(lambda: addresses() == [own])
+    openstack.run("floating", "ip", "delete", address)
 
 
 def test_history_limits_and_usage_can_be_read(openstack, server):

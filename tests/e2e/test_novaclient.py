@@ -246,15 +246,14 @@ def test_interfaces_addresses_and_security_groups_are_changed(cloud, nova, serve
 
 
 def test_a_floating_address_is_shown_with_the_server(cloud, nova, server):
-    with cloud.external_network() as external:
-        port = nova.servers.interface_list(server)[0].port_id
-        address = cloud.sdk().network.create_ip(floating_network_id=external.id, port_id=port)
+    port = nova.servers.interface_list(server)[0].port_id
+    address = cloud.sdk().network.create_ip(floating_network_id=cloud.external_network().id, port_id=port)
 
-        shown = cloud.wait_for(lambda: address.floating_ip_address in nova.servers.get(server).networks["private"])
+    shown = cloud.wait_for(lambda: address.floating_ip_address in nova.servers.get(server).networks["private"])
 
-        cloud.sdk().network.delete_ip(address)
-        assert shown
-        assert cloud.wait_for(lambda: address.floating_ip_address not in nova.servers.get(server).networks["private"])
+    cloud.sdk().network.delete_ip(address)
+    assert shown
+    assert cloud.wait_for(lambda: address.floating_ip_address not in nova.servers.get(server).networks["private"])
 
 
 def test_what_was_done_to_a_server_can_be_read(nova, version, server):

@@ -130,11 +130,10 @@ def test_interfaces_addresses_and_groups_come_and_go(cloud, compute, server):
     compute.remove_security_group_from_server(server, group)
     client.network.delete_security_group(group)
 
-    with cloud.external_network() as external:
-        address = client.network.create_ip(floating_network_id=external.id)
-        client.add_ips_to_server(compute.get_server(server), ips=[address.floating_ip_address], wait=True, timeout=60)
-        assert client.get_server_public_ip(compute.get_server(server)) == address.floating_ip_address
-        client.network.delete_ip(address)
+    address = client.network.create_ip(floating_network_id=cloud.external_network().id)
+    client.add_ips_to_server(compute.get_server(server), ips=[address.floating_ip_address], wait=True, timeout=60)
+    assert client.get_server_public_ip(compute.get_server(server)) == address.floating_ip_address
+    client.network.delete_ip(address)
 
 
 def test_consoles_diagnostics_and_history_can_be_read(compute, server):

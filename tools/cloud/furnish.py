@@ -1,6 +1,7 @@
 """Furnishes a new cloud as a user would: image, flavors, network, key pair, the server `first`.
 
-Usage: furnish.py PART[=ARGUMENT]...   with image=FILE, flavors, network=CIDR, keypair=FILE, hosts=COUNT, server.
+Usage: furnish.py PART[=ARGUMENT]...   with image=FILE, flavors, network=CIDR, router=CIDR, keypair=FILE,
+hosts=COUNT, server.
 What exists is left as it is.
 """
 
@@ -43,6 +44,23 @@ def add_network(cloud, cidr: str) -> None:
         cloud.network.create_subnet(
             network_id=network.id, name="private", cidr=cidr, ip_version=4, dns_nameservers=["9.9.9.9"]
         )
+
+
+def add_router(cloud, cidr: str) -> None:
+    """The way out: an external network with floating addresses, and a router from private to it."""
+    public = cloud.network.find_network("public")
+    if not public:
+        public = cloud.network.create_network(name="public", is_router_external=True)
+    if not list(cloud.network.subnets(network_id=public.id)):
+        cloud.network.create_subnet(network_id=public.id, name="public", cidr=cidr, ip_version=4, enable_dhcp=False)
+    router = cloud.network.find_router("router")
+    if not router:
+        router = cloud.network.create_router(name="router", external_gateway_info={"network_id": public.id})
+    joined = {port.network_id for port in cloud.network.ports(device_id=router.id)}
+    private = cloud.network.find_network("private")
+    if private.id not in joined:
+        [subnet] = cloud.network.subnets(network_id=private.id)
+        cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
 
 
 def add_keypair(cloud, path: str) -> None:
@@ -106,6 +124,7 @@ PARTS = {
     "image": add_image,
     "flavors": add_flavors,
     "network": add_network,
+    "router": add_router,
     "keypair": add_keypair,
     "hosts": wait_for_hosts,
     "server": boot_server,

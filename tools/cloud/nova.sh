@@ -43,8 +43,7 @@ state_path = $(state_path)
 osapi_compute_listen = $ADDRESS
 osapi_compute_listen_port = $COMPUTE_PORT
 osapi_compute_workers = 1
-# Guests reach the metadata API through their network's gateway.
-metadata_listen = 0.0.0.0
+metadata_listen = $ADDRESS
 metadata_listen_port = $METADATA_PORT
 metadata_workers = 1
 use_stderr = true
@@ -60,6 +59,9 @@ api_servers = http://$ADDRESS:$GLANCE_PORT
 
 $(auth_section neutron neutron)
 endpoint_override = http://$ADDRESS:$NETWORK_PORT
+# Guests' requests come through nova-network's proxy, which says who asks.
+service_metadata_proxy = true
+metadata_proxy_shared_secret = $SECRET
 
 $(auth_section placement placement)
 listen = $ADDRESS
@@ -133,6 +135,7 @@ networks_path = $DATA/networks
 flat_network_bridge = $GUEST_BRIDGE
 vni_range = $VNI_RANGE
 metadata_port = $METADATA_PORT
+$([ "$MODE" = embedded ] || echo "reserved_ranges = $MANAGEMENT.0/24")
 CONF
 }
 

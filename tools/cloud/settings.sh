@@ -42,6 +42,7 @@ derive_settings() {
 
     MANAGEMENT=10.77.$number
     GUEST_SUBNET=10.78.$number.0/24
+    PUBLIC_SUBNET=10.79.$number.0/24
     MANAGEMENT_BRIDGE=cloud${SUFFIX}mgmt
     FABRIC=cloud$SUFFIX-fabric
     FABRIC_INTERFACE=cloud${SUFFIX}net

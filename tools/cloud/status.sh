@@ -25,7 +25,7 @@ cloud_parts() {
             nova-all | nova-api) echo "$name $ADDRESS $COMPUTE_PORT" ;;
             nova-placement-api) echo "$name $ADDRESS $PLACEMENT_PORT" ;;
             nova-network) echo "$name $ADDRESS $NETWORK_PORT" ;;
-            nova-api-metadata) echo "$name 127.0.0.1 $METADATA_PORT" ;;
+            nova-api-metadata) echo "$name $ADDRESS $METADATA_PORT" ;;
             nova-novncproxy) echo "$name $ADDRESS $NOVNC_PORT" ;;
             nova-spicehtml5proxy) echo "$name $ADDRESS $SPICE_PORT" ;;
             *) echo "$name - -" ;;

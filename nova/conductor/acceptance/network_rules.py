@@ -6,31 +6,26 @@ meanwhile: of requests that exclude each other one wins, and the others are refu
 
 import ipaddress
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.conductor.acceptance import port_addresses
 from nova.db import networks as db
-from nova.rpc.network import (
-    BadRequest,
-    FlatNetworkInUse,
-    FloatingIPPortAlreadyAssociated,
-    GatewayIpInUse,
-    NoNetworkAvailable,
-    TunnelIdInUse,
-)
-from nova.structs.networking import AnyRecord, Carriers, FixedIp, FloatingIp, Network, Port, Record, Router, Subnet
+from nova.rpc.network import ExternalNetworkInUse, FlatNetworkInUse, GatewayIpInUse, NoNetworkAvailable, TunnelIdInUse
+from nova.structs import network_mtu
+from nova.structs.networking import AnyRecord, Carriers, FixedIp, Network, Port, Record, Subnet
+from nova.structs.subnet_ranges import needs_server
 
 R = TypeVar("R", bound=Record)
 
-# What a VXLAN header takes from the carrier's MTU. Source: RFC 7348 over IPv4.
-_VXLAN_OVERHEAD = 50
 _FLAT, _VXLAN, _LOCAL = "flat", "vxlan", "local"
 _ROUTER_INTERFACE = "network:router_interface"
 _DHCP = "network:dhcp"
+_SELF_ADDRESSED = ("slaac", "dhcpv6-stateless")
 
 
 def check_quota(connection: Connection, records: Iterable[AnyRecord], limits: Mapping[str, int]) -> None:
@@ -50,7 +45,8 @@ def check_quota(connection: Connection, records: Iterable[AnyRecord], limits: Ma
 def choose_segment(connection: Connection, network: Network, carriers: Carriers) -> Network:
     """The network with its type and what carries it between hosts.
 
-    Raises FlatNetworkInUse and TunnelIdInUse for a carrier that the network names, NoNetworkAvailable.
+    Raises FlatNetworkInUse and TunnelIdInUse for a carrier that the network names, NoNetworkAvailable, Invalid for an
+    MTU that it cannot have.
     """
     db.lock_cloud(connection)
     taken = db.segments(connection)
@@ -61,6 +57,7 @@ def choose_segment(connection: Connection, network: Network, carriers: Carriers)
     for network_type in [wanted] if wanted else carriers.network_types:
         carried = _carried_by(network_type, network, carriers, taken)
         if carried is not None:
+            network_mtu.check(carried.mtu, carriers.largest_mtu(network_type))
             return carried
     if wanted == _FLAT:
         raise FlatNetworkInUse(physical_network=network.physical_network or _FLAT)
@@ -70,12 +67,44 @@ def choose_segment(connection: Connection, network: Network, carriers: Carriers)
 
 
 def check_overlap(connection: Connection, subnet: Subnet) -> None:
-    """Gateways are all on the network host, so no range may overlap another. Raises Invalid."""
-    db.lock_cloud(connection)
+    """Subnets of one network must not overlap, nor those of external networks, which are all on this host.
+
+    Two networks may use the same range: each has a namespace of its own. Raises Invalid, NetworkingNotFound.
+    """
+    network = locked(connection, Network, subnet.network_id)
+    if subnet.ip_version == 6 and network.mtu:
+        network_mtu.check(network.mtu, network.mtu, has_ipv6=True)
+    others = [network.id]
+    if network.is_external:
+        db.lock_cloud(connection)
+        others += [other.id for other in db.find(connection, "network", {"is_external": [True]})]
+    _check_apart(subnet, db.find(connection, "subnet", {"network_id": others}))
+
+
+def check_network(connection: Connection, network: Network, before: Network) -> None:
+    """A changed network's MTU, and what becomes or stops being external. Raises Invalid, ExternalNetworkInUse."""
+    subnets = db.find(connection, "subnet", {"network_id": [network.id]})
+    if network.mtu != before.mtu:
+        has_ipv6 = any(subnet.ip_version == 6 for subnet in subnets)
+        network_mtu.check(network.mtu, network.mtu, has_ipv6)
+    if network.is_external and not before.is_external:
+        db.lock_cloud(connection)
+        others = [other.id for other in db.find(connection, "network", {"is_external": [True]})]
+        for subnet in subnets:
+            _check_apart(subnet, db.find(connection, "subnet", {"network_id": others}) if others else [])
+    if before.is_external and not network.is_external:
+        users = db.find(connection, "router", {"external_network_id": [network.id]}) or db.find(
+            connection, "floatingip", {"floating_network_id": [network.id]}
+        )
+        if users:
+            raise ExternalNetworkInUse(net_id=network.id)
+
+
+def _check_apart(subnet: Subnet, others: Iterable[Subnet]) -> None:
     net = ipaddress.ip_network(subnet.cidr)
-    for other in db.find(connection, "subnet", {}):
+    for other in others:
         other_net = ipaddress.ip_network(other.cidr)
-        if other_net.version == net.version and net.overlaps(other_net):
+        if other.id != subnet.id and other_net.version == net.version and net.overlaps(other_net):
             raise errors.Invalid(
                 f"Invalid input for operation: Requested subnet with cidr: {net} for network: {subnet.network_id} "
                 "overlaps with another subnet."
@@ -83,31 +112,39 @@ def check_overlap(connection: Connection, subnet: Subnet) -> None:
 
 
 def check_gateway(connection: Connection, subnet: Subnet, before: Subnet) -> None:
-    """A new gateway address must not be a port's. Raises GatewayIpInUse."""
-    if subnet.gateway_ip in (None, before.gateway_ip):
+    """A new gateway address must not be a port's, nor the old one a router's. Raises GatewayIpInUse."""
+    if subnet.gateway_ip == before.gateway_ip:
         return
     db.find(connection, "subnet", {"network_id": [subnet.network_id]}, lock=True)
+    port_id = db.port_at(connection, subnet.id, str(before.gateway_ip))
+    if port_id and db.find(connection, "port", {"id": [port_id], "device_owner": [_ROUTER_INTERFACE]}):
+        raise GatewayIpInUse(ip_address=before.gateway_ip, port_id=port_id)
     port_id = db.port_at(connection, subnet.id, str(subnet.gateway_ip))
     if port_id:
         raise GatewayIpInUse(ip_address=subnet.gateway_ip, port_id=port_id)
 
 
-def dhcp_ports(connection: Connection, subnet: Subnet) -> tuple[list[Port], list[Port]]:
-    """The port to add and those to delete so that the subnet's DHCP server has the address it needs.
+def self_addressed(connection: Connection, subnet: Subnet) -> list[Port]:
+    """The network's ports, locked, whose guests give themselves an address on this new IPv6 subnet."""
+    if subnet.ipv6_address_mode not in _SELF_ADDRESSED:
+        return []
+    ports = db.find(connection, "port", {"network_id": [subnet.network_id]}, lock=True)
+    # An address is a port's where it has any: one without is told nothing by its owner's will.
+    return [port for port in ports if port.fixed_ips and not port.device_owner.startswith("network:")]
 
-    It needs one of its own where it cannot answer from the gateway's.
-    """
+
+def dhcp_ports(connection: Connection, subnet: Subnet) -> tuple[list[Port], list[Port]]:
+    """The port to add and those to delete so that the subnet's DHCP server has an address of its own."""
     existing = db.find(connection, "port", {"subnet_id": [subnet.id], "device_owner": [_DHCP]})
-    networks = db.find(connection, "network", {"id": [subnet.network_id]})
-    has_gateway = bool(subnet.gateway_ip) and not any(network.is_external for network in networks)
-    if not subnet.enable_dhcp or subnet.ip_version != 4 or has_gateway:
+    if not needs_server(subnet):
         return [], existing
     port = Port(
         id=str(uuid.uuid5(uuid.UUID(subnet.id), "dhcp")),
-        project_id=subnet.project_id,
+        # Nobody asked for it, and it takes nothing from a project's quota.
+        project_id="",
         network_id=subnet.network_id,
         mac_address="",
-        fixed_ips=(FixedIp(subnet.id),),
+        fixed_ips=(FixedIp(subnet.id, _dhcp_address(connection, subnet)),),
         device_id=f"dhcp-{subnet.id}",
         device_owner=_DHCP,
         port_security_enabled=False,
@@ -115,61 +152,12 @@ def dhcp_ports(connection: Connection, subnet: Subnet) -> tuple[list[Port], list
     return ([] if existing else [port]), []
 
 
-def check_association(connection: Connection, floating_ip: FloatingIp) -> None:
-    """A fixed address of a port has one floating IP at most.
-
-    Raises FloatingIPPortAlreadyAssociated, NetworkingNotFound for a port that went, Invalid for an address it lost.
-    """
-    if not floating_ip.port_id:
-        return
-    port = locked(connection, Port, floating_ip.port_id)
-    if floating_ip.fixed_ip_address not in {fixed_ip.ip_address for fixed_ip in port.fixed_ips}:
-        raise errors.Invalid(f"Port {port.id} does not have fixed ip {floating_ip.fixed_ip_address}.")
-    for other in db.find(connection, "floatingip", {"port_id": [port.id]}):
-        if other.id != floating_ip.id and other.fixed_ip_address == floating_ip.fixed_ip_address:
-            raise FloatingIPPortAlreadyAssociated(
-                floating_ip_address=floating_ip.floating_ip_address,
-                floating_ip_id=floating_ip.id,
-                port_id=port.id,
-                fixed_ip_address=floating_ip.fixed_ip_address,
-                network_id=floating_ip.floating_network_id,
-            )
-
-
-def router_port(connection: Connection, router: Router, port_id: str | None, subnet_id: str | None) -> Port:
-    """The port that joins a locked router with a subnet: a free one, or a new one with the gateway's address.
-
-    Raises PortInUse, NetworkingNotFound, BadRequest, Invalid.
-    """
-    if port_id:
-        port = locked(connection, Port, port_id)
-        if port.device_id:
-            raise errors.PortInUse(
-                f"Unable to complete operation on port {port.id} for network {port.network_id}. "
-                f"Port already has an attached device {port.device_id}."
-            )
-        _check_not_joined(connection, router, [fixed_ip.subnet_id for fixed_ip in port.fixed_ips])
-        return msgspec.structs.replace(
-            port,
-            device_id=router.id,
-            device_owner=_ROUTER_INTERFACE,
-            port_security_enabled=False,
-            security_groups=(),
-        )
-    subnet = locked(connection, Subnet, str(subnet_id))
-    if not subnet.gateway_ip:
-        raise errors.Invalid(f"Subnet for router interface must have a gateway IP: {subnet.id}")
-    _check_not_joined(connection, router, [subnet.id])
-    return Port(
-        id=str(uuid.uuid4()),
-        project_id=router.project_id,
-        network_id=subnet.network_id,
-        mac_address="",
-        fixed_ips=(FixedIp(subnet.id, subnet.gateway_ip),),
-        device_id=router.id,
-        device_owner=_ROUTER_INTERFACE,
-        port_security_enabled=False,
-    )
+def _dhcp_address(connection: Connection, subnet: Subnet) -> str:
+    """The last one, so that guests' addresses begin where they always did; an IPv6 one follows from its MAC."""
+    if subnet.ipv6_address_mode in _SELF_ADDRESSED:
+        return ""
+    taken = db.taken_addresses(connection, [subnet.id])[subnet.id]
+    return port_addresses.last_free(subnet, taken) or ""
 
 
 def locked(connection: Connection, kind: type[R], record_id: str) -> R:
@@ -180,14 +168,9 @@ def locked(connection: Connection, kind: type[R], record_id: str) -> R:
     return records[0]
 
 
-def _check_not_joined(connection: Connection, router: Router, subnet_ids: Sequence[str]) -> None:
-    if subnet_ids and db.find(connection, "port", {"device_id": [router.id], "subnet_id": subnet_ids}):
-        raise BadRequest(resource="router", reason=f"Router already has a port on subnet {subnet_ids[0]}")
-
-
 def _carried_by(network_type: str, network: Network, carriers: Carriers, taken: Collection[str]) -> Network | None:
     """The network on this type of carrier; None when none is left, or the one it names is taken."""
-    mtu = network.mtu or carriers.mtu
+    mtu = network.mtu or carriers.largest_mtu(network_type)
     choices: Iterable[dict[str, Any]] = [{"physical_network": None, "segmentation_id": None}]
     if network_type == _FLAT:
         physical = network.physical_network or _FLAT
@@ -196,7 +179,6 @@ def _carried_by(network_type: str, network: Network, carriers: Carriers, taken: 
     if network_type == _VXLAN:
         first, last = carriers.vni_range
         vnis = [network.segmentation_id] if network.segmentation_id else range(first, last + 1)
-        mtu = network.mtu or carriers.mtu - _VXLAN_OVERHEAD
         choices = ({"physical_network": None, "segmentation_id": vni} for vni in vnis)
     for choice in choices:
         carried = msgspec.structs.replace(network, network_type=network_type, mtu=mtu, **choice)

@@ -79,6 +79,17 @@ def first_free(subnet: Subnet, taken: Collection[str], mac: str) -> str | None:
     return next((address for address in addresses if address not in taken and address != subnet.gateway_ip), None)
 
 
+def last_free(subnet: Subnet, taken: Collection[str]) -> str | None:
+    """The highest address of the subnet's pools that is neither taken nor its gateway."""
+    for pool in sorted(subnet.allocation_pools, key=lambda pool: int(ipaddress.ip_address(pool.end)), reverse=True):
+        last = ipaddress.ip_address(pool.end)
+        addresses = (str(last - number) for number in range(pool_size(pool)))
+        free = next((one for one in addresses if one not in taken and one != subnet.gateway_ip), None)
+        if free:
+            return free
+    return None
+
+
 def slaac_address(cidr: str, mac: str) -> Address:
     """The address a host gives itself on an IPv6 network. Source: RFC 4291, appendix A."""
     octets = bytes.fromhex(mac.replace(":", ""))

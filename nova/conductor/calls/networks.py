@@ -14,13 +14,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from nova import clock, concurrency, errors
-from nova.conductor.acceptance import network_rules, port_addresses
+from nova.conductor.acceptance import network_rules, port_addresses, router_rules
 from nova.db import networks as db
 from nova.db.engine import Database
 from nova.structs.networking import (
     KINDS,
     AnyRecord,
     Carriers,
+    FixedIp,
     FloatingIp,
     Network,
     Port,
@@ -38,6 +39,8 @@ T = TypeVar("T")
 _ATTEMPTS = 10
 # Ports that exist for their network's sake, and go with it.
 _OWN_PORTS = ("network:dhcp",)
+# Records that come with an address which is chosen.
+_CHOOSING = Port | Subnet | Router
 
 
 class NetworkingCalls:
@@ -64,8 +67,9 @@ class NetworkingCalls:
                 added.append(existing[0] if existing else _add(connection, record, added, carriers))
             return added
 
-        added = self._again_on_collision(add, records, any(isinstance(record, Port | Subnet) for record in records))
+        added = self._again_on_collision(add, records, any(isinstance(record, _CHOOSING) for record in records))
         self._show_at_servers({record.port_id for record in added if isinstance(record, FloatingIp)})
+        self._show_at_servers(self._self_addressed([record for record in added if isinstance(record, Subnet)]))
         return added
 
     def change_networking(self, record: AnyRecord) -> AnyRecord:
@@ -77,7 +81,7 @@ class NetworkingCalls:
             ports.update(_ports_shown_differently(before, changed))
             return changed
 
-        changed = self._again_on_collision(change, [record], isinstance(record, Port | Subnet))
+        changed = self._again_on_collision(change, [record], isinstance(record, _CHOOSING))
         self._show_at_servers(ports)
         return changed
 
@@ -115,7 +119,7 @@ class NetworkingCalls:
     def add_router_interface(self, router_id: str, port_id: str | None = None, subnet_id: str | None = None) -> Port:
         def add(connection: Connection) -> Port:
             router = network_rules.locked(connection, Router, router_id)
-            port = network_rules.router_port(connection, router, port_id, subnet_id)
+            port = router_rules.interface(connection, router, port_id, subnet_id)
             joined = _changed(connection, port, port) if port_id else _add(connection, port, [])
             assert isinstance(joined, Port)
             return joined
@@ -146,6 +150,15 @@ class NetworkingCalls:
         servers = {port.device_id for port in records if port.device_owner.startswith("compute:")}
         if servers:
             concurrency.spawn(self._refresh, servers)
+
+    def _self_addressed(self, subnets: Sequence[Subnet]) -> list[str]:
+        """The ports that have got an address by themselves on these new subnets."""
+        ids = [subnet.id for subnet in subnets if subnet.ip_version == 6]
+        if not ids:
+            return []
+        return [
+            port.id for port in self._database.read(lambda connection: db.find(connection, "port", {"subnet_id": ids}))
+        ]
 
     def _again_on_collision(self, work: Callable[[Connection], T], records: Sequence[AnyRecord], has_choice: bool) -> T:
         """has_choice: whether work chooses an address or a MAC, and may choose another one."""
@@ -191,10 +204,14 @@ def _add(
             if not record.floating_ip_address:
                 port = next(each for each in before if isinstance(each, Port) and each.id == record.floating_port_id)
                 record = msgspec.structs.replace(record, floating_ip_address=port.fixed_ips[0].ip_address)
-            network_rules.check_association(connection, record)
+            record = router_rules.associate(connection, record)
+        case Router():
+            record = router_rules.with_gateway(connection, record)
     db.insert(connection, record)
     if isinstance(record, Subnet):
         _keep_dhcp_port(connection, record)
+        for port in network_rules.self_addressed(connection, record):
+            _changed(connection, msgspec.structs.replace(port, fixed_ips=(*port.fixed_ips, FixedIp(record.id))), port)
     return record
 
 
@@ -208,7 +225,13 @@ def _changed(connection: Connection, record: AnyRecord, before: AnyRecord) -> An
         case Subnet(), Subnet():
             network_rules.check_gateway(connection, record, before)
         case FloatingIp(), FloatingIp() if _target(record) != _target(before):
-            network_rules.check_association(connection, record)
+            record = router_rules.associate(connection, record)
+        case Network(), Network():
+            network_rules.check_network(connection, record, before)
+        case Router(), Router():
+            record = router_rules.with_gateway(connection, record, before)
+            if record.routes != before.routes:
+                router_rules.check_routes(connection, record)
     revision = before.revision_number
     record = msgspec.structs.replace(record, revision_number=revision + 1, updated_at=clock.utcnow())
     db.replace(connection, record, revision)
@@ -227,15 +250,19 @@ def _keep_dhcp_port(connection: Connection, subnet: Subnet) -> None:
 def _delete(connection: Connection, noun: str, record_id: str) -> Record:
     """Delete a record and what belongs to it alone; the record."""
     record = network_rules.locked(connection, KINDS[noun], record_id)
-    match noun:
-        case "network":
+    match record:
+        case Network():
             _delete_own_parts(connection, record_id)
-        case "subnet":
+        case Subnet():
             _delete_own_ports(connection, {"subnet_id": [record_id]})
-        case "port":
+            _take_self_given(connection, record)
+        case Port():
+            router_rules.check_leaves(connection, record)
             _release_floating_ips(connection, record_id)
-        case "router" if db.find(connection, "port", {"device_id": [record_id]}):
-            raise errors.NetworkingInUse(noun=noun, id=record_id)
+        case Router():
+            router_rules.with_gateway(connection, msgspec.structs.replace(record, external_network_id=None), record)
+            if db.find(connection, "port", {"device_id": [record_id]}):
+                raise errors.NetworkingInUse(noun=noun, id=record_id)
     db.delete(connection, noun, [record_id])
     if isinstance(record, FloatingIp):
         db.delete(connection, "port", [record.floating_port_id])
@@ -251,6 +278,14 @@ def _delete_own_parts(connection: Connection, network_id: str) -> None:
 def _delete_own_ports(connection: Connection, where: Mapping[str, list[str]]) -> None:
     ports = db.find(connection, "port", {**where, "device_owner": list(_OWN_PORTS)})
     db.delete(connection, "port", [port.id for port in ports])
+
+
+def _take_self_given(connection: Connection, subnet: Subnet) -> None:
+    """Addresses that guests gave themselves on a subnet end with it, and keep it from nothing."""
+    for port in network_rules.self_addressed(connection, subnet):
+        kept = tuple(fixed_ip for fixed_ip in port.fixed_ips if fixed_ip.subnet_id != subnet.id)
+        if kept != port.fixed_ips:
+            _changed(connection, msgspec.structs.replace(port, fixed_ips=kept), port)
 
 
 def _release_floating_ips(connection: Connection, port_id: str) -> None:

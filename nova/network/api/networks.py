@@ -10,6 +10,7 @@ from nova.errors import NetworkingInUse
 from nova.network.api import fields
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
+from nova.structs import network_mtu
 from nova.structs.networking import AnyRecord, Carriers, Network
 
 _PROVIDER = "network:set_network:provider"
@@ -82,6 +83,8 @@ class Networks(Resource):
     def change(self, call: Call, record: Network, values: dict[str, Any]) -> AnyRecord:
         if values.get("mtu") == 0:
             values["mtu"] = record.mtu
+        if values.get("mtu", record.mtu) != record.mtu:
+            network_mtu.check(values["mtu"], self.carriers(call).largest_mtu(record.network_type))
         if record.shared and values.get("shared") is False:
             foreign = [port for port in _ports_of(call, record) if port.project_id not in (record.project_id, "")]
             if foreign:

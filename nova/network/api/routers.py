@@ -1,7 +1,6 @@
 """Routers and floating IPs. Source: Networking API v2.0 reference, "Layer-3 networking".
 
-The network host routes between all its networks and out of the cloud by itself. A router is a
-record for clients that expect one; a floating IP needs none.
+A router joins subnets and leads them out. A floating IP is an address on a router that leads to a port.
 """
 
 import uuid
@@ -10,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from nova.errors import Invalid, NetworkingNotFound
-from nova.network.api import fields
+from nova.errors import Invalid, NetworkingNotFound, PolicyDenied
+from nova.network.api import fields, ranges
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router, Subnet
@@ -28,6 +27,7 @@ def _gateway_info(value: Any) -> dict[str, Any] | None:
     return {
         "external_network_id": fields.uuid_text(value["network_id"]),
         "enable_snat": fields.boolean(value.get("enable_snat", True)),
+        "external_fixed_ips": fields.list_of(fields.fixed_ip, limit=5)(value.get("external_fixed_ips")),
     }
 
 
@@ -58,7 +58,7 @@ class Routers(Resource):
         had_gateway = "external_gateway_info" in values
         changed = msgspec.structs.replace(record, **self._own_values(call, values))
         if had_gateway and not changed.external_network_id:
-            return msgspec.structs.replace(changed, enable_snat=True)
+            return msgspec.structs.replace(changed, enable_snat=True, external_fixed_ips=())
         return changed
 
     def _own_values(self, call: Call, values: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,11 @@ class Routers(Resource):
             gateway = values.pop("external_gateway_info") or {"external_network_id": None}
             if gateway["external_network_id"]:
                 _external_network(call, gateway["external_network_id"])
+            if gateway.get("external_fixed_ips") and not call.sees_everything:
+                raise PolicyDenied(action="network:create_router:external_gateway_info:external_fixed_ips")
             values |= gateway
+        for route in values.get("routes", ()):
+            ranges.check_route(route.destination)
         return values
 
     def views(self, call: Call, records: Sequence[Router]) -> list[dict[str, Any]]:
@@ -82,7 +86,7 @@ class Routers(Resource):
                 else {
                     "network_id": record.external_network_id,
                     "enable_snat": record.enable_snat,
-                    "external_fixed_ips": [],
+                    "external_fixed_ips": [msgspec.structs.asdict(one) for one in record.external_fixed_ips],
                 },
                 "routes": [msgspec.structs.asdict(route) for route in record.routes],
                 "distributed": False,

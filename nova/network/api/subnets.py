@@ -1,7 +1,7 @@
 """Subnets: /v2.0/subnets. Source: Networking API v2.0 reference, "Subnets".
 
-The gateway is an address of this host's bridge, except on an external network, where it is
-somebody else's router. So the ranges of all networks must not overlap.
+The gateway is the address of a router that joins the subnet; without one nobody has it. On an external network it is
+somebody else's router, or this host where nobody else is on that network.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from nova.errors import Conflict, Invalid, PolicyDenied
-from nova.network.api import fields
+from nova.network.api import fields, ranges
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
 from nova.structs import subnet_ranges
@@ -65,6 +65,7 @@ class Subnets(Resource):
             raise PolicyDenied(action="network:create_subnet")
         if not values["cidr"]:
             raise Invalid("Invalid input for cidr. Reason: a subnet needs a range of addresses.")
+        ranges.check_range(values["cidr"], call.conf, network.is_external)
         net = ipaddress.ip_network(values["cidr"])
         if net.version != values["ip_version"]:
             raise Invalid(f"Invalid input for ip_version. Reason: {net} is of version {net.version}.")
@@ -96,10 +97,7 @@ def _check(subnet: Subnet) -> None:
     net = ipaddress.ip_network(subnet.cidr)
     first, last = subnet_ranges.host_range(net)
     _check_versions(subnet.cidr, [subnet.gateway_ip, *subnet.dns_nameservers])
-    if subnet.gateway_ip:
-        gateway = ipaddress.ip_address(subnet.gateway_ip)
-        if gateway in net and not first <= gateway <= last and net.num_addresses > 2:
-            raise Invalid(f"Invalid input for gateway_ip. Reason: {gateway} is no address for a host of {net}.")
+    ranges.check_addresses(subnet)
     spans = []
     for pool in subnet.allocation_pools:
         low, high = ipaddress.ip_address(pool.start), ipaddress.ip_address(pool.end)

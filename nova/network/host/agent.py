@@ -16,7 +16,7 @@ from oslo_config import cfg
 from nova import concurrency, errors
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
-from nova.network.host import commands, firewall, plan
+from nova.network.host import commands, firewall, hosts_own, plan
 from nova.structs.network import Vif
 from nova.structs.networking import SecurityGroupRule
 
@@ -25,6 +25,7 @@ LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 _ARRIVES_WITHIN_S = 3600
+_VXLAN = "nvx"
 # What of a rule decides which packets pass.
 _RULE_FIELDS = (
     *("security_group_id", "direction", "ethertype", "protocol", "port_range_min", "port_range_max"),
@@ -72,33 +73,63 @@ class HostNetworks:
         if not bridged or not self.is_needed:
             return
         conf = self._conf
+        overlay = commands.Overlay(conf.my_ip, conf.vxlan_group)
         try:
-            for vif in bridged:
-                name = str(vif.details["bridge_name"])
-                overlay = commands.Overlay(conf.my_ip, conf.vxlan_group)
-                commands.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, overlay, self.owner)
-                self._expected.put(vif.port_id, vif.port_id)
-            self.apply_security_groups()
+            # Whoever looks for bridges that nobody needs must know of these first.
+            with self._busy:
+                for vif in bridged:
+                    self._expected.put(vif.port_id, vif.port_id)
+                    name = str(vif.details["bridge_name"])
+                    commands.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, overlay, self.owner)
+                self._apply()
         except (commands.CommandFailed, OSError) as error:
             raise errors.GuestFailed(reason=f"The guest's networks cannot be created: {error}") from error
 
     def apply_security_groups(self) -> None:
-        """Load the filters that this host's ports need. Raises commands.CommandFailed, errors.Unavailable."""
+        """Load the filters that this host's ports need, and delete the bridges that none does.
+
+        Raises commands.CommandFailed, errors.Unavailable.
+        """
         with self._busy:
-            ports = self._ports()
-            groups = sorted({group for port in ports for group in port["security_groups"]})
-            rules = self._rules(groups)
-            remote = {rule.remote_group_id for of_group in rules.values() for rule in of_group if rule.remote_group_id}
-            parts = (_guarded(ports), rules, self._members(sorted(remote)))
-            text = firewall.ruleset(self._table, *parts)
-            if text != self._loaded or f"table inet {self._table}\n" not in commands.run("nft", "list", "tables"):
-                firewall.apply(self._table, *parts)
-                self._loaded = text
-            self._guarded = {port["id"] for port in ports}
+            self._apply()
+
+    def _apply(self) -> None:
+        ports = self._ports()
+        groups = sorted({group for port in ports for group in port["security_groups"]})
+        rules = self._rules(groups)
+        remote = {rule.remote_group_id for of_group in rules.values() for rule in of_group if rule.remote_group_id}
+        guarded = _guarded(ports)
+        bridges = self._bridges({port.bridge for port in guarded})
+        parts = (guarded, rules, self._members(sorted(remote)), bridges)
+        text = firewall.ruleset(self._table, *parts) + hosts_own.sealing(self._table, bridges)
+        if text != self._loaded or f"table inet {self._table}\n" not in commands.run("nft", "list", "tables"):
+            for bridge in bridges:
+                commands.seal(bridge)
+            commands.load_rules(hosts_own.sealing(self._table, bridges))
+            firewall.apply(self._table, *parts)
+            self._loaded = text
+        self._guarded = {port["id"] for port in ports}
+
+    def _bridges(self, needed: set[str]) -> list[str]:
+        """The bridges of this host's ports. Those that this daemon made for ports which have all gone go, too."""
+        here = commands.devices()
+        members: dict[str, set[str]] = {}
+        for name, device in here.items():
+            members.setdefault(str(device.get("master", "")), set()).add(name)
+        for name, device in here.items():
+            if device.get("ifalias") != self.owner or name in needed or name.startswith(_VXLAN):
+                continue
+            carriers = {one for one in members.get(name, ()) if here[one].get("ifalias") == self.owner}
+            # A guest that is still there keeps its network, whatever became of its port.
+            if members.get(name, set()) <= carriers | {self._conf.flat_interface}:
+                for one in (*carriers, name):
+                    commands.delete_device(one)
+        return sorted(needed & here.keys())
 
     def remove(self) -> None:
         """Delete this host's filters and bridges."""
         firewall.remove(self._table)
+        commands.delete_table("netdev", self._table)
         for name, device in commands.devices().items():
             if device.get("ifalias") == self.owner:
                 commands.delete_device(name)
@@ -132,10 +163,10 @@ class HostNetworks:
         members: dict[str, set[str]] = {group: set() for group in groups}
         if not groups:
             return members
-        query = {"security_groups": groups, "fields": ["fixed_ips", "security_groups"]}
+        query = {"security_groups": groups, "fields": ["fixed_ips", "allowed_address_pairs", "security_groups"]}
         for port in self._http.find("ports", query):
             for group in set(port["security_groups"]) & members.keys():
-                members[group].update(fixed_ip["ip_address"] for fixed_ip in port["fixed_ips"])
+                members[group].update(one["ip_address"] for one in (*port["fixed_ips"], *port["allowed_address_pairs"]))
         return members
 
 
@@ -150,6 +181,7 @@ def _guarded(ports: Iterable[Json]) -> list[firewall.Guarded]:
                 [fixed_ip["ip_address"] for fixed_ip in port["fixed_ips"]]
                 + [pair["ip_address"] for pair in port["allowed_address_pairs"]]
             ),
+            own_addresses=tuple(fixed_ip["ip_address"] for fixed_ip in port["fixed_ips"]),
             groups=tuple(port["security_groups"]),
             is_filtered=port["port_security_enabled"],
         )

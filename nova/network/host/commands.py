@@ -1,9 +1,12 @@
 """This host's network devices, through `ip`, `nft` and sysctl. Each function may find its work done already."""
 
+import contextlib
 import json
 import logging
 import os
+import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +24,26 @@ class CommandFailed(Exception):
     """A tool of this host failed; the message is what it printed."""
 
 
-def run(*command: str, given: str | None = None) -> str:
-    """Run a command; what it printed. Raises CommandFailed."""
+def run(*command: str, given: str | None = None, namespace: str = "") -> str:
+    """Run a command, in a network namespace where one is named; what it printed. Raises CommandFailed."""
+    if namespace:
+        command = ("nsenter", f"--net=/run/netns/{namespace}", *command)
     done = concurrency.run_blocking(subprocess.run, list(command), input=given, capture_output=True, text=True)
     if done.returncode:
         raise CommandFailed(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
+
+
+def batch(tool: str, lines: Sequence[str], namespace: str = "") -> None:
+    """Give many commands to one `ip`, each whatever became of those before. What fails is logged."""
+    if not lines:
+        return
+    where = ("-n", namespace) if namespace else ()
+    try:
+        run(tool, *where, "-force", "-batch", "-", given="\n".join([*lines, ""]))
+    except CommandFailed as error:
+        failed = [int(number) for number in re.findall(r"Command failed -:(\d+)", str(error))]
+        LOG.error("%s: %s (%s)", tool, error, "; ".join(lines[number - 1] for number in failed))
 
 
 def devices() -> dict[str, dict[str, Any]]:
@@ -94,9 +111,17 @@ class Overlay(msgspec.Struct, frozen=True):
     group: str
 
 
-def ensure_vxlan(name: str, vni: int, overlay: Overlay, bridge: str, mtu: int, owner: str) -> None:
+def ensure_vxlan(
+    name: str,
+    vni: int,
+    overlay: Overlay,
+    bridge: str,
+    mtu: int,
+    owner: str,
+    known: dict[str, dict[str, Any]] | None = None,
+) -> None:
     """Join the bridge with those of other hosts by a VXLAN device."""
-    known = devices()
+    known = devices() if known is None else known
     if name not in known:
         carrier = next((device for device in known if overlay.local in _plain_addresses(device, known)), "")
         if not carrier:
@@ -104,7 +129,8 @@ def ensure_vxlan(name: str, vni: int, overlay: Overlay, bridge: str, mtu: int, o
         endpoints = ("local", overlay.local, "group", overlay.group, "dev", carrier, "dstport", str(_VXLAN_PORT))
         run("ip", "link", "add", name, "type", "vxlan", "id", str(vni), *endpoints, "ttl", "4")
         run("ip", "link", "set", name, "alias", owner, "mtu", str(mtu))
-    ensure_member(name, bridge)
+        known = None
+    ensure_member(name, bridge, known)
 
 
 def delete_device(name: str) -> None:
@@ -128,12 +154,32 @@ def delete_table(family: str, name: str) -> None:
 
 def set_kernel(name: str, value: str) -> None:
     """Set a kernel parameter, named as its path below /proc/sys. A kernel without it is only logged."""
+    concurrency.run_blocking(write_kernel, name, value)
+
+
+def write_kernel(name: str, value: str) -> None:
+    """The same in the calling thread, and so in its namespace."""
     path = Path("/proc/sys", name)
     try:
         if path.read_text().strip() != value:
             path.write_text(value)
     except OSError as error:
         LOG.warning("%s cannot be set to %s: %s", path, value, error)
+
+
+def raise_kernel(name: str, least: int) -> None:
+    """Raise a limit of the kernel's that is lower."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(Path("/proc/sys", name).read_text()) < least:
+            set_kernel(name, str(least))
+
+
+def seal(bridge: str, has_addresses: bool = False) -> None:
+    """No IPv6 of this host's own on a bridge without addresses, and no answers for those that it has elsewhere."""
+    set_kernel(f"net/ipv6/conf/{bridge}/disable_ipv6", "0" if has_addresses else "1")
+    set_kernel(f"net/ipv4/conf/{bridge}/route_localnet", "0")
+    set_kernel(f"net/ipv4/conf/{bridge}/rp_filter", "1")
+    set_kernel(f"net/ipv4/conf/{bridge}/arp_ignore", "1")
 
 
 def carry(

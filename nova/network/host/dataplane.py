@@ -1,30 +1,40 @@
-"""The networks of the network host: bridges with gateways, DHCP, NAT and filters, as the records say.
+"""The networks of the network host, as the records say.
+
+Guests meet on bridges of this host, which have no addresses here. Whatever has one is in a namespace: a network's DHCP
+server and metadata proxy in the network's, a router and its NAT in its own.
 
 One function, converge(), makes the host match the records, whatever its state was before. It runs at
 start, after every change, and periodically. Everything it creates is marked, and remove() deletes it.
 """
 
 import hashlib
-import ipaddress
 import logging
 import os
-import socket
+import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from oslo_config import cfg
 
 from nova import concurrency, errors
-from nova.network.host import commands, firewall, nat, plan
+from nova.network.host import commands, firewall, hosts_own, plan, router
 from nova.network.host.dhcp import DhcpServers
+from nova.network.host.metadata_proxy import MetadataProxy
+from nova.network.host.namespaces import Namespaces
+from nova.network.host.spaces import Space, network_name, prefix
 from nova.rpc.network import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # Changes within this time cost one run of converge(), which takes at most half of the time, however many changes come.
 _GATHER_S = 0.05
+# What a ruleset begins each of its tables with.
+_TABLE = re.compile(r"table \S+ \S+$")
 
 
 class LinuxDataplane:
@@ -33,11 +43,17 @@ class LinuxDataplane:
     def __init__(self, conf: cfg.ConfigOpts, conductor: NetworkingCalls) -> None:
         self._conf = conf
         self._store = conductor
-        self._dhcp = DhcpServers(conf)
         # Two clouds on one machine differ in networks_path, and do not touch what is not theirs.
         realm = hashlib.sha256(os.path.realpath(conf.networks_path).encode()).hexdigest()[:6]
         self.owner = f"nova-network {realm}"
-        self._nat_table, self._filter_table = f"nova-nat-{realm}", f"nova-filter-{realm}"
+        # The first one had all addresses of networks translated once.
+        self._host_table, self._filter_table = f"nova-nat-{realm}", f"nova-filter-{realm}"
+        self._realm = realm
+        self._dhcp = DhcpServers(conf, realm)
+        self._spaces = Namespaces(prefix(realm), self.owner)
+        self._metadata = MetadataProxy(conf, conductor)
+        self._looked_at = -float("inf")
+        self._incomplete: set[str] = set()
         self._loaded: dict[str, str] = {}
         self._took_s = 0.0
         self._busy = threading.Lock()
@@ -48,9 +64,10 @@ class LinuxDataplane:
         self._periodic = concurrency.Periodic(interval, self._converge_later, "networks of this host", at_once=True)
 
     def stop(self) -> None:
-        """Guests keep their networks while nova-network is stopped."""
+        """Guests keep their networks while nova-network is stopped; metadata they get when it is back."""
         if self._periodic:
             self._periodic.stop()
+        self._metadata.stop()
 
     def changed(self) -> None:
         if self._periodic:
@@ -59,23 +76,35 @@ class LinuxDataplane:
     def converge(self) -> None:
         """Make this host match the records. What fails does not prevent the rest."""
         with self._busy:
-            records = self._read()
-            wanted = plan.serve(records, bool(self._conf.public_interface))
+            plan_now = self._plan()
+            known = self._try_for(commands.devices, {})
             for work in (
-                lambda: self._bridges(wanted),
-                lambda: self._public_addresses(records),
-                lambda: self._dhcp.converge(wanted),
-                lambda: self._nat(wanted, records),
-                lambda: self._filters(records),
+                lambda: self._dhcp.stop_others(plan_now.served, plan_now.routers),
+                lambda: self._bridges(plan_now, known),
+                lambda: self._spaces.converge(plan_now.spaces, known, self._looks_at_all()),
+                lambda: self._forget_devices(plan_now, known),
+                lambda: self._host(plan_now),
+                lambda: self._filters(plan_now),
+                lambda: self._dhcp.converge(plan_now.served, plan_now.routers),
+                lambda: self._metadata.converge(
+                    {
+                        one.network.id: network_name(self._realm, one.network.id)
+                        for one in plan_now.served
+                        if one.is_here
+                    }
+                ),
             ):
                 self._try(work)
 
     def remove(self) -> None:
         """Delete everything converge() created, guests' networks included."""
         with self._busy:
+            self._metadata.converge({})
             self._dhcp.remove()
             firewall.remove(self._filter_table)
-            commands.delete_table("inet", self._nat_table)
+            for family in ("inet", "netdev"):
+                commands.delete_table(family, self._host_table)
+            self._spaces.remove()
             for name, device in commands.devices().items():
                 if device.get("ifalias") == self.owner:
                     commands.delete_device(name)
@@ -90,10 +119,51 @@ class LinuxDataplane:
             LOG.warning("this host's networks stay as they are: %s", error)
         self._took_s = time.monotonic() - began
 
+    def _plan(self) -> "_Plan":
+        records = self._read()
+        if self._complete(records):
+            records = self._read()
+        conf = self._conf
+        served = plan.serve(records, bool(conf.public_interface))
+        routers = router.routed(records, served)
+        outside = (conf.reserved_ranges, conf.public_interface, conf.force_snat)
+        spaces = [plan.network_space(one, self._realm) for one in served if one.is_here]
+        spaces += [router.router_space(one, self._realm, *outside) for one in routers]
+        return _Plan(records, served, routers, spaces)
+
     def _read(self) -> plan.Records:
-        nouns = ("network", "subnet", "port", "floatingip", "security_group_rule")
-        networks, subnets, ports, floating_ips, rules = self._store.networking_of([(noun, {}) for noun in nouns])
-        return plan.Records(networks=networks, subnets=subnets, ports=ports, floating_ips=floating_ips, rules=rules)
+        nouns = ("network", "subnet", "port", "floatingip", "security_group_rule", "router")
+        networks, subnets, ports, floating_ips, rules, routers = self._store.networking_of(
+            [(noun, {}) for noun in nouns]
+        )
+        return plan.Records(networks, subnets, ports, floating_ips, rules, routers)
+
+    def _complete(self, records: plan.Records) -> bool:
+        """Give records of an earlier release the ports that they lack; whether there were any."""
+        lacking: list[Any] = plan.without_ports(records)
+        for record in lacking:
+            if record.id in self._incomplete:
+                continue
+            try:
+                self._store.change_networking(record)
+            except errors.DomainError as error:
+                # Said once: an operator must make room, or change the record.
+                self._incomplete.add(record.id)
+                LOG.error("the %s %s has no address here: %s", record.noun, record.id, error)
+        return bool(lacking)
+
+    def _looks_at_all(self) -> bool:
+        """Whether it is time to look into all namespaces, and not only into those whose records changed."""
+        now = time.monotonic()
+        if now - self._looked_at < self._conf.network_converge_interval:
+            return False
+        self._looked_at = now
+        return True
+
+    def _try_for(self, work: Callable[[], T], default: T) -> T:
+        outcome = [default]
+        self._try(lambda: outcome.__setitem__(0, work()))
+        return outcome[0]
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
@@ -101,23 +171,23 @@ class LinuxDataplane:
         except (commands.CommandFailed, OSError) as error:
             LOG.error("this host's networks do not match the records: %s", error)
 
-    def _bridges(self, wanted: list[plan.Served]) -> None:
-        commands.set_kernel("net/ipv4/ip_forward", "1")
-        known = commands.devices()
-        for served in wanted:
+    def _bridges(self, plan_now: "_Plan", known: dict[str, Any]) -> None:
+        for served in plan_now.served:
             self._try(lambda served=served: self._bridge(served, known))  # type: ignore[misc]
-        names = {served.network.bridge for served in wanted}
-        vnis = {f"nvx{served.network.segmentation_id}" for served in wanted}
+
+    def _forget_devices(self, plan_now: "_Plan", known: dict[str, Any]) -> None:
+        """Delete what networks that are gone had here. Ends of cables go last: their namespaces take them along."""
+        names = {served.network.bridge for served in plan_now.served}
+        names |= {f"nvx{served.network.segmentation_id}" for served in plan_now.served}
+        names |= {cable.device for space in plan_now.spaces for cable in space.cables}
         for name, device in known.items():
-            if device.get("ifalias") == self.owner and name not in names | vnis:
+            if device.get("ifalias") == self.owner and name not in names:
                 commands.delete_device(name)
 
     def _bridge(self, served: plan.Served, known: dict[str, Any]) -> None:
-        network = served.network
-        commands.ensure_bridge(network.bridge, network.mtu, self.owner, known)
-        commands.ensure_addresses(network.bridge, self._addresses(served), known)
-        if self._metadata()[0].startswith("127."):
-            commands.set_kernel(f"net/ipv4/conf/{network.bridge}/route_localnet", "1")
+        network, mtu = served.network, plan.bridge_mtu(served.network)
+        commands.ensure_bridge(network.bridge, mtu, self.owner, known)
+        commands.ensure_addresses(network.bridge, set(served.addresses), known)
         carrier = self._conf.flat_interface
         if network.network_type == "flat" and carrier and network.physical_network == "flat":
             commands.ensure_member(carrier, network.bridge, known)
@@ -125,51 +195,48 @@ class LinuxDataplane:
         if network.network_type == "vxlan" and network.segmentation_id and carrier:
             overlay = commands.Overlay(self._conf.my_ip, self._conf.vxlan_group)
             name = f"nvx{network.segmentation_id}"
-            commands.ensure_vxlan(name, network.segmentation_id, overlay, network.bridge, network.mtu, self.owner)
+            commands.ensure_vxlan(name, network.segmentation_id, overlay, network.bridge, mtu, self.owner, known)
 
-    def _addresses(self, served: plan.Served) -> set[str]:
-        """This host's addresses on a network, floating ones too where no interface leads out of the cloud."""
-        addresses = set(served.addresses)
-        if served.network.is_external and not self._conf.public_interface:
-            for port in served.ports:
-                if port.device_owner == "network:floatingip":
-                    addresses |= {
-                        f"{fixed_ip.ip_address}/32" for fixed_ip in port.fixed_ips if "." in fixed_ip.ip_address
-                    }
-        return addresses
+    def _host(self, plan_now: "_Plan") -> None:
+        """Keep this host itself out of guests' networks, and let it lead to the world those whose gateway it is."""
+        conf = self._conf
+        sealed = [served.network.bridge for served in plan_now.served if not served.addresses]
+        open_bridges = [served.network.bridge for served in plan_now.served if served.addresses]
+        rules = hosts_own.sealing(self._host_table, sealed)
+        rules += hosts_own.ruleset(
+            self._host_table, plan_now.served, plan_now.routers, conf.reserved_ranges, conf.force_snat
+        )
+        self._load(self._host_table, rules, lambda: self._load_host(rules, sealed, open_bridges))
 
-    def _public_addresses(self, records: plan.Records) -> None:
-        """Put floating IPs on public_interface, if it is set; its other addresses stay."""
-        device = self._conf.public_interface
-        if not device:
-            return
-        external = {network.id for network in records.networks if network.is_external}
-        ranges = [ipaddress.ip_network(subnet.cidr) for subnet in records.subnets if subnet.network_id in external]
-        held = commands.addresses(device)
-        wanted = {f"{floating_ip.floating_ip_address}/32" for floating_ip in records.floating_ips}
-        for address in wanted - held:
-            commands.run("ip", "address", "replace", address, "dev", device)
-        for address in held - wanted:
-            ip, _, length = address.partition("/")
-            if length == "32" and any(ipaddress.ip_address(ip) in net for net in ranges):
-                commands.run("ip", "address", "del", address, "dev", device)
+    def _load_host(self, rules: str, sealed: list[str], open_bridges: list[str]) -> None:
+        for bridge in [*sealed, *open_bridges]:
+            commands.seal(bridge, has_addresses=bridge in open_bridges)
+        commands.load_rules(rules)
+        if open_bridges:
+            commands.set_kernel("net/ipv4/ip_forward", "1")
 
-    def _nat(self, wanted: list[plan.Served], records: plan.Records) -> None:
-        rules = nat.ruleset(self._nat_table, wanted, records.floating_ips, self._metadata(), self._conf.force_snat)
-        self._load(self._nat_table, rules, lambda: commands.load_rules(rules))
-
-    def _filters(self, records: plan.Records) -> None:
+    def _filters(self, plan_now: "_Plan") -> None:
+        records = plan_now.records
         ports = plan.guarded(records, self._conf.host)
-        parts = (ports, plan.rules_by_group(records.rules), plan.members_by_group(records.ports))
-        rules = firewall.ruleset(self._filter_table, *parts)
-        self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, *parts))
+        # The host itself is on a bridge with an address: what passes there belongs to its own connections.
+        bridges = [served.network.bridge for served in plan_now.served if not served.addresses]
+        groups = (plan.rules_by_group(records.rules), plan.members_by_group(records.ports))
+        rules = firewall.ruleset(self._filter_table, ports, *groups, bridges)
+        self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, ports, *groups, bridges))
 
     def _load(self, table: str, rules: str, load: Callable[[], None]) -> None:
-        """Load rules that differ from the last ones, or whose table is gone."""
-        is_there = f"table inet {table}\n" in commands.run("nft", "list", "tables")
+        """Load rules that differ from the last ones, or one of whose tables is gone."""
+        there = set(commands.run("nft", "list", "tables").splitlines())
+        is_there = there.issuperset(line for line in rules.splitlines() if _TABLE.match(line))
         if not is_there or self._loaded.get(table) != rules:
             load()
             self._loaded[table] = rules
 
-    def _metadata(self) -> tuple[str, int]:
-        return socket.gethostbyname(self._conf.metadata_host), self._conf.metadata_port
+
+class _Plan(msgspec.Struct, frozen=True):
+    """The records, and what this host should look like for them."""
+
+    records: plan.Records
+    served: list[plan.Served]
+    routers: list[router.Routed]
+    spaces: list[Space]

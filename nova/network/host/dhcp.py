@@ -1,4 +1,6 @@
-"""DHCP and DNS for guests: one dnsmasq per network, which knows every port before its guest asks.
+"""DHCP and DNS for guests: one dnsmasq per network, in its namespace, which knows every port before its guest asks.
+
+A router that has IPv6 subnets has one, too, which does no more than advertise it to their guests.
 
 A server outlives nova-network, which finds it again by its pid file. It reads hosts and options again
 on SIGHUP; other changes, and an old lease of an address that another port has now, need a new process.
@@ -11,83 +13,112 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 from oslo_config import cfg
 
 from nova import concurrency
-from nova.network.host import commands
+from nova.network.host import commands, namespaces
+from nova.network.host.firewall import METADATA
 from nova.network.host.plan import Served
+from nova.network.host.router import Routed
+from nova.network.host.spaces import network_name, router_name
 from nova.structs.networking import Port, Subnet
 
 LOG = logging.getLogger(__name__)
 
-METADATA = "169.254.169.254"
 _IPV6_RANGE = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
 _STOPPED_WITHIN_S = 5.0
+_OTHER_WATCHERS = 1024
 _PAUSES_S = (0.05, 0.2, 0.5, 1.0)
 
 
-class DhcpServers:
-    """The DHCP servers of this host, in networks_path."""
+class _Server(msgspec.Struct, frozen=True):
+    """One dnsmasq: its files' directory, its namespace, its own options, and what its files hold."""
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    directory: Path
+    namespace: str
+    command: tuple[str, ...]
+    hosts: str
+    options: str
+    # MAC by address: whose lease another's address must not be.
+    owners: dict[str, str]
+
+
+class DhcpServers:
+    """The DHCP servers of this host, in networks_path. realm is part of their namespaces' names."""
+
+    def __init__(self, conf: cfg.ConfigOpts, realm: str) -> None:
         self._conf = conf
+        self._realm = realm
         self._root = Path(conf.networks_path)
 
-    def converge(self, plan: Iterable[Served]) -> None:
-        """Run one server, which knows the ports, for each network with DHCP, and no other."""
-        wanted = {served.network.bridge: served for served in plan if served.has_dhcp}
-        for bridge, served in wanted.items():
-            self._converge_one(self._root / bridge, served)
-        for directory in self._directories():
-            if directory.name not in wanted:
-                _stop(directory)
-                _remove(directory)
-
-    def remove(self) -> None:
-        for directory in self._directories():
+    def stop_others(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:
+        """End the servers that are not wanted, without which their namespaces are kept alive."""
+        wanted = {one.network.bridge for one in plan if one.has_dhcp} | {
+            _router_directory(one) for one in routers if one.advertised
+        }
+        others = [directory for directory in self._directories() if directory.name not in wanted]
+        # All end at once, and are waited for one by one.
+        for pid in map(_pid, others):
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        for directory in others:
             _stop(directory)
             _remove(directory)
+
+    def converge(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:
+        """Run one server, which knows the ports, for each network with DHCP. What fails does not prevent the rest."""
+        servers = [self._of_network(served) for served in plan if served.has_dhcp]
+        servers += [self._of_router(routed) for routed in routers if routed.advertised]
+        # Each watches its name servers' file, of which a kernel lets a user have few.
+        commands.raise_kernel("fs/inotify/max_user_instances", len(servers) + _OTHER_WATCHERS)
+        for server in servers:
+            try:
+                _converge(server)
+            except (commands.CommandFailed, OSError) as error:
+                LOG.error("the DHCP server in %s does not run: %s", server.namespace, error)
+
+    def remove(self) -> None:
+        self.stop_others(())
 
     def _directories(self) -> list[Path]:
         return [path.parent for path in self._root.glob("*/dnsmasq.command")] if self._root.is_dir() else []
 
-    def _converge_one(self, directory: Path, served: Served) -> None:
+    def _of_network(self, served: Served) -> _Server:
+        directory = self._root / served.network.bridge
         directory.mkdir(parents=True, exist_ok=True)
-        hosts = "".join(f"{line}\n" for port in served.ports for line in host_lines(port, served, self._conf))
-        options = "".join(f"{line}\n" for line in option_lines(served, self._conf))
-        command = self._command(directory, served)
-        changed = _write(directory / "hosts", hosts)
-        changed |= _write(directory / "options", options)
-        pid = _pid(directory)
-        is_other = _write(directory / "dnsmasq.command", "\n".join(command))
-        if pid is None or is_other or _blocks(directory / "leases", served):
-            _stop(directory)
-            _drop_leases(directory / "leases", served)
-            _start(command)
-        elif changed:
-            os.kill(pid, signal.SIGHUP)
+        lines = [line for port in served.ports for line in host_lines(port, served, self._conf)]
+        return _Server(
+            directory=directory,
+            namespace=network_name(self._realm, served.network.id),
+            command=tuple(self._command(directory, served)),
+            hosts="".join(f"{line}\n" for line in lines),
+            options="".join(f"{line}\n" for line in option_lines(served, self._conf)),
+            owners={ip.ip_address: port.mac_address for port in served.ports for ip in port.fixed_ips},
+        )
+
+    def _of_router(self, routed: Routed) -> _Server:
+        directory = self._root / _router_directory(routed)
+        directory.mkdir(parents=True, exist_ok=True)
+        # It knows no port, and so gives nobody an address: that is the network's own server's.
+        command = [*_common(directory), "--port=0", "--enable-ra"]
+        for leg, subnet in routed.advertised:
+            command += [f"--interface={leg.device}", *_range(subnet, self._conf.dhcp_lease_time)]
+        return _Server(directory, router_name(self._realm, routed.router.id), tuple(command), "", "", {})
 
     def _command(self, directory: Path, served: Served) -> list[str]:
-        conf, network = self._conf, served.network
+        conf = self._conf
         command = [
-            "dnsmasq",
-            "--no-hosts",
-            "--strict-order",
-            "--bind-interfaces",
-            "--except-interface=lo",
-            f"--interface={network.bridge}",
-            f"--pid-file={directory}/pid",
-            f"--dhcp-hostsfile={directory}/hosts",
+            *_common(directory),
+            f"--interface={served.device}",
             f"--dhcp-optsfile={directory}/options",
-            f"--dhcp-leasefile={directory}/leases",
             f"--conf-file={conf.dnsmasq_config_file}",
-            f"--user={'nobody' if _is_open_to_all(directory) else 'root'}",
             # A client that asks for its former address is refused at once, not after a timeout.
             "--dhcp-authoritative",
-            "--dhcp-ignore=tag:!known",
         ]
         if conf.api.dhcp_domain:
             command += [f"--domain={conf.api.dhcp_domain}"]
@@ -99,9 +130,50 @@ class DhcpServers:
                 command += _range(subnet, conf.dhcp_lease_time)
                 room += min(ipaddress.ip_network(subnet.cidr).num_addresses, 2**24)
         if any(subnet.ipv6_ra_mode for subnet in served.subnets):
-            command.append("--enable-ra")
+            # A prefix and no way out: that is advertised by routers.
+            command += ["--enable-ra", f"--ra-param={served.device},60,0"]
         command.append(f"--dhcp-lease-max={room}")
         return command
+
+
+def _common(directory: Path) -> list[str]:
+    return [
+        "dnsmasq",
+        "--no-hosts",
+        "--strict-order",
+        "--bind-interfaces",
+        "--except-interface=lo",
+        f"--pid-file={directory}/pid",
+        f"--dhcp-hostsfile={directory}/hosts",
+        f"--dhcp-leasefile={directory}/leases",
+        f"--user={'nobody' if _is_open_to_all(directory) else 'root'}",
+        "--dhcp-ignore=tag:!known",
+    ]
+
+
+def _router_directory(routed: Routed) -> str:
+    return f"router-{routed.router.id}"
+
+
+def _converge(server: _Server) -> None:
+    directory = server.directory
+    changed = _write(directory / "hosts", server.hosts)
+    changed |= _write(directory / "options", server.options)
+    pid = _pid(directory)
+    is_other = _write(directory / "dnsmasq.command", "\n".join(server.command))
+    if pid is None or is_other or not _is_in(pid, server.namespace) or _blocks(directory / "leases", server.owners):
+        _stop(directory)
+        _drop_leases(directory / "leases", server.owners)
+        _start(server)
+    elif changed:
+        os.kill(pid, signal.SIGHUP)
+
+
+def _is_in(pid: int, namespace: str) -> bool:
+    """Whether a process is in a namespace as it is now, and not in one of the same name that somebody deleted."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino == namespaces.inode(namespace)
+    return False
 
 
 def host_lines(port: Port, served: Served, conf: cfg.ConfigOpts) -> list[str]:
@@ -164,18 +236,12 @@ def _tag(subnet: Subnet) -> str:
     return f"subnet-{subnet.id}"
 
 
-def _owners(served: Served) -> dict[str, str]:
-    return {fixed_ip.ip_address: port.mac_address for port in served.ports for fixed_ip in port.fixed_ips}
-
-
-def _blocks(leases: Path, served: Served) -> bool:
+def _blocks(leases: Path, owners: Mapping[str, str]) -> bool:
     """Whether an old lease holds an address that is another port's now."""
-    owners = _owners(served)
     return any(owners.get(address, mac) != mac for mac, address in _read_leases(leases))
 
 
-def _drop_leases(leases: Path, served: Served) -> None:
-    owners = _owners(served)
+def _drop_leases(leases: Path, owners: Mapping[str, str]) -> None:
     if leases.exists():
         lines = leases.read_text().splitlines(keepends=True)
         kept = [line for line in lines if len(line.split()) < 3 or owners.get(line.split()[2]) == line.split()[1]]
@@ -204,7 +270,8 @@ def _stop(directory: Path) -> None:
     pid = _pid(directory)
     if pid is None:
         return
-    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
     if not concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S):
         LOG.warning("dnsmasq %s ignores SIGTERM", pid)
         os.kill(pid, signal.SIGKILL)
@@ -235,17 +302,17 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
-def _start(command: list[str]) -> None:
+def _start(server: _Server) -> None:
     """Start a server. One that has just died may still hold its addresses: then try again a little later."""
     for pause_s in _PAUSES_S:
         try:
-            commands.run(*command)
+            commands.run(*server.command, namespace=server.namespace)
             return
         except commands.CommandFailed as error:
             if "Address already in use" not in str(error):
                 raise
         time.sleep(pause_s)
-    commands.run(*command)
+    commands.run(*server.command, namespace=server.namespace)
 
 
 def _is_open_to_all(directory: Path) -> bool:

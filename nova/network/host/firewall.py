@@ -6,6 +6,7 @@ packets through br_netfilter, can tell a port by bridge and address; it accepts 
 and replies to that.
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +16,10 @@ from nova.network.host import commands
 from nova.structs.networking import SecurityGroupRule
 from nova.structs.security_group_rules import PROTOCOLS
 
+METADATA = "169.254.169.254"
 _V4, _V6 = 4, 6
+# Numbers of zones have 16 bits.
+_ZONES = 65535
 _PORTS = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "6": "tcp", "17": "udp", "132": "sctp"}
 _ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6", "58": "icmpv6"}
 
@@ -23,8 +27,8 @@ _ICMP = {"icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "ipv6-icmp": "icmpv6",
 class Guarded(msgspec.Struct, frozen=True):
     """A port of this host: its device, its bridge, the addresses it may use, and its groups.
 
-    addresses are the port's own and its allowed pairs', each an address or a range. is_filtered
-    False: port security is off, and the port may do anything.
+    addresses are the port's own (own_addresses) and its allowed pairs', each an address or a range. is_filtered
+    False: port security is off, and the port may do anything but ask for another's metadata.
     """
 
     port_id: str
@@ -34,6 +38,7 @@ class Guarded(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
     groups: tuple[str, ...]
     is_filtered: bool = True
+    own_addresses: tuple[str, ...] = ()
 
 
 def device_of(port_id: str) -> str:
@@ -46,11 +51,12 @@ def apply(
     ports: Sequence[Guarded],
     rules: Mapping[str, Sequence[SecurityGroupRule]],
     members: Mapping[str, set[str]],
+    bridges: Sequence[str] = (),
 ) -> None:
     """Replace this host's filters, all at once. Raises commands.CommandFailed."""
     for family in ("iptables", "ip6tables"):
         commands.set_kernel(f"net/bridge/bridge-nf-call-{family}", "1")
-    commands.load_rules(ruleset(table, ports, rules, members))
+    commands.load_rules(ruleset(table, ports, rules, members, bridges))
 
 
 def remove(table: str) -> None:
@@ -63,25 +69,56 @@ def ruleset(
     ports: Sequence[Guarded],
     rules: Mapping[str, Sequence[SecurityGroupRule]],
     members: Mapping[str, set[str]],
+    bridges: Sequence[str] = (),
 ) -> str:
-    """The text that replaces both tables. rules and members (addresses of a group's ports) are by group id."""
-    filtered = sorted((port for port in ports if port.is_filtered), key=lambda port: port.port_id)
+    """The text that replaces both tables. rules and members (addresses of a group's ports) are by group id.
+
+    bridges: all that carry guests' networks here, oldest first.
+    """
+    everyone = sorted(ports, key=lambda port: port.port_id)
+    filtered = [port for port in everyone if port.is_filtered]
     lines = [f"table {family} {table}\ndelete table {family} {table}" for family in ("bridge", "inet")]
-    lines += _bridge_table(table, filtered)
-    lines += _inet_table(table, filtered, rules, members)
+    lines += _bridge_table(table, everyone, rules, members)
+    lines += _inet_table(table, filtered, rules, members, zones(bridges or sorted({port.bridge for port in filtered})))
     return "\n".join(lines) + "\n"
 
 
-def _bridge_table(table: str, ports: Sequence[Guarded]) -> list[str]:
+def zones(bridges: Iterable[str]) -> dict[str, int]:
+    """A zone of connection tracking for each bridge: on another one the same addresses are somebody else's.
+
+    A bridge keeps its number while the ones before it stay, so a newcomer does not end others' connections.
+    """
+    taken: dict[int, str] = {}
+    for bridge in bridges:
+        number = int.from_bytes(hashlib.sha256(bridge.encode()).digest()[:4], "big") % _ZONES
+        while number in taken:
+            number = (number + 1) % _ZONES
+        taken[number] = bridge
+    # Zone 0 is the host's own.
+    return {bridge: number + 1 for number, bridge in taken.items()}
+
+
+def _bridge_table(
+    table: str,
+    ports: Sequence[Guarded],
+    rules: Mapping[str, Sequence[SecurityGroupRule]],
+    members: Mapping[str, set[str]],
+) -> list[str]:
     lines = [f"table bridge {table} {{"]
+    lines += _multicast([port for port in ports if port.is_filtered], rules, members)
     for port in ports:
-        lines += _chain(f"from-{port.device}", _own_source_only(port))
-        lines += _chain(f"to-{port.device}", _own_destination_only(port))
+        lines += _chain(
+            f"from-{port.device}", [*_own_metadata_only(port), *(_own_source_only(port) if port.is_filtered else ())]
+        )
+        if port.is_filtered:
+            lines += _chain(f"to-{port.device}", _own_destination_only(port))
+    filtered = [port for port in ports if port.is_filtered]
     lines += _chain(
         "sent", ["type filter hook prerouting priority -350; policy accept;", *_dispatch("iifname", "from-", ports)]
     )
     lines += _chain(
-        "delivered", ["type filter hook postrouting priority -350; policy accept;", *_dispatch("oifname", "to-", ports)]
+        "delivered",
+        ["type filter hook postrouting priority -350; policy accept;", *_dispatch("oifname", "to-", filtered)],
     )
     return [*lines, "}"]
 
@@ -89,6 +126,39 @@ def _bridge_table(table: str, ports: Sequence[Guarded]) -> list[str]:
 def _dispatch(match: str, prefix: str, ports: Sequence[Guarded]) -> list[str]:
     entries = ", ".join(f'"{port.device}" : goto {prefix}{port.device}' for port in ports)
     return [f"{match} vmap {{ {entries} }}"] if entries else []
+
+
+def _multicast(
+    ports: Iterable[Guarded], rules: Mapping[str, Sequence[SecurityGroupRule]], members: Mapping[str, set[str]]
+) -> list[str]:
+    """What rules let in for many at once. It has no port's address, so nothing but a device tells whose it is."""
+    groups = sorted({group for port in ports for group in port.groups})
+    of_group = {
+        group: [rule for rule in rules.get(group, ()) if rule.direction == "ingress" and _may_be_multicast(rule)]
+        for group in groups
+    }
+    remotes = {rule.remote_group_id for of_one in of_group.values() for rule in of_one if rule.remote_group_id}
+    lines = [line for group in sorted(remotes) for line in _member_sets(group, members.get(group, set()))]
+    for group, of_one in of_group.items():
+        # In the bridge family a packet's protocol is its frame's.
+        texts = [text for rule in of_one for text in _matches(rule)]
+        texts = [
+            text.replace("meta nfproto ipv4", "ether type ip").replace("meta nfproto ipv6", "ether type ip6")
+            for text in texts
+        ]
+        lines += _chain(f"multicast-{group}", texts)
+    return lines
+
+
+def _may_be_multicast(rule: SecurityGroupRule) -> bool:
+    return _PORTS.get(rule.protocol or "") not in ("tcp", "sctp")
+
+
+def _own_metadata_only(port: Guarded) -> list[str]:
+    """The metadata service knows a guest by its network and address: nobody asks it under another's."""
+    own = _of_version(port.own_addresses, _V4)
+    others = f" ip saddr != {_set(own)}" if own else ""
+    return [f"ip daddr {METADATA}{others} drop"]
 
 
 def _own_source_only(port: Guarded) -> list[str]:
@@ -113,7 +183,7 @@ def _own_source_only(port: Guarded) -> list[str]:
 
 
 def _own_destination_only(port: Guarded) -> list[str]:
-    """A guest receives ARP, replies to its DHCP requests, and what is addressed to it."""
+    """A guest receives ARP, replies to its DHCP requests, what is addressed to it, and to many if its rules say so."""
     v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
     lines = ["ether type arp accept", "udp sport 67 udp dport 68 accept"]
     if v4:
@@ -122,6 +192,8 @@ def _own_destination_only(port: Guarded) -> list[str]:
     lines.append("udp sport 547 udp dport 546 accept")
     if v6:
         lines.append(f"ip6 daddr {_set(v6)} accept")
+    for group in port.groups:
+        lines += [f"ip daddr 224.0.0.0/4 jump multicast-{group}", f"ip6 daddr ff00::/8 jump multicast-{group}"]
     return [*lines, "drop"]
 
 
@@ -130,8 +202,13 @@ def _inet_table(
     ports: Sequence[Guarded],
     rules: Mapping[str, Sequence[SecurityGroupRule]],
     members: Mapping[str, set[str]],
+    zones: Mapping[str, int],
 ) -> list[str]:
     lines = [f"table inet {table} {{"]
+    if zones:
+        entries = ", ".join(f'"{bridge}" : {zone}' for bridge, zone in zones.items())
+        raw = ["type filter hook prerouting priority raw; policy accept;", f"ct zone set iifname map {{ {entries} }}"]
+        lines += _chain("zones", raw)
     groups = sorted({group for port in ports for group in port.groups})
     remotes = {rule.remote_group_id for group in groups for rule in rules.get(group, ()) if rule.remote_group_id}
     for group in sorted(remotes):
@@ -158,7 +235,7 @@ def _inet_table(
 def _always(direction: str) -> list[str]:
     lines = ["ct state established,related accept", "ct state invalid drop"]
     if direction == "egress":
-        lines += ["udp sport 68 udp dport 67 accept", "ip daddr 169.254.169.254 tcp dport 80 accept"]
+        lines += ["udp sport 68 udp dport 67 accept", f"ip daddr {METADATA} tcp dport 80 accept"]
         lines.append("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept")
     else:
         lines.append("udp sport 67 udp dport 68 accept")
@@ -246,6 +323,10 @@ def _set(items: Iterable[str]) -> str:
 
 def _of_version(addresses: Iterable[str], version: int) -> tuple[str, ...]:
     """The addresses of one IP version. One inside a range is left out: nftables refuses overlaps."""
-    networks = (ipaddress.ip_network(address) for address in addresses if (_V6 if ":" in address else _V4) == version)
+    texts = [address for address in addresses if (_V6 if ":" in address else _V4) == version]
+    if len(texts) < 2:
+        # Most ports have one, and reading it costs most of the time that their rules take.
+        return tuple(texts)
+    networks = (ipaddress.ip_network(address) for address in texts)
     merged = ipaddress.collapse_addresses(networks)
     return tuple(str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net) for net in merged)

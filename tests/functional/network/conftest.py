@@ -71,6 +71,19 @@ class Project:
         answer = self.ask("POST", plural, {noun: values}).json()
         return answer[noun] if noun in answer else answer["NeutronError"]["type"]
 
+    def ports(self):
+        """The ports there are, without those of DHCP servers."""
+        return [port for port in self.get("ports")["ports"] if port["device_owner"] != "network:dhcp"]
+
+    def join(self, network, public=None):
+        """A router that joins a network's subnets, and leads to an external network."""
+        gateway = {"network_id": public["id"]} if public else None
+        router = self.create("routers", name="router", external_gateway_info=gateway)
+        for subnet_id in self.get(f"networks/{network['id']}")["network"]["subnets"]:
+            answer = self.ask("PUT", f"routers/{router['id']}/add_router_interface", {"subnet_id": subnet_id})
+            assert answer.status_code == 200, answer.text
+        return router
+
     def update(self, plural, record_id, **values):
         noun = plural[:-1].replace("-", "_")
         answer = self.ask("PUT", f"{plural}/{record_id}", {noun: values}).json()

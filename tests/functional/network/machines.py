@@ -31,6 +31,25 @@ ThreadingTCPServer.allow_reuse_address = True
 ThreadingTCPServer((sys.argv[1], int(sys.argv[2])), Answer).serve_forever()
 """
 
+# A metadata API behind a proxy: answers with the server's id when that is signed with the secret.
+METADATA = """
+import hashlib, hmac, sys
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        servers = self.headers.get_all("X-Instance-ID", [])
+        signature = self.headers.get("X-Instance-ID-Signature", "")
+        ok = len(servers) == 1 and hmac.new(sys.argv[3].encode(), servers[0].encode(), hashlib.sha256).hexdigest() == signature
+        self.send_response(200 if ok else 403)
+        self.end_headers()
+        self.wfile.write(servers[0].encode() if ok else b"forbidden")
+    def log_message(self, *ignored):
+        pass
+ThreadingTCPServer.allow_reuse_address = True
+ThreadingTCPServer((sys.argv[1], int(sys.argv[2])), Answer).serve_forever()
+"""
+
 UDHCPC = """#!/bin/sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
 ip addr replace "$ip/$mask" dev "$interface"
@@ -86,13 +105,26 @@ class Machine:
         here = "127.0.0.1" if address == "0.0.0.0" else address
         assert wait_for(lambda: self.ask(f"http://{here}:{port}/"), timeout_s=60)
 
-    def ask(self, url):
+    def serve_metadata(self, address, port, secret):
+        """A metadata API that believes a proxy."""
+        self.start(sys.executable, "-c", METADATA, address, str(port), secret)
+        assert wait_for(lambda: self.ask(f"http://{address}:{port}/"), timeout_s=60)
+
+    def ask(self, url, **headers):
         """The answer of an HTTP server; None when there is none."""
+        answer = self.request(url, **headers)
+        return answer and answer[1]
+
+    def request(self, url, **headers):
+        """Status and content of an HTTP server's answer; None when there is none."""
         address, _, path = url.removeprefix("http://").partition("/")
         with self.inside(), contextlib.suppress(OSError):
             connection = http.client.HTTPConnection(address, timeout=2)
-            connection.request("GET", f"/{path}")
-            return connection.getresponse().read().decode()
+            connection.request(
+                "GET", f"/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()}
+            )
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         return None
 
     def reaches(self, address):

@@ -217,7 +217,7 @@ def test_a_mac_belongs_to_one_port_of_a_network(demo):
 
 
 def test_a_full_subnet_gives_nothing_and_what_comes_back_is_given_again(demo):
-    network = demo.network(cidr="10.20.0.0/30")
+    network = demo.network(cidr="10.20.0.0/30", subnet={"enable_dhcp": False})
     port = demo.create("ports", network_id=network["id"])
 
     full = demo.create("ports", network_id=network["id"])
@@ -229,7 +229,7 @@ def test_a_full_subnet_gives_nothing_and_what_comes_back_is_given_again(demo):
 
 
 def test_a_second_subnet_takes_over_when_the_first_is_full(demo):
-    network = demo.network(cidr="10.20.0.0/30")
+    network = demo.network(cidr="10.20.0.0/30", subnet={"enable_dhcp": False})
     demo.create("subnets", network_id=network["id"], ip_version=4, cidr="10.21.0.0/24")
 
     ports = [demo.create("ports", network_id=network["id"]) for _ in range(2)]
@@ -264,13 +264,13 @@ def test_thirty_two_clients_at_once_never_get_one_address_twice(cloud, demo):
         thread.join()
 
     addresses = {port["fixed_ips"][0]["ip_address"] for port in made}
-    assert len(addresses) == len(made) == 125
+    assert len(addresses) == len(made) == 124
     assert set(refused) == {"IpAddressGenerationFailure"}
-    assert len(refused) == 128 - 125
+    assert len(refused) == 128 - 124
 
 
 def test_many_ports_are_made_in_one_request_or_none(demo):
-    network = demo.network(cidr="10.20.0.0/29")
+    network = demo.network(cidr="10.20.0.0/29", subnet={"enable_dhcp": False})
     asked = [{"network_id": network["id"], "name": f"p{number}"} for number in range(4)]
 
     made = demo.ask("POST", "ports", {"ports": asked})
@@ -405,12 +405,21 @@ def test_a_floating_ip_comes_from_an_external_network_and_leads_to_one_port(admi
     port = demo.create("ports", network_id=network["id"])
 
     floating = demo.create("floatingips", floating_network_id=public["id"])
+    unreachable = demo.update("floatingips", floating["id"], port_id=port["id"])
+    router = demo.join(network, public)
     associated = demo.update("floatingips", floating["id"], port_id=port["id"])
     second = demo.create("floatingips", floating_network_id=public["id"], port_id=port["id"])
+    subnet = {"subnet_id": network["subnets"][0]}
+    kept = demo.ask("PUT", f"routers/{router['id']}/remove_router_interface", subnet)
+    closed = demo.update("routers", router["id"], external_gateway_info=None)
     demo.delete("ports", port["id"])
     freed = demo.get(f"floatingips/{floating['id']}")["floatingip"]
 
     assert floating["status"] == "DOWN"
+    assert unreachable == "ExternalGatewayForFloatingIPNotFound"
+    assert associated["router_id"] == router["id"]
+    assert kept.json()["NeutronError"]["type"] == "RouterInterfaceInUseByFloatingIP"
+    assert closed == "RouterExternalGatewayInUseByFloatingIp"
     assert (associated["fixed_ip_address"], associated["status"]) == ("10.20.0.2", "ACTIVE")
     assert second == "FloatingIPPortAlreadyAssociated"
     assert (freed["port_id"], freed["fixed_ip_address"]) == (None, None)
@@ -457,7 +466,7 @@ def test_use_of_addresses_is_counted(admin, demo):
 
     [answer] = admin.get("network-ip-availabilities")["network_ip_availabilities"]
 
-    assert (answer["network_name"], answer["total_ips"], answer["used_ips"]) == ("private", 253, 1)
+    assert (answer["network_name"], answer["total_ips"], answer["used_ips"]) == ("private", 253, 2)
     assert answer["subnet_ip_availability"][0]["cidr"] == "10.20.0.0/24"
 
 
@@ -513,3 +522,43 @@ def test_a_users_extension_list_names_what_there_is(demo):
 
     assert {"security-group", "router", "binding", "quotas", "standard-attr-tag", "external-net"} <= aliases
     assert demo.get("extensions/router")["extension"]["alias"] == "router"
+
+
+def test_ports_get_an_address_on_a_subnet_with_slaac_that_comes_later_and_lose_it_with_it(demo):
+    network = demo.network(cidr="10.20.0.0/24")
+    port = demo.create("ports", network_id=network["id"], mac_address="fa:16:3e:12:34:56")
+    bare = demo.create("ports", network_id=network["id"], fixed_ips=[])
+    slaac = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+
+    def addresses(one):
+        shown = demo.get(f"ports/{one['id']}")["port"]["fixed_ips"]
+        return [fixed_ip["ip_address"] for fixed_ip in shown]
+
+    subnet = demo.create("subnets", network_id=network["id"], ip_version=6, cidr="fd00:20::/64", **slaac)
+    after = addresses(port)
+    deleted = demo.delete("subnets", subnet["id"])
+
+    assert after == ["10.20.0.2", "fd00:20::f816:3eff:fe12:3456"]
+    assert addresses(bare) == []
+    assert deleted is None
+    assert addresses(port) == ["10.20.0.2"]
+
+
+def test_a_router_has_an_address_outside_while_it_leads_there(admin, demo):
+    public = admin.network(cidr="203.0.113.0/24", name="public", **{"router:external": True})
+    router = demo.create("routers", name="r", external_gateway_info={"network_id": public["id"]})
+    chosen = {"network_id": public["id"], "external_fixed_ips": [{"ip_address": "203.0.113.77"}]}
+
+    refused = demo.update("routers", router["id"], external_gateway_info=chosen)
+    moved = admin.update("routers", router["id"], external_gateway_info=chosen)
+    kept = demo.update("routers", router["id"], name="renamed")
+    closed = demo.update("routers", router["id"], external_gateway_info=None)
+
+    def outside(shown):
+        return [one["ip_address"] for one in shown["external_gateway_info"]["external_fixed_ips"]]
+
+    assert outside(router) == ["203.0.113.2"]
+    assert refused == "PolicyNotAuthorized"
+    assert outside(moved) == outside(kept) == ["203.0.113.77"]
+    assert closed["external_gateway_info"] is None
+    assert [one for one in admin.ports() if one["device_owner"] == "network:router_gateway"] == []

@@ -42,7 +42,7 @@ def test_allocating_twice_makes_the_ports_once(cloud, demo, server_id):
     second = allocate(cloud, server_id, port_ids=ports)
 
     assert first == second
-    assert len(demo.get("ports")["ports"]) == 1
+    assert len(demo.ports()) == 1
 
 
 def test_a_networking_api_that_chooses_ids_itself_makes_the_ports_once_too(cloud, demo, server_id, monkeypatch):
@@ -55,7 +55,7 @@ def test_a_networking_api_that_chooses_ids_itself_makes_the_ports_once_too(cloud
     second = allocate(cloud, server_id)
 
     assert first == second
-    assert len(demo.get("ports")["ports"]) == 1
+    assert len(demo.ports()) == 1
 
 
 def test_a_build_that_moves_on_takes_its_ports_to_the_next_host(cloud, demo, server_id):
@@ -65,7 +65,7 @@ def test_a_build_that_moves_on_takes_its_ports_to_the_next_host(cloud, demo, ser
 
     allocate(cloud, server_id, port_ids=ports, host="host-2")
 
-    [port] = cloud.admin.get("ports")["ports"]
+    [port] = cloud.admin.ports()
     assert port["binding:host_id"] == "host-2"
 
 
@@ -90,7 +90,7 @@ def test_release_deletes_what_the_cloud_made_and_frees_what_the_user_made(cloud,
     cloud.client.release(server_id, keep=(own["id"],))
     cloud.client.release(server_id, keep=(own["id"],))
 
-    [left] = cloud.admin.get("ports")["ports"]
+    [left] = cloud.admin.ports()
     assert left["name"] == "mine"
     assert (left["device_id"], left["device_owner"], left["binding:host_id"]) == ("", "", "")
     assert left["fixed_ips"] == own["fixed_ips"]
@@ -163,7 +163,7 @@ def test_a_network_made_after_the_last_look_is_found(cloud, demo):
 
 
 def test_a_full_network_says_so(cloud, demo, server_id):
-    demo.network(cidr="10.20.0.0/30")
+    demo.network(cidr="10.20.0.0/30", subnet={"enable_dhcp": False})
     allocate(cloud, str(uuid.uuid4()))
 
     with pytest.raises(errors.IpAddressGenerationFailure):
@@ -176,7 +176,7 @@ def test_ports_follow_their_server(cloud, demo, server_id):
 
     cloud.client.bind(server_id, "host-2")
 
-    assert [port["binding:host_id"] for port in cloud.admin.get("ports")["ports"]] == ["host-2"]
+    assert [port["binding:host_id"] for port in cloud.admin.ports()] == ["host-2"]
 
 
 def test_an_interface_comes_and_goes(cloud, demo, server_id):
@@ -224,8 +224,8 @@ def test_the_metadata_service_finds_the_server_behind_an_address(cloud, demo, se
 
 
 def test_a_floating_address_appears_in_the_view_of_its_server(cloud, admin, demo, server_id):
-    demo.network(cidr="10.20.0.0/24")
-    admin.network(cidr="203.0.113.0/24", name="public", **{"router:external": True})
+    network = demo.network(cidr="10.20.0.0/24")
+    demo.join(network, admin.network(cidr="203.0.113.0/24", name="public", **{"router:external": True}))
     allocate(cloud, server_id)
     floating = cloud.client.floating_ips.create("demo", "public")
     address = floating["floating_ip_address"]

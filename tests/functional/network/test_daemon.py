@@ -1,9 +1,11 @@
 """The daemon as an operator runs it."""
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -51,7 +53,8 @@ def configuration(tmp_path, empty_database):
 
 def test_networks_are_made_outlive_a_kill_and_go_with_teardown(machine, configuration):
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    command = ["ip", "netns", "exec", machine.name, sys.executable]
+    # In the machine's network and nothing else of it: namespaces must be there for all.
+    command = ["nsenter", f"--net=/run/netns/{machine.name}", sys.executable]
 
     def start():
         daemon = subprocess.Popen(
@@ -75,7 +78,15 @@ def test_networks_are_made_outlive_a_kill_and_go_with_teardown(machine, configur
                 return None
 
     def has_address():
-        return "10.20.0.1/24" in machine.run("ip", "addr")
+        """Whether a network of this daemon has its DHCP server's address, and the machine none."""
+        shown = [subprocess.run(["ip", "-n", name, "addr"], capture_output=True, text=True).stdout for name in spaces()]
+        assert "10.20.0." not in machine.run("ip", "addr")
+        return any("10.20.0.254/24" in text for text in shown)
+
+    def spaces():
+        return [path.name for path in Path("/run/netns").glob(f"nova-{realm}-*")]
+
+    realm = hashlib.sha256(os.path.realpath(configuration.parent / "networks").encode()).hexdigest()[:6]
 
     daemon = start()
     network = ask("POST", "networks", {"network": {"name": "private"}}).json()["network"]
@@ -100,4 +111,5 @@ def test_networks_are_made_outlive_a_kill_and_go_with_teardown(machine, configur
     ]
     subprocess.run(teardown, env=environment, check=True, capture_output=True)
     assert not has_address()
+    assert spaces() == []
     assert machine.run("nft", "list", "ruleset") == ""

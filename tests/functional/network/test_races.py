@@ -110,8 +110,9 @@ def one_wins(status, refusal):
 
 
 def test_one_of_the_subnets_that_overlap_is_created(demo, at_once):
-    networks = [demo.create("networks", name="n")["id"] for _ in range(AT_ONCE)]
-    subnets = [{"network_id": network_id, "ip_version": 4, "cidr": "10.20.0.0/24"} for network_id in networks]
+    network = demo.create("networks", name="n")
+    subnet = {"network_id": network["id"], "ip_version": 4, "gateway_ip": None}
+    subnets = [subnet | {"cidr": f"10.20.0.0/{8 + number}"} for number in range(AT_ONCE)]
 
     answers = at_once([("POST", "subnets", {"subnet": subnet}) for subnet in subnets])
 
@@ -128,7 +129,7 @@ def test_subnets_of_one_request_that_overlap_leave_nothing(demo):
     )
 
     assert outcome(refused) == (400, "InvalidInput")
-    assert demo.get("subnets")["subnets"] == demo.get("ports")["ports"] == []
+    assert demo.get("subnets")["subnets"] == demo.ports() == []
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,37 @@ def test_a_project_gets_one_default_group(demo, at_once):
     assert (group["name"], len(group["security_group_rules"])) == ("default", 4)
 
 
+def test_external_networks_that_overlap_are_not_made_at_once(admin, at_once):
+    networks = [admin.create("networks", name="n", **{"router:external": True})["id"] for _ in range(AT_ONCE)]
+    subnets = [{"network_id": network_id, "ip_version": 4, "cidr": "10.20.0.0/24"} for network_id in networks]
+
+    answers = at_once([("POST", "subnets", {"subnet": subnet}) for subnet in subnets], "admin")
+
+    assert answers == one_wins(201, (400, "InvalidInput"))
+
+
+def test_a_router_joins_one_of_the_subnets_that_overlap(demo, at_once):
+    subnets = [demo.network(cidr="10.20.0.0/24")["subnets"][0] for _ in range(AT_ONCE)]
+    router = demo.create("routers", name="r")
+
+    answers = at_once(
+        [("PUT", f"routers/{router['id']}/add_router_interface", {"subnet_id": subnet}) for subnet in subnets]
+    )
+
+    assert answers == one_wins(200, (400, "BadRequest"))
+
+
+def test_a_network_gets_small_packets_or_ipv6(demo, at_once):
+    for number in range(10):
+        network = demo.create("networks", name="n", mtu=1400)
+        subnet = {"network_id": network["id"], "ip_version": 6, "cidr": f"fd00:{number}::/64"}
+        change = ("PUT", f"networks/{network['id']}", {"network": {"mtu": 576}})
+
+        answers = at_once([("POST", "subnets", {"subnet": subnet}), change])
+
+        assert (400, "InvalidInput") in answers
+
+
 def test_a_router_joins_a_subnet_once(demo, at_once):
     [subnet_id] = demo.network()["subnets"]
     router = demo.create("routers", name="r")
@@ -168,7 +200,7 @@ def test_a_router_joins_a_subnet_once(demo, at_once):
     answers = at_once([("PUT", f"routers/{router['id']}/add_router_interface", {"subnet_id": subnet_id})] * AT_ONCE)
 
     assert answers == one_wins(200, (400, "BadRequest"))
-    assert len(demo.get("ports")["ports"]) == 1
+    assert len(demo.ports()) == 1
 
 
 def test_a_free_port_goes_to_one_router(demo, at_once):
@@ -191,7 +223,7 @@ def test_a_router_is_deleted_or_gets_its_interface(demo, at_once):
         add = ("PUT", f"routers/{router['id']}/add_router_interface", {"subnet_id": subnet_id})
         answers = at_once([add, ("DELETE", f"routers/{router['id']}")])
 
-        routers, ports = demo.get("routers")["routers"], demo.get("ports")["ports"]
+        routers, ports = demo.get("routers")["routers"], demo.ports()
         assert (answers, len(routers), len(ports)) in (
             ({204: 1, (404, "RouterNotFound"): 1}, 0, 0),
             ({200: 1, (409, "RouterInUse"): 1}, 1, 1),
@@ -203,7 +235,9 @@ def test_a_router_is_deleted_or_gets_its_interface(demo, at_once):
 
 def test_a_fixed_address_gets_one_floating_ip(admin, demo, at_once):
     public = admin.network(cidr="203.0.113.0/24", **{"router:external": True})
-    port = demo.create("ports", network_id=demo.network()["id"])
+    network = demo.network()
+    demo.join(network, public)
+    port = demo.create("ports", network_id=network["id"])
     floating = [demo.create("floatingips", floating_network_id=public["id"])["id"] for _ in range(AT_ONCE)]
 
     answers = at_once([("PUT", f"floatingips/{each}", {"floatingip": {"port_id": port["id"]}}) for each in floating])
@@ -216,6 +250,7 @@ def test_a_fixed_address_gets_one_floating_ip(admin, demo, at_once):
 def test_no_floating_ip_leads_to_a_port_that_went(admin, demo, at_once):
     public = admin.network(cidr="203.0.113.0/24", **{"router:external": True})
     network = demo.network()
+    demo.join(network, public)
     floating = demo.create("floatingips", floating_network_id=public["id"])["id"]
 
     for _ in range(10):

@@ -33,8 +33,16 @@ class Networks:
     def make(self, noun, **fields):
         return self.ask("POST", f"{noun}s".replace("_", "-"), {noun: fields}).json()[noun]
 
+    def join(self, network, public):
+        """A router between them."""
+        router = self.make("router", name="router", external_gateway_info={"network_id": public["id"]})
+        [subnet] = self.ask("GET", f"subnets?network_id={network['id']}").json()["subnets"]
+        path = f"routers/{router['id']}/add_router_interface"
+        assert self.ask("PUT", path, {"subnet_id": subnet["id"]}).status_code == 200
+
     def ports(self):
-        return self.ask("GET", "ports").json()["ports"]
+        """Without those of DHCP servers."""
+        return [port for port in self.ask("GET", "ports").json()["ports"] if port["device_owner"] != "network:dhcp"]
 
 
 @pytest.fixture
@@ -62,6 +70,7 @@ def test_a_server_has_an_address_while_it_lives(cloud, networks):
 def test_a_servers_addresses_and_groups_follow_what_is_done_to_its_port(cloud, networks):
     cloud.add_host()
     network, public = networks.network(), Networks(cloud.client(roles=["admin"])).external_network()
+    networks.join(network, public)
     server = cloud.client().create_server(networks=[{"uuid": network["id"]}])
     [port] = [one for one in networks.ports() if one["device_id"] == server["id"]]
 

@@ -23,7 +23,13 @@ def port(**values):
     return Port(**{**defaults, **values})
 
 
+SERVER = port(
+    id="d", device_owner="network:dhcp", mac_address="fa:16:3e:00:00:09", fixed_ips=(FixedIp("s", "10.0.0.9"),)
+)
+
+
 def served(subnets, ports=(), network=NETWORK):
+    ports = [*ports, SERVER]
     records = plan.Records(networks=[network], subnets=subnets, ports=ports, floating_ips=(), rules=())
     return plan.serve(records)[0]
 
@@ -49,13 +55,13 @@ def test_guests_learn_the_way_out_and_the_way_to_the_metadata_service():
     lines = options(subnet(dns_nameservers=("9.9.9.9",)))
 
     assert "tag:subnet-s,option:router,10.0.0.1" in lines
-    assert "tag:subnet-s,121,169.254.169.254/32,10.0.0.1,0.0.0.0/0,10.0.0.1" in lines
+    assert "tag:subnet-s,121,169.254.169.254/32,10.0.0.9,0.0.0.0/0,10.0.0.1" in lines
     assert "tag:subnet-s,option:dns-server,9.9.9.9" in lines
     assert "tag:subnet-s,option:mtu,1450" in lines
 
 
 def test_without_name_servers_this_host_answers_for_names():
-    assert "tag:subnet-s,option:dns-server,10.0.0.1" in options(subnet())
+    assert "tag:subnet-s,option:dns-server,10.0.0.9" in options(subnet())
 
 
 def test_a_subnet_without_gateway_still_leads_to_the_metadata_service():
@@ -66,13 +72,14 @@ def test_a_subnet_without_gateway_still_leads_to_the_metadata_service():
     assert "tag:subnet-s,121,10.9.0.0/16,10.0.0.9,169.254.169.254/32,10.0.0.2" in lines
 
 
-def test_the_gateway_of_an_external_network_is_somebody_elses():
-    external = Network(id="n", project_id="p", bridge="br0", is_external=True)
+def test_this_host_is_the_gateway_of_an_external_network_that_does_not_leave_it():
+    local, flat = (
+        Network(id="n", project_id="p", bridge="br0", is_external=True, network_type=kind) for kind in ("local", "flat")
+    )
 
-    plan_of_it = served([subnet()], network=external)
-
-    assert plan_of_it.addresses == frozenset()
-    assert not plan_of_it.has_dhcp
+    assert served([subnet()], network=local).addresses == frozenset({"10.0.0.1/24"})
+    assert served([subnet()], network=flat).addresses == frozenset()
+    assert served([subnet()]).addresses == frozenset()
 
 
 def test_a_port_has_options_of_its_own():
