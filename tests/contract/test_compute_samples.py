@@ -37,6 +37,8 @@ NOT_HERE: dict[Key, tuple[int, str]] = {
 }
 # Operations that answer so until a version, by the contract's facts of them.
 UNTIL: dict[Key, tuple[int, int]] = {("GET", "/os-console-auth-tokens/{}", None): (30, 400)}
+# What nobody would give here is refused, not promised.
+NOT_PROMISED = "trusted_image_certificates"
 # Consoles of other hypervisors than ours, by protocol.
 NO_SUCH_CONSOLE = ("rdp", "mks")
 # Lists that have nothing in them here, and why.
@@ -157,6 +159,8 @@ def _instead(reader: Reader, case: Case) -> tuple[int | None, str | None]:
     asked = case.request.content if case.request is not None else None
     if isinstance(asked, dict) and asked.get("remote_console", {}).get("protocol") in NO_SUCH_CONSOLE:
         return 400, "no hypervisor of this release has such a screen"
+    if NOT_PROMISED in str(asked):
+        return 400, f"nothing checks {NOT_PROMISED} in this release"
     if case.response is not None and _is_of_a_lost_cell(case.response.content):
         return None, _NO_CELLS
     return None, None
