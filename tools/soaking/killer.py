@@ -6,8 +6,8 @@ import threading
 from soaking.cloud import Cloud
 from soaking.report import Report
 
-# What keeps users' sessions and images is not what is tried; a host is its libvirtd and its nova-compute.
-_SPARED = ("keystone", "glance", "epmd")
+# What other services keep is not what is tried; a host is its libvirtd and its nova-compute.
+_SPARED = ("cinder", "epmd", "glance", "keystone")
 _LONGEST_AWAY_S = 6.0
 
 
