@@ -132,12 +132,13 @@ class Volumes:
 
         Raises VolumeNotReady while it is being created, Invalid when something else needs it, such as a snapshot.
         """
-        try:
-            with contextlib.suppress(errors.NotFound):
+        with contextlib.suppress(errors.NotFound):
+            try:
                 self._answer("DELETE", f"/volumes/{segment(volume_id)}", context=context)
-        except errors.Invalid as error:
-            _check_is_made(self.get(volume_id, context))
-            raise error
+            except errors.Invalid:
+                _check_is_made(self.get(volume_id, context))
+                # It may have been made since it was refused; what is refused now is needed.
+                self._answer("DELETE", f"/volumes/{segment(volume_id)}", context=context)
 
     # Attachments: each joins a server and a volume.
 

@@ -20,6 +20,8 @@ class FakeCinder:
         # The status a volume has when it was asked for.
         self.volumes_are = "available"
         self.refused_deletions = 0
+        # What happens to a volume right after its deletion was refused.
+        self.after_refusal = lambda volume: None
         # The status a snapshot has when it was asked for.
         self.snapshots_are = "available"
 
@@ -78,6 +80,7 @@ class FakeCinder:
             has_snapshots = any(one["volume_id"] == volume_id for one in self.snapshots.values())
             if volume["status"] not in ("available", "error") or has_snapshots:
                 self.refused_deletions += 1
+                self.after_refusal(volume)
                 return 400, {"badRequest": {"message": "Invalid volume: it is in use, or has snapshots."}}
             del self.volumes[volume_id]
             return 202, None

@@ -159,6 +159,22 @@ def test_a_server_deleted_while_its_volume_is_being_made_takes_it_along(cloud, u
     assert cloud.cinder.volumes == {}
 
 
+def test_a_volume_that_is_made_just_after_its_deletion_was_refused_goes_too(cloud, user, host):
+    cloud.cinder.volumes_are = "creating"
+    cloud.cinder.after_refusal = lambda volume: volume.update(status="available")
+    image_id = next(iter(cloud.glance.images))
+    root = {"source_type": "image", "destination_type": "volume", "uuid": image_id, "boot_index": 0, "volume_size": 3}
+    wanted = user.wanted(block_device_mapping_v2=[{**root, "delete_on_termination": True}])
+    del wanted["imageRef"]
+    server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
+
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert cloud.cinder.refused_deletions == 1
+    assert cloud.cinder.volumes == {}
+
+
 def test_servers_share_a_volume_that_allows_it(cloud, user, host):
     volume_id = cloud.cinder.add(multiattach=True)
     servers = [user.create_server()["id"] for _ in range(2)]
