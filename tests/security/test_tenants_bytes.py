@@ -19,6 +19,7 @@ from nova.structs.image import Image
 from nova.virt import image_format
 from nova.virt.libvirt import disk_formats, programs
 from nova.virt.libvirt.files import DiskOptions
+from nova.virt.libvirt.shelf import DirectoryShelf
 from nova.virt.libvirt.storage import Storage
 
 UUID = "6a1c5f7e-0d5b-4a57-9a3c-0f5f2d6a7b11"
@@ -117,8 +118,9 @@ def test_a_size_that_no_disk_may_have_is_refused_before_a_disk_is_made(tmp_path)
 
 def test_disks_are_readable_by_their_owner_alone(tmp_path):
     image = make_image(tmp_path)
-    for storage in (overlays(tmp_path / "one"), raw_copies(tmp_path / "two")):
-        storage.create(spec_of(image=image, extra=(Disk(kind="swap", device_name="vdb", size_mb=1),)), make_undo())
+    spec = spec_of(image=image, extra=(Disk(kind="swap", device_name="vdb", size_mb=1),))
+    for directory, make_storage in ((tmp_path / "one", overlays), (tmp_path / "two", raw_copies)):
+        make_disks(make_storage(directory), directory, spec)
 
     disks = [*(tmp_path / "one").glob("*/disk*"), *(tmp_path / "two").glob("*/disk*")]
     assert len(disks) == 6
@@ -168,8 +170,13 @@ def make_image(tmp_path):
 def make_raw_guest(tmp_path):
     spec = spec_of(size_mb=16)
     storage = raw_copies(tmp_path)
-    storage.create(spec, make_undo())
+    make_disks(storage, tmp_path, spec)
     return storage, Path(tmp_path / UUID / "disk")
+
+
+def make_disks(storage, directory, spec):
+    DirectoryShelf(str(directory), storage).make(spec.uuid, None)
+    storage.create(spec, make_undo())
 
 
 def overlays(directory):
