@@ -302,6 +302,12 @@ class Cancelled(StepFailed):
     text = "Overtaken by a request to delete the server."
 
 
+class PointPassed(StepFailed):
+    """What an undo finds when its operation is behind the point of no return after all: it goes forward from there."""
+
+    text = "{reason}"
+
+
 class GuestNotFound(StepFailed):
     text = "Guest {guest} is not on this host."
 
@@ -310,6 +316,10 @@ class GuestFailed(StepFailed):
     """The hypervisor could not do what was asked of a guest."""
 
     text = "{reason}"
+
+
+class GuestStays(GuestFailed):
+    """A live migration has failed, and the guest is where it was: not on the destination, and it will not be."""
 
 
 class DiskMissing(GuestFailed):

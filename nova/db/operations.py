@@ -167,9 +167,11 @@ def add_done(
     )
 
 
-def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any, Any, Any] | None:
-    """uuid, name and state of the operation under way on a server."""
-    query = select(_table.c.uuid, _table.c.name, _table.c.state).where(_table.c.active_key == instance_uuid)
+def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any, Any, Any, Any] | None:
+    """uuid, name and state of the operation under way on a server, and the waiting_host that has it in hand."""
+    query = select(_table.c.uuid, _table.c.name, _table.c.state, _table.c.waiting_host).where(
+        _table.c.active_key == instance_uuid
+    )
     return connection.execute(query.with_for_update() if for_update else query).one_or_none()
 
 

@@ -111,9 +111,10 @@ class BringToArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class ReceiveArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """instance: the server as it is to be on this host."""
+    """instance: the server as it is to be on this host. stays_away: its source has said that it runs there."""
 
     instance: Instance
+    stays_away: bool = False
 
 
 class MigrateArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -168,15 +168,28 @@ class LiveMigration(Protocol):
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         """On the destination: plug VIFs, connect volumes, make empty disks; facts the source needs."""
 
-    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
-        """Move the running guest to host `to`. progress(percent) is called repeatedly; False aborts."""
+    def migrate(
+        self,
+        spec: GuestSpec,
+        to: str,
+        facts: dict[str, Any],
+        progress: Callable[[int], bool],
+        is_paused: bool = False,
+    ) -> None:
+        """Move the running guest to host `to`. progress(percent) is called repeatedly; False aborts.
 
-    def abort_destination(self, spec: GuestSpec) -> None:
-        """On the destination, after a failure: undo prepare_destination. Raises errors.GuestFailed for a guest
-        that has arrived."""
+        Called again for the same placement it begins nothing, but finds out where the guest is. is_paused: its user
+        has paused it, and it stays so. Returns when it is on the destination and cannot run here any more; raises
+        errors.GuestStays, or errors.Cancelled with stays=True, when it is here, errors.Unavailable as long as that
+        is not known.
+        """
+
+    def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
+        """On the destination, after a failure: undo prepare_destination. Raises errors.PointPassed for a guest that
+        has arrived, unless stays_away: its source has said that it runs there, so what is here is a copy."""
 
     def has_arrived(self, uuid: str) -> bool:
-        """On the destination: whether the guest has arrived whole."""
+        """On the destination: whether the guest has arrived whole; one that has not will not any more."""
 
 
 @runtime_checkable

@@ -388,11 +388,11 @@ class FakeDriver:
             undo.pop_all()
         return {"address": self._address, "host": self._hypervisor.name, "is_shared": is_shared}
 
-    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Any) -> None:
+    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Any, is_paused: bool = False) -> None:
         self._called("migrate", spec.uuid)
         while not self._hypervisor.may_finish("migration", spec.uuid):
             if not progress(50):
-                raise errors.Cancelled("The live migration was aborted.")
+                raise errors.Cancelled("The live migration was aborted.", stays=True)
             time.sleep(0.01)
         there = _hypervisors.setdefault(facts["host"], Hypervisor(facts["host"]))
         with self._hypervisor.lock:
@@ -410,11 +410,12 @@ class FakeDriver:
         self._guest(uuid)
         self._hypervisor.force("migration", uuid)
 
-    def abort_destination(self, spec: GuestSpec) -> None:
+    def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
         self._called("abort_destination", spec.uuid)
         with self._hypervisor.lock:
-            if spec.uuid in self._hypervisor.guests:
-                raise errors.GuestFailed(reason="The guest has arrived: there is nothing to abort")
+            if spec.uuid in self._hypervisor.guests and not stays_away:
+                raise errors.PointPassed(reason="The guest has arrived: there is nothing to abort")
+            self._hypervisor.guests.pop(spec.uuid, None)
             self._holdings.release(spec.uuid, spec.disks_id)
 
     def has_arrived(self, uuid: str) -> bool:

@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from nova import errors
+from nova.db import operations
 from nova.structs.instance import PowerState
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
@@ -213,6 +214,81 @@ def test_a_guest_that_had_not_left_its_dying_source_stays_its(cloud, user, admin
     assert cloud.hypervisor(other).shelf.names() == []
     cloud.hypervisor(source).fail("switch-over")
     cloud.hypervisor(source).release("migrate")
+
+
+@pytest.mark.parametrize("what", ["reset", "delete"])
+def test_a_migration_that_is_to_make_way_goes_forward_when_its_guest_has_arrived(cloud, admin, server_id, what):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("switch-over")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: server_id in cloud.hypervisor(other).guests, "the guest has arrived")
+
+    if what == "reset":
+        admin.act(server_id, "os-resetState", {"state": "active"})
+    else:
+        admin.delete(f"/servers/{server_id}")
+    there = cloud.hypervisor(other).name
+    wait(lambda: admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == there, "the record says so")
+    cloud.hypervisor(source).release("switch-over")
+    settle(cloud)
+
+    if what == "reset":
+        assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == there
+        assert list(cloud.guests()) == [server_id]
+    else:
+        assert list(cloud.guests()) == []
+
+
+def test_a_migration_is_not_undone_between_the_arrival_and_what_follows_it(cloud, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.boundary.call_at(
+        "live-migration",
+        "migrate_guest",
+        "committed",
+        lambda: admin.act(server_id, "os-resetState", {"state": "active"}),
+    )
+
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    settle(cloud)
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(other).name
+    assert list(cloud.guests()) == [server_id]
+
+
+def test_a_copy_on_the_destination_ends_when_the_source_says_that_the_guest_stays(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("migrate")
+    cloud.hypervisor(source).fail("migrate", errors.GuestStays(reason="libvirtd died at the switch-over"))
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: ("migrate", server_id) in cloud.hypervisor(source).calls, "it is under way")
+    cloud.hypervisor(other).guests[server_id] = cloud.hypervisor(source).guests[server_id]
+
+    cloud.hypervisor(source).release("migrate")
+    settle(cloud)
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(source).name
+    assert cloud.hypervisor(other).guests == {}
+    assert leftovers(cloud) == []
+
+
+def test_a_migration_waits_while_neither_host_tells_where_the_guest_is(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("switch-over")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: server_id in cloud.hypervisor(other).guests, "the guest has arrived")
+    force_down(cloud, admin, other)
+    force_down(cloud, admin, source)
+    active = cloud.db.read(lambda c: operations.active(c, server_id))
+    wait(lambda: cloud.db.read(lambda c: operations.failures(c, active.uuid, "migrate_guest")) > 2, "it is asked again")
+    force_down(cloud, admin, other, False)
+    user.wait(server_id, "ACTIVE")
+    cloud.hypervisor(source).release("switch-over")
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(other).name
 
 
 @pytest.mark.parametrize("how", ["reboot", "start"])

@@ -3,6 +3,7 @@
 from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
+from nova.structs.instance import VmState
 from nova.structs.steps import DisksAside, MigrateArguments, ReceiveArguments
 from nova.virt.driver import LiveMigration, able
 
@@ -16,14 +17,16 @@ def prepare_destination(host: Host, arguments: ReceiveArguments) -> DisksAside:
 
 
 def abort_destination(host: Host, arguments: ReceiveArguments) -> None:
-    """Undo prepare_destination; no error when nothing was prepared."""
-    able(host.driver, LiveMigration, _ACTION).abort_destination(guest_spec(host, arguments.instance))
+    """Undo prepare_destination; no error when nothing was prepared. Raises PointPassed for a guest that has arrived."""
+    able(host.driver, LiveMigration, _ACTION).abort_destination(
+        guest_spec(host, arguments.instance), arguments.stays_away
+    )
 
 
 def check_arrival(host: Host, arguments: ReceiveArguments) -> None:
-    """Whether a guest whose source has died runs here. Raises GuestFailed where it does not."""
+    """Whether a guest whose source is silent is here. Raises GuestFailed where it is not, and will not be."""
     if not able(host.driver, LiveMigration, _ACTION).has_arrived(arguments.instance.uuid):
-        raise errors.GuestFailed(reason="The source died before the guest had left it")
+        raise errors.GuestFailed(reason="The guest is not on the destination of its migration")
 
 
 def migrate(host: Host, arguments: MigrateArguments) -> None:
@@ -37,6 +40,7 @@ def migrate(host: Host, arguments: MigrateArguments) -> None:
             arguments.to,
             arguments.facts,
             lambda percent: host.jobs.advance(uuid, percent),
+            is_paused=arguments.instance.vm_state is VmState.PAUSED,
         )
     finally:
         host.jobs.end(uuid)

@@ -34,7 +34,8 @@ class MigrationCalls:
             server_migrations.change(connection, migration.uuid, status=ABORTING)
             _log(connection, context, server_id, "live_migration_abort")
             active = operations.active(connection, server_id, for_update=True)
-            if migration.status not in _WAITING or active is None:
+            is_in_hand = migration.status not in _WAITING and active is not None and active.waiting_host is not None
+            if active is None or is_in_hand:
                 return None
             operations.cancel(connection, active.uuid)
             return str(active.uuid)

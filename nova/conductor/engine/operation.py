@@ -96,8 +96,10 @@ class Step(Generic[Document]):
 
     do and undo give the new document, or an OnHost; do may give it Recorded. answer reads what the host gives
     back. Each function of commit runs in the transaction that records the step's success, and gives the columns
-    of the server that it wrote, if any. A service that is unavailable is asked again, up to retries times; an
-    error in again_on, here or in a later step, unwinds to this step and does it again. A step that does not apply
+    of the server that it wrote, if any. learns puts into the document what its undo, or another try after an unwinding,
+    must know of the error it failed with. A service that is unavailable is asked again, up to retries times; an
+    error in again_on, here or in a later step, unwinds to this step and does it again. An undo that raises
+    PointPassed turns the operation forward, behind its point of no return. A step that does not apply
     to the document is passed over, both ways, without a trace. One that is_optional and fails for good counts as
     done.
     """
@@ -111,6 +113,7 @@ class Step(Generic[Document]):
     # Nearly a minute, with the pauses that are the default: the time in which a daemon comes back.
     retries: int = 6
     timeout_s: float = 600.0
+    learns: Callable[[Document, DomainError], Document] = lambda document, error: document
     applies: Callable[[Document], bool] = lambda document: True
     is_optional: bool = False
 
@@ -137,7 +140,8 @@ class Operation(Generic[Document]):
 
     no_return_after: the function of the last step that can still be undone, or from_the_start. Behind it the
     engine undoes nothing: it goes forward, and where that fails for good the operation is abandoned. The server
-    is then abandons_as (None: what it was), and everything that holds its data is left as it is.
+    is then abandons_as (None: what it was), and everything that holds its data is left as it is. The point is passed
+    when the step behind it is first tried; with passes_when_done, as soon as the last step before it is done.
     """
 
     name: str
@@ -148,6 +152,7 @@ class Operation(Generic[Document]):
     begin: Callable[[Acceptance, Document], Document] = lambda _, document: document
     fails_as: VmState | None = None
     no_return_after: Callable[..., Any] | None = None
+    passes_when_done: bool = False
     abandons_as: VmState | None = VmState.ERROR
     server: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     finish: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
@@ -199,6 +204,11 @@ class Operation(Generic[Document]):
         if self.no_return_after is from_the_start:
             return True
         return self._index(step.name) > self._indexes[self.no_return_after.__name__]
+
+    @property
+    def last_undoable(self) -> Step[Document]:
+        """The step at the point of no return. Raises KeyError for a workflow that has none to be done."""
+        return self.steps[self._indexes[getattr(self.no_return_after, "__name__", "")]]
 
     @property
     def asked_for(self) -> str:

@@ -7,7 +7,7 @@ the next step; a host's, which has been ordered something; or nobody's, because 
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic
 
@@ -180,7 +180,9 @@ class StepRunner:
             if following is None:
                 woken.extend(completion.succeed(connection, workflow, held, document, text))
                 return False
-            is_cancelled = self._keep(connection, held, step=following.name, document=text)
+            is_cancelled = self._keep(
+                connection, held, step=following.name, document=text, state=held.state, failure=held.failure
+            )
             moments = (f"done {step.name}", f"begins {following.name}")
             task_state = following.shows(document)
             journal.show(connection, workflow, held, turn.document, document, task_state, moments, written)
@@ -253,6 +255,7 @@ class StepRunner:
                 LOG.warning("%s of server %s goes on without %s", held.name, held.instance_uuid, step.name)
                 return self._advance(turn, turn.document)
             case Course.UNWIND:
+                document = step.learns(document, error)
                 return self._unwind(turn, error, trace, turn.workflow.again_at(step, error), document)
             case Course.ABANDON:
                 self._abandon(turn, error, trace)
@@ -270,12 +273,12 @@ class StepRunner:
         return None
 
     def _is_behind_return(self, turn: Turn[Document], is_tried: bool) -> bool:
-        """Whether nothing can be undone any more: the point is passed when the step behind it is tried first."""
+        """Whether nothing can be undone any more at this step, tried before or not."""
         workflow, step = turn.workflow, turn.step
         if not workflow.is_behind_return(step):
             return False
         before = workflow.before(step, None, turn.document)
-        return is_tried or (before is not None and workflow.is_behind_return(before))
+        return workflow.passes_when_done or is_tried or (before is not None and workflow.is_behind_return(before))
 
     def _pause(self, turn: Turn[Document], name: str, reason: str, tries: int) -> None:
         until = utcnow() + timedelta(seconds=self.pauses_s[min(tries, len(self.pauses_s) - 1)])
@@ -338,6 +341,8 @@ class StepRunner:
             return None
         except (LeaseLost, errors.OutcomeUnknown):
             raise
+        except errors.PointPassed as error:
+            return self._turn_forward(turn, error)
         except Exception as error:
             if not isinstance(error, errors.DomainError):
                 LOG.exception("undo %s of operation %s", name, held.uuid)
@@ -349,6 +354,12 @@ class StepRunner:
             # Never stuck: what this undo leaves behind is for the reconcilers.
             LOG.error("%s of operation %s is given up: %s", name, held.uuid, error)
         return self._step_back(turn, document)
+
+    def _turn_forward(self, turn: Turn[Document], found: errors.PointPassed) -> Lease | None:
+        """Nothing can be undone any more: commit that the last step that could be is done, and go on behind it."""
+        LOG.warning("%s of server %s goes forward again: %s", turn.held.name, turn.held.instance_uuid, found)
+        held = msgspec.structs.replace(turn.held, state=RUNNING, failure=None)
+        return self._advance(replace(turn, held=held, step=turn.workflow.last_undoable), turn.document)
 
     def _step_back(self, turn: Turn[Document], document: Document) -> Lease | None:
         """Commit an undone step, and turn forward again, go further back, or end."""

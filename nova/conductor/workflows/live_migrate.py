@@ -18,15 +18,18 @@ from nova.structs.migration import LIVE
 from nova.structs.steps import MigrateArguments, ReceiveArguments
 
 ABORTING = "aborting"
-_MOST_LOSSES = 5
+# Until the deadline: where the guest is must be known before anything is undone.
+_UNTIL_IT_IS_KNOWN = 1_000_000
 
 
 class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
     """is_block: whether disks are copied; None: where the hosts share none. source_generation: of the disks that are
-    left behind. losses: how often the host fell silent that was to tell where the guest is."""
+    left behind. losses: how often the host fell silent that was to tell where the guest is. stays: the source has
+    said that the guest is there, and goes on there."""
 
     is_block: bool | None = None
     losses: int = 0
+    stays: bool = False
     source_generation: int | None = None
 
 
@@ -39,7 +42,8 @@ def abort_destination(op: LiveMigrate, context: StepContext) -> OnHost | LiveMig
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return OnHost(op.host, "abort_destination", ReceiveArguments(instance=instance), skip_if_down=True)
+    arguments = ReceiveArguments(instance=instance, stays_away=op.stays)
+    return OnHost(op.host, "abort_destination", arguments, skip_if_down=True)
 
 
 def check_disks(op: LiveMigrate, context: StepContext) -> LiveMigrate:
@@ -55,15 +59,25 @@ def check_disks(op: LiveMigrate, context: StepContext) -> LiveMigrate:
 def migrate_guest(op: LiveMigrate, context: StepContext) -> OnHost:
     """The source moves the guest. Where it has died meanwhile the destination knows whether the guest came."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    if op.losses > _MOST_LOSSES:
-        raise errors.StepFailed(reason="Neither host of the migration tells where the server is.")
     if op.losses and not context.is_up(op.source_host):
+        if not context.is_up(op.claimed_host):
+            raise errors.Unavailable("Neither host of the migration tells where the server is.")
         return OnHost(op.claimed_host, "check_arrival", ReceiveArguments(instance=instance))
     return OnHost(op.source_host, "migrate", MigrateArguments(instance=instance, to=op.claimed_host, facts=op.facts))
 
 
-def count_loss(op: LiveMigrate, context: StepContext) -> LiveMigrate:
-    return msgspec.structs.replace(op, losses=op.losses + 1)
+def _learn_where_it_is(op: LiveMigrate, error: errors.DomainError) -> LiveMigrate:
+    if isinstance(error, errors.HostUnreachable):
+        return msgspec.structs.replace(op, losses=op.losses + 1)
+    if isinstance(error, errors.GuestStays) or error.details.get("stays"):
+        return msgspec.structs.replace(op, stays=True)
+    return op
+
+
+def confirm_arrival(op: LiveMigrate, context: StepContext) -> OnHost:
+    """The last look before the source's guest and disks go."""
+    instance = context.instance(op.instance_id)
+    return OnHost(op.claimed_host, "check_arrival", ReceiveArguments(instance=instance))
 
 
 def clean_source(op: LiveMigrate, context: StepContext) -> OnHost:
@@ -113,13 +127,15 @@ LIVE_MIGRATE = Operation(
         # The destination is undone by the step above; the source's guest goes on by itself.
         Step(
             migrate_guest,
-            count_loss,
+            learns=_learn_where_it_is,
             task_state=_MIGRATING,
             commit=(moving.write_place,),
             again_on=(errors.HostUnreachable,),
             timeout_s=24 * 3600.0,
+            retries=_UNTIL_IT_IS_KNOWN,
         ),
         Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_place,), retries=20),
+        Step(confirm_arrival, task_state=_MIGRATING, retries=20),
         Step(clean_source, task_state=_MIGRATING, retries=20),
         Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),
         # What Placement keeps then is released by the reconciler of allocations.
@@ -131,6 +147,7 @@ LIVE_MIGRATE = Operation(
     succeeds_as=unchanged,
     # The guest runs on the destination, and the record says so in the same transaction.
     no_return_after=migrate_guest,
+    passes_when_done=True,
     # What is left over on the source does the running guest no harm.
     abandons_as=None,
     finish=_finish,

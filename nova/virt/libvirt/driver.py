@@ -39,6 +39,7 @@ from nova.virt.libvirt import (
     power,
     rescue,
     snapshot,
+    switch_over,
     vif,
     volume_snapshot,
     volume_swap,
@@ -56,12 +57,6 @@ from nova.virt.libvirt.volumes import VolumeConnections
 LOG = logging.getLogger(__name__)
 
 _START_PATIENCE_S = 10.0
-_UNDEFINE = (
-    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-)
 
 
 class LibvirtDriver:
@@ -130,7 +125,7 @@ class LibvirtDriver:
                     password.inject(spec, directory, self._options, self._conf)
                 vif.plug(spec.vifs)
                 domain = self._define(spec, undo)
-                undo.callback(self._remove_domain, domain)
+                undo.callback(power.remove, domain)
             elif not power.is_active(domain):
                 vif.plug(spec.vifs)
                 self._plan(spec, undo)
@@ -143,7 +138,7 @@ class LibvirtDriver:
         with self._only_one(uuid):
             domain = self._connection.find(uuid)
             if domain is not None:
-                self._remove_domain(domain)
+                power.remove(domain)
             vif.remove_taps(vifs)
             self._volumes.disconnect_all(uuid)
             self._mounts.unmount(uuid)
@@ -304,7 +299,7 @@ class LibvirtDriver:
         with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
             if domain is not None and self._disks.awaits(spec):
-                self._remove_domain(domain)
+                power.remove(domain)
             self._disconnect_left_over(spec)
             is_shared, token = self._disks.make_incoming(spec, undo)
             vif.plug(spec.vifs)
@@ -313,33 +308,38 @@ class LibvirtDriver:
             undo.pop_all()
         return _as_dict(facts)
 
-    def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Callable[[int], bool]) -> None:
+    def migrate(
+        self,
+        spec: GuestSpec,
+        to: str,
+        facts: dict[str, Any],
+        progress: Callable[[int], bool],
+        is_paused: bool = False,
+    ) -> None:
         destination = msgspec.convert(facts, migration.Facts)
         uri = migration.remote_uri(self._conf, to, destination)
         with self._only_one(spec.uuid):
-            domain = self._connection.find(spec.uuid)
-            if domain is not None and power.is_active(domain):
-                if destination.is_shared:
-                    self._disks.prove_shared(spec.uuid, destination.token)
-                self._move(domain, spec, uri, destination, progress)
-                self._disks.forget_proof(spec.uuid)
-            elif not migration.has_arrived(spec.uuid, uri):
-                raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
+            try:
+                self._leave(spec, uri, destination, progress)
+            except errors.DomainError as error:
+                has_left = self._has_left(spec, uri, is_paused, progress)
+                self._disks.end_move(spec)
+                if not has_left:
+                    raise _final(error) from error
+            else:
+                self._disks.end_move(spec)
 
-    def abort_destination(self, spec: GuestSpec) -> None:
+    def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
         with self._only_one(spec.uuid):
-            domain = self._connection.find(spec.uuid)
-            # A guest on its way in is not persistent before it runs here.
-            if domain is not None and domain.isPersistent():
-                raise errors.GuestFailed(reason="The guest has arrived: there is nothing to abort")
-            if domain is not None:
-                self._remove_domain(domain)
+            if stays_away:
+                switch_over.end_copy(self._connection, spec.uuid)
+            elif switch_over.has_arrived(self._connection, spec.uuid):
+                raise errors.PointPassed(reason="The guest has arrived: there is nothing to abort")
             self._volumes.disconnect_all(spec.uuid)
             self._disks.abort_incoming(spec)
 
     def has_arrived(self, uuid: str) -> bool:
-        domain = self._connection.find(uuid)
-        return domain is not None and power.is_active(domain) and bool(domain.isPersistent())
+        return switch_over.has_arrived(self._connection, uuid)
 
     # ForcedMigration
 
@@ -355,7 +355,7 @@ class LibvirtDriver:
                 self._disks.check(spec)
                 domain = self._connection.find(spec.uuid)
                 if domain is not None:
-                    self._remove_domain(domain)
+                    power.remove(domain)
                 self._volumes.disconnect_all(spec.uuid)
                 self._disks.holdings.set_aside(spec)
             return _as_dict(self._aside.describe(spec.uuid, self._conf))
@@ -378,7 +378,7 @@ class LibvirtDriver:
             domain = self._connection.find(spec.uuid)
             if self._disks.holdings.is_aside(spec):
                 if domain is not None:
-                    self._remove_domain(domain)
+                    power.remove(domain)
                     domain = None
                 self._volumes.disconnect_all(spec.uuid)
                 self._disks.holdings.bring_back(spec)
@@ -483,7 +483,7 @@ class LibvirtDriver:
         """Make the guest's directory this placement's; a guest that is defined on a left-over goes. True: its disks
         were found on shared storage."""
         if domain is not None and self._disks.may_replace(spec, may_share):
-            self._remove_domain(domain)
+            power.remove(domain)
         self._disconnect_left_over(spec)
         return self._disks.holdings.claim(spec, undo, may_share=may_share)
 
@@ -492,22 +492,28 @@ class LibvirtDriver:
             # What an earlier guest has connected stands in the directory that is put away.
             self._volumes.disconnect_all(spec.uuid)
 
-    def _move(
-        self, domain: Proxy, spec: GuestSpec, uri: str, destination: migration.Facts, progress: Callable[[int], bool]
-    ) -> None:
-        try:
-            migration.move(domain, spec, uri, destination, self._conf, progress)
-        except errors.DomainError:
-            # What failed may have been the last word of it: the guest is where it runs.
-            if self.has_arrived(spec.uuid) or not _asked_whether_arrived(spec.uuid, uri):
-                raise
+    def _leave(self, spec: GuestSpec, uri: str, destination: migration.Facts, progress: Callable[[int], bool]) -> None:
+        """Begin to move the guest, and watch it to its end. Raises errors.DomainError when it may have stayed."""
+        domain = self._connection.find(spec.uuid)
+        if domain is None or not power.is_active(domain):
+            raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
+        if destination.is_shared:
+            self._disks.prove_shared(spec.uuid, destination.token)
+        if not self._disks.begin_move(spec):
+            # What has been copied before is old by now.
+            raise errors.GuestFailed(reason="The live migration broke off")
+        migration.move(domain, spec, uri, destination, self._conf, progress)
 
-    def _remove_domain(self, domain: Proxy) -> None:
-        try:
-            power.switch_off(domain)
-            domain.undefineFlags(_UNDEFINE)
-        except errors.GuestNotFound:
-            LOG.debug("the domain was removed meanwhile")
+    def _has_left(self, spec: GuestSpec, uri: str, is_paused: bool, progress: Callable[[int], bool]) -> bool:
+        """Where the guest is after all. Raises errors.Unavailable while that is not known, errors.Cancelled."""
+        domain = self._connection.find(spec.uuid)
+        # libvirtd goes on with what a nova-compute began that was killed, or whose connection broke.
+        is_aborted = domain is not None and not migration.watch(domain, spec, self._conf, progress)
+        if switch_over.settle(self._connection, uri, spec.uuid, is_paused):
+            return True
+        if is_aborted:
+            raise errors.Cancelled("The live migration was aborted.", stays=True)
+        return False
 
     def _detach(self, uuid: str, find: devices.Find) -> None:
         domain = self._connection.find(uuid)
@@ -523,12 +529,11 @@ class LibvirtDriver:
             yield
 
 
-def _asked_whether_arrived(uuid: str, uri: str) -> bool:
-    """Whether the destination says that the guest runs there; a destination that says nothing says no."""
-    try:
-        return migration.has_arrived(uuid, uri)
-    except errors.DomainError:
-        return False
+def _final(error: errors.DomainError) -> errors.DomainError:
+    """Why the guest stays, which is known by now whatever did not answer before."""
+    if isinstance(error, errors.Cancelled):
+        return errors.Cancelled(error.message, stays=True)
+    return errors.GuestStays(reason=error.message)
 
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:

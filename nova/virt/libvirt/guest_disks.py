@@ -76,8 +76,14 @@ class GuestDisks:
             reason = "The destination has other disks of this server, of which nobody can tell whose they are"
             raise errors.GuestFailed(reason=reason)
 
-    def forget_proof(self, uuid: str) -> None:
-        self._shelf.take_tokens(uuid)
+    def begin_move(self, spec: GuestSpec) -> bool:
+        """On the source: whether nothing has been moved yet for the placement on the destination."""
+        return spec.disks_id is None or self._shelf.note_move(spec.uuid, spec.disks_id.generation)
+
+    def end_move(self, spec: GuestSpec) -> None:
+        """On the source: what is known of a move that is over is of no use any more."""
+        self._shelf.take_tokens(spec.uuid)
+        self._shelf.forget_moves(spec.uuid)
 
     def abort_incoming(self, spec: GuestSpec) -> None:
         """Undo make_incoming; disks on shared storage are given back."""

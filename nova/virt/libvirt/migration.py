@@ -1,8 +1,8 @@
 """Moves a running guest to another host: libvirt copies memory and, where hosts share none, disks.
 
 The destination describes itself for the source (facts); the source's libvirtd then speaks to the
-destination's. The guest runs on exactly one of the two at any time, and libvirt decides on which: after a
-crash of nova-compute this module asks, and goes on from there.
+destination's, and goes on when nova-compute dies. On which of the two the guest is when nobody saw the end
+is for nova.virt.libvirt.switch_over.
 """
 
 import logging
@@ -18,7 +18,7 @@ from oslo_config import cfg
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
 from nova.virt.libvirt import console, devices, files
-from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.connection import Proxy
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
 LOG = logging.getLogger(__name__)
@@ -79,9 +79,10 @@ def remote_uri(conf: cfg.ConfigOpts, to: str, facts: Facts) -> str:
 
 
 def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.ConfigOpts, progress: Progress) -> None:
-    """Move the guest, or go on with a move that is under way. Returns when it runs on the destination.
+    """Begin to move the guest; returns when it runs on the destination.
 
-    Raises errors.Cancelled when progress() returned False, errors.GuestFailed; the guest is here then.
+    Raises errors.Cancelled when progress() returned False, errors.GuestFailed, errors.Unavailable; where the guest
+    is then only nova.virt.libvirt.switch_over tells.
     """
     outcome: list[Exception | None] = []
 
@@ -93,19 +94,18 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
         except errors.DomainError as error:
             outcome.append(error)
 
+    thread = concurrency.spawn(run, name=f"migrate-{spec.uuid}")
+    may_continue = _watch(domain, lambda: bool(outcome), _timeout_s(spec, conf), conf, progress)
+    thread.join()
+    if outcome[0] is not None:
+        raise outcome[0] if may_continue else errors.Cancelled("The live migration was aborted.")
+
+
+def watch(domain: Proxy, spec: GuestSpec, conf: cfg.ConfigOpts, progress: Progress) -> bool:
+    """Wait until the guest is not being moved any more; False: it was aborted. Raises errors.Unavailable."""
     if not _is_moving(domain):
-        was_paused = domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED
-        thread = concurrency.spawn(run, name=f"migrate-{spec.uuid}")
-        may_continue = _watch(domain, lambda: bool(outcome), _timeout_s(spec, conf), conf, progress)
-        thread.join()
-        if outcome[0] is not None:
-            _resume_after_failure(domain, was_paused)
-            raise outcome[0] if may_continue else errors.Cancelled("The live migration was aborted.")
-        return
-    # A nova-compute that was killed began this one; libvirtd went on with it.
-    _watch(domain, lambda: not _is_moving(domain), _timeout_s(spec, conf), conf, progress)
-    if not has_arrived(spec.uuid, uri):
-        raise errors.GuestFailed(reason="The live migration broke off")
+        return True
+    return _watch(domain, lambda: not _is_moving(domain), _timeout_s(spec, conf), conf, progress)
 
 
 def force(domain: Proxy) -> None:
@@ -116,16 +116,6 @@ def force(domain: Proxy) -> None:
         _ask(domain.suspend)
     except TimeoutError as error:
         raise errors.GuestFailed(reason="The migration is just beginning; try again") from error
-
-
-def has_arrived(uuid: str, uri: str) -> bool:
-    """Whether the guest runs at the destination."""
-    remote = Connection(uri)
-    try:
-        domain = remote.find(uuid)
-        return domain is not None and bool(domain.isActive()) and bool(domain.isPersistent())
-    finally:
-        remote.close()
 
 
 def rewrite(definition: str, own_directory: str, facts: Facts) -> str:
@@ -246,15 +236,6 @@ def _watch(
 def _ask(call: Callable[..., T], *args: Any) -> T:
     """Raises TimeoutError while libvirtd prepares the migration."""
     return concurrency.call_within(_ANSWER_S, call, *args)
-
-
-def _resume_after_failure(domain: Proxy, was_paused: bool) -> None:
-    """Resume a guest that was paused for a migration that failed."""
-    try:
-        if not was_paused and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-            domain.resume()
-    except errors.DomainError as error:
-        LOG.warning("the guest did not go on after a failed migration: %s", error)
 
 
 def _is_moving(domain: Proxy) -> bool:

@@ -23,6 +23,12 @@ _STATES = {
 }
 # A guest that is still booting does not hear the power button, so it is pressed again.
 _PRESS_AGAIN_S = 5.0
+_UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
 _GONE_WITHIN_S = 30.0
 
 
@@ -93,6 +99,15 @@ def switch_off(domain: Proxy) -> None:
         # It may have gone by itself meanwhile, or be slow in letting go of its disks.
         if not concurrency.wait_for(lambda: not is_active(domain), _GONE_WITHIN_S, interval_s=0.2):
             raise
+
+
+def remove(domain: Proxy) -> None:
+    """Power off and undefine; no error when it goes meanwhile."""
+    try:
+        switch_off(domain)
+        domain.undefineFlags(_UNDEFINE)
+    except errors.GuestNotFound:
+        LOG.debug("the domain was removed meanwhile")
 
 
 def pause(domain: Proxy) -> None:

@@ -13,6 +13,7 @@ from nova.virt.libvirt.storage import Storage
 # Removing this file says: these disks are the ones of the server's record.
 MARK = "placement.json"
 _TOKEN = "shared-"
+_MOVE = "moving-"
 
 
 class DirectoryShelf:
@@ -73,6 +74,20 @@ class DirectoryShelf:
 
     def has_token(self, name: str, token: str) -> bool:
         return (self._root / name / f"{_TOKEN}{token}").exists()
+
+    def note_move(self, name: str, generation: int) -> bool:
+        """Leave a note that the move which makes this generation has begun; False: it is there already."""
+        note = self._root / name / f"{_MOVE}{generation}"
+        if note.exists():
+            return False
+        with self._storage.translated():
+            note.touch()
+        return True
+
+    def forget_moves(self, name: str) -> None:
+        """Remove what note_move left."""
+        for path in (self._root / name).glob(f"{_MOVE}*"):
+            path.unlink(missing_ok=True)
 
     def take_tokens(self, name: str) -> None:
         """Remove what leave_token left."""

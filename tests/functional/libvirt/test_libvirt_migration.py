@@ -83,7 +83,7 @@ def test_guest_that_arrived_is_not_thrown_away(pair, second_host, make_spec):
         facts = destination.prepare_destination(spec)
         source.migrate(spec, "host-2", facts, lambda percent: True)
 
-        with pytest.raises(errors.GuestFailed, match="arrived"):
+        with pytest.raises(errors.PointPassed, match="arrived"):
             destination.abort_destination(spec)
 
     assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
