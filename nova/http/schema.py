@@ -19,6 +19,7 @@ from typing import Any
 import jsonschema_rs
 
 from nova import errors, patterns
+from nova.clock import parse_utc
 from nova.http.versions import FIRST, FOREVER, parse
 
 Normalise = Callable[[Any], Any] | None
@@ -393,6 +394,14 @@ def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
+def _is_time(value: str) -> bool:
+    try:
+        parse_utc(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_address(version: int) -> Callable[[str], bool]:
     def check(value: str) -> bool:
         try:
@@ -413,5 +422,6 @@ _FORMATS = {
     "cidr": _is_cidr,
     "ipv4": _is_address(4),
     "ipv6": _is_address(6),
+    "date-time": _is_time,
 }
 _PATTERNS = jsonschema_rs.RegexOptions()

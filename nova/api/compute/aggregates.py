@@ -183,5 +183,5 @@ def cache_images(request: Request, aggregate_id: str) -> None:
 
 def _number(aggregate_id: str) -> int:
     if not is_number(aggregate_id):
-        raise errors.Invalid(f"Invalid aggregate id {aggregate_id}: it is a number.")
+        raise errors.AggregateNotFound(aggregate_id=aggregate_id)
     return int(aggregate_id)

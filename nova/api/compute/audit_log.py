@@ -9,7 +9,7 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.request import Request
-from nova.clock import utcnow
+from nova.clock import parse_utc, utcnow
 from nova.http.declaration import get
 from nova.http.schema import STRING, TIME, Obj, Plain, arr, enum, obj, optional, required
 from nova.http.view import made
@@ -56,7 +56,7 @@ def index(request: Request) -> dict[str, Any]:
 def show(request: Request, before: str) -> dict[str, Any]:
     """The audit log of the last full month before a given time."""
     try:
-        moment = datetime.datetime.fromisoformat(before)
+        moment = parse_utc(before)
     except ValueError as error:
         raise errors.Invalid(f"Invalid timestamp for date {before}") from error
     return {"instance_usage_audit_log": _log(request, moment)}

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from oslo_config import cfg
 
 from nova import errors
+from nova.clock import parse_utc
 from nova.http.declaration import Endpoint
 from nova.http.policy import Policy
 from nova.rpc.conductor import ConductorCalls
@@ -73,9 +74,8 @@ class Request:
         if text is None:
             return None
         try:
-            parsed = datetime.datetime.fromisoformat(text)
-            return parsed.astimezone(datetime.UTC).replace(tzinfo=None) if parsed.tzinfo is not None else parsed
-        except (ValueError, OverflowError) as error:
+            return parse_utc(text)
+        except ValueError as error:
             raise errors.Invalid(f"Invalid time: {text}") from error
 
     def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:

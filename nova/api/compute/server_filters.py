@@ -3,7 +3,6 @@
 Source: Compute API reference, "List Servers", query parameters.
 """
 
-import datetime
 from typing import Any
 
 import msgspec
@@ -184,16 +183,15 @@ def _add_properties(request: Request, fields: dict[str, Any], admin: bool) -> No
 
 def _add_times(request: Request, fields: dict[str, Any], admin: bool) -> None:
     for parameter, field in (("changes-since", "changes_since"), ("changes-before", "changes_before")):
-        value = request.first(parameter)
+        value = request.moment(parameter)
         if value is not None:
-            fields[field] = _utc(value)
+            fields[field] = value
     since, before = fields.get("changes_since"), fields.get("changes_before")
     if since and before and since > before:
         raise errors.Invalid("The value of changes-since must be less than or equal to changes-before.")
     for name in ("created_at", "launched_at", "terminated_at"):
-        value = request.first(name)
-        if value is not None and (admin or request.since(FILTERS_OPEN)):
-            fields[name] = _utc(value)
+        if admin or request.since(FILTERS_OPEN):
+            fields[name] = request.moment(name)
 
 
 def _add_tags(request: Request, fields: dict[str, Any]) -> None:
@@ -242,13 +240,3 @@ def _document(text: str, name: str) -> dict[str, str]:
         return msgspec.json.decode(text.replace("'", '"'), type=dict[str, str])
     except msgspec.MsgspecError as error:
         raise errors.Invalid(f"Invalid filter {name}: {text}") from error
-
-
-def _utc(text: str) -> datetime.datetime:
-    try:
-        parsed = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise errors.Invalid(f"Invalid time: {text}") from error
-    if parsed.tzinfo is not None:
-        parsed = parsed.astimezone(datetime.UTC).replace(tzinfo=None)
-    return parsed

@@ -103,6 +103,42 @@ def test_strange_paths_and_queries_are_no_defects(cloud):
         assert user.get(path).status_code in (400, 403, 404), path
 
 
+def test_a_time_out_of_range_is_a_bad_request(cloud):
+    cloud.add_host("host-1")
+    admin = cloud.client("admin", "admin")
+    server = admin.create_server()["id"]
+    paths = ("/servers?changes-since=", "/servers?changes-before=", "/servers?created_at=", "/os-migrations?changes-since=",
+             "/os-migrations?changes-before=", f"/servers/{server}/os-instance-actions?changes-since=")  # fmt: skip
+
+    for time in ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00%2B14:00", "99999-01-01T00:00:00Z", "2026-02-30"):
+        assert {path: admin.get(path + time).status_code for path in paths} == dict.fromkeys(paths, 400), time
+
+
+def test_a_time_without_a_zone_is_utc(cloud):
+    cloud.add_host("host-1")
+    admin = cloud.client("admin", "admin")
+    admin.create_server()
+    updated = admin.get("/servers/detail").json()["servers"][0]["updated"]
+
+    for shape in (updated, updated.removesuffix("Z"), updated.replace("Z", "%2B00:00")):
+        assert len(admin.get(f"/servers?changes-since={shape}").json()["servers"]) == 1, shape
+    assert admin.get(f"/servers?changes-since={updated.replace('Z', '-01:00')}").json()["servers"] == []
+
+
+def test_an_aggregate_is_not_found_by_what_is_no_number(cloud):
+    admin = cloud.client("admin", "admin")
+
+    for number in ("-1", "x", "1.5", "9" * 40):
+        path = f"/os-aggregates/{number}"
+        add = {"add_host": {"host": "host-1"}}
+        codes = {
+            admin.get(path).status_code,
+            admin.delete(path).status_code,
+            admin.post(f"{path}/action", add).status_code,
+        }
+        assert codes == {404}, number
+
+
 def test_the_legacy_root_lets_unknown_keys_through(cloud):
     admin = cloud.client("admin", "admin")
     flavor = {"flavor": {"name": "old", "ram": 1, "vcpus": 1, "disk": 1, "color": "red"}}
