@@ -63,10 +63,14 @@ class OperationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The outcome of a finished operation. error: the name of a class of nova.errors; None for success."""
+    """The outcome of a finished operation. error: the name of a class of nova.errors; None for success.
+
+    message is for users; whole_message for administrators, where users are not told everything.
+    """
 
     error: str | None = None
     message: str | None = None
+    whole_message: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

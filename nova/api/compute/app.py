@@ -56,15 +56,15 @@ class Application:
                 request.headers.get("OpenStack-API-Version"), request.headers.get("X-OpenStack-Nova-API-Version")
             )  # fmt: skip
         except errors.NotAcceptable as error:
-            return faults.response(406, error.message, "computeFault")
+            return faults.response(406, error.for_users, "computeFault")
         except errors.DomainError as error:
-            return faults.response(error.status, error.message)
+            return faults.response(error.status, error.for_users)
         try:
             answer = self._answer(request, version, is_legacy)
         except errors.DomainError as error:
             if error.status >= 500:
                 LOG.warning("%s %s: %s", request.method, request.path_info, error)
-            answer = faults.response(error.status, error.message)
+            answer = faults.response(error.status, error.told(request.environ[CONTEXT].is_admin))
         if not is_legacy:
             text = versions.text(version)
             answer.headers["OpenStack-API-Version"] = f"compute {text}"

@@ -80,7 +80,7 @@ def event_details(
 def _step_error(failure: Failure) -> StepError:
     return StepError(
         error=failure.error,
-        message=failure.message,
+        message=failure.whole_message or failure.message,
         function=failure.function,
         module=failure.module,
         traceback=failure.details or "",

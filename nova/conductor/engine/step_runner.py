@@ -425,10 +425,17 @@ def _absorbed(answer: StepAnswer, reading: HostAnswer[Document] | None, document
 def _failure(
     turn: Turn[Document], error: errors.DomainError, trace: str | None, resume_at: Step[Document] | None = None
 ) -> Failure:
+    message, whole, details = error.for_users, error.message, trace or error.for_administrators
+    if earlier := turn.held.failure:
+        message = _with_history(message, earlier.message)
+        whole = _with_history(whole, earlier.whole_message or earlier.message)
+        if details or earlier.details:
+            details = _with_history(details or error.message, earlier.details or earlier.message)
     return Failure(
         error=type(error).__name__,
-        message=_with_history(error.message, turn.held.failure),
-        details=trace or error.for_administrators,
+        message=message,
+        whole_message=None if whole == message else whole,
+        details=details,
         resume_at=None if resume_at is None else resume_at.name,
         status=error.status,
         function=turn.step.name,
@@ -436,8 +443,6 @@ def _failure(
     )
 
 
-def _with_history(message: str, earlier: Failure | None) -> str:
+def _with_history(reason: str, earlier: str) -> str:
     """A failure after others: the last reason first, for whoever reads only the beginning."""
-    if earlier is None or earlier.message == message:
-        return message
-    return f"{message} Before that: {earlier.message}"
+    return reason if earlier == reason else f"{reason} Before that: {earlier}"
