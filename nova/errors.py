@@ -10,6 +10,7 @@
      +-- Gone (410)
      +-- TooLarge (413)
      +-- UnsupportedMedia (415)
+     +-- TooManyRequests (429)
      +-- NotImplementedHere (501)
      +-- Unavailable (503)      another service does not answer
      +-- StepFailed             a step of an operation failed; becomes a server's fault
@@ -291,6 +292,11 @@ class Gone(DomainError):
 class TooLarge(DomainError):
     status = 413
     text = "Request is too large."
+
+
+class TooManyRequests(DomainError):
+    status = 429
+    text = "Too many requests. Try again later."
 
 
 class UnsupportedMedia(DomainError):

@@ -22,7 +22,7 @@ from nova.api.compute.request import Request, Services
 from nova.http import body
 from nova.http.declaration import LATER, PROJECT, SERVER, USER, Endpoint
 from nova.http.schema import Checker, Shape, checker
-from nova.http.wsgi import CONTEXT, Environ, StartResponse
+from nova.http.wsgi import CLIENT, CONTEXT, Environ, StartResponse
 from nova.structs.instance import Instance
 
 LOG = logging.getLogger(__name__)
@@ -100,6 +100,7 @@ class Application:
             body=self._check_body(operation, content, version, is_legacy),
             query=self._check_query(operation, request, version, is_legacy),
             headers=request.headers,
+            client=request.environ.get(CLIENT),
         )
         self._check_rule(operation, handled, arguments)
         return self._respond(operation, handled, operation.handler(handled, **arguments))

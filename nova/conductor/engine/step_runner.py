@@ -183,7 +183,8 @@ class StepRunner:
             is_cancelled = self._keep(connection, held, step=following.name, document=text)
             moments = (f"done {step.name}", f"begins {following.name}")
             task_state = following.shows(document)
-            journal.show(connection, workflow, held, turn.document, document, task_state, moments, written)
+            name = following.name
+            journal.show(connection, workflow, held, turn.document, document, task_state, moments, written, name)
             return is_cancelled
 
         is_cancelled = self.db.write(work)
@@ -303,7 +304,8 @@ class StepRunner:
             journal.record(connection, held, turn.step.name, turn.started, trace or error.message)
             self._keep(connection, held, state=UNWINDING, failure=failure, document=text)
             details = journal.event_details(workflow, held, turn.document, ("unwinds",), {}, failure)
-            journal.append(connection, f"instance.{held.name}.unwinding", held, {"operation": held.name}, details)
+            payload = {"operation": held.name, "step": turn.step.name, "message": failure.message}
+            journal.append(connection, f"instance.{held.name}.unwinding", held, payload, details)
 
         self.db.write(work)
         self._count(turn, turn.step.name, "error")
@@ -370,8 +372,8 @@ class StepRunner:
                 woken.extend(completion.fail(connection, workflow, held, document, text))
                 return False
             is_cancelled = self._keep(connection, held, state=state, step=following.name, document=text)
-            moments = (f"undone {undo}",)
-            journal.show(connection, workflow, held, turn.document, document, following.shows(document), moments, {})
+            moments, shown = (f"undone {undo}",), following.shows(document)
+            journal.show(connection, workflow, held, turn.document, document, shown, moments, {}, following.name)
             return is_cancelled
 
         is_cancelled = self.db.write(work)
