@@ -10,36 +10,77 @@
      +-- Gone (410)
      +-- TooLarge (413)
      +-- UnsupportedMedia (415)
+     +-- TooManyRequests (429)
      +-- NotImplementedHere (501)
      +-- Unavailable (503)      another service does not answer
      +-- StepFailed             a step of an operation failed; becomes a server's fault
 
-An error knows its HTTP status and a message fit for the user; it crosses the bus by its class name
-and details. Any other exception is a defect, and its text is for the log alone.
+An error knows its HTTP status and its message; it crosses the bus by its class name and details. Users are told
+nothing of hosts, paths, sockets and commands: what names one is a detail that text_for_users leaves out, or the
+detail called `detail`. Logs, notifications and administrators get the whole message.
+
+Any other exception is a defect, and its text is for the log alone.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+Kind = TypeVar("Kind", bound="DomainError")
 
 
 class DomainError(Exception):
-    """An outcome with an HTTP status and a message for the user.
+    """An outcome with an HTTP status and a message.
 
-    text is the message's template; details fill it and travel with the error. A message given
-    outright wins over the template.
+    text is the message's template; details fill it and travel with the error. A message given outright wins over
+    the template. text_for_users is the template for users where text names a host, a path or a socket; a class
+    with another text has another, or none. `detail`, which any error may have, stands at the message's end in
+    parentheses, and is for administrators too.
     """
 
     status: ClassVar[int] = 500
     text: ClassVar[str] = "An unknown error has occurred."
+    text_for_users: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        if "text" in cls.__dict__ and "text_for_users" not in cls.__dict__:
+            cls.text_for_users = None
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
         self.details = details
         self.message = message if message is not None else self.text.format(**details)
+        # What comes from the bus has it already.
+        if self._tail and not self.message.endswith(self._tail):
+            self.message += self._tail
         super().__init__(self.message)
 
     @property
+    def for_users(self) -> str:
+        """The message without what users are not told. A message given outright without details is safe."""
+        if self.text_for_users is None or not self.details:
+            return self.message.removesuffix(self._tail)
+        try:
+            return self.text_for_users.format(**self.details)
+        except KeyError:
+            # Of a release that gives other details.
+            return DomainError.text
+
+    @property
     def for_administrators(self) -> str | None:
-        """What no user is told."""
-        return None
+        """What no user is told; None where users are told everything."""
+        return self.message if self.message != self.for_users else None
+
+    def told(self, is_admin: bool) -> str:
+        """The message as an administrator, or any other user, is told it."""
+        return self.message if is_admin else self.for_users
+
+    def turned_into(self, kind: type[Kind]) -> Kind:
+        """An error of another kind that tells users and administrators what this one tells them."""
+        hidden = self.for_administrators
+        return kind(self.for_users, **({} if hidden is None else {"detail": hidden}))
+
+    @property
+    def _tail(self) -> str:
+        detail = self.details.get("detail")
+        return f" ({detail})" if detail else ""
 
 
 class Invalid(DomainError):
@@ -118,6 +159,7 @@ class ShareNotAttached(NotFound):
 
 class HostInUse(Invalid):
     text = "Compute service of {host} is still in use."
+    text_for_users = "The compute service of this host is still in use."
 
 
 class ServiceNotFound(NotFound):
@@ -126,6 +168,7 @@ class ServiceNotFound(NotFound):
 
 class HostNotFound(NotFound):
     text = "Compute host {host} could not be found."
+    text_for_users = "The compute host could not be found."
 
 
 class AggregateNotFound(NotFound):
@@ -170,6 +213,7 @@ class HostIdentityMismatch(Conflict):
     """A machine claims to be a host that it is not: it must not work."""
 
     text = "This machine must not work as a host: {reason}"
+    text_for_users = "This machine must not work as a host."
 
 
 class WrongServerState(Conflict):
@@ -250,6 +294,11 @@ class TooLarge(DomainError):
     text = "Request is too large."
 
 
+class TooManyRequests(DomainError):
+    status = 429
+    text = "Too many requests. Try again later."
+
+
 class UnsupportedMedia(DomainError):
     status = 415
     text = "Unsupported Content-Type"
@@ -275,6 +324,7 @@ class OutcomeUnknown(Unavailable):
 
 class HostUnreachable(Unavailable):
     text = "Host {host} does not answer."
+    text_for_users = "The server's host does not answer."
 
 
 class StepFailed(DomainError):
@@ -292,10 +342,12 @@ class HostRefused(StepFailed):
     """This host cannot take the guest; another one may."""
 
     text = "Host {host} refused: {reason}"
+    text_for_users = "The host that was chosen refused: {reason}"
 
 
 class StepTimedOut(StepFailed):
     text = "Host {host} did not answer '{step}' within {timeout_s:.0f} s."
+    text_for_users = "The server's host did not answer '{step}' within {timeout_s:.0f} s."
 
 
 class Cancelled(StepFailed):
@@ -313,7 +365,7 @@ class GuestNotFound(StepFailed):
 
 
 class GuestFailed(StepFailed):
-    """The hypervisor could not do what was asked of a guest."""
+    """The hypervisor could not do what was asked of a guest. What it or another program said of it is `detail`."""
 
     text = "{reason}"
 
@@ -338,14 +390,23 @@ class ImageInvalid(HostRefused):
 
 class DiskFull(HostRefused):
     text = "Host {host} has no room for the guest's disks."
+    text_for_users = "The host that was chosen has no room for the server's disks."
+
+
+class ErrorOfAnotherRelease(DomainError):
+    """An error whose class this release does not know: nobody can tell which of its words are for users."""
+
+    @property
+    def for_users(self) -> str:
+        return self.text
 
 
 def by_name(name: str) -> type[DomainError]:
-    """The error class called name; DomainError itself for one this release does not know."""
+    """The error class called name; ErrorOfAnotherRelease for one this release does not know."""
     if name not in _BY_NAME:
         # Modules that came later have errors of their own.
         _BY_NAME.update(_tree(DomainError))
-    return _BY_NAME.get(name, DomainError)
+    return _BY_NAME.get(name, ErrorOfAnotherRelease)
 
 
 def _tree(root: type[DomainError]) -> dict[str, type[DomainError]]:

@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 _CONNECT_S = 5.0
 # Statuses that say something of the request; any other above 400 says something of the service or of a proxy before it.
 _REFUSALS = (400, 403, 404, 409, 412, 413, 415, 416)
+# A refusal of a request that tells of a host may tell of it, too, unless its type is one that is known here.
+_OF_HOSTS = frozenset(("binding:host_id", "binding:profile", "connector", "host", "access_to"))
 
 # How a service refuses: the error for the type of fault its body names, for (method, status), for a status, and with
 # None for everything else. The first that is there counts, in this order.
@@ -52,7 +54,7 @@ class Service:
         """
         response = self.request(method, path, **options)
         if response.status_code >= 400:
-            raise self._refusal(method, response, missing)
+            raise self._refusal(method, response, missing, tells_of_host=_tells_of_host(options.get("json")))
         return response
 
     def request(
@@ -128,13 +130,18 @@ class Service:
         return self.unavailable(_reason(error))
 
     def _refusal(
-        self, method: str, response: requests.Response, missing: errors.DomainError | None
+        self, method: str, response: requests.Response, missing: errors.DomainError | None, tells_of_host: bool
     ) -> errors.DomainError:
+        """Users are told the message of a fault; what else an answer holds, a page of a proxy, is not for them."""
         fault, message = _fault(response)
         status = response.status_code
         keys = (fault, (method, status), status, None)
         kind = next((self._refusals[key] for key in keys if key in self._refusals), errors.Invalid)
-        return missing if missing is not None and kind is errors.NotFound else kind(message)
+        if missing is not None and kind is errors.NotFound:
+            return missing
+        if message is None or (tells_of_host and fault not in self._refusals):
+            return kind(f"{self.name} refused the request.", detail=message or response.text[:500])
+        return kind(message)
 
 
 def segment(text: str) -> str:
@@ -143,13 +150,20 @@ def segment(text: str) -> str:
     return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
 
 
-def _fault(response: requests.Response) -> tuple[str, str]:
-    """Type and message of a refusal, as services put them: {NAME: {"type", "message"}}; else its text."""
+def _fault(response: requests.Response) -> tuple[str, str | None]:
+    """Type and message of a refusal, as services put them: {NAME: {"type", "message"}}; no message in another form."""
     try:
         fault = next(iter(response.json().values()))
         return str(fault.get("type", "")), str(fault["message"])
     except (ValueError, KeyError, TypeError, StopIteration, AttributeError):
-        return "", response.text[:500]
+        return "", None
+
+
+def _tells_of_host(body: Any) -> bool:
+    """Whether any member of a request's body is one that names a host."""
+    if isinstance(body, dict):
+        return not _OF_HOSTS.isdisjoint(body) or any(map(_tells_of_host, body.values()))
+    return isinstance(body, list) and any(map(_tells_of_host, body))
 
 
 def _reason(error: exceptions.ClientException) -> str:

@@ -41,10 +41,12 @@ class ShareAccessNotReady(errors.Unavailable):
     """It may be soon: worth another try."""
 
     text = "Access of {address} to share {share_id} is not active yet."
+    text_for_users = "The host's access to share {share_id} is not active yet."
 
 
 class ShareAccessFailed(errors.StepFailed):
     text = "Access of {address} to share {share_id} could not be granted: {reason}"
+    text_for_users = "The host's access to share {share_id} could not be granted: {reason}"
 
 
 class ShareFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -317,7 +317,8 @@ class Agent:
             return answer(error=type(error).__name__, message=error.message, details=details)
         except Exception as error:
             LOG.exception("%s of server %s", order.verb, order.instance_id)
-            failed = errors.GuestFailed(reason=f"{order.verb} failed on host {order.host}: {type(error).__name__}")
+            said = f"host {order.host}: {type(error).__name__}: {error}"
+            failed = errors.GuestFailed(reason=f"'{order.verb}' failed on the server's host", detail=said)
             return answer(error="GuestFailed", message=failed.message, details=failed.details)
         return answer(result=msgspec.Raw(msgspec.json.encode(result)))
 

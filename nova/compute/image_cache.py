@@ -199,4 +199,5 @@ def _translated(image: Image, host: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise errors.DiskFull(host=host) from error
         LOG.warning("image %s cannot be kept: %s", image.id, error)
-        raise errors.HostRefused(host=host, reason=f"image {image.id} cannot be kept there") from error
+        reason = f"image {image.id} cannot be kept there"
+        raise errors.HostRefused(host=host, reason=reason, detail=str(error)) from error

@@ -18,6 +18,19 @@ OPTIONS = [
     cfg.IntOpt(
         "max_body_size", default=1048576, min=1024, help="Most bytes in a request's body; above it the answer is 413."
     ),
+    cfg.IntOpt(
+        "max_event_streams",
+        default=500,
+        min=1,
+        help="Most event streams (GET /servers/events) that are open at once in one worker process; above it the answer is "
+        "503. Each is a connection of [wsgi] max_connections.",
+    ),
+    cfg.IntOpt(
+        "max_event_streams_per_project",
+        default=100,
+        min=1,
+        help="Most of them for one project's users in one worker process; above it the answer is 429.",
+    ),
     cfg.StrOpt("compute_link_prefix", help="Replaces scheme, host and port in links to this API."),
     cfg.StrOpt("glance_link_prefix", help="Replaces scheme, host and port in links to images."),
     cfg.BoolOpt("enable_instance_password", default=True, help="Whether adminPass appears in answers."),

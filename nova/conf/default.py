@@ -31,7 +31,7 @@ OPTIONS = [
         "default_thread_pool_size",
         default=100,
         min=1,
-        help="Concurrent requests of one API worker under threading; whoever watches events takes one for as long.",
+        help="Concurrent requests of one API worker under threading; event streams are counted by [api] max_event_streams.",
     ),
     cfg.ListOpt(
         "enabled_apis",

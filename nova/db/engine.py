@@ -166,8 +166,8 @@ class Database:
             return errors.Unavailable(service="The database", reason="too many requests wait for it")
         if _is_missing_table(error):
             LOG.error("tables are missing: run %s (%s)", self._sync_command, error.orig)
-            reason = f"its tables are missing: they come with `{self._sync_command}`"
-            return errors.Unavailable(service="The database", reason=reason)
+            remedy = f"they come with `{self._sync_command}`"
+            return errors.Unavailable(service="The database", reason="its tables are missing", detail=remedy)
         if _is_lost(error) or isinstance(error, OperationalError | InterfaceError):
             LOG.error("the database does not answer: %s", error.orig)
             return errors.Unavailable(service="The database", reason="it does not answer")

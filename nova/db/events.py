@@ -2,6 +2,7 @@
 
 An entry has a payload, which users may read, and details, which say what it was about as it was
 then. These are stored while somebody tells of events outside this cloud, and cost nothing otherwise.
+An entry about a server holds the server's states as they are with it.
 """
 
 import datetime
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.db.models.operations import Decision as DecisionTable
 from nova.db.models.operations import Event as Table
+from nova.db.models.servers import Instance as InstanceTable
 from nova.structs.event_details import EventDetails
 from nova.structs.instance import BlockDevice, Instance
 from nova.structs.operation import Event
@@ -22,6 +24,8 @@ from nova.structs.schedule import Decision
 
 _table = Table.__table__
 _decisions = DecisionTable.__table__
+_instances = InstanceTable.__table__
+_STATES = [_instances.c[name] for name in ("vm_state", "task_state", "power_state")]
 _SHOWN = [column for column in _table.c if column.name != "details"]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(EventDetails).decode
@@ -43,6 +47,8 @@ def append(
     request_id: str | None = None,
     details: EventDetails | None = None,
 ) -> None:
+    if instance_uuid is not None:
+        payload = _states(connection, instance_uuid) | payload
     kept = None
     if details is not None and connection.get_execution_options().get("keeps_event_details"):
         kept = _encode(_fit_to_keep(details)).decode()
@@ -57,6 +63,11 @@ def append(
             details=kept,
         )
     )
+
+
+def _states(connection: Connection, instance_uuid: str) -> dict[str, Any]:
+    row = connection.execute(select(*_STATES).where(_instances.c.uuid == instance_uuid)).one_or_none()
+    return {} if row is None else dict(row._mapping)
 
 
 def after(
@@ -150,6 +161,11 @@ def last_id(connection: Connection, below: int | None = None) -> int:
     """The number of the newest entry, or of the newest below another; 0 without one."""
     query = select(_table.c.id).order_by(_table.c.id.desc()).limit(1)
     return connection.scalar(query if below is None else query.where(_table.c.id < below)) or 0
+
+
+def first_id(connection: Connection) -> int:
+    """The number of the oldest entry; 0 without one."""
+    return connection.scalar(select(_table.c.id).order_by(_table.c.id).limit(1)) or 0
 
 
 def purge(connection: Connection, before: datetime.datetime, limit: int) -> int:

@@ -116,7 +116,7 @@ def behind(cursor: LogCursor, read: Iterable[Numbered]) -> LogCursor:
 
 def end(connection: Connection) -> LogCursor:
     """Where a watcher begins who wants to see what is committed from now on."""
-    return _at_end(connection, LogCursor(position=0))
+    return msgspec.structs.replace(_at_end(connection, LogCursor(position=0)), first=events.first_id(connection))
 
 
 def watch(connection: Connection, cursor: LogCursor, project_id: str | None, limit: int) -> EventPage:
@@ -130,6 +130,11 @@ def watch(connection: Connection, cursor: LogCursor, project_id: str | None, lim
     missing = {number: since for number, since in ahead.missing.items() if number < position and number not in read}
     wanted = [event for event in late if event.instance_uuid and project_id in (None, event.project_id)]
     return EventPage(events=(*wanted, *fresh), cursor=LogCursor(position=position, missing=missing))
+
+
+def has_news(connection: Connection, cursor: LogCursor) -> bool:
+    """Whether there may be entries that a watcher has not read; cheaper than watch()."""
+    return bool(cursor.missing) or events.last_id(connection) > cursor.position
 
 
 def _at_end(connection: Connection, cursor: LogCursor) -> LogCursor:

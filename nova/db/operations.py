@@ -34,11 +34,13 @@ _UNDER_WAY = (RUNNING, UNWINDING)
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why an operation is unwinding. resume_at: the name of the step to go forward from again, None to give up.
 
+    message is for users; whole_message, where users are not told everything, and details are for administrators.
     function, module: of the step that failed.
     """
 
     error: str
     message: str
+    whole_message: str | None = None
     details: str | None = None
     # Releases before 2027 stored an index.
     resume_at: str | int | None = None
@@ -319,7 +321,7 @@ def outcome(connection: Connection, instance_uuid: str, request_id: str, name: s
     if row.state == SUCCEEDED or row.failure is None:
         return Outcome()
     failure = msgspec.json.decode(row.failure, type=Failure)
-    return Outcome(error=failure.error, message=failure.message)
+    return Outcome(error=failure.error, message=failure.message, whole_message=failure.whole_message)
 
 
 def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:

@@ -4,6 +4,7 @@ Both end in environ["nova.context"], a nova.structs.context.Context. No identity
 answer is 401 before anything else is looked at.
 """
 
+import datetime
 import logging
 import re
 from collections.abc import Iterable
@@ -82,6 +83,7 @@ class _FromKeystoneHeaders:
             project_domain_id=environ.get("HTTP_X_PROJECT_DOMAIN_ID"),
             service_roles=_words(environ.get("HTTP_X_SERVICE_ROLES")),
             auth_token=environ.get("HTTP_X_AUTH_TOKEN"),
+            token_expires_at=_expiry(environ),
             **_of_request(environ),
         )
         return self._app(environ, start_response)
@@ -124,6 +126,16 @@ def _of_request(environ: Environ) -> dict[str, Any]:
         "global_request_id": given if _GLOBAL_REQUEST_ID.fullmatch(given) else None,
         "remote_address": environ.get("REMOTE_ADDR"),
     }
+
+
+def _expiry(environ: Environ) -> datetime.datetime | None:
+    """When the token ends, in UTC; None where the Identity service does not say."""
+    try:
+        return datetime.datetime.fromisoformat(environ["keystone.token_info"]["token"]["expires_at"]).astimezone(
+            datetime.UTC
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _words(header: str | None) -> tuple[str, ...]:

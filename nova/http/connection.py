@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import httptools
 
 from nova.http.limits import Limits
-from nova.http.wsgi import INTERNAL, Environ, Fault, Wsgi
+from nova.http.wsgi import CLIENT, INTERNAL, Environ, Fault, Wsgi
 
 LOG = logging.getLogger(__name__)
 
@@ -60,6 +60,22 @@ class Wire:
     def send(self, data: bytes, timeout_s: float) -> None:
         self.socket.settimeout(timeout_s)
         self.socket.sendall(data)
+
+    def waits(self, fd: int, timeout_s: float) -> bool:
+        """Whether the client is still there when fd can be read or the time is over; what it sends is dropped."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            selector.register(fd, selectors.EVENT_READ)
+            ready = selector.select(max(timeout_s, 0))
+        if all(key.fileobj is not self.socket for key, _ in ready):
+            return True
+        self.socket.setblocking(False)
+        try:
+            return bool(self.socket.recv(_CHUNK))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        except OSError:
+            return False
 
     def linger(self) -> None:
         """Let a client read an answer that came before it had sent everything: closing at once would take it away."""
@@ -210,9 +226,15 @@ class Connection:
         self._server = server
         self._limits = limits
         self._fault = fault
-        # Between two requests: it may be closed at any time.
+        # Between two requests, or in an answer without end: it may be closed at any time.
         self.is_idle = True
         self.is_last = False
+        self._is_streaming = False
+
+    def wait(self, fd: int, timeout_s: float) -> bool:
+        """As nova.http.wsgi.Client has it. Nothing is read behind such an answer: the connection ends with it."""
+        self._is_streaming = self.is_idle = True
+        return self.wire.waits(fd, timeout_s) and not self.is_last
 
     def serve(self, app: Wsgi, turn: AbstractContextManager[Any], tls: ssl.SSLContext | None) -> None:
         """Answer requests until the connection ends; the socket is left open. Raises OSError."""
@@ -255,7 +277,7 @@ class Connection:
                 return False
             response.headers.clear()
             response.send(self._fault(500, INTERNAL)(environ, response.start))
-        return response.is_kept
+        return response.is_kept and not self._is_streaming
 
     def _environ(self, message: Message) -> Environ:
         path, query = _split(message.target)
@@ -276,6 +298,7 @@ class Connection:
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
+            CLIENT: self,
         }
         for raw_name, raw_value in message.headers:
             name = raw_name.decode("latin-1").upper()

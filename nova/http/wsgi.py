@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -13,8 +13,17 @@ Fault = Callable[[int, str], Wsgi]
 
 # The key of the caller's nova.structs.context.Context.
 CONTEXT = "nova.context"
+# The key of the Client that waits for the answer; servers that are not ours know none.
+CLIENT = "nova.client"
 UNAUTHORIZED = "The request you have made requires authentication."
 INTERNAL = "An unexpected error has occurred. Its cause is in the log, under this request's id."
+
+
+class Client(Protocol):
+    """Who waits for an answer that is sent piece by piece."""
+
+    def wait(self, fd: int, timeout_s: float) -> bool:
+        """Wait until fd can be read or the time is over; whether the client is still there."""
 
 
 def request_id(environ: Environ) -> str:

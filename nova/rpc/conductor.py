@@ -143,10 +143,16 @@ class WatchingCalls:
         """What the scheduler would decide for this request; nothing is claimed. Raises FlavorNotFound, Invalid."""
 
     def end_of_log(self, context: Context) -> LogCursor:
-        """Where to begin to watch the event log from now on."""
+        """Where to begin to watch the event log from now on; first of the cursor is set."""
 
-    def watch_log(self, context: Context, cursor: LogCursor, project_id: str | None, limit: int) -> EventPage:
-        """The entries about servers that were not read yet, limit of them or a few more; of all projects without project_id."""
+    def watch_log(
+        self, context: Context, cursor: LogCursor, project_id: str | None, limit: int, wait_s: float = 0.0
+    ) -> EventPage:
+        """The entries about servers that were not read yet, limit of them or a few more; of all projects without project_id.
+
+        Where there are none, it waits for some, for wait_s and a few seconds at most. A conductor of the last release
+        does not wait.
+        """
 
 
 class CatalogCalls:

@@ -10,6 +10,7 @@ from nova.structs.networking import Quota as NetworkQuota
 
 class FlatNetworkInUse(errors.Conflict):
     text = "Unable to create the flat network. Physical network {physical_network} is in use."
+    text_for_users = "Unable to create the flat network. The physical network is in use."
 
 
 class TunnelIdInUse(errors.Conflict):

@@ -1,5 +1,6 @@
 """Who asks: the identity behind one request, carried by every call made for it."""
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     global_request_id: str | None = None
     auth_token: str | None = None
     remote_address: str | None = None
+    # Known where a request is answered, and None where no token has an end.
+    token_expires_at: datetime.datetime | None = None
 
     def policy_credentials(self) -> dict[str, Any]:
         """This identity as the credentials of oslo.policy's checks."""

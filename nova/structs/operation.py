@@ -63,10 +63,14 @@ class OperationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The outcome of a finished operation. error: the name of a class of nova.errors; None for success."""
+    """The outcome of a finished operation. error: the name of a class of nova.errors; None for success.
+
+    message is for users; whole_message for administrators, where users are not told everything.
+    """
 
     error: str | None = None
     message: str | None = None
+    whole_message: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,16 +89,31 @@ class LogCursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far somebody has read the event log.
 
     position is the last entry read. missing holds the numbers below it that were not there yet, because numbers are
-    given before transactions commit, each with the time of the entry behind it.
+    given before transactions commit, each with the time of the entry behind it. first is the oldest entry that there
+    was when the end of the log was looked for; 0: there was none, or it was not looked for.
     """
 
     position: int
     missing: dict[int, datetime.datetime] = {}
+    first: int = 0
 
     @property
     def settled(self) -> int:
         """The last entry before which nothing is missing: whoever reads on from here misses nothing."""
         return min(self.missing) - 1 if self.missing else self.position
+
+    def awaits(self, number: int) -> bool:
+        """Whether an entry with this number is not read yet."""
+        return number > self.position or number in self.missing
+
+    def moved_to(self, other: "LogCursor") -> "LogCursor":
+        """Where this reader stands once it has read a page that another reader, who stands at other now, has read.
+
+        The page may begin before this reader's position: what it has read stays read.
+        """
+        kept = {n: since for n, since in self.missing.items() if n in other.missing or n > other.position}
+        new = {n: since for n, since in other.missing.items() if n > self.position}
+        return LogCursor(position=max(self.position, other.position), missing=kept | new)
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

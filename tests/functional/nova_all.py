@@ -78,7 +78,7 @@ class NovaAll:
     def __init__(self, home, backend, image_port, fake_delay_s=0, python=sys.executable):
         self._home = home
         self._python = python
-        self._port = free_port()
+        self.port = free_port()
         self._image_port = image_port
         self._conf = home / "nova.conf"
         self._conf.write_text(
@@ -86,7 +86,7 @@ class NovaAll:
                 home=home,
                 backend=backend,
                 fake_delay_s=fake_delay_s,
-                compute=self._port,
+                compute=self.port,
                 network=free_port(),
                 placement=free_port(),
                 image=image_port,
@@ -121,7 +121,7 @@ class NovaAll:
     def send(self, method, path, body=None):
         headers = {"X-Auth-Token": "admin:admin", "OpenStack-API-Version": "compute 2.90"}
         return requests.request(
-            method, f"http://127.0.0.1:{self._port}/v2.1{path}", json=body, headers=headers, timeout=60
+            method, f"http://127.0.0.1:{self.port}/v2.1{path}", json=body, headers=headers, timeout=60
         )
 
     def add_flavor(self):

@@ -54,6 +54,7 @@ from nova.api.compute import (
     volumes,
 )
 from nova.api.compute.app import Application, plain
+from nova.api.compute.event_feed import EventFeed
 from nova.api.compute.request import Services
 from nova.clients import adapters
 from nova.clients.identity import Projects
@@ -126,6 +127,7 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
         conf=conf,
         operations=operations,
         conductor=conductor,
+        events=EventFeed(conductor, conf),
         policy=Policy(conf, policies.list_rules()),
         images=Images(adapters.service_adapter(conf, "glance", transport)),
         network=Networking(adapters.service_adapter(conf, "neutron", transport)),

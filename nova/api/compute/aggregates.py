@@ -178,7 +178,7 @@ def cache_images(request: Request, aggregate_id: str) -> None:
     try:
         request.conductor.cache_images(request.context, _number(aggregate_id), images)
     except errors.ImageNotFound as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
 
 
 def _number(aggregate_id: str) -> int:

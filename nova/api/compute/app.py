@@ -22,7 +22,7 @@ from nova.api.compute.request import Request, Services
 from nova.http import body
 from nova.http.declaration import LATER, PROJECT, SERVER, USER, Endpoint
 from nova.http.schema import Checker, Shape, checker
-from nova.http.wsgi import CONTEXT, Environ, StartResponse
+from nova.http.wsgi import CLIENT, CONTEXT, Environ, StartResponse
 from nova.structs.instance import Instance
 
 LOG = logging.getLogger(__name__)
@@ -56,15 +56,15 @@ class Application:
                 request.headers.get("OpenStack-API-Version"), request.headers.get("X-OpenStack-Nova-API-Version")
             )  # fmt: skip
         except errors.NotAcceptable as error:
-            return faults.response(406, error.message, "computeFault")
+            return faults.response(406, error.for_users, "computeFault")
         except errors.DomainError as error:
-            return faults.response(error.status, error.message)
+            return faults.response(error.status, error.for_users)
         try:
             answer = self._answer(request, version, is_legacy)
         except errors.DomainError as error:
             if error.status >= 500:
                 LOG.warning("%s %s: %s", request.method, request.path_info, error)
-            answer = faults.response(error.status, error.message)
+            answer = faults.response(error.status, error.told(request.environ[CONTEXT].is_admin))
         if not is_legacy:
             text = versions.text(version)
             answer.headers["OpenStack-API-Version"] = f"compute {text}"
@@ -100,6 +100,7 @@ class Application:
             body=self._check_body(operation, content, version, is_legacy),
             query=self._check_query(operation, request, version, is_legacy),
             headers=request.headers,
+            client=request.environ.get(CLIENT),
         )
         self._check_rule(operation, handled, arguments)
         return self._respond(operation, handled, operation.handler(handled, **arguments))

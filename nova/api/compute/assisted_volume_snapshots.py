@@ -57,7 +57,7 @@ def create(request: Request) -> dict[str, Any]:
         arguments = {"volume_id": volume_id, "snapshot_id": info["snapshot_id"], "new_file": info["new_file"]}
         request.conductor.operate(request.context, server_id, "volume_snapshot_create", arguments)
     except (errors.NotFound, errors.Conflict, errors.NotImplementedHere) as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
     return {"id": info.get("id"), "volumeId": volume_id}
 
 
@@ -86,7 +86,7 @@ def remove(request: Request, snapshot_id: str) -> None:
         server_id = _server_of(request, info.volume_id)
         request.conductor.operate(request.context, server_id, "volume_snapshot_delete", arguments)
     except (errors.Conflict, errors.NotImplementedHere) as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
 
 
 def _server_of(request: Request, volume_id: str) -> str:

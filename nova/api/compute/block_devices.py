@@ -136,7 +136,8 @@ def _checked(request: Request, device: BlockDevice) -> BlockDevice:
         elif device.source == "snapshot":
             services.volumes.snapshot(device.snapshot_id, context)
     except errors.NotFound as error:
-        raise BadMapping(reason=f"failed to get {device.source}: {error.message}") from error
+        reason = f"failed to get {device.source}: {error.for_users}"
+        raise BadMapping(reason=reason, detail=error.for_administrators) from error
     return device
 
 

@@ -3,22 +3,21 @@
 An extension of ours: upstream has no such operation.
 """
 
-import json
 import time
-from collections.abc import Iterator
 
 from nova import errors
 from nova.api.compute.app import Reply, Stream
+from nova.api.compute.event_stream import EventStream
 from nova.api.compute.request import Request
+from nova.clock import utcnow
 from nova.http.declaration import LATER, get
-from nova.http.schema import BOOLISH, integer, is_number, once, query
+from nova.http.schema import BOOLISH, integer, once, query
 from nova.http.view import made
-from nova.structs.operation import Event, LogCursor
+from nova.structs.context import Context
 
 _MAX_TIMEOUT_S = 3600
-_POLL_INTERVAL_S = 0.5
-_KEEP_ALIVE_S = 15
-_BATCH = 200
+# Ids are the numbers of entries, which databases keep in 64 bits.
+_LARGEST_ID = 2**63 - 1
 
 
 @get(
@@ -26,13 +25,13 @@ _BATCH = 200
     policy="compute:servers:events",
     target=LATER,
     query=query(
-        once("after", integer(0)),
+        once("after", integer(0, _LARGEST_ID)),
         once("timeout", integer(0, _MAX_TIMEOUT_S)),
         once("all_projects", BOOLISH),
         strict_since="2.1",
     ),
     answer=made(),
-    errors=(400, 403),
+    errors=(400, 403, 429, 503),
     is_ours=True,
 )
 def stream_events(request: Request) -> Reply:
@@ -41,53 +40,43 @@ def stream_events(request: Request) -> Reply:
     An event's id is the token to resume from, in the header Last-Event-ID (browsers send it when they
     reconnect) or the parameter "after". Without a token the stream begins with the next event. Nothing is missed:
     while a change with a lower number may still be under way, the token stays before it, and a client that resumes
-    then gets what came behind it again. An event's number tells whether the client has it already.
+    then gets what came behind it again. An event's number tells whether the client has it already. What was missed
+    because the log does not have it any more, or does not know the token, is told by an event "gap".
+
+    The stream ends with the caller's token. There are limits in all and for a project: TooManyRequests, Unavailable.
     """
     request.check("compute:servers:events")
     project: str | None = request.context.project_id
     if request.first("all_projects", False):
         request.check("compute:servers:events:all_projects")
         project = None
-    token = request.first("after")
-    if (header := request.headers.get("Last-Event-ID")) is not None:
-        if not is_number(header):
-            raise errors.Invalid("Last-Event-ID is not a token of this stream.")
-        token = int(header)
-    begin = request.conductor.end_of_log(request.context) if token is None else LogCursor(position=token)
-    stream = _stream(request, project, begin, request.first("timeout", _MAX_TIMEOUT_S))
+    token, now = _token(request), time.monotonic()
+    ends_at = now + request.first("timeout", _MAX_TIMEOUT_S)
+    feed = request.services.events
+    watcher = feed.join(request.context.project_id)
+    try:
+        expires_at = now + _lifetime_s(request.context)
+        stream = EventStream(feed, watcher, request.client, project, token, ends_at, expires_at)
+    except BaseException:
+        feed.leave(watcher)
+        raise
     return Reply(Stream(stream, "text/event-stream"), {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-def _stream(request: Request, project: str | None, cursor: LogCursor, timeout_s: int) -> Iterator[bytes]:
-    deadline = time.monotonic() + timeout_s
-    last_sent = time.monotonic()
-    # The first bytes show the client that the stream is open, and where it begins.
-    yield f": from {cursor.settled}\nid: {cursor.settled}\n\n".encode()
-    while True:
-        page = request.conductor.watch_log(request.context, cursor, project, _BATCH)
-        for event in page.events:
-            is_late = event.id <= cursor.position
-            yield _event(event, cursor.settled if is_late else min(event.id, page.cursor.settled))
-        cursor = page.cursor
-        now = time.monotonic()
-        if page.events:
-            last_sent = now
-        elif now - last_sent > _KEEP_ALIVE_S:
-            last_sent = now
-            yield f": keep-alive\nid: {cursor.settled}\n\n".encode()
-        if now >= deadline:
-            return
-        if len(page.events) < _BATCH:
-            time.sleep(min(_POLL_INTERVAL_S, max(deadline - now, 0)))
+def _token(request: Request) -> int | None:
+    """Where to resume; the header counts, which a browser sends when it reconnects. Raises Invalid."""
+    header = request.headers.get("Last-Event-ID")
+    if header is None:
+        token: int | None = request.first("after")
+        return token
+    if not (header.isascii() and header.isdigit() and len(header) <= len(str(_LARGEST_ID))):
+        raise errors.Invalid("Last-Event-ID is not a token of this stream.")
+    if (number := int(header)) > _LARGEST_ID:
+        raise errors.Invalid("Last-Event-ID is not a token of this stream.")
+    return number
 
 
-def _event(event: Event, token: int) -> bytes:
-    data = {
-        "number": event.id,
-        "time": event.created_at.isoformat(),
-        "project_id": event.project_id,
-        "server_id": event.instance_uuid,
-        "request_id": event.request_id,
-        **{name: value for name, value in event.payload.items() if name not in ("host", "node")},
-    }
-    return f"id: {token}\nevent: {event.kind}\ndata: {json.dumps(data)}\n\n".encode()
+def _lifetime_s(context: Context) -> float:
+    if context.token_expires_at is None:
+        return float("inf")
+    return (context.token_expires_at.replace(tzinfo=None) - utcnow()).total_seconds()

@@ -27,7 +27,8 @@ def operate_and_wait(request: Request, operation: str, /, **arguments: Any) -> I
             request.context, server_id, request.context.request_id, operation, _QUESTION_S
         )
         if outcome is not None and outcome.error is not None:
-            raise errors.by_name(outcome.error)(outcome.message)
+            whole = outcome.whole_message if request.context.is_admin else None
+            raise errors.by_name(outcome.error)(whole or outcome.message)
         if outcome is not None:
             return request.conductor.server(request.context, server_id)
     raise errors.Unavailable("The server's host has not answered yet; what was asked for goes on.")

@@ -12,6 +12,7 @@ from nova import errors
 from nova.clock import parse_utc
 from nova.http.declaration import Endpoint
 from nova.http.policy import Policy
+from nova.http.wsgi import Client
 from nova.rpc.conductor import ConductorCalls
 from nova.structs.context import Context
 from nova.structs.instance import Instance
@@ -30,6 +31,7 @@ class Services:
     shares: Any = None
     projects: Any = None
     operations: tuple[Endpoint, ...] = ()
+    events: Any = None
 
 
 @dataclass
@@ -47,6 +49,8 @@ class Request:
     body: Any = None
     query: Mapping[str, list[Any]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Whoever takes an answer that is sent piece by piece; None under a server that is not ours.
+    client: Client | None = None
     server: Instance = field(init=False, repr=False, compare=False)
     # Answers of allows() in the caller's own project: a list asks once, not once per item.
     _allowed: dict[str, bool] = field(default_factory=dict)

@@ -125,7 +125,7 @@ def remove(request: Request, group_id: str) -> None:
     try:
         request.services.network.security_groups.delete(group_id)
     except errors.Conflict as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
 
 
 @post(
@@ -172,7 +172,7 @@ def create_rule(request: Request) -> Json:
     try:
         made_rule = request.services.network.security_groups.add_rule(rule)
     except errors.Conflict as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
     return {"security_group_rule": _rule(made_rule, _names(request, [made_rule]), request.context.project_id)}
 
 

@@ -183,7 +183,7 @@ def update(request: Request, volume_id: str) -> None:
     try:
         new = request.services.volumes.get(new_id, request.context)
     except errors.NotFound as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
     check_is_plain(new)
     if new.status != "available":
         raise errors.Invalid(f"Invalid volume: volume {new_id} status must be 'available'. It is '{new.status}'.")

@@ -205,7 +205,7 @@ def create_snapshot(request: Request) -> dict[str, Any]:
             fields["force"],
         )
     except errors.NotFound as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
     return snapshot
 
 

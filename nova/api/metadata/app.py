@@ -53,7 +53,7 @@ class _Metadata:
     def _refusal(self, request: webob.Request, error: errors.DomainError) -> webob.Response:
         """Errors behind this API are logged for the operator; the guest gets no details."""
         if error.status < 500:
-            return _error(error.status, error.message)
+            return _error(error.status, error.for_users)
         LOG.warning("%s from %s cannot be answered: %s", request.path, request.remote_addr, error)
         return _error(503, "The metadata of this server cannot be read now; try again.")
 

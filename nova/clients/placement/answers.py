@@ -3,12 +3,15 @@
 Only what is used is declared; whatever else an answer holds is ignored.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from nova.structs.guest import Inventory
+
+LOG = logging.getLogger(__name__)
 
 _SHARING = b'"MISC_SHARES_VIA_AGGREGATE"'
 
@@ -185,11 +188,12 @@ def read_reasons(content: bytes) -> dict[str, str]:
 
 
 def read_problem(content: bytes) -> Problem:
-    """The first error of an answer; the text of an answer that is not Placement's own."""
+    """The first error of an answer. What is not Placement's own, a page of a proxy, is for the log."""
     try:
         problem = _decode_problems(content).errors[0]
     except (msgspec.DecodeError, IndexError):
-        return Problem(detail=content[:200].decode(errors="replace"))
+        LOG.warning("a refusal that is not Placement's: %s", content[:200].decode(errors="replace"))
+        return Problem(detail="it does not say why")
     text = " ".join(problem.detail.split())
     for preamble in _PREAMBLES:
         text = text.removeprefix(preamble)

@@ -20,6 +20,7 @@ class ClaimLost(errors.HostRefused):
     """The resources asked for are not free any more: another consumer was faster."""
 
     text = "Placement refused the claim: {reason}"
+    text_for_users = "Placement refused the claim."
 
 
 class ConsumerHolds(errors.Conflict):

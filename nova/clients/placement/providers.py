@@ -20,6 +20,7 @@ class ProviderInUse(errors.Conflict):
     """A provider, or a class of its inventory, cannot go while something is allocated from it."""
 
     text = "Resource provider {uuid} is in use: {reason}"
+    text_for_users = "The resource provider is in use."
 
 
 class _Offer(msgspec.Struct, frozen=True):

@@ -322,7 +322,7 @@ def _log(
         connection,
         f"instance.{workflow.name}.start",
         instance.project_id,
-        {"operation": workflow.name, "vm_state": instance.vm_state, "task_state": task_state},
+        {"operation": workflow.name, "step": workflow.steps[0].name, "task_state": task_state},
         instance.uuid,
         context.request_id,
         EventDetails.of(

@@ -1,7 +1,11 @@
 """What users are told beyond upstream's API: why a host was chosen, and what happens to servers as it happens."""
 
+import functools
+import time
+
 import msgspec
 
+from nova import concurrency
 from nova.conductor.acceptance import accept
 from nova.conductor.core import Core
 from nova.conductor.workflows import placing
@@ -10,6 +14,10 @@ from nova.structs.context import Context
 from nova.structs.operation import EventPage, LogCursor
 from nova.structs.requests import BuildRequest
 from nova.structs.schedule import Decision
+
+# How long one call may wait, and how often it looks meanwhile: users hear of a change that much later at most.
+_LONGEST_WAIT_S = 10.0
+_LOOK_INTERVAL_S = 0.1
 
 
 class WatchingCalls:
@@ -24,5 +32,23 @@ class WatchingCalls:
     def end_of_log(self, context: Context) -> LogCursor:
         return self._core.db.read(log_readers.end)
 
-    def watch_log(self, context: Context, cursor: LogCursor, project_id: str | None, limit: int) -> EventPage:
-        return self._core.db.read(lambda c: log_readers.watch(c, cursor, project_id, limit))
+    def watch_log(
+        self, context: Context, cursor: LogCursor, project_id: str | None, limit: int, wait_s: float = 0.0
+    ) -> EventPage:
+        until = time.monotonic() + min(wait_s, _LONGEST_WAIT_S)
+
+        def read(at: LogCursor) -> EventPage:
+            return self._core.db.read(lambda c: log_readers.watch(c, at, project_id, limit))
+
+        page = read(cursor)
+        while not page.events and (left := until - time.monotonic()) > 0:
+            self._wait_for_news(page.cursor, left)
+            page = read(page.cursor)
+        return page
+
+    def _wait_for_news(self, at: LogCursor, timeout_s: float) -> None:
+        time.sleep(min(timeout_s, _LOOK_INTERVAL_S))
+        # What is missing may appear or be given up: only reading tells.
+        if not at.missing:
+            has_news = functools.partial(log_readers.has_news, cursor=at)
+            concurrency.wait_for(lambda: self._core.db.read(has_news), timeout_s, _LOOK_INTERVAL_S)

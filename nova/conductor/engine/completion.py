@@ -141,8 +141,7 @@ def _close(
     moment = "error" if failure else "end"
     payload = {
         "operation": workflow.name,
-        "vm_state": changes.get("vm_state"),
-        "task_state": changes["task_state"],
+        "step": workflow.step(held.step).name,
         "message": message,
     }
     details = journal.event_details(workflow, held, document, (end.moment, moment), changes, failure, instance)

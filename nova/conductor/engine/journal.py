@@ -26,8 +26,12 @@ def show(
     task_state: str | None,
     moments: tuple[str, ...],
     written: Mapping[str, Any],
+    step: str,
 ) -> None:
-    """Bring the server's row up to the document, and log that it changed. written: columns that are up to it."""
+    """Bring the server's row up to the document, and log that it changed. written: columns that are up to it.
+
+    step: the one that begins now, or is undone next.
+    """
     old = workflow.server(before)
     changes = {name: value for name, value in workflow.server(document).items() if old.get(name, ...) != value}
     changes["task_state"] = task_state
@@ -36,7 +40,7 @@ def show(
         connection,
         "instance.update",
         held,
-        {"operation": held.name, "task_state": task_state},
+        {"operation": held.name, "step": step},
         event_details(workflow, held, document, moments, {**written, **changes}),
     )
 
@@ -80,7 +84,7 @@ def event_details(
 def _step_error(failure: Failure) -> StepError:
     return StepError(
         error=failure.error,
-        message=failure.message,
+        message=failure.whole_message or failure.message,
         function=failure.function,
         module=failure.module,
         traceback=failure.details or "",

@@ -185,7 +185,8 @@ class StepRunner:
             )
             moments = (f"done {step.name}", f"begins {following.name}")
             task_state = following.shows(document)
-            journal.show(connection, workflow, held, turn.document, document, task_state, moments, written)
+            name = following.name
+            journal.show(connection, workflow, held, turn.document, document, task_state, moments, written, name)
             return is_cancelled
 
         is_cancelled = self.db.write(work)
@@ -306,7 +307,8 @@ class StepRunner:
             journal.record(connection, held, turn.step.name, turn.started, trace or error.message)
             self._keep(connection, held, state=UNWINDING, failure=failure, document=text)
             details = journal.event_details(workflow, held, turn.document, ("unwinds",), {}, failure)
-            journal.append(connection, f"instance.{held.name}.unwinding", held, {"operation": held.name}, details)
+            payload = {"operation": held.name, "step": turn.step.name, "message": failure.message}
+            journal.append(connection, f"instance.{held.name}.unwinding", held, payload, details)
 
         self.db.write(work)
         self._count(turn, turn.step.name, "error")
@@ -381,8 +383,8 @@ class StepRunner:
                 woken.extend(completion.fail(connection, workflow, held, document, text))
                 return False
             is_cancelled = self._keep(connection, held, state=state, step=following.name, document=text)
-            moments = (f"undone {undo}",)
-            journal.show(connection, workflow, held, turn.document, document, following.shows(document), moments, {})
+            moments, shown = (f"undone {undo}",), following.shows(document)
+            journal.show(connection, workflow, held, turn.document, document, shown, moments, {}, following.name)
             return is_cancelled
 
         is_cancelled = self.db.write(work)
@@ -436,10 +438,17 @@ def _absorbed(answer: StepAnswer, reading: HostAnswer[Document] | None, document
 def _failure(
     turn: Turn[Document], error: errors.DomainError, trace: str | None, resume_at: Step[Document] | None = None
 ) -> Failure:
+    message, whole, details = error.for_users, error.message, trace or error.for_administrators
+    if earlier := turn.held.failure:
+        message = _with_history(message, earlier.message)
+        whole = _with_history(whole, earlier.whole_message or earlier.message)
+        if details or earlier.details:
+            details = _with_history(details or error.message, earlier.details or earlier.message)
     return Failure(
         error=type(error).__name__,
-        message=_with_history(error.message, turn.held.failure),
-        details=trace or error.for_administrators,
+        message=message,
+        whole_message=None if whole == message else whole,
+        details=details,
         resume_at=None if resume_at is None else resume_at.name,
         status=error.status,
         function=turn.step.name,
@@ -447,8 +456,6 @@ def _failure(
     )
 
 
-def _with_history(message: str, earlier: Failure | None) -> str:
+def _with_history(reason: str, earlier: str) -> str:
     """A failure after others: the last reason first, for whoever reads only the beginning."""
-    if earlier is None or earlier.message == message:
-        return message
-    return f"{message} Before that: {earlier.message}"
+    return reason if earlier == reason else f"{reason} Before that: {earlier}"

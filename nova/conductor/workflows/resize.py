@@ -80,7 +80,7 @@ def _begin_resize(acceptance: Acceptance, op: Resize) -> Resize:
     try:
         flavor = flavors.get(connection, str(op.flavor_id), project)
     except errors.FlavorNotFound as error:
-        raise errors.Invalid(error.message) from error
+        raise error.turned_into(errors.Invalid) from error
     if flavor.is_disabled:
         raise errors.Invalid(f"Flavor {flavor.id} could not be found.")
     if flavor.id == instance.flavor.id:

@@ -74,7 +74,7 @@ class Api:
         except errors.DomainError as error:
             if error.status >= 500:
                 LOG.warning("%s %s: %s", request.method, request.path, error)
-            response = faults.json(error.status, faults.body(error))
+            response = faults.json(error.status, faults.body(error, environ[CONTEXT].is_admin))
         response.headers["X-Openstack-Request-Id"] = request_id(environ)
         return response(environ, start_response)
 

@@ -38,8 +38,9 @@ _BY_STATUS = {400: "InvalidInput", 413: "TooLarge", 500: "HTTPInternalServerErro
 _SUFFIXES = {"NetworkingNotFound": "NotFound", "NetworkingInUse": "InUse", "NetworkingExists": "Exists"}
 
 
-def body(error: DomainError) -> dict[str, Any]:
-    return _body(_type_of(error), error.message)
+def body(error: DomainError, is_admin: bool) -> dict[str, Any]:
+    """The error as an administrator, or any other user, is told it."""
+    return _body(_type_of(error), error.told(is_admin))
 
 
 def fault(status: int, message: str) -> Wsgi:

@@ -83,7 +83,7 @@ class HostNetworks:
                     commands.carry(name, dict(vif.details), vif.mtu, conf.flat_interface, overlay, self.owner)
                 self._apply()
         except (commands.CommandFailed, OSError) as error:
-            raise errors.GuestFailed(reason=f"The guest's networks cannot be created: {error}") from error
+            raise errors.GuestFailed(reason="The guest's networks cannot be created", detail=str(error)) from error
 
     def apply_security_groups(self) -> None:
         """Load the filters that this host's ports need, and delete the bridges that none does.

@@ -1,7 +1,8 @@
 """The one way to libvirt: its calls block in C, break off when libvirtd goes, and speak in error numbers.
 
 Whatever is reached through a Connection runs beside the green threads, and raises this project's
-errors: Unavailable when libvirtd is gone, GuestNotFound, GuestFailed with libvirt's code for the rest.
+errors: Unavailable when libvirtd is gone, GuestNotFound, GuestFailed with libvirt's code for the rest. What libvirt
+says names files and sockets of the host: it is for administrators.
 """
 
 import logging
@@ -59,18 +60,18 @@ class Connection:
 
     def open(self, patience_s: float = 0.0) -> None:
         """Connect, waiting at most patience_s for libvirtd to come up. Raises errors.Unavailable."""
-        reason: list[str] = []
+        lost: list[errors.Unavailable] = []
 
         def try_once() -> bool:
             try:
                 self._alive()
             except errors.Unavailable as error:
-                reason[:] = [error.message]
+                lost[:] = [error]
                 return False
             return True
 
         if not concurrency.wait_for(try_once, patience_s, interval_s=0.2):
-            raise errors.Unavailable(reason[0])
+            raise lost[0]
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""
@@ -121,7 +122,7 @@ class Connection:
             # Notices a libvirtd that is there and does not answer.
             concurrency.run_blocking(raw.setKeepAlive, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT)
         except libvirt.libvirtError as error:
-            raise errors.Unavailable(service=f"libvirt at {self.uri}", reason=str(error)) from error
+            raise _unavailable(f"libvirt at {self.uri}: {error}") from error
         return raw
 
     def _drop(self) -> None:
@@ -140,8 +141,12 @@ def translate(error: libvirt.libvirtError) -> errors.DomainError:
         return errors.GuestNotFound(guest=error.get_str1() or "")
     lost = error.get_error_domain() in _LOST_DOMAINS and code in _LOST_CODES
     if lost or code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN):
-        return errors.Unavailable(service="libvirt", reason=str(error))
-    return errors.GuestFailed(reason=str(error), code=code)
+        return _unavailable(f"libvirt: {error}")
+    return errors.GuestFailed(reason="The hypervisor failed", detail=str(error), code=code)
+
+
+def _unavailable(detail: str) -> errors.Unavailable:
+    return errors.Unavailable(service="The hypervisor", reason="it does not answer", detail=detail)
 
 
 def _unwrap(value: Any) -> Any:

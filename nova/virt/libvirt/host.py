@@ -145,16 +145,14 @@ class HostFacts:
         if mode == "none" or (self._conf.libvirt.cpu_mode is None and mode not in offered):
             return "none", None
         if mode not in offered:
-            raise errors.Unavailable(
-                service="libvirt", reason=f"[libvirt] cpu_mode {mode} is not offered for virt_type {virt_type} here"
-            )
+            raise _misconfigured(f"[libvirt] cpu_mode {mode} is not offered for virt_type {virt_type} here")
         if mode != "custom":
             return mode, None
         usable = {m.text for m in self._domain.findall("cpu/mode[@name='custom']/model[@usable='yes']")}
         for model in self._conf.libvirt.cpu_models:
             if model in usable:
                 return "custom", model
-        raise errors.Unavailable(service="libvirt", reason="none of [libvirt] cpu_models is usable on this host")
+        raise _misconfigured("none of [libvirt] cpu_models is usable on this host")
 
     def _find_traits(self) -> tuple[str, ...]:
         """What guests here can have, as names of os-traits."""
@@ -207,8 +205,13 @@ def _check_memory(conf: cfg.ConfigOpts) -> None:
     """Source: admin guide, "File-backed memory". Raises errors.Unavailable."""
     ratio = conf.ram_allocation_ratio or conf.initial_ram_allocation_ratio
     if conf.libvirt.file_backed_memory and (ratio != 1.0 or conf.reserved_host_memory_mb):
-        reason = "[libvirt] file_backed_memory needs ram_allocation_ratio = 1.0 and reserved_host_memory_mb = 0"
-        raise errors.Unavailable(service="nova-compute", reason=reason)
+        raise _misconfigured(
+            "[libvirt] file_backed_memory needs ram_allocation_ratio = 1.0 and reserved_host_memory_mb = 0"
+        )
+
+
+def _misconfigured(detail: str) -> errors.Unavailable:
+    return errors.Unavailable(service="nova-compute", reason="its configuration does not fit its host", detail=detail)
 
 
 def _machine_types(conf: cfg.ConfigOpts) -> dict[str, str]:

@@ -23,7 +23,7 @@ def wait_for_backup(domain: Proxy, timeout_s: float) -> None:
         raise errors.GuestFailed(reason=f"The copy of the disk was not complete within {timeout_s:.0f} s")
     stats = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
     if stats.get("type") != libvirt.VIR_DOMAIN_JOB_COMPLETED:
-        raise errors.GuestFailed(reason=f"The copy of the disk failed: {stats.get('errmsg', 'no reason given')}")
+        raise errors.GuestFailed(reason="The copy of the disk failed", detail=stats.get("errmsg", "no reason given"))
 
 
 def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:

@@ -1,6 +1,6 @@
 """Runs programs of this host, bounded in time, and with less than everything where they read a tenant's bytes.
 
-What a program printed is for the log: it names paths and other things of the host that are none of a user's business.
+What a program printed is for the log and for administrators: it names paths and other things of the host.
 """
 
 import logging
@@ -59,16 +59,19 @@ def convert_image(host: str, source: Path, source_format: str, target: Path, mem
 def _run(host: str, words: Sequence[str], timeout_s: float, files: tuple[int, ...] = ()) -> None:
     name = next(word for word in words if "/" not in word and word not in ("setpriv", "prlimit") and word[0] != "-")
     if shutil.which(words[0]) is None:
-        raise errors.GuestFailed(reason=f"{words[0]} is not installed on this host")
+        raise errors.GuestFailed(
+            reason="A program is missing on the server's host", detail=f"{words[0]} is not installed"
+        )
     status, printed = concurrency.run_blocking(_run_bounded, words, timeout_s, files)
     if status is None:
         LOG.error("%s did not end within %s s and was killed: %s", name, timeout_s, " ".join(words))
-        raise errors.GuestFailed(reason=f"{name} did not end in time on this host")
+        raise errors.GuestFailed(reason="A program on the server's host did not end in time", detail=name)
     if status:
-        LOG.warning("%s ended with status %s: %s: %s", name, status, " ".join(words), printed.strip()[-2000:])
+        said = printed.strip()[-2000:]
+        LOG.warning("%s ended with status %s: %s: %s", name, status, " ".join(words), said)
         if any(text in printed for text in _NO_ROOM):
             raise errors.DiskFull(host=host)
-        raise errors.GuestFailed(reason=f"{name} failed on this host")
+        raise errors.GuestFailed(reason="A program on the server's host failed", detail=f"{name}: {said[-500:]}")
 
 
 def _run_bounded(words: Sequence[str], timeout_s: float, files: tuple[int, ...]) -> tuple[int | None, str]:

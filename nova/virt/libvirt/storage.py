@@ -265,7 +265,8 @@ class Storage:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise errors.DiskFull(host=self._host) from error
             LOG.warning("a guest's disks cannot be made: %s", error)
-            raise errors.GuestFailed(reason="The guest's disks cannot be made on this host") from error
+            reason = "The guest's disks cannot be made on its host"
+            raise errors.GuestFailed(reason=reason, detail=str(error)) from error
 
 
 def _make_empty(path: Path, size: int) -> None:

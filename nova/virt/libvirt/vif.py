@@ -32,7 +32,7 @@ def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
     A bridge that exists keeps its settings: an operator or another service made it.
     """
     if not _DEVICE.match(name):
-        raise errors.GuestFailed(reason=f"The port's network has no usable bridge name: '{name}'")
+        raise errors.GuestFailed(reason="The port's network has no usable bridge name", detail=f"'{name}'")
     if not _exists(name):
         try:
             _ip("link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
@@ -62,7 +62,8 @@ def _exists(device: str) -> bool:
 def _ip(*words: str) -> None:
     done = _call("ip", *words)
     if done.returncode:
-        raise errors.GuestFailed(reason=f"ip {' '.join(words)}: {done.stderr.strip()}")
+        said = f"ip {' '.join(words)}: {done.stderr.strip()}"
+        raise errors.GuestFailed(reason="The guest's network devices cannot be made on its host", detail=said)
 
 
 def _call(*command: str) -> subprocess.CompletedProcess[str]:

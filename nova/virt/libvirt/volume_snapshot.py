@@ -62,7 +62,7 @@ def merge(domain: Proxy, key: str, file_to_merge: str, merge_target: str | None)
             _commit(domain, _target(disk), chain, place, merge_target)
         disk = _find(domain, key)
         if file_to_merge in [path.name for path in _chain(disk)]:
-            raise errors.GuestFailed(reason=f"{file_to_merge} could not be merged")
+            raise errors.GuestFailed(reason="A file of the volume could not be merged", detail=file_to_merge)
     return _written(disk)
 
 
@@ -80,7 +80,8 @@ def _pull(domain: Proxy, name: str, chain: list[Path], place: int) -> None:
 def _commit(domain: Proxy, name: str, chain: list[Path], place: int, target: str) -> None:
     below = [path for path in chain[place + 1 :] if path.name == target]
     if not below:
-        raise errors.GuestFailed(reason=f"{target} is not below {chain[place].name}")
+        said = f"{target} is not below {chain[place].name}"
+        raise errors.GuestFailed(reason="The volume's files are in another order", detail=said)
     if place:
         domain.blockCommit(name, str(below[0]), str(chain[place]), 0, 0)
         jobs.wait_for_block_job(domain, name, _MERGE_TIMEOUT_S)

@@ -119,7 +119,8 @@ class VolumeConnections:
             )
             return concurrency.run_blocking(getattr(connector, method), *arguments)
         except Exception as error:
-            raise errors.GuestFailed(reason=f"{method} of a volume of type {kind}: {error}") from error
+            reason = "A volume cannot be connected to the server's host, or released by it"
+            raise errors.GuestFailed(reason=reason, detail=f"{method}, {kind}: {error}") from error
 
     def _rbd(self, data: dict[str, Any]) -> Drive:
         user = data.get("auth_username") or self._conf.libvirt.rbd_user
