@@ -84,6 +84,8 @@ class Hypervisor:
         self.calls: list[tuple[str, str]] = []
         # Its disks outlive their guests, as files do.
         self.shelf = FakeShelf()
+        # Why nothing can be done here, as a hypervisor that does not answer.
+        self.trouble: str | None = None
         self.traits: tuple[str, ...] = ("COMPUTE_NODE", "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
         self._failures: dict[str, list[Exception]] = defaultdict(list)
         self._barriers: dict[str, threading.Event] = {}
@@ -161,6 +163,10 @@ class FakeDriver:
 
     def start(self) -> None:
         """There is nothing to connect to."""
+
+    def check(self) -> None:
+        if self._hypervisor.trouble:
+            raise errors.Unavailable(service="the hypervisor", reason=self._hypervisor.trouble)
 
     def nodes(self) -> tuple[NodeState, ...]:
         hypervisor = self._hypervisor

@@ -32,6 +32,7 @@ from nova.virt.libvirt import (
     console,
     devices,
     diagnostics,
+    disk_calls,
     files,
     migration,
     moving,
@@ -56,6 +57,8 @@ from nova.virt.libvirt.volumes import VolumeConnections
 LOG = logging.getLogger(__name__)
 
 _START_PATIENCE_S = 10.0
+_TURN_S = 30.0
+_AGENT_S = 60
 _UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -97,6 +100,10 @@ class LibvirtDriver:
         self._connection.open(_START_PATIENCE_S)
         self._facts = HostFacts(self._connection, self._conf)
         LOG.info("libvirt at %s runs guests of type %s", self._connection.uri, self._facts.xml.virt_type)
+
+    def check(self) -> None:
+        self._host_facts.disk_space()
+        self._connection.read("getLibVersion")
 
     def nodes(self) -> tuple[NodeState, ...]:
         return (self._host_facts.node(),)
@@ -250,7 +257,7 @@ class LibvirtDriver:
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         with self._only_one(uuid):
             root = files.guest_directory(self._conf.instances_path, uuid) / "disk"
-            target.parent.mkdir(parents=True, exist_ok=True)
+            disk_calls.quick(target.parent.mkdir, parents=True, exist_ok=True)
             snapshot.copy_root(self._connection.domain(uuid), root, target, image_format, self._storage)
 
     # VolumeSnapshots
@@ -417,7 +424,10 @@ class LibvirtDriver:
     # GuestAgent
 
     def set_password(self, uuid: str, user: str, new: str) -> None:
-        self._connection.domain(uuid).setUserPassword(user, new, 0)
+        domain = self._connection.domain(uuid)
+        # Without it libvirt waits for the agent for as long as the guest likes.
+        domain.agentSetResponseTimeout(_AGENT_S, 0)
+        domain.setUserPassword(user, new, 0)
 
     def crash_dump(self, uuid: str) -> None:
         self._connection.domain(uuid).injectNMI(0)
@@ -519,8 +529,14 @@ class LibvirtDriver:
     def _only_one(self, uuid: str) -> Iterator[None]:
         with self._locks_lock:
             lock = self._locks.setdefault(uuid, threading.Lock())
-        with lock:
+        # Steps of one guest come one after the other: what is waited for here is a step that hangs, or a reconciler.
+        if not lock.acquire(timeout=_TURN_S):
+            LOG.error("guest %s is busy with something that has not ended for more than %.0f s", uuid, _TURN_S)
+            raise errors.Unavailable(service="The guest", reason="another step of it has not ended on its host")
+        try:
             yield
+        finally:
+            lock.release()
 
 
 def _asked_whether_arrived(uuid: str, uri: str) -> bool:
