@@ -1,5 +1,6 @@
 """The cloud a run acts on: its parts through tools/cloud.sh, its APIs as an administrator who has patience."""
 
+import json
 import os
 import subprocess
 import time
@@ -39,7 +40,18 @@ class Cloud:
             **{word: said[f"OS_{word.upper()}"] for word in words}
         )
         self._session = session.Session(auth=auth, timeout=40)
-        self.hosts = sorted(path.name for path in (self._directory / "hosts").iterdir())
+        hosts = self._directory / "hosts"
+        self._real = sorted(path.name for path in hosts.iterdir()) if hosts.exists() else []
+        self._fake = self._directory / "data" / "fake"
+
+    @property
+    def are_hosts_real(self) -> bool:
+        return bool(self._real)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of all hosts. A fake one is there as soon as its nova-compute has done anything on it."""
+        return self._real or sorted(path.stem for path in self._fake.glob("*.json") if path.stem != "images")
 
     def tool(self, *words: str) -> str:
         """What tools/cloud.sh says, whatever its status."""
@@ -73,17 +85,23 @@ class Cloud:
                 raise Away(f"{method} {path}: {why}")
             time.sleep(_PAUSE_S)
 
-    def in_host(self, host: str, *command: str) -> list[str]:
-        """The words that a command prints on a host."""
-        return self.tool("in", host, *command).split()
+    def guests(self, host: str) -> list[str]:
+        """The servers that a host has a guest of, whether it runs or not."""
+        if self.are_hosts_real:
+            return self.tool("in", host, "virsh", "-q", "list", "--all", "--uuid").split()
+        return list(self._state(host)["guests"])
 
-    def directories(self) -> set[str]:
-        """Names of the directories of disks on all hosts."""
-        return {
-            path.name
-            for host in self.hosts
-            for path in (self._directory / "hosts" / host / "nova" / "instances").glob("*-*-*-*-*")
-        }
+    def directories(self, host: str) -> list[str]:
+        """Names of the directories of disks on a host; each begins with its server's id."""
+        if self.are_hosts_real:
+            directories = self._directory / "hosts" / host / "nova" / "instances"
+            return [path.name for path in directories.glob("*-*-*-*-*")]
+        return list(self._state(host)["directories"])
+
+    def _state(self, host: str) -> dict[str, dict[str, Any]]:
+        """What the fake driver has kept of a host."""
+        state: dict[str, dict[str, Any]] = json.loads((self._fake / f"{host}.json").read_text())
+        return state
 
     @staticmethod
     def wait_until_empty(look: Callable[[], list[str]], timeout_s: float) -> list[str]:

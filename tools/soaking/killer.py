@@ -8,17 +8,19 @@ from soaking.report import Report
 
 # What other services keep is not what is tried; a host is its libvirtd and its nova-compute.
 _SPARED = ("cinder", "epmd", "glance", "keystone")
-_LONGEST_AWAY_S = 6.0
 
 
 class Killer:
     """One part at a time: two that are away at once are what a cloud of one of each does not promise to live through."""
 
-    def __init__(self, cloud: Cloud, chance: random.Random, report: Report, pause_s: float) -> None:
+    def __init__(
+        self, cloud: Cloud, chance: random.Random, report: Report, pause_s: float, longest_away_s: float
+    ) -> None:
         self._cloud = cloud
         self._chance = chance
         self._report = report
         self._pause_s = pause_s
+        self._longest_away_s = longest_away_s
         hosts = {*cloud.hosts, *(f"{host}-virtlogd" for host in cloud.hosts)}
         self._victims = sorted(name for name in cloud.parts() if name not in hosts and not name.startswith(_SPARED))
 
@@ -26,7 +28,7 @@ class Killer:
         """Kill until it is over, or until there were so many; then it is over."""
         done = 0
         while not is_over.wait(self._chance.expovariate(1 / self._pause_s)):
-            self._kill(self._chance.choice(self._victims), self._chance.uniform(0, _LONGEST_AWAY_S), is_over)
+            self._kill(self._chance.choice(self._victims), self._chance.uniform(0, self._longest_away_s), is_over)
             done += 1
             if kills is not None and done >= kills:
                 is_over.set()
