@@ -34,7 +34,7 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else int.from_bytes(os.urandom(4))
     report = Report(seed)
     cloud = Cloud()
-    killer = Killer(cloud, random.Random(seed), report, arguments.pause, arguments.away)
+    killer = Killer(cloud, random.Random(seed), report, arguments.victims, arguments.pause, arguments.away)
     lives = [
         Life(cloud, random.Random(f"{seed}.{number}"), report, f"soak-{number}") for number in range(arguments.servers)
     ]
@@ -71,6 +71,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60, help="how long at most")
     parser.add_argument("--kills", type=int, help="end after this many; as many as there is time for when not given")
     parser.add_argument("--servers", type=int, default=3, help="how many live at once")
+    parser.add_argument(
+        "--victims", default="*", help="a pattern of the parts to kill; a host's name is the whole host"
+    )
     parser.add_argument("--pause", type=float, default=8, help="seconds between two kills, on average")
     parser.add_argument("--away", type=float, default=6, help="seconds that a part is away, at most")
     parser.add_argument("--seed", type=int, help="as an earlier run printed it")

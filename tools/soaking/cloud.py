@@ -1,10 +1,12 @@
 """The cloud a run acts on: its parts through tools/cloud.sh, its APIs as an administrator who has patience."""
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ _TOOL = _ROOT / "tools" / "cloud.sh"
 _VERSIONS = {"compute": "compute 2.79", "placement": "placement 1.30"}
 _LATER = (500, 502, 503, 504, 401)
 _PAUSE_S = 0.5
+_WELL = ("healthy", "answers", "running")
 # While a part is away, so is whoever needs it: a request is made again for so long.
 _PATIENCE_S = 120.0
 
@@ -43,6 +46,9 @@ class Cloud:
         hosts = self._directory / "hosts"
         self._real = sorted(path.name for path in hosts.iterdir()) if hosts.exists() else []
         self._fake = self._directory / "data" / "fake"
+        # Hosts that are gone as a whole, and servers whose disks were made anew when they were evacuated from one.
+        self.away: set[str] = set()
+        self.made_anew: set[str] = set()
 
     @property
     def are_hosts_real(self) -> bool:
@@ -58,15 +64,20 @@ class Cloud:
         done = subprocess.run([_TOOL, *words], capture_output=True, text=True, check=False)
         return done.stdout
 
-    def parts(self) -> dict[str, bool]:
-        """Every part of the cloud, and whether it runs."""
-        lines = [line.split() for line in self.tool("status").splitlines()]
-        return {words[0]: "running" in words for words in lines if len(words) > 1}
+    def parts(self) -> dict[str, str]:
+        """Every part of the cloud, and its health as tools/cloud.sh has it: "down" when it does not run."""
+        lines = [re.split(r"\s{2,}", line.strip()) for line in self.tool("status").splitlines()[1:]]
+        return {words[0].split()[0]: words[-1].split(" ", 1)[-1] if len(words) < 3 else words[-1] for words in lines}
 
     def start_all(self) -> None:
         """Bring back whatever is away."""
-        for name in [name for name, runs in self.parts().items() if not runs]:
-            self.tool("start", name)
+        for name, health in self.parts().items():
+            if health == "down":
+                self.tool("start", name)
+
+    def are_well(self) -> bool:
+        """Whether every part runs and answers."""
+        return all(health in _WELL for health in self.parts().values())
 
     def ask(self, service: str, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         """The answer of an API; a request that met a part that is away is made again. Raises Away."""
@@ -81,9 +92,21 @@ class Cloud:
                 why = answer.text[:200]
             except (exceptions.ClientException, requests.RequestException) as error:
                 why = str(error)[:200]
+            if self.away:
+                # What is asked of such a host is answered when it is back.
+                give_up = time.monotonic() + _PATIENCE_S
             if time.monotonic() > give_up:
                 raise Away(f"{method} {path}: {why}")
             time.sleep(_PAUSE_S)
+
+    @contextlib.contextmanager
+    def without(self, host: str) -> Iterator[None]:
+        """A host is gone as a whole meanwhile."""
+        self.away.add(host)
+        try:
+            yield
+        finally:
+            self.away.discard(host)
 
     def guests(self, host: str) -> list[str]:
         """The servers that a host has a guest of, whether it runs or not."""
