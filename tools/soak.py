@@ -2,9 +2,11 @@
 
     tools/soak.py --kills 100                real guests that are moved, rebuilt, shelved ... meanwhile
     tools/soak.py --minutes 60 --seed 7      the same kills and requests as any other run with this seed
+    tools/soak.py --pause 1 --away 2         many kills, for fake hosts
 
-The cloud is the one of CLOUD_DIR, made by `tools/cloud.sh up --distributed --hosts 2`. Guests are made of the image
-`tiny`, which counts on its disk how often it booted: a count that falls is data that were lost. Prints what it kills,
+The cloud is the one of CLOUD_DIR, made by `tools/cloud.sh up --distributed` with `--hosts 2` or `--fake-hosts 4`. Guests are
+made of the image `tiny`, which counts on its disk how often it booted: a count that falls is data that were lost; fake
+guests do the same. Prints what it kills,
 what it asks for and every violation; the exit status is 0 when there was none.
 """
 
@@ -32,7 +34,7 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else int.from_bytes(os.urandom(4))
     report = Report(seed)
     cloud = Cloud()
-    killer = Killer(cloud, random.Random(seed), report, arguments.pause)
+    killer = Killer(cloud, random.Random(seed), report, arguments.victims, arguments.pause, arguments.away)
     lives = [
         Life(cloud, random.Random(f"{seed}.{number}"), report, f"soak-{number}") for number in range(arguments.servers)
     ]
@@ -69,7 +71,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60, help="how long at most")
     parser.add_argument("--kills", type=int, help="end after this many; as many as there is time for when not given")
     parser.add_argument("--servers", type=int, default=3, help="how many live at once")
+    parser.add_argument(
+        "--victims", default="*", help="a pattern of the parts to kill; a host's name is the whole host"
+    )
     parser.add_argument("--pause", type=float, default=8, help="seconds between two kills, on average")
+    parser.add_argument("--away", type=float, default=6, help="seconds that a part is away, at most")
     parser.add_argument("--seed", type=int, help="as an earlier run printed it")
     return parser.parse_args()
 

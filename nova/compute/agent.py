@@ -21,13 +21,15 @@ from nova.clients.placement import PlacementClient
 from nova.clock import utcnow
 from nova.compute import inventory
 from nova.compute.compute_id import ComputeId
+from nova.compute.health import Health
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.reconcilers import held_disks
 from nova.compute.reconcilers.guests import GuestWatch
+from nova.compute.step_pool import StepPool
 from nova.compute.steps import VERBS
 from nova.rpc.conductor import ConductorCalls
-from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.structs.guest import ConsoleAddress, ConsoleKind, NodeState
 from nova.structs.host import HostReport, Node, NodeReport, SignOfLife
 from nova.structs.image import Image
 from nova.structs.migration import MigrationProgress
@@ -58,7 +60,8 @@ class Agent:
         self._hosts = hosts
         self._conductor = conductor
         self._placement = placement
-        self._pool = concurrency.Pool(max(conf.max_concurrent_builds, 1) * 4 + len(hosts).bit_length(), "step")
+        self._pool = StepPool(max(conf.max_concurrent_builds, 1) * 4 + len(hosts).bit_length())
+        self._health = Health(hosts, self._pool)
         self._lock = threading.Lock()
         self._started_at = utcnow()
         self._queues: dict[str, deque[StepOrder]] = defaultdict(deque)
@@ -137,7 +140,7 @@ class Agent:
         if known is not None:
             self._conductor.step_answered(known)
             return
-        self._pool.submit(self._work_off, order.instance_id)
+        self._pool.submit(order.instance_id, functools.partial(self._work_off, order.instance_id))
 
     def power_state(self, instance_id: str) -> int:
         return int(self._host_of(instance_id).driver.guest(instance_id).power_state)
@@ -173,7 +176,7 @@ class Agent:
         # One cache serves all hosts of this daemon.
         cache = next(iter(self._hosts.values())).images
         for image in images:
-            self._pool.submit(self._cache, cache, image)
+            self._pool.submit(f"image {image.id}", functools.partial(self._cache, cache, image))
 
     def ping(self) -> str:
         return self._name
@@ -187,7 +190,13 @@ class Agent:
                 # Every sign of life tries that.
                 continue
             try:
-                self._report(host)
+                nodes = host.driver.nodes()
+            except errors.Unavailable as error:
+                # The host is announced, and its heartbeats say what it lacks.
+                LOG.warning("host %s is not reported now: %s", host.name, error)
+                continue
+            try:
+                self._report(host, nodes)
             except (errors.Unavailable, errors.HostIdentityMismatch) as error:
                 LOG.warning("host %s is not announced yet: %s", host.name, error)
                 self._unregistered.add(host.name)
@@ -200,11 +209,23 @@ class Agent:
                 self._announce(self._hosts[name])
         ready = tuple(name for name in self._hosts if name not in self._unregistered)
         if ready:
-            self._conductor.alive(SignOfLife(binary="nova-compute", hosts=ready))
+            self._tell(ready)
             for order in self._conductor.unfinished_steps(list(ready)):
                 self._take(order)
+            self._health.look_at_steps(self._verb_of)
+            if self._health.look_at_hosts(ready):
+                self._tell(ready)
             for name in ready:
-                self._watches[name].look()
+                if name not in self._health.troubles:
+                    self._watches[name].look()
+
+    def _tell(self, ready: tuple[str, ...]) -> None:
+        self._conductor.alive(SignOfLife(binary="nova-compute", hosts=ready, troubles=self._health.troubles))
+
+    def _verb_of(self, instance_id: str) -> str:
+        with self._lock:
+            queue = self._queues.get(instance_id)
+            return queue[0].verb if queue else "a step"
 
     def _forget_states(self) -> None:
         for watch in self._watches.values():
@@ -222,7 +243,7 @@ class Agent:
     def _announce(self, host: Host) -> None:
         try:
             host.driver.start()
-            self._report(host)
+            self._report(host, host.driver.nodes())
             if self._conf.resume_guests_state_on_host_boot:
                 self._watches[host.name].resume()
             self._unregistered.discard(host.name)
@@ -232,8 +253,8 @@ class Agent:
         except errors.HostIdentityMismatch as error:
             LOG.error("host %s is not announced: %s", host.name, error)
 
-    def _report(self, host: Host) -> None:
-        reports = tuple(inventory.report(self._conf, state, abilities(host.driver)) for state in host.driver.nodes())
+    def _report(self, host: Host, states: tuple[NodeState, ...]) -> None:
+        reports = tuple(inventory.report(self._conf, state, abilities(host.driver)) for state in states)
         nodes = self._register(host, reports)
         by_name = {report.state.hypervisor_hostname: report for report in reports}
         for node in nodes:

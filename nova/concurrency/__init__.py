@@ -13,6 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from nova import backend, errors
+from nova.concurrency.bounded import BoundedCalls, NativeCall, SharedCall
+
+__all__ = ["BoundedCalls", "NativeCall", "Periodic", "Pool", "SharedCall", "call_within", "executor_name", "is_green"]
+__all__ += ["run_blocking", "spawn", "spawn_native", "wait_for", "worker_number"]
 
 LOG = logging.getLogger(__name__)
 
@@ -62,12 +66,13 @@ def spawn_native(function: Callable[..., None], *args: Any, name: str | None = N
 
 
 def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function that blocks in C without holding up the rest of the process."""
+    """Call a function that blocks in C without holding up the rest of the process. What may hang: see BoundedCalls."""
     if not is_green():
         return function(*args, **kwargs)
-    from eventlet import tpool  # noqa: PLC0415
-
-    return tpool.execute(function, *args, **kwargs)
+    # Not in eventlet's pool of threads: a few calls that hang, or copy disks, would hold up all others.
+    call = NativeCall(function, *args, **kwargs)
+    call.wait(None)
+    return call.result()
 
 
 def call_within(timeout_s: float, function: Callable[..., T], *args: Any) -> T:

@@ -83,6 +83,11 @@ OPTIONS = [
         min=1,
         help="Hosts one nova-compute stands for with the fake driver, named HOST, HOST-2, HOST-3 ...",
     ),
+    cfg.StrOpt(
+        "fake_state_path",
+        help="Directory in which the fake driver keeps guests and disks, so that they outlive a nova-compute that is killed. "
+        "They live and die with nova-compute without it.",
+    ),
     cfg.FloatOpt("fake_delay", default=0.0, min=0.0, help="Seconds every call of the fake driver takes."),
     cfg.FloatOpt(
         "fake_failure_rate", default=0.0, min=0.0, max=1.0, help="Share of the fake driver's guest creations that fail."

@@ -58,7 +58,8 @@ _DOCUMENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "fault": msgspec.json.Decoder(Fault),
     "properties": msgspec.json.Decoder(Properties),
 }
-_PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name not in ("flavor_id", "user_data"))
+_UNREAD = ("flavor_id", "user_data", "state_since")
+_PLAIN = tuple(c.name for c in _table.c if c.name not in _DOCUMENTS and c.name not in _UNREAD)
 _COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
 # The database gives the first, the conductor tells the second.
 _NOT_STORED = ("id", "host_status", "moves_from")
@@ -80,7 +81,7 @@ def from_row(row: Row[Any]) -> Instance:
 def add(connection: Connection, instance: Instance) -> Instance:
     """Store a new record; its id comes from the database."""
     values = _to_columns({f: getattr(instance, f) for f in instance.__struct_fields__ if f not in _NOT_STORED})
-    result = connection.execute(insert(_table).values(**values))
+    result = connection.execute(insert(_table).values(**values, state_since=utcnow()))
     return msgspec.structs.replace(instance, id=inserted_id(result))
 
 
@@ -113,7 +114,12 @@ def change(connection: Connection, uuid: str, **changes: Any) -> None:
     """Write some fields of one record; consoles of a guest that ends with it are revoked."""
     values = _to_columns(changes)
     values.setdefault("updated_at", utcnow())
-    connection.execute(update(_table).where(_table.c.uuid == uuid).values(**values))
+    if "vm_state" in values:
+        is_another = _table.c.vm_state != values["vm_state"]
+        # First, because MySQL assigns from left to right, and compares with what it has assigned.
+        values = {"state_since": case((is_another, utcnow()), else_=_table.c.state_since), **values}
+    ordered = [(_table.c[name], value) for name, value in values.items()]
+    connection.execute(update(_table).where(_table.c.uuid == uuid).ordered_values(*ordered))
     if console_tokens.ends_consoles(changes):
         console_tokens.remove_of(connection, uuid)
 
@@ -154,6 +160,29 @@ def _numbered(connection: Connection, columns: list[Any], numbers: list[int]) ->
         rows = connection.execute(select(*columns).where(_table.c.id.in_(wanted)))
         servers.update((row.id, from_row(row)) for row in rows)
     return [servers[number] for number in numbers if number in servers]
+
+
+def waiting_since(
+    connection: Connection, state: VmState, before: datetime.datetime, after_id: int, limit: int
+) -> list[Instance]:
+    """Servers that nothing is done to and that may have been in a state since before a time, by their ids.
+
+    Only may: see set_state_since. after_id: of the last one of those had before.
+    """
+    times = (_table.c.state_since <= before, _table.c.state_since.is_(None))
+    where = (_table.c.vm_state == state.value, _table.c.deleted_at.is_(None), _table.c.task_state.is_(None))
+    numbers: list[int] = []
+    # One after the other: no database finds either by an index when they are asked for together.
+    for time in times:
+        query = select(_table.c.id).where(time, *where, _table.c.id > after_id)
+        numbers += connection.scalars(query.order_by(_table.c.id).limit(limit))
+    return _numbered(connection, _COLUMNS, sorted(numbers)[:limit])
+
+
+def set_state_since(connection: Connection, uuid: str, state: VmState, since: datetime.datetime) -> None:
+    """Correct since when a server is in its state, where an older release changed the state alone."""
+    mine = (_table.c.uuid == uuid, _table.c.vm_state == state.value)
+    connection.execute(update(_table).where(*mine).values(state_since=since))
 
 
 def on_host(connection: Connection, host: str) -> list[Instance]:

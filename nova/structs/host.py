@@ -55,11 +55,13 @@ class HostReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SignOfLife(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A heartbeat. hosts: all the hosts of the daemon (the fake driver has many)."""
+    """A heartbeat. hosts: all the hosts of the daemon (the fake driver has many). troubles: why, on some of them,
+    nothing can be done for guests now."""
 
     binary: str
     hosts: tuple[str, ...]
     version: int = 1
+    troubles: dict[str, str] = {}
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -243,6 +243,14 @@ class HeldDisksOnHost(Protocol):
 
 
 @runtime_checkable
+class SelfCheck(Protocol):
+    """What a host that can lose its hypervisor or its disks is asked with every heartbeat."""
+
+    def check(self) -> None:
+        """Raises errors.Unavailable, within seconds, while nothing can be done for the guests of this host."""
+
+
+@runtime_checkable
 class Diagnostics(Protocol):
     """Counters of a running guest."""
 

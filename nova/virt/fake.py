@@ -1,18 +1,21 @@
 """A driver whose guests are entries of a dictionary: complete, fast, and failing on demand.
 
 Thousands of hosts fit into one process. Guests outlive the driver object as real ones outlive
-nova-compute, in a Hypervisor that a test or nova-compute keeps.
+nova-compute, in a Hypervisor that a test or nova-compute keeps; with [DEFAULT] fake_state_path they outlive a nova-compute
+that is killed, and count on their disks how often they booted.
 """
 
 import contextlib
+import functools
 import random
 import threading
 import time
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from oslo_config import cfg
 
@@ -31,29 +34,13 @@ from nova.structs.guest import (
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
-from nova.virt.fake_disks import FakeShelf, has_disk, keep_image, new_content
+from nova.virt.fake_disks import FakeShelf, has_disk, keep_image, kept_images, new_content
+from nova.virt.fake_state import Guest, State, StateDirectory, new_guest
 from nova.virt.holdings import Holdings
 
-
-class Guest:
-    """A guest and all that was done to it."""
-
-    def __init__(self, spec: GuestSpec) -> None:
-        self.spec = spec
-        self.power_state = PowerState.RUNNING
-        self.vifs = {vif.port_id: vif for vif in spec.vifs}
-        self.volumes: dict[str, Disk] = {}
-        # The files of each volume that was snapshotted, the one written to last.
-        self.files: dict[str, list[str]] = {}
-        # By the tag under which the guest mounts each.
-        self.shares = {share.tag: share for share in spec.shares}
-        self.password: str | None = None
-        self.is_rescued = False
-        self.reboots: list[RebootKind] = []
-        self.console = f"{spec.name} login: "
-
-
 ANY = "any"
+
+_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 _NO_DISK_USE = dict.fromkeys(("errors_count", "read_bytes", "read_requests", "write_bytes", "write_requests"), 0)
 _NO_NIC_USE = {
@@ -70,20 +57,30 @@ class Hypervisor:
     release(). crash() is the host losing power: every guest is off.
     """
 
-    def __init__(self, name: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096) -> None:
+    def __init__(
+        self,
+        name: str,
+        vcpus: int = 64,
+        memory_mb: int = 262144,
+        disk_gb: int = 4096,
+        kept_in: StateDirectory | None = None,
+    ) -> None:
         self.name = name
         self.vcpus = vcpus
         self.memory_mb = memory_mb
         self.disk_gb = disk_gb
-        self.guests: dict[str, Guest] = {}
-        # What guests were before they moved or grew, until that is confirmed.
-        self.aside: dict[str, Guest] = {}
-        # What is mounted on the host, by share, and for which guests.
-        self.mounts: dict[str, set[str]] = {}
+        state = State() if kept_in is None else kept_in.read(name)
+        self._kept_in = kept_in
+        self.guests = state.guests
+        self.aside = state.aside
+        self.mounts = state.mounts
         self.lock = threading.RLock()
         self.calls: list[tuple[str, str]] = []
         # Its disks outlive their guests, as files do.
         self.shelf = FakeShelf()
+        self.shelf.directories = state.directories
+        # Why nothing can be done here, as a hypervisor that does not answer.
+        self.trouble: str | None = None
         self.traits: tuple[str, ...] = ("COMPUTE_NODE", "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
         self._failures: dict[str, list[Exception]] = defaultdict(list)
         self._barriers: dict[str, threading.Event] = {}
@@ -118,6 +115,24 @@ class Hypervisor:
         assert self.guests[uuid].power_state is PowerState.RUNNING
         self.shelf.directories[uuid].content = content
 
+    def keep(self) -> None:
+        """Let what there is outlive this process, where that is wanted."""
+        if self._kept_in is not None:
+            with self.lock:
+                directories = self.shelf.directories
+                state = State(guests=self.guests, aside=self.aside, mounts=self.mounts, directories=directories)
+                self._kept_in.write(self.name, state)
+
+    def boot(self, uuid: str) -> None:
+        """A guest that outlives this process says, and writes to its disk, how often that was booted."""
+        directory = self.shelf.directories.get(uuid)
+        if self._kept_in is None or directory is None or directory.content is None:
+            return
+        word, _, number = directory.content.partition(" ")
+        count = int(number) + 1 if word == "boot" else 1
+        directory.content = f"boot {count}"
+        self.guests[uuid].console += f"boot {count} of this disk\n"
+
     def may_finish(self, what: str, uuid: str) -> bool:
         """Whether a long action may finish: not while it is held and not forced."""
         return what not in self._barriers or (what, uuid) in self._forced
@@ -147,6 +162,22 @@ class Hypervisor:
 
 _hypervisors: dict[str, Hypervisor] = {}
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _kept(method: Callable[Concatenate["FakeDriver", P], T]) -> Callable[Concatenate["FakeDriver", P], T]:
+    """A method that changes what is on the host: what it reached is kept, whether or not it was all."""
+
+    @functools.wraps(method)
+    def call(self: "FakeDriver", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self.keep()
+
+    return call
+
 
 class FakeDriver:
     """The driver over a Hypervisor: one of its own name that this process keeps, unless given."""
@@ -154,13 +185,26 @@ class FakeDriver:
     needs_images = False
 
     def __init__(self, conf: cfg.ConfigOpts, host: str, hypervisor: Hypervisor | None = None) -> None:
-        self._hypervisor = hypervisor or _hypervisors.setdefault(host, Hypervisor(host))
+        self._states = StateDirectory(conf.fake_state_path) if conf.fake_state_path else None
+        if self._states is not None:
+            for image_id, content in self._states.read_images().items():
+                keep_image(image_id, content)
+        if hypervisor is None and host not in _hypervisors:
+            _hypervisors[host] = Hypervisor(host, kept_in=self._states)
+        self._hypervisor = hypervisor or _hypervisors[host]
         self._address = conf.my_ip
         self._delay_s = conf.fake_delay
         self._failure_rate = conf.fake_failure_rate
 
+    def keep(self) -> None:
+        self._hypervisor.keep()
+
     def start(self) -> None:
         """There is nothing to connect to."""
+
+    def check(self) -> None:
+        if self._hypervisor.trouble:
+            raise errors.Unavailable(service="the hypervisor", reason=self._hypervisor.trouble)
 
     def nodes(self) -> tuple[NodeState, ...]:
         hypervisor = self._hypervisor
@@ -197,6 +241,7 @@ class FakeDriver:
     def guest(self, uuid: str) -> GuestState:
         return _state(self._guest(uuid))
 
+    @_kept
     def create(self, spec: GuestSpec) -> None:
         self._called("create", spec.uuid)
         if self._failure_rate and random.random() < self._failure_rate:
@@ -208,12 +253,16 @@ class FakeDriver:
                     self._shelf.check(spec)
                 self._shelf.fill(spec.uuid, new_content(spec))
                 self._hypervisor.meet("boot")
-                self._hypervisor.guests[spec.uuid] = Guest(spec)
+                self._hypervisor.guests[spec.uuid] = new_guest(spec)
+                self._hypervisor.boot(spec.uuid)
             guest = self._hypervisor.guests[spec.uuid]
+            if guest.power_state in _OFF:
+                self._hypervisor.boot(spec.uuid)
             guest.power_state = PowerState.RUNNING
             guest.password = spec.password
             undo.pop_all()
 
+    @_kept
     def destroy(
         self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
     ) -> None:
@@ -224,18 +273,24 @@ class FakeDriver:
             if not keep_disks:
                 self._holdings.release(uuid, made_by)
 
+    @_kept
     def set_power(self, uuid: str, target: PowerState, grace: timedelta = timedelta()) -> None:
         self._called("set_power", uuid)
-        self._guest(uuid).power_state = target
+        guest = self._guest(uuid)
+        if target is PowerState.RUNNING and guest.power_state in _OFF:
+            self._hypervisor.boot(uuid)
+        guest.power_state = target
 
+    @_kept
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: timedelta) -> None:
         self._called("reboot", spec.uuid)
         with self._hypervisor.lock:
             self._holdings.check_here(spec)
             self._shelf.check(spec)
-            guest = self._hypervisor.guests.setdefault(spec.uuid, Guest(spec))
+            guest = self._hypervisor.guests.setdefault(spec.uuid, new_guest(spec))
             guest.power_state = PowerState.RUNNING
             guest.reboots.append(kind)
+            self._hypervisor.boot(spec.uuid)
 
     def console_output(self, uuid: str, limit_bytes: int) -> bytes:
         return self._guest(uuid).console.encode()[-limit_bytes:]
@@ -244,10 +299,12 @@ class FakeDriver:
         self._guest(uuid)
         return ConsoleAddress(host=self._address, port=5900 + list(ConsoleKind).index(kind))
 
+    @_kept
     def attach_vif(self, uuid: str, vif: Vif) -> None:
         self._called("attach_vif", uuid)
         self._guest(uuid).vifs[vif.port_id] = vif
 
+    @_kept
     def detach_vif(self, uuid: str, vif: Vif) -> None:
         self._called("detach_vif", uuid)
         self._guest(uuid).vifs.pop(vif.port_id, None)
@@ -262,30 +319,36 @@ class FakeDriver:
             "multipath": False,
         }
 
+    @_kept
     def attach_volume(self, uuid: str, disk: Disk) -> None:
         self._called("attach_volume", uuid)
         self._guest(uuid).volumes[_volume_id(disk)] = disk
 
+    @_kept
     def detach_volume(self, uuid: str, disk: Disk) -> None:
         self._called("detach_volume", uuid)
         self._guest(uuid).volumes.pop(_volume_id(disk), None)
 
+    @_kept
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         self._called("swap_volume", uuid)
         volumes = self._guest(uuid).volumes
         volumes.pop(_volume_id(old), None)
         volumes[_volume_id(new)] = new
 
+    @_kept
     def define_shares(self, spec: GuestSpec) -> None:
         self._called("define_shares", spec.uuid)
         self._guest(spec.uuid).shares = {share.tag: share for share in spec.shares}
 
+    @_kept
     def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
         self._called("mount_shares", uuid)
         with self._hypervisor.lock:
             for share in shares:
                 self._hypervisor.mounts.setdefault(share.share_id, set()).add(uuid)
 
+    @_kept
     def unmount_shares(self, uuid: str) -> None:
         self._called("unmount_shares", uuid)
         self._unmount(uuid)
@@ -295,6 +358,7 @@ class FakeDriver:
             mounts = {share_id: users - {uuid} for share_id, users in self._hypervisor.mounts.items()}
             self._hypervisor.mounts = {share_id: users for share_id, users in mounts.items() if users}
 
+    @_kept
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         self._called("snapshot", uuid)
         self._guest(uuid)
@@ -302,7 +366,10 @@ class FakeDriver:
         target.write_text(content)
         # The file is named after the image it becomes.
         keep_image(target.name[-len(uuid) :], content)
+        if self._states is not None:
+            self._states.write_images(kept_images())
 
+    @_kept
     def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
         self._called("snapshot_volume", uuid)
         files = self._files(uuid, disk)
@@ -310,6 +377,7 @@ class FakeDriver:
             files.append(new_file)
         return _volume_file(files)
 
+    @_kept
     def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         self._called("merge_volume_snapshot", uuid)
         files = self._files(uuid, disk)
@@ -321,21 +389,25 @@ class FakeDriver:
         info: Any = (disk.volume.connection_info if disk.volume else None) or {}
         return self._guest(uuid).files.setdefault(_volume_id(disk), [info["data"]["name"]])
 
+    @_kept
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         self._called("rescue", spec.uuid)
         guest = self._guest(spec.uuid)
         guest.password = spec.password
         guest.is_rescued, guest.power_state = True, PowerState.RUNNING
 
+    @_kept
     def unrescue(self, spec: GuestSpec) -> None:
         self._called("unrescue", spec.uuid)
         guest = self._guest(spec.uuid)
         guest.is_rescued, guest.power_state = False, PowerState.RUNNING
 
+    @_kept
     def resize_disks(self, spec: GuestSpec) -> None:
         self._called("resize_disks", spec.uuid)
         self._guest(spec.uuid).spec = spec
 
+    @_kept
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
         self._called("set_aside", spec.uuid)
         with self._hypervisor.lock:
@@ -343,10 +415,11 @@ class FakeDriver:
                 self._holdings.check_here(spec)
                 self._shelf.check(spec)
                 guest = self._hypervisor.guests.pop(spec.uuid, None)
-                self._hypervisor.aside[spec.uuid] = guest or Guest(spec)
+                self._hypervisor.aside[spec.uuid] = guest or new_guest(spec)
                 self._holdings.set_aside(spec)
         return {"host": self._hypervisor.name}
 
+    @_kept
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         self._called("take_over", spec.uuid)
         if spec.uuid not in _hypervisors[facts["host"]].aside:
@@ -358,10 +431,11 @@ class FakeDriver:
             self._holdings.claim(spec, undo, may_share=False)
             self._shelf.fill(spec.uuid, content)
             self._shelf.check(spec)
-            self._hypervisor.guests[spec.uuid] = Guest(spec)
+            self._hypervisor.guests[spec.uuid] = new_guest(spec)
             self._hypervisor.guests[spec.uuid].power_state = PowerState.SHUTDOWN
             undo.pop_all()
 
+    @_kept
     def bring_back(self, spec: GuestSpec) -> None:
         self._called("bring_back", spec.uuid)
         with self._hypervisor.lock:
@@ -370,15 +444,17 @@ class FakeDriver:
                 self._hypervisor.guests.pop(spec.uuid, None)
             guest = self._hypervisor.aside.pop(spec.uuid, None)
             if spec.uuid not in self._hypervisor.guests and self._is_whole(spec):
-                self._hypervisor.guests[spec.uuid] = guest or Guest(spec)
+                self._hypervisor.guests[spec.uuid] = guest or new_guest(spec)
                 self._hypervisor.guests[spec.uuid].power_state = PowerState.SHUTDOWN
 
+    @_kept
     def forget_aside(self, uuid: str) -> None:
         self._called("forget_aside", uuid)
         with self._hypervisor.lock:
             self._hypervisor.aside.pop(uuid, None)
             self._holdings.forget_aside(uuid)
 
+    @_kept
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         self._called("prepare_destination", spec.uuid)
         with self._hypervisor.lock, contextlib.ExitStack() as undo:
@@ -388,6 +464,7 @@ class FakeDriver:
             undo.pop_all()
         return {"address": self._address, "host": self._hypervisor.name, "is_shared": is_shared}
 
+    @_kept
     def migrate(self, spec: GuestSpec, to: str, facts: dict[str, Any], progress: Any, is_paused: bool = False) -> None:
         self._called("migrate", spec.uuid)
         while not self._hypervisor.may_finish("migration", spec.uuid):
@@ -395,12 +472,15 @@ class FakeDriver:
                 raise errors.Cancelled("The live migration was aborted.", stays=True)
             time.sleep(0.01)
         there = _hypervisors.setdefault(facts["host"], Hypervisor(facts["host"]))
-        with self._hypervisor.lock:
-            guest = self._hypervisor.guests.pop(spec.uuid, None)
+        guest = self._hypervisor.guests.get(spec.uuid)
         if guest is not None:
             if not facts.get("is_shared"):
                 there.shelf.directories[spec.uuid].content = self._shelf.content(spec.uuid)
             there.guests[spec.uuid] = guest
+            # Before it is gone here: who is killed in between has it twice, and not nowhere.
+            there.keep()
+            with self._hypervisor.lock:
+                self._hypervisor.guests.pop(spec.uuid, None)
             self._hypervisor.meet("switch-over")
         elif spec.uuid not in there.guests:
             raise errors.GuestNotFound(guest=spec.uuid)
@@ -410,6 +490,7 @@ class FakeDriver:
         self._guest(uuid)
         self._hypervisor.force("migration", uuid)
 
+    @_kept
     def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
         self._called("abort_destination", spec.uuid)
         with self._hypervisor.lock:
@@ -425,14 +506,17 @@ class FakeDriver:
         with self._hypervisor.lock:
             return self._holdings.held()
 
+    @_kept
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
         with self._hypervisor.lock:
             self._holdings.mark(uuid, disks_id)
 
+    @_kept
     def rename_host(self, old: str, new: str) -> None:
         with self._hypervisor.lock:
             self._holdings.rename_host(old, new)
 
+    @_kept
     def remove_held_disks(self, held: HeldDisks) -> None:
         with self._hypervisor.lock:
             if held.place != "own" or held.server not in self._hypervisor.guests:
@@ -459,6 +543,7 @@ class FakeDriver:
             "num_nics": len(guest.vifs),
         }
 
+    @_kept
     def set_password(self, uuid: str, user: str, password: str) -> None:
         self._called("set_password", uuid)
         self._guest(uuid).password = password

@@ -82,3 +82,7 @@ def new_content(spec: GuestSpec) -> str | None:
 def keep_image(image_id: str, content: str) -> None:
     """Remember what an image holds, for disks that are made of it."""
     _images[image_id] = content
+
+
+def kept_images() -> dict[str, str]:
+    return dict(_images)

@@ -61,6 +61,44 @@ start_host() {
     start_libvirt "$name"
 }
 
+# The number of a host, from 1; fails for what is no host.
+host_index() {
+    local index
+    for index in "${!HOSTS[@]}"; do
+        [ "${HOSTS[$index]}" != "$1" ] || { echo $((index + 1)); return 0; }
+    done
+    return 1
+}
+
+# The power cut of a whole host: its daemons and its guests. What is on its disks stays.
+kill_host() {
+    local holder namespace process
+    holder=$(process_id "$1") || return 0
+    namespace=$(readlink "/proc/$holder/ns/mnt")
+    # The holder last: while it lives, the namespace can be told.
+    for process in $(processes_in "$namespace" | grep -vx "$holder") "$holder"; do
+        kill -KILL "$process" 2>/dev/null || true
+    done
+    # What was begun while the others died.
+    for process in $(processes_in "$namespace"); do kill -KILL "$process" 2>/dev/null || true; done
+    wait_until 10 "$1 to die" is_gone "$1"
+    rm -f "$(host_directory "$1")/run/ready"
+}
+
+processes_in() {
+    local process
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/ns/mnt" 2>/dev/null)" != "$1" ] || echo "${process#/proc/}"
+    done
+}
+
+# After kill_host: the host with its libvirtd and its nova-compute.
+restart_host() {
+    start_host "$1" "$(host_index "$1")"
+    wait_for_libvirt "$1"
+    if [ "$MODE" = embedded ]; then start_daemon nova-all; else start_daemon "nova-compute@$1"; fi
+}
+
 start_libvirt() {
     local listen=()
     # Hosts reach each other for live migration; a host that is alone listens to nobody.

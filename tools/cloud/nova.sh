@@ -122,6 +122,8 @@ fake_configuration() {
 [DEFAULT]
 compute_driver = fake.FakeDriver
 fake_hosts = $FAKE_HOSTS
+# Guests outlive a nova-compute that is killed.
+fake_state_path = $DATA/fake
 # Guests that do not exist need no bridges.
 network_dataplane = false
 CONF

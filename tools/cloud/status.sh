@@ -80,6 +80,10 @@ follow_logs() {
 }
 
 start_part() {
+    if host_index "$1" >/dev/null; then
+        restart_host "$1"
+        return
+    fi
     case $1 in
         nova-*) start_daemon "$1" ;;
         rabbitmq) start_rabbitmq && wait_for_rabbitmq ;;
@@ -96,6 +100,7 @@ stop_part() {
     stop_process "$1"
 }
 
+# A host is killed with all that runs on it.
 kill_part() {
-    kill_process "$1"
+    if host_index "$1" >/dev/null; then kill_host "$1"; else kill_process "$1"; fi
 }

@@ -1,9 +1,12 @@
 """The cloud a run acts on: its parts through tools/cloud.sh, its APIs as an administrator who has patience."""
 
+import contextlib
+import json
 import os
+import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ _TOOL = _ROOT / "tools" / "cloud.sh"
 _VERSIONS = {"compute": "compute 2.79", "placement": "placement 1.30"}
 _LATER = (500, 502, 503, 504, 401)
 _PAUSE_S = 0.5
+_WELL = ("healthy", "answers", "running")
 # While a part is away, so is whoever needs it: a request is made again for so long.
 _PATIENCE_S = 120.0
 
@@ -39,22 +43,41 @@ class Cloud:
             **{word: said[f"OS_{word.upper()}"] for word in words}
         )
         self._session = session.Session(auth=auth, timeout=40)
-        self.hosts = sorted(path.name for path in (self._directory / "hosts").iterdir())
+        hosts = self._directory / "hosts"
+        self._real = sorted(path.name for path in hosts.iterdir()) if hosts.exists() else []
+        self._fake = self._directory / "data" / "fake"
+        # Hosts that are gone as a whole, and servers whose disks were made anew when they were evacuated from one.
+        self.away: set[str] = set()
+        self.made_anew: set[str] = set()
+
+    @property
+    def are_hosts_real(self) -> bool:
+        return bool(self._real)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of all hosts. A fake one is there as soon as its nova-compute has done anything on it."""
+        return self._real or sorted(path.stem for path in self._fake.glob("*.json") if path.stem != "images")
 
     def tool(self, *words: str) -> str:
         """What tools/cloud.sh says, whatever its status."""
         done = subprocess.run([_TOOL, *words], capture_output=True, text=True, check=False)
         return done.stdout
 
-    def parts(self) -> dict[str, bool]:
-        """Every part of the cloud, and whether it runs."""
-        lines = [line.split() for line in self.tool("status").splitlines()]
-        return {words[0]: "running" in words for words in lines if len(words) > 1}
+    def parts(self) -> dict[str, str]:
+        """Every part of the cloud, and its health as tools/cloud.sh has it: "down" when it does not run."""
+        lines = [re.split(r"\s{2,}", line.strip()) for line in self.tool("status").splitlines()[1:]]
+        return {words[0].split()[0]: words[-1].split(" ", 1)[-1] if len(words) < 3 else words[-1] for words in lines}
 
     def start_all(self) -> None:
         """Bring back whatever is away."""
-        for name in [name for name, runs in self.parts().items() if not runs]:
-            self.tool("start", name)
+        for name, health in self.parts().items():
+            if health == "down":
+                self.tool("start", name)
+
+    def are_well(self) -> bool:
+        """Whether every part runs and answers."""
+        return all(health in _WELL for health in self.parts().values())
 
     def ask(self, service: str, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         """The answer of an API; a request that met a part that is away is made again. Raises Away."""
@@ -69,21 +92,39 @@ class Cloud:
                 why = answer.text[:200]
             except (exceptions.ClientException, requests.RequestException) as error:
                 why = str(error)[:200]
+            if self.away:
+                # What is asked of such a host is answered when it is back.
+                give_up = time.monotonic() + _PATIENCE_S
             if time.monotonic() > give_up:
                 raise Away(f"{method} {path}: {why}")
             time.sleep(_PAUSE_S)
 
-    def in_host(self, host: str, *command: str) -> list[str]:
-        """The words that a command prints on a host."""
-        return self.tool("in", host, *command).split()
+    @contextlib.contextmanager
+    def without(self, host: str) -> Iterator[None]:
+        """A host is gone as a whole meanwhile."""
+        self.away.add(host)
+        try:
+            yield
+        finally:
+            self.away.discard(host)
 
-    def directories(self) -> set[str]:
-        """Names of the directories of disks on all hosts."""
-        return {
-            path.name
-            for host in self.hosts
-            for path in (self._directory / "hosts" / host / "nova" / "instances").glob("*-*-*-*-*")
-        }
+    def guests(self, host: str) -> list[str]:
+        """The servers that a host has a guest of, whether it runs or not."""
+        if self.are_hosts_real:
+            return self.tool("in", host, "virsh", "-q", "list", "--all", "--uuid").split()
+        return list(self._state(host)["guests"])
+
+    def directories(self, host: str) -> list[str]:
+        """Names of the directories of disks on a host; each begins with its server's id."""
+        if self.are_hosts_real:
+            directories = self._directory / "hosts" / host / "nova" / "instances"
+            return [path.name for path in directories.glob("*-*-*-*-*")]
+        return list(self._state(host)["directories"])
+
+    def _state(self, host: str) -> dict[str, dict[str, Any]]:
+        """What the fake driver has kept of a host."""
+        state: dict[str, dict[str, Any]] = json.loads((self._fake / f"{host}.json").read_text())
+        return state
 
     @staticmethod
     def wait_until_empty(look: Callable[[], list[str]], timeout_s: float) -> list[str]:

@@ -25,9 +25,7 @@ def _is_busy(server: dict[str, object]) -> bool:
 
 
 def _guests(cloud: Cloud, servers: dict[str, dict[str, str]]) -> list[str]:
-    found = Counter(
-        (uuid, host) for host in cloud.hosts for uuid in cloud.in_host(host, "virsh", "-q", "list", "--all", "--uuid")
-    )
+    found = Counter((uuid, host) for host in cloud.hosts for uuid in cloud.guests(host))
     wrong = []
     for uuid, host in found:
         server = servers.get(uuid)
@@ -40,7 +38,7 @@ def _guests(cloud: Cloud, servers: dict[str, dict[str, str]]) -> list[str]:
 
 def _disks(cloud: Cloud) -> set[str]:
     # A directory that is aside, or was left by a move, begins with its server's id as well.
-    return {name[:36] for name in cloud.directories()}
+    return {name[:36] for host in cloud.hosts for name in cloud.directories(host)}
 
 
 def _allocations(cloud: Cloud, servers: dict[str, dict[str, str]]) -> list[str]:

@@ -33,7 +33,8 @@ _CHOICES: dict[str, dict[str, int]] = {
 _BOOTED = re.compile(r"boot (\d+) of this disk")
 # After these the guest says once more how often its disk was booted.
 _BOOT = ("create", "reboot", "os-start", "migrate", "resize", "revertResize", "unshelve", "rebuild")
-_FLAVORS = ("m1.tiny", "m1.small")
+# Each has a larger disk than the one before: disks never shrink.
+_FLAVORS = ("m1.tiny", "m1.small", "m1.medium", "m1.large")
 # Longer than any operation takes with a part away in each of its steps.
 _RESTS_WITHIN_S = 300.0
 _BOOTS_WITHIN_S = 120.0
@@ -127,10 +128,13 @@ class Life:
         self._id, self._boots, self._must_boot = answer.json()["server"]["id"], 0, True
 
     def _act(self, action: str) -> None:
+        larger = self._larger_flavor() if action == "resize" else None
+        if action == "resize" and larger is None:
+            action = "migrate"
         body: Any = {
             "reboot": {"type": "HARD"},
             "os-migrateLive": {"host": None, "block_migration": "auto"},
-            "resize": {"flavorRef": self._other_flavor()} if action == "resize" else None,
+            "resize": {"flavorRef": larger},
             "rebuild": {"imageRef": self._image()} if action == "rebuild" else None,
         }.get(action)
         if action in ("migrate", "resize"):
@@ -154,7 +158,10 @@ class Life:
                 self._id = ""
                 return None
             shown: dict[str, Any] = answer.json()["server"]
-            if shown["OS-EXT-STS:task_state"] is None and shown["status"] != "BUILD":
+            if shown["OS-EXT-SRV-ATTR:host"] in self._cloud.away:
+                # It is evacuated, or waits for its host.
+                give_up = time.monotonic() + _RESTS_WITHIN_S
+            elif shown["OS-EXT-STS:task_state"] is None and shown["status"] != "BUILD":
                 return shown
             time.sleep(1)
         self._report.violation(
@@ -175,7 +182,9 @@ class Life:
                 return
             counts = [int(count) for count in _BOOTED.findall(answer.json().get("output", ""))]
             if counts:
-                if counts[-1] < self._boots:
+                if counts[-1] < self._boots and self._id in self._cloud.made_anew:
+                    self._cloud.made_anew.discard(self._id)
+                elif counts[-1] < self._boots:
                     self._report.violation(
                         f"{self._name}: the disk of {self._id} has been booted {self._boots} times and says {counts[-1]}"
                     )
@@ -217,7 +226,8 @@ class Life:
             self._flavors = {flavor["name"]: flavor["id"] for flavor in listed}
         return self._flavors[name]
 
-    def _other_flavor(self) -> str:
+    def _larger_flavor(self) -> str | None:
+        """None for the largest."""
         shown = self._cloud.ask("compute", "GET", f"/servers/{self._id}").json()["server"]
-        has = shown["flavor"].get("original_name")
-        return self._flavor(_FLAVORS[0] if has == _FLAVORS[1] else _FLAVORS[1])
+        larger = _FLAVORS[_FLAVORS.index(shown["flavor"]["original_name"]) + 1 :]
+        return self._flavor(larger[0]) if larger else None

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor import announce, left_overs
+from nova.conductor import announce, host_troubles, left_overs
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import liveness
@@ -60,6 +60,8 @@ class HostCalls:
         if new and sign.binary != "nova-compute":
             self._db.write(lambda c: self._ensure_services(c, new, sign))
         # Heard once it is written down: what could not be written is new with the next sign.
+        if sign.binary == "nova-compute":
+            host_troubles.settle(self._core, sign)
         self._core.liveness.hear(sign)
 
     def _ensure_services(self, connection: Connection, names: list[str], sign: SignOfLife) -> None:

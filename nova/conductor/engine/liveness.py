@@ -19,6 +19,8 @@ class Liveness:
         self._began = time.monotonic()
         self._heard: dict[tuple[str, str], float] = {}
         self._forced_down: set[str] = set()
+        # What each nova-compute that was heard said of trouble; empty: none.
+        self.troubles: dict[str, str] = {}
 
     def hear(self, sign: SignOfLife) -> None:
         now = time.monotonic()
@@ -39,3 +41,4 @@ class Liveness:
 
     def forget(self, host: str, binary: str) -> None:
         self._heard.pop((host, binary), None)
+        self.troubles.pop(host, None)

@@ -1,12 +1,17 @@
 """Ends what waits for its time: resizes nobody confirms, shelved servers that still lie on a host,
 deleted ones nobody restores.
 
-Each asks for an operation as a user would; another request under way comes first.
+Each asks for an operation as a user would; another request under way comes first. Read are the servers whose time may have
+come, by a column that is never too late, and no others: there may be very many that wait.
 """
 
 import datetime
 import logging
 import uuid as uuids
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
@@ -17,35 +22,62 @@ from nova.conductor.workflows.shelve import SINCE
 from nova.db import instances
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
-from nova.structs.requests import ServerQuery
 
 LOG = logging.getLogger(__name__)
 
+_BATCH = 100
+
+Since = Callable[[Instance], datetime.datetime | None]
+
 
 def reconcile(core: Core) -> None:
+    conf = core.conf
+    for state, wait_s, since, operation in (
+        (VmState.RESIZED, conf.resize_confirm_window, _resized, "confirmResize"),
+        (VmState.SHELVED, conf.shelved_offload_time, _shelved, "shelveOffload"),
+        (VmState.SOFT_DELETED, conf.reclaim_instance_interval, _deleted, "delete"),
+    ):
+        if wait_s > 0:
+            for server in _due(core, state, wait_s, since):
+                _ask(core, server, operation)
+
+
+def _resized(server: Instance) -> datetime.datetime | None:
+    before = server.properties.resized_from
+    return None if before is None else before.resized_at
+
+
+def _shelved(server: Instance) -> datetime.datetime | None:
+    since = server.system_metadata.get(SINCE)
+    return datetime.datetime.fromisoformat(since) if since else None
+
+
+def _deleted(server: Instance) -> datetime.datetime | None:
+    since = server.system_metadata.get(soft_delete.SINCE)
+    # What does not say when it was deleted was so long ago.
+    return datetime.datetime.fromisoformat(since) if since else datetime.datetime.min
+
+
+def _due(core: Core, state: VmState, wait_s: int, since: Since) -> Iterator[Instance]:
+    """The servers that have been in a state for so long, by their record."""
     now = utcnow()
-    window = core.conf.resize_confirm_window
-    if window > 0:
-        for server in _in_state(core, VmState.RESIZED):
-            before = server.properties.resized_from
-            if before is not None and (now - before.resized_at).total_seconds() >= window:
-                _ask(core, server, "confirmResize")
-    stays_s = core.conf.shelved_offload_time
-    if stays_s > 0:
-        for server in _in_state(core, VmState.SHELVED):
-            since = server.system_metadata.get(SINCE)
-            if since and (now - datetime.datetime.fromisoformat(since)).total_seconds() >= stays_s:
-                _ask(core, server, "shelveOffload")
-    kept_s = core.conf.reclaim_instance_interval
-    if kept_s > 0:
-        for server in _in_state(core, VmState.SOFT_DELETED):
-            since = server.system_metadata.get(soft_delete.SINCE)
-            if since is None or (now - datetime.datetime.fromisoformat(since)).total_seconds() >= kept_s:
-                _ask(core, server, "delete")
+    before = now - datetime.timedelta(seconds=wait_s)
+    last = 0
+    while servers := core.db.read(partial(_read, state=state, before=before, after_id=last)):
+        last = servers[-1].id
+        for server in servers:
+            when = since(server)
+            if when is not None and when <= before:
+                yield server
+            else:
+                # An older release brought it here. One that says nothing is looked at again when as long has passed.
+                core.db.write(
+                    partial(instances.set_state_since, uuid=server.uuid, state=state, since=when if when else now)
+                )
 
 
-def _in_state(core: Core, state: VmState) -> list[Instance]:
-    return core.db.read(lambda c: instances.find(c, ServerQuery(vm_states=(state,), task_states=(None,))))
+def _read(connection: Connection, state: VmState, before: datetime.datetime, after_id: int) -> list[Instance]:
+    return instances.waiting_since(connection, state, before, after_id, _BATCH)
 
 
 def _ask(core: Core, instance: Instance, operation: str) -> None:

@@ -45,12 +45,15 @@ class Instance(Base):
     # Servers of older releases, and those made by one meanwhile, are of the first generation.
     generation: Mapped[int] = mapped_column(server_default="1")
     last_generation: Mapped[int] = mapped_column(server_default="1")
+    # When it came into its vm_state, or earlier: an older release changes the state alone. None: not known.
+    state_since: Mapped[Time | None]
 
     __table_args__ = (
         # The two lists users ask for: mine, newest first; everybody's, newest first.
         Index("ix_instances_project_created", "project_id", "deleted_at", "created_at", "id"),
         Index("ix_instances_created", "deleted_at", "created_at", "id"),
         Index("ix_instances_updated", "updated_at"),
+        Index("ix_instances_state_since", "vm_state", "state_since"),
         TABLE,
     )
 

@@ -18,6 +18,7 @@ LOG = logging.getLogger(__name__)
 
 # Assigned to VXLAN. Source: RFC 7348.
 _VXLAN_PORT = 4789
+_ANSWER_S = 120.0
 
 
 class CommandFailed(Exception):
@@ -28,7 +29,12 @@ def run(*command: str, given: str | None = None, namespace: str = "") -> str:
     """Run a command, in a network namespace where one is named; what it printed. Raises CommandFailed."""
     if namespace:
         command = ("nsenter", f"--net=/run/netns/{namespace}", *command)
-    done = concurrency.run_blocking(subprocess.run, list(command), input=given, capture_output=True, text=True)
+    try:
+        done = concurrency.run_blocking(
+            subprocess.run, list(command), input=given, capture_output=True, text=True, timeout=_ANSWER_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(f"{' '.join(command)}: not done within {_ANSWER_S:.0f} s") from error
     if done.returncode:
         raise CommandFailed(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

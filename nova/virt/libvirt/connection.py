@@ -1,13 +1,16 @@
 """The one way to libvirt: its calls block in C, break off when libvirtd goes, and speak in error numbers.
 
-Whatever is reached through a Connection runs beside the green threads, and raises this project's
-errors: Unavailable when libvirtd is gone, GuestNotFound, GuestFailed with libvirt's code for the rest. What libvirt
-says names files and sockets of the host: it is for administrators.
+Whatever is reached through a Connection runs beside the green threads, is waited for no longer than it may take, and raises
+this project's errors: Unavailable when libvirtd is gone or does not answer, GuestNotFound, GuestFailed with libvirt's
+code for the rest. What libvirt says names files and sockets of the host: it is for administrators.
 """
 
+import contextlib
+import functools
 import logging
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import libvirt
@@ -28,35 +31,77 @@ _RETURNED_TYPES = (
 _LOST_DOMAINS = (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE)
 _LOST_CODES = (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_RPC)
 
+# libvirt.open() knows no time-out, and keepalive begins after it.
+_OPEN_S = 15.0
+_CLOSE_S = 5.0
+# Longer than libvirt itself waits for its turn at a guest (30 s) and for a QEMU to die (some 40 s).
+_ANSWER_S = 90.0
+# What moves a guest's memory to or from a disk, and what moves disks.
+_MEMORY_S = 3600.0
+_COPY_S = 6 * 3600.0
+# What may take longer than _ANSWER_S. Jobs that libvirt only begins (backupBegin, blockCopy) are not among them.
+_LONGER = {
+    "create": _MEMORY_S,
+    "managedSave": _MEMORY_S,
+    "sparseRecvAll": _COPY_S,
+    "finish": _COPY_S,
+    # While libvirtd prepares a migration it answers when that is over; migration.py waits a second for it.
+    "jobStats": None,
+    # migration.py watches it and gives it up by a time of its own; keepalive ends it with its libvirtd.
+    "migrateToURI3": None,
+}
+
+# libvirtd takes five requests of a client at a time (max_client_requests); the next waits until one is answered.
+_PLACES = 4
+
 _loop_started = threading.Lock()
+
+
+@functools.cache
+def _calls_to(uri: str) -> concurrency.BoundedCalls:
+    """The calls to one libvirtd: what hangs in one says nothing of another."""
+    return concurrency.BoundedCalls("libvirt")
 
 
 class Proxy:
     """A libvirt object whose methods run in a native thread and raise this project's errors."""
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: Any, owner: "Connection") -> None:
         self._target = target
+        self._owner = owner
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._target, name)
+        if not callable(getattr(self._target, name)):
+            raise AttributeError(name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             plain = [_unwrap(arg) for arg in args]
+            calls, label = _calls_to(self._owner.uri), self._label(name)
+            timeout_s = _LONGER.get(name, _ANSWER_S)
+            calls.check(label)
             try:
-                return _wrap(concurrency.run_blocking(method, *plain, **kwargs))
+                with self._owner.place_for(self._target) as target:
+                    return _wrap(calls.run(timeout_s, label, getattr(target, name), *plain, **kwargs), self._owner)
             except libvirt.libvirtError as error:
                 raise translate(error) from error
 
         return call
 
+    def _label(self, name: str) -> str:
+        of = f" of guest {self._target.UUIDString()}" if isinstance(self._target, libvirt.virDomain) else ""
+        return f"{name}{of} at {self._owner.uri}"
+
 
 class Connection:
-    """A connection to one libvirtd that reconnects after a failure."""
+    """The way to one libvirtd: a connection that is made anew after a failure, and when all its places are taken."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._raw: libvirt.virConnect | None = None
         self._lock = threading.Lock()
+        self._opening = concurrency.SharedCall(self._connect)
+        # How many requests of each connection wait for an answer. One that was given up waits on.
+        self._busy: weakref.WeakKeyDictionary[libvirt.virConnect, int] = weakref.WeakKeyDictionary()
 
     def open(self, patience_s: float = 0.0) -> None:
         """Connect, waiting at most patience_s for libvirtd to come up. Raises errors.Unavailable."""
@@ -76,20 +121,46 @@ class Connection:
     def close(self) -> None:
         """Disconnect; the next call connects again."""
         with self._lock:
-            self._drop()
+            raw, self._raw = self._raw, None
+        if raw is not None:
+            try:
+                _calls_to(self.uri).run(_CLOSE_S, f"close {id(raw)}", raw.close)
+            except (libvirt.libvirtError, errors.Unavailable):
+                LOG.debug("closing a broken connection", exc_info=True)
+
+    @contextlib.contextmanager
+    def place_for(self, target: Any) -> Iterator[Any]:
+        """A place for a request, and target as it is to be asked there: guests that hang must hold up no other."""
+        raw = target if isinstance(target, libvirt.virConnect) else target.connect()
+        if isinstance(target, libvirt.virDomain) and self._is_full(raw):
+            target = self.domain(target.UUIDString())._target
+            raw = target.connect()
+        self._count(raw, 1)
+        try:
+            yield target
+        except errors.Unavailable:
+            # The request still has its place.
+            raise
+        except BaseException:
+            self._count(raw, -1)
+            raise
+        else:
+            self._count(raw, -1)
 
     def read(self, method: str, *args: Any) -> Any:
         """Call a method of virConnect that changes nothing; once more when the connection just turned out broken."""
         try:
-            return getattr(Proxy(self._alive()), method)(*args)
-        except errors.Unavailable:
-            return getattr(Proxy(self._alive()), method)(*args)
+            return getattr(Proxy(self._alive(), self), method)(*args)
+        except errors.Unavailable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise
+            return getattr(Proxy(self._alive(), self), method)(*args)
 
     def change(self, method: str, *args: Any) -> Any:
         """Call a method of virConnect that must not run twice."""
         # Reading first finds a broken connection while nothing is at stake.
         self.read("getLibVersion")
-        return getattr(Proxy(self._alive()), method)(*args)
+        return getattr(Proxy(self._alive(), self), method)(*args)
 
     def domain(self, uuid: str) -> Proxy:
         """The guest's domain. Raises errors.GuestNotFound, errors.Unavailable."""
@@ -108,30 +179,50 @@ class Connection:
 
     def _alive(self) -> Any:
         with self._lock:
-            if self._raw is not None and not concurrency.run_blocking(self._raw.isAlive):
-                LOG.warning("the connection to libvirt at %s broke; making a new one", self.uri)
-                self._drop()
-            if self._raw is None:
-                self._raw = self._connect()
-            return self._raw
+            raw = self._raw
+        # Asks no libvirtd: it says whether this end has seen the other one go.
+        if raw is not None and not concurrency.run_blocking(raw.isAlive):
+            LOG.warning("the connection to libvirt at %s broke; making a new one", self.uri)
+            with self._lock:
+                raw = self._raw = None if self._raw is raw else self._raw
+        if raw is not None and self._is_full(raw):
+            with self._lock:
+                # It closes by itself after the last call in it: to close it under a call is more than libvirt bears.
+                raw = self._raw = None if self._raw is raw else self._raw
+        return raw if raw is not None else self._open_within(_OPEN_S)
 
-    def _connect(self) -> Any:
+    def _is_full(self, raw: libvirt.virConnect) -> bool:
+        with self._lock:
+            return self._busy.get(raw, 0) >= _PLACES
+
+    def _count(self, raw: libvirt.virConnect, change: int) -> None:
+        with self._lock:
+            self._busy[raw] = self._busy.get(raw, 0) + change
+
+    def _open_within(self, patience_s: float) -> Any:
+        """One attempt at a time: a libvirtd that accepts connections and answers nothing gets no second one."""
+        service = f"libvirt at {self.uri}"
+        _calls_to(self.uri).check()
         _run_event_loop()
         try:
-            raw = concurrency.run_blocking(libvirt.open, self.uri)
-            # Notices a libvirtd that is there and does not answer.
-            concurrency.run_blocking(raw.setKeepAlive, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT)
+            self._opening.run(patience_s)
         except libvirt.libvirtError as error:
-            raise _unavailable(f"libvirt at {self.uri}: {error}") from error
-        return raw
+            raise _unavailable(f"{service}: {error}") from error
+        except TimeoutError as error:
+            raise _unavailable(f"{service} accepts no connection {error}") from error
+        with self._lock:
+            if self._raw is None:
+                raise _unavailable(f"the connection to {service} broke again")
+            return self._raw
 
-    def _drop(self) -> None:
-        raw, self._raw = self._raw, None
-        if raw is not None:
-            try:
-                concurrency.run_blocking(raw.close)
-            except libvirt.libvirtError:
-                LOG.debug("closing a broken connection", exc_info=True)
+    def _connect(self) -> None:
+        """In a native thread: only libvirt is called here, and what it gave is kept whoever still waits for it."""
+        if self._raw is not None:
+            return
+        raw = libvirt.open(self.uri)
+        # Notices a libvirtd that is there and does not answer.
+        raw.setKeepAlive(_KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT)
+        self._raw = raw
 
 
 def translate(error: libvirt.libvirtError) -> errors.DomainError:
@@ -155,11 +246,11 @@ def _unwrap(value: Any) -> Any:
     return value._target if isinstance(value, Proxy) else value
 
 
-def _wrap(value: Any) -> Any:
+def _wrap(value: Any, owner: Connection) -> Any:
     if isinstance(value, _RETURNED_TYPES):
-        return Proxy(value)
+        return Proxy(value, owner)
     if isinstance(value, list) and value and isinstance(value[0], _RETURNED_TYPES):
-        return [Proxy(item) for item in value]
+        return [Proxy(item, owner) for item in value]
     return value
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from nova import errors
 from nova.structs.guest import ConsoleAddress, ConsoleKind
+from nova.virt.libvirt.disk_calls import bounded_in_time
 
 _GRAPHICS = {ConsoleKind.NOVNC: "vnc", ConsoleKind.SPICE_HTML5: "spice", ConsoleKind.SPICE_DIRECT: "spice"}
 # virtlogd rotates console.log into console.log.0, .1, ...
 _MOST_ROTATED = 8
 
 
+@bounded_in_time
 def read_tail(log: Path, limit_bytes: int) -> bytes:
     """The last limit_bytes of the log, going back across its rotation. No log is no output."""
     content = b""

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from nova import errors
+from nova.virt.libvirt.disk_calls import bounded_in_time
 
 _FILE = "formats.json"
 
@@ -16,9 +17,7 @@ def record(path: Path, image_format: str) -> None:
     """Say what a file that is about to get this path is: raw or qcow2."""
     known = recorded_in(path.parent)
     if known.get(path.name) != image_format:
-        part = path.with_name(f"{_FILE}.part")
-        part.write_text(json.dumps(known | {path.name: image_format}))
-        part.rename(path.with_name(_FILE))
+        _write(path.with_name(_FILE), json.dumps(known | {path.name: image_format}))
 
 
 def recorded(path: Path, default: str) -> str:
@@ -29,6 +28,7 @@ def recorded(path: Path, default: str) -> str:
     return image_format
 
 
+@bounded_in_time
 def recorded_in(directory: Path) -> dict[str, str]:
     """What is known of the files of a guest's directory, by their names."""
     try:
@@ -36,3 +36,10 @@ def recorded_in(directory: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return known
+
+
+@bounded_in_time
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.rename(path)

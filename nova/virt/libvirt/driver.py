@@ -32,6 +32,7 @@ from nova.virt.libvirt import (
     console,
     devices,
     diagnostics,
+    disk_calls,
     files,
     migration,
     moving,
@@ -57,6 +58,8 @@ from nova.virt.libvirt.volumes import VolumeConnections
 LOG = logging.getLogger(__name__)
 
 _START_PATIENCE_S = 10.0
+_TURN_S = 30.0
+_AGENT_S = 60
 
 
 class LibvirtDriver:
@@ -92,6 +95,10 @@ class LibvirtDriver:
         self._connection.open(_START_PATIENCE_S)
         self._facts = HostFacts(self._connection, self._conf)
         LOG.info("libvirt at %s runs guests of type %s", self._connection.uri, self._facts.xml.virt_type)
+
+    def check(self) -> None:
+        self._host_facts.disk_space()
+        self._connection.read("getLibVersion")
 
     def nodes(self) -> tuple[NodeState, ...]:
         return (self._host_facts.node(),)
@@ -245,7 +252,7 @@ class LibvirtDriver:
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
         with self._only_one(uuid):
             root = files.guest_directory(self._conf.instances_path, uuid) / "disk"
-            target.parent.mkdir(parents=True, exist_ok=True)
+            disk_calls.quick(target.parent.mkdir, parents=True, exist_ok=True)
             snapshot.copy_root(self._connection.domain(uuid), root, target, image_format, self._storage)
 
     # VolumeSnapshots
@@ -417,7 +424,10 @@ class LibvirtDriver:
     # GuestAgent
 
     def set_password(self, uuid: str, user: str, new: str) -> None:
-        self._connection.domain(uuid).setUserPassword(user, new, 0)
+        domain = self._connection.domain(uuid)
+        # Without it libvirt waits for the agent for as long as the guest likes.
+        domain.agentSetResponseTimeout(_AGENT_S, 0)
+        domain.setUserPassword(user, new, 0)
 
     def crash_dump(self, uuid: str) -> None:
         self._connection.domain(uuid).injectNMI(0)
@@ -525,15 +535,21 @@ class LibvirtDriver:
     def _only_one(self, uuid: str) -> Iterator[None]:
         with self._locks_lock:
             lock = self._locks.setdefault(uuid, threading.Lock())
-        with lock:
+        # Steps of one guest come one after the other: what is waited for here is a step that hangs, or a reconciler.
+        if not lock.acquire(timeout=_TURN_S):
+            LOG.error("guest %s is busy with something that has not ended for more than %.0f s", uuid, _TURN_S)
+            raise errors.Unavailable(service="The guest", reason="another step of it has not ended on its host")
+        try:
             yield
+        finally:
+            lock.release()
 
 
 def _final(error: errors.DomainError) -> errors.DomainError:
     """Why the guest stays, which is known by now whatever did not answer before."""
     if isinstance(error, errors.Cancelled):
         return errors.Cancelled(error.message, stays=True)
-    return errors.GuestStays(reason=error.message)
+    return error.turned_into(errors.GuestStays)
 
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:

@@ -9,6 +9,7 @@ from nova.structs.guest import GuestSpec
 from nova.virt.holdings import Finding, Holdings
 from nova.virt.libvirt import devices
 from nova.virt.libvirt.connection import Proxy
+from nova.virt.libvirt.disk_calls import quick
 from nova.virt.libvirt.files import guest_directory
 from nova.virt.libvirt.shelf import DirectoryShelf
 from nova.virt.libvirt.storage import Storage
@@ -53,7 +54,7 @@ class GuestDisks:
         own = guest_directory(self._root, uuid)
         sources = devices.read_devices(domain, is_persistent=True).findall("disk[@device='disk']/source[@file]")
         paths = [Path(source.get("file", "")) for source in sources]
-        missing = [path for path in paths if path.parent == own and path.name == "disk" and not path.exists()]
+        missing = [path for path in paths if path.parent == own and path.name == "disk" and not quick(path.exists)]
         if missing:
             raise errors.DiskMissing(missing=[str(path) for path in missing])
 

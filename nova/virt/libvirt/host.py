@@ -13,6 +13,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import NodeState
+from nova.virt.libvirt import disk_calls
 from nova.virt.libvirt.connection import Connection
 from nova.virt.libvirt.domain_xml.facts import Host
 
@@ -90,7 +91,7 @@ class HostFacts:
     def node(self) -> NodeState:
         """This host now."""
         memory_mb, free_mb = _read_memory_mb()
-        disk = os.statvfs(_nearest(Path(self._conf.instances_path)))
+        disk = self.disk_space()
         total, free = disk.f_frsize * disk.f_blocks, disk.f_frsize * disk.f_bavail
         return NodeState(
             hypervisor_hostname=self._connection.read("getHostname"),
@@ -109,6 +110,10 @@ class HostFacts:
             traits=self.traits,
             uptime=_read_uptime(),
         )
+
+    def disk_space(self) -> os.statvfs_result:
+        """The file system of guests' disks. Raises errors.Unavailable when it does not answer."""
+        return disk_calls.look(self._conf.instances_path)
 
     def _read_domain_capabilities(self, virt_type: str) -> str:
         machine = _machine_types(self._conf).get(self.arch)
@@ -267,14 +272,9 @@ def _read_memory_mb() -> tuple[int, int]:
     return total, free
 
 
-def _nearest(path: Path) -> Path:
-    """path, or the parent that exists: a new host has no guests' directory yet."""
-    return path if path.exists() else _nearest(path.parent)
-
-
 def _read_uptime() -> str:
     try:
-        completed = concurrency.run_blocking(subprocess.run, ["uptime"], capture_output=True, text=True)
-    except FileNotFoundError:
+        completed = concurrency.run_blocking(subprocess.run, ["uptime"], capture_output=True, text=True, timeout=60)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return ""
     return str(completed.stdout).strip()

@@ -21,6 +21,7 @@ from nova import errors
 from nova.structs.guest import Disk, GuestSpec
 from nova.virt.libvirt import disk_formats
 from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.disk_calls import bounded_in_time
 from nova.virt.libvirt.domain_xml import to_text
 from nova.virt.libvirt.domain_xml.facts import child
 from nova.virt.libvirt.files import DiskOptions, file_format, guest_directory, local_files
@@ -53,14 +54,11 @@ class Aside:
     def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
         """Where a destination finds the files that are aside, and a token that proves they are these."""
         directory = Path(self._root) / f"{uuid}.aside"
-        token = directory / _TOKEN
-        if not token.exists():
-            token.write_text(uuids.uuid4().hex)
-        names = tuple(sorted(path.name for path in directory.glob("disk*")))
+        token, names = _mark(directory)
         return Facts(
             host=conf.libvirt.live_migration_inbound_addr or conf.host,
             directory=str(directory),
-            token=token.read_text(),
+            token=token,
             is_overlay=self._options.is_overlay,
             names=names,
             formats=disk_formats.recorded_in(directory),
@@ -76,7 +74,7 @@ class Aside:
             raise errors.DiskMissing(missing=lost)
         files = [(disk, name) for disk, name in local_files(spec) if disk.kind != "swap" and name in facts.names]
         aside = Path(facts.directory)
-        if (aside / _TOKEN).exists() and (aside / _TOKEN).read_text() == facts.token:
+        if _has_token(aside, facts.token):
             for disk, name in files:
                 copy = functools.partial(self._storage.copy_file, aside / name)
                 self._storage.adopt(own / name, disk, self._format(disk, name, facts), undo, copy)
@@ -88,6 +86,20 @@ class Aside:
 
     def _format(self, disk: Disk, name: str, facts: Facts) -> str:
         return facts.formats.get(name) or file_format(disk, self._options)
+
+
+@bounded_in_time
+def _mark(directory: Path) -> tuple[str, tuple[str, ...]]:
+    """The token that proves a directory to be this one, and the names of its disks."""
+    token = directory / _TOKEN
+    if not token.exists():
+        token.write_text(uuids.uuid4().hex)
+    return token.read_text(), tuple(sorted(path.name for path in directory.glob("disk*")))
+
+
+@bounded_in_time
+def _has_token(directory: Path, token: str) -> bool:
+    return (directory / _TOKEN).exists() and (directory / _TOKEN).read_text() == token
 
 
 def source_uri(conf: cfg.ConfigOpts, facts: Facts) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from nova.structs.guest import Disk, GuestSpec
+from nova.virt.libvirt.disk_calls import quick
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 from nova.virt.libvirt.files import CONFIG_DRIVE, cdrom_bus, target_name
 from nova.virt.libvirt.storage import Storage
@@ -19,7 +20,7 @@ _RESCUE_CONFIG_DRIVE = "disk.config.rescue"
 
 def is_rescued(directory: Path) -> bool:
     """Whether the guest whose directory this is runs from a rescue disk."""
-    return (directory / _RESCUE_DISK).exists()
+    return quick((directory / _RESCUE_DISK).exists)
 
 
 def make_disks(spec: GuestSpec, disk: Disk, directory: Path, storage: Storage, undo: contextlib.ExitStack) -> None:
@@ -33,7 +34,7 @@ def make_disks(spec: GuestSpec, disk: Disk, directory: Path, storage: Storage, u
 def remove_disks(directory: Path) -> None:
     """Remove what make_disks made; no error when there is none."""
     for name in (_RESCUE_CONFIG_DRIVE, _RESCUE_DISK):
-        (directory / name).unlink(missing_ok=True)
+        quick((directory / name).unlink, missing_ok=True)
 
 
 def plan(drives: tuple[Drive, ...], spec: GuestSpec, directory: Path, host: Host) -> tuple[Drive, ...]:

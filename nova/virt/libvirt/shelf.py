@@ -8,6 +8,7 @@ import msgspec
 
 from nova import errors
 from nova.structs.disks import Mark
+from nova.virt.libvirt.disk_calls import bounded_in_time
 from nova.virt.libvirt.storage import Storage
 
 # Removing this file says: these disks are the ones of the server's record.
@@ -23,12 +24,15 @@ class DirectoryShelf:
         self._root = Path(instances_path)
         self._storage = storage
 
+    @bounded_in_time
     def names(self) -> list[str]:
         return sorted(path.name for path in self._root.iterdir() if path.is_dir()) if self._root.exists() else []
 
+    @bounded_in_time
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()
 
+    @bounded_in_time
     def make(self, name: str, mark: Mark | None) -> None:
         """Raises errors.DiskFull, errors.GuestFailed."""
         part = self._root / f"{name}.part"
@@ -41,6 +45,7 @@ class DirectoryShelf:
             part.rename(self._root / name)
             _flush(self._root)
 
+    @bounded_in_time
     def read_mark(self, name: str) -> Mark | None:
         """Raises errors.GuestFailed for a mark that cannot be read: what it says is not known."""
         try:
@@ -50,6 +55,7 @@ class DirectoryShelf:
         except (OSError, msgspec.MsgspecError) as error:
             raise errors.GuestFailed(reason="The mark of the server's disks cannot be read") from error
 
+    @bounded_in_time
     def write_mark(self, name: str, mark: Mark | None) -> None:
         path = self._root / name / MARK
         with self._storage.translated():
@@ -58,6 +64,7 @@ class DirectoryShelf:
             else:
                 _write(path, mark)
 
+    @bounded_in_time
     def rename(self, name: str, new: str) -> None:
         with self._storage.translated():
             (self._root / name).rename(self._root / new)
@@ -68,13 +75,16 @@ class DirectoryShelf:
 
     # A file that another host is to see, if it sees this very directory.
 
+    @bounded_in_time
     def leave_token(self, name: str, token: str) -> None:
         with self._storage.translated():
             (self._root / name / f"{_TOKEN}{token}").touch()
 
+    @bounded_in_time
     def has_token(self, name: str, token: str) -> bool:
         return (self._root / name / f"{_TOKEN}{token}").exists()
 
+    @bounded_in_time
     def note_move(self, name: str, generation: int) -> bool:
         """Leave a note that the move which makes this generation has begun; False: it is there already."""
         note = self._root / name / f"{_MOVE}{generation}"
@@ -84,11 +94,13 @@ class DirectoryShelf:
             note.touch()
         return True
 
+    @bounded_in_time
     def forget_moves(self, name: str) -> None:
         """Remove what note_move left."""
         for path in (self._root / name).glob(f"{_MOVE}*"):
             path.unlink(missing_ok=True)
 
+    @bounded_in_time
     def take_tokens(self, name: str) -> None:
         """Remove what leave_token left."""
         for path in (self._root / name).glob(f"{_TOKEN}*"):

@@ -9,19 +9,21 @@ from pathlib import Path
 from nova import errors
 from nova.virt.libvirt import devices, jobs
 from nova.virt.libvirt.connection import Proxy
+from nova.virt.libvirt.disk_calls import quick
 from nova.virt.libvirt.domain_xml import to_text
 from nova.virt.libvirt.domain_xml.facts import child
 from nova.virt.libvirt.storage import Storage
 
 LOG = logging.getLogger(__name__)
 
+_AGENT_S = 60
 _COPY_TIMEOUT_S = 6 * 3600.0
 
 
 def copy_root(domain: Proxy, root: Path, target: Path, image_format: str, storage: Storage) -> None:
     """Write the disk whose file is root to target. A failure leaves no target."""
     with contextlib.ExitStack() as undo:
-        undo.callback(target.unlink, missing_ok=True)
+        undo.callback(quick, target.unlink, missing_ok=True)
         disk = _find(domain, root)
         own_format = devices.attribute(disk, "driver", "type", "raw")
         if not domain.isActive():
@@ -30,10 +32,10 @@ def copy_root(domain: Proxy, root: Path, target: Path, image_format: str, storag
             _copy_running(domain, disk, target, image_format)
         else:
             between = target.with_name(f"{target.name}.qcow2")
-            undo.callback(between.unlink, missing_ok=True)
+            undo.callback(quick, between.unlink, missing_ok=True)
             _copy_running(domain, disk, between, "qcow2")
             storage.convert(between, "qcow2", target, image_format)
-            between.unlink()
+            quick(between.unlink)
         undo.pop_all()
 
 
@@ -49,7 +51,7 @@ def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: s
     chosen = child(disks, "disk", name=name, backup="yes", type="file")
     child(chosen, "target", file=str(target))
     child(chosen, "driver", type=image_format)
-    target.unlink(missing_ok=True)
+    quick(target.unlink, missing_ok=True)
     with file_systems_frozen(domain):
         domain.backupBegin(to_text(backup), None, 0)
     jobs.wait_for_backup(domain, _COPY_TIMEOUT_S)
@@ -62,6 +64,8 @@ def file_systems_frozen(domain: Proxy) -> Iterator[None]:
         yield
         return
     try:
+        # Without it libvirt waits for an agent for as long as the guest likes.
+        domain.agentSetResponseTimeout(_AGENT_S, 0)
         domain.fsFreeze(None, 0)
     except errors.GuestFailed as error:
         LOG.warning("the guest's file systems are copied as they are: %s", error)

@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nova import concurrency, errors
+from nova import errors
 from nova.structs.guest import Disk, GuestSpec
 from nova.virt import image_format
-from nova.virt.libvirt import disk_formats, programs
+from nova.virt.libvirt import disk_calls, disk_formats, programs
 from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, guest_directory, local_files
 
 LOG = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Storage:
         """Whether every disk that holds the user's data is there."""
         return not self.missing(spec)
 
+    @disk_calls.bounded_in_time
     def missing(self, spec: GuestSpec) -> list[str]:
         """The files that are not there of the disks that hold the user's data."""
         directory = guest_directory(self._root, spec.uuid)
@@ -108,13 +109,14 @@ class Storage:
     def prepare_incoming(self, spec: GuestSpec, undo: contextlib.ExitStack) -> bool:
         """Create empty disks for a migration to this host. True: an older release asks, and the disks are here."""
         mark = guest_directory(self._root, spec.uuid) / _INCOMING
-        if spec.disks_id is None and self.has_disks(spec) and not mark.exists():
+        if spec.disks_id is None and self.has_disks(spec) and not disk_calls.quick(mark.exists):
             return True
         with self.translated():
-            mark.touch()
+            disk_calls.quick(mark.touch)
         self.create(spec, undo)
         return False
 
+    @disk_calls.bounded_in_time
     def is_incoming(self, uuid: str) -> bool:
         """Whether prepare_incoming made the disks that are there."""
         return (guest_directory(self._root, uuid) / _INCOMING).exists()
@@ -143,11 +145,11 @@ class Storage:
         # Renamed first, so that a partly removed directory is never taken for a guest's.
         grave = directory.with_name(f"{directory.name}.deleted")
         with contextlib.suppress(FileNotFoundError):
-            if grave.exists():
-                concurrency.run_blocking(shutil.rmtree, grave)
-            directory.rename(grave)
+            if disk_calls.quick(grave.exists):
+                disk_calls.at_length(shutil.rmtree, grave)
+            disk_calls.quick(directory.rename, grave)
         with contextlib.suppress(FileNotFoundError):
-            concurrency.run_blocking(shutil.rmtree, grave)
+            disk_calls.at_length(shutil.rmtree, grave)
 
     def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
         """Write a self-contained copy of a disk. Only for disks that no guest writes to."""
@@ -155,6 +157,7 @@ class Storage:
             words = ("-f", source_format, "-O", target_format, source, target)
             self._copy_within("qemu-img", "convert", "-q", *words)
 
+    @disk_calls.bounded_in_time
     def backing_files(self) -> set[str]:
         """The cached images that guests' disks stand on, for the cache to keep."""
         paths = set()
@@ -164,17 +167,17 @@ class Storage:
         return {path for path in paths if path}
 
     def _make_once(self, path: Path, undo: contextlib.ExitStack, fill: Callable[[Path], None], own_format: str) -> None:
-        if path.exists():
+        if disk_calls.quick(path.exists):
             return
         part = path.with_name(f"{path.name}.part")
-        part.unlink(missing_ok=True)
+        disk_calls.quick(part.unlink, missing_ok=True)
         with contextlib.ExitStack() as half_made:
-            half_made.callback(part.unlink, missing_ok=True)
+            half_made.callback(disk_calls.quick, part.unlink, missing_ok=True)
             fill(part)
             disk_formats.record(path, own_format)
-            part.rename(path)
+            disk_calls.quick(part.rename, path)
             half_made.pop_all()
-        undo.callback(path.unlink, missing_ok=True)
+        undo.callback(disk_calls.quick, path.unlink, missing_ok=True)
 
     def _fill(self, disk: Disk, spec: GuestSpec, path: Path) -> None:
         image_id = spec.image.id if spec.image else ""
@@ -201,12 +204,14 @@ class Storage:
             programs.convert_image(self._host, image, "qcow2", path, self._image_memory_limit_gb)
         else:
             self.copy_file(image, path)
-            os.truncate(path, size)
+            disk_calls.quick(os.truncate, path, size)
 
     def _size_over(self, disk: Disk, image_id: str) -> int:
         """The disk's size in bytes. Raises errors.ImageInvalid for an image that does not fit into it."""
         try:
-            needed = image_format.virtual_size(Path(disk.image_path or ""), disk.image_format or "raw")
+            needed = disk_calls.quick(
+                image_format.virtual_size, Path(disk.image_path or ""), disk.image_format or "raw"
+            )
         except image_format.UnsafeImage as error:
             raise errors.ImageInvalid(image_id=image_id, reason=str(error)) from error
         most = (disk.size_mb or disk.max_size_mb) * MIB
@@ -218,7 +223,7 @@ class Storage:
 
     def _virtual_size(self, path: Path, own_format: str) -> int:
         try:
-            return image_format.virtual_size(path, own_format)
+            return disk_calls.quick(image_format.virtual_size, path, own_format)
         except image_format.UnsafeImage as error:
             raise errors.GuestFailed(reason="A disk of the guest cannot be read") from error
 
@@ -234,12 +239,7 @@ class Storage:
 
     def _pack(self, files: dict[str, bytes], path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as tree:
-            for name, content in files.items():
-                file = Path(tree) / name.lstrip("/")
-                if ".." in file.parts:
-                    raise errors.GuestFailed(reason=f"{name} is not a path of a config drive")
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
+            _write_tree(Path(tree), files)
             if self._options.config_drive_format == "vfat":
                 self._pack_vfat(Path(tree), path)
             else:
@@ -269,6 +269,17 @@ class Storage:
             raise errors.GuestFailed(reason=reason, detail=str(error)) from error
 
 
+@disk_calls.bounded_in_time
+def _write_tree(tree: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        file = tree / name.lstrip("/")
+        if ".." in file.parts:
+            raise errors.GuestFailed(reason=f"{name} is not a path of a config drive")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+@disk_calls.bounded_in_time
 def _make_empty(path: Path, size: int) -> None:
     """A file of this many bytes, all of them a hole, for its owner alone."""
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -15,6 +15,7 @@ from nova.virt.libvirt.domain_xml.interface import tap_name
 
 LOG = logging.getLogger(__name__)
 
+_ANSWER_S = 60.0
 _DEVICE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
 
 
@@ -67,7 +68,10 @@ def _ip(*words: str) -> None:
 
 
 def _call(*command: str) -> subprocess.CompletedProcess[str]:
-    completed: subprocess.CompletedProcess[str] = concurrency.run_blocking(
-        subprocess.run, list(command), capture_output=True, text=True
-    )
+    try:
+        completed: subprocess.CompletedProcess[str] = concurrency.run_blocking(
+            subprocess.run, list(command), capture_output=True, text=True, timeout=_ANSWER_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise errors.GuestFailed(reason=f"{command[0]} did not end in time on this host") from error
     return completed

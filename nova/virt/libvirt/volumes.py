@@ -18,12 +18,16 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import Disk
+from nova.virt.libvirt import disk_calls
 from nova.virt.libvirt.domain_xml.facts import Drive
 from nova.virt.libvirt.files import guest_directory, volume_key
 
 LOG = logging.getLogger(__name__)
 
 _KEPT = "volumes.json"
+# os-brick itself waits for paths and retries, for some minutes.
+_CONNECT_S = 1200.0
+_BRICK = concurrency.BoundedCalls("The host's connection to volumes")
 
 
 class VolumeConnections:
@@ -49,7 +53,9 @@ class VolumeConnections:
         }
         with contextlib.suppress(errors.NotImplementedHere):
             connector = _brick()
-            facts |= concurrency.run_blocking(
+            facts |= _BRICK.run(
+                _CONNECT_S,
+                "description of this host",
                 connector.get_connector_properties,
                 None,
                 conf.my_ip,
@@ -117,7 +123,10 @@ class VolumeConnections:
                 nfs_mount_point_base=libvirt.nfs_mount_point_base,
                 nfs_mount_options=libvirt.nfs_mount_options,
             )
-            return concurrency.run_blocking(getattr(connector, method), *arguments)
+            name = f"{method} {arguments[0].get('volume_id', id(arguments))}"
+            return _BRICK.run(_CONNECT_S, name, getattr(connector, method), *arguments)
+        except errors.Unavailable:
+            raise
         except Exception as error:
             reason = "A volume cannot be connected to the server's host, or released by it"
             raise errors.GuestFailed(reason=reason, detail=f"{method}, {kind}: {error}") from error
@@ -140,10 +149,12 @@ class VolumeConnections:
         modes: dict[str, str] = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
 
+    @disk_calls.bounded_in_time
     def _read(self, uuid: str) -> dict[str, Any]:
         path = guest_directory(self._conf.instances_path, uuid) / _KEPT
         return json.loads(path.read_text()) if path.exists() else {}
 
+    @disk_calls.bounded_in_time
     def _write(self, uuid: str, connections: dict[str, Any]) -> None:
         directory = guest_directory(self._conf.instances_path, uuid)
         directory.mkdir(parents=True, exist_ok=True)
@@ -164,7 +175,7 @@ def _connection_info(disk: Disk) -> dict[str, Any]:
 def _path_drive(path: str, data: dict[str, Any]) -> Drive:
     """A file's format is what the service says: looking at it would let a guest choose."""
     is_qcow2 = data.get("format") == "qcow2"
-    kind = "block" if Path(path).is_block_device() else "file"
+    kind = "block" if disk_calls.quick(Path(path).is_block_device) else "file"
     return Drive(target="", bus="virtio", type=kind, path=path, format="qcow2" if is_qcow2 else "raw")
 
 

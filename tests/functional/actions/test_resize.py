@@ -1,9 +1,14 @@
 """Resize and cold migration: to another host or size, confirmed or reverted; nothing counted twice or forgotten."""
 
-import pytest
+from datetime import datetime
 
+import pytest
+from sqlalchemy import select
+
+from nova.db import instances
 from nova.structs.instance import PowerState
 from tests.functional.actions.history import history
+from tests.functional.cloud import wait
 
 pytestmark = pytest.mark.usefixtures("in_order")
 
@@ -188,3 +193,23 @@ def test_a_server_keeps_its_addresses_on_its_way(cloud, user, admin, hosts):
     ports = admin.get("/v2.0/ports", url="http://network").json()["ports"]
     assert moved["addresses"] == server["addresses"]
     assert [one["binding:host_id"] for one in ports if one["device_id"] == server["id"]] == [where(admin, server["id"])]
+
+
+@pytest.mark.parametrize("since", [datetime(2020, 1, 1), None])
+def test_a_resize_that_an_older_conductor_did_waits_for_its_window(make_cloud, since):
+    cloud = make_cloud("[DEFAULT]\nresize_confirm_window = 3600\nservice_down_time = 4\n")
+    cloud.add_host("host-1")
+    cloud.add_host("host-2")
+    user = cloud.client()
+    server_id = user.create_server()["id"]
+    user.act(server_id, "resize", {"flavorRef": "m1.small"})
+    user.wait(server_id, "VERIFY_RESIZE")
+
+    table = instances.Table.__table__
+    of_server = table.c.uuid == server_id
+    cloud.db.write(lambda c: c.execute(table.update().where(of_server).values(state_since=since)))
+
+    resized_at = cloud.db.read(lambda c: instances.get(c, server_id)).properties.resized_from.resized_at
+    state_since = select(table.c.state_since).where(of_server)
+    wait(lambda: cloud.db.read(lambda c: c.scalar(state_since)) == resized_at, "the record's time is written down")
+    assert user.server(server_id)["status"] == "VERIFY_RESIZE"

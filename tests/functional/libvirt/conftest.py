@@ -57,7 +57,7 @@ class HypervisorHost:
         return self._process.pid
 
     def libvirtd(self, command: str) -> None:
-        """up, kill (at once) or down (in order); returns when it is so."""
+        """up, kill (at once), down (in order), stop (it answers nothing) or continue; returns when it is so."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
@@ -90,13 +90,16 @@ class HypervisorHost:
                 _enter(own.fileno())
 
     def kill_qemu(self, guest_uuid: str) -> None:
+        self.signal_qemu(guest_uuid, signal.SIGKILL)
+
+    def signal_qemu(self, guest_uuid: str, number: signal.Signals) -> None:
         own = os.readlink(f"/proc/{self.pid}/ns/net")
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 words = path.read_bytes().split(b"\0")
                 is_here = os.readlink(path.with_name("ns") / "net") == own
                 if is_here and b"qemu-system" in words[0] and guest_uuid.encode() in b" ".join(words):
-                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    os.kill(int(path.parent.name), number)
 
     def virsh(self, *words: str) -> str:
         """What an operator does behind the driver's back."""

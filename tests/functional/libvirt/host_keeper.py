@@ -1,7 +1,7 @@
 """Process 1 of a hypervisor host made of namespaces: runs its virtlogd and libvirtd, reaps, and takes all with it.
 
 Started inside new mount, PID, UTS and network namespaces with the host's directory and name. Reads
-one command per line (up, kill, down) and answers each with a line. The end of its input ends the host.
+one command per line (up, kill, down, stop, continue) and answers each with a line. The end of its input ends the host.
 """
 
 import os
@@ -21,6 +21,8 @@ OWN_DIRECTORIES = {
     "cache": "/var/cache/libvirt",
 }
 PATIENCE_S = 30
+# A libvirtd that is stopped accepts connections and answers nothing.
+PAUSES = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
 def main() -> None:
@@ -46,6 +48,8 @@ def main() -> None:
         if command == "up":
             daemon = subprocess.Popen(["libvirtd", "--pid-file", "/run/libvirt/libvirtd.pid"])
             wait_for_socket(directory / "run" / "libvirt-sock")
+        elif command in PAUSES:
+            os.kill(daemon.pid, PAUSES[command])
         elif daemon is not None:
             os.kill(daemon.pid, signal.SIGKILL if command == "kill" else signal.SIGTERM)
             (directory / "run" / "libvirt-sock").unlink(missing_ok=True)
