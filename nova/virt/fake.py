@@ -255,7 +255,7 @@ class FakeDriver:
     def connector(self) -> dict[str, Any]:
         return {
             "host": self._hypervisor.name,
-            "ip": self._address,
+            "ip": _address_of(self._hypervisor.name),
             "initiator": f"iqn.fake:{self._hypervisor.name}",
             "platform": "x86_64",
             "os_type": "linux",
