@@ -43,6 +43,8 @@ class Guest:
         self.power_state = PowerState.RUNNING
         self.vifs = {vif.port_id: vif for vif in spec.vifs}
         self.volumes: dict[str, Disk] = {}
+        # Of volumes that have grown under it, in bytes.
+        self.volume_sizes: dict[str, int] = {}
         # The files of each volume that was snapshotted, the one written to last.
         self.files: dict[str, list[str]] = {}
         # By the tag under which the guest mounts each.
@@ -275,6 +277,11 @@ class FakeDriver:
         volumes = self._guest(uuid).volumes
         volumes.pop(_volume_id(old), None)
         volumes[_volume_id(new)] = new
+
+    def extend_volume(self, uuid: str, disk: Disk, size_bytes: int) -> None:
+        self._called("extend_volume", uuid)
+        sizes = self._guest(uuid).volume_sizes
+        sizes[_volume_id(disk)] = max(size_bytes, sizes.get(_volume_id(disk), 0))
 
     def define_shares(self, spec: GuestSpec) -> None:
         self._called("define_shares", spec.uuid)

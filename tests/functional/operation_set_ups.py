@@ -185,6 +185,13 @@ def swaps_a_volume(user, server_id):
     return user.put(f"/servers/{server_id}/os-volume_attachments/{_volume(user, server_id)}", body)
 
 
+def extends_a_volume(user, server_id):
+    """What the Block Storage service does when it has extended a volume."""
+    user.cloud.cinder.volumes[_volume(user, server_id)]["size"] = 2
+    event = {"name": "volume-extended", "server_uuid": server_id, "tag": _volume(user, server_id)}
+    return user.post("/os-server-external-events", {"events": [event]})
+
+
 def _volume(user, server_id):
     return user.get(f"/servers/{server_id}/os-volume_attachments").json()["volumeAttachments"][0]["volumeId"]
 
@@ -258,6 +265,7 @@ SETUPS = {
     "attach_volume": SetUp(an_active_server, attaches_a_volume, ("ACTIVE",)),
     "detach_volume": SetUp(a_server_with_a_volume, detaches_a_volume, ("ACTIVE",)),
     "swap_volume": SetUp(a_server_with_a_volume, swaps_a_volume, ("ACTIVE",)),
+    "extend_volume": SetUp(a_server_with_a_volume, extends_a_volume, ("ACTIVE",)),
     "volume_snapshot_create": SetUp(a_server_with_a_volume, snapshots_a_volume, ("ACTIVE",)),
     "volume_snapshot_delete": SetUp(a_server_with_a_snapshot, merges_a_snapshot, ("ACTIVE",)),
     "attach_share": SetUp(a_stopped_server, attaches_a_share, ("SHUTOFF",)),

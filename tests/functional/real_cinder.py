@@ -45,7 +45,7 @@ lock_path = {directory}/locks
 [nova]
 auth_type = admin_token
 endpoint = http://127.0.0.1:{compute}/v2.1
-token = cinder:service
+token = admin:service
 """
 
 # Whoever a token names is believed, as the other services of these tests do.

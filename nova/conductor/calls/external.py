@@ -36,26 +36,36 @@ class ExternalCalls:
             return 404
         if instance.host is None:
             return 422
+        if event.name == "volume-extended" and not event.tag:
+            return 400
         self._core.db.write(lambda c: _log(c, context, instance, event))
         if event.name.startswith("network-"):
             gone = event.tag if event.name == "network-vif-deleted" else None
             network_view.refresh(self._core, instance, without=gone)
         elif event.name == "power-update":
             self._follow_power(context, instance, event)
+        elif event.name == "volume-extended":
+            self._begin(context, instance, event, "extend_volume", volume_id=event.tag)
         return 200
 
     def _follow_power(self, context: Context, instance: Instance, event: ExternalEvent) -> None:
         """The guest's power was changed behind our back: let the record follow, as an action of its own."""
-        workflow = WORKFLOWS.get(_POWER.get(event.tag or "", ""))
-        if workflow is None:
-            return
-        document = workflow.document(instance_id=instance.uuid)
+        name = _POWER.get(event.tag or "")
+        if name is not None:
+            self._begin(context, instance, event, name)
+
+    def _begin(
+        self, context: Context, instance: Instance, event: ExternalEvent, name: str, **facts: str | None
+    ) -> None:
+        """Begin an operation, where what was told still holds: who tells does not care to hear that it does not."""
+        workflow = WORKFLOWS[name]
+        document = workflow.document(instance_id=instance.uuid, **facts)
         try:
             accepted = self._core.db.write(
                 lambda c: accept.accept_operation(c, self._core, context, instance.uuid, workflow, document)
             )
-        except errors.Conflict as error:
-            LOG.info("server %s does not follow %s: %s", instance.uuid, event.tag, error)
+        except (errors.Conflict, errors.NotFound, errors.NotImplementedHere) as error:
+            LOG.info("server %s does not follow %s %s: %s", instance.uuid, event.name, event.tag, error)
             return
         if accepted.lease is not None:
             self._core.engine.run(accepted.lease)
