@@ -176,6 +176,16 @@ def active(connection: Connection, instance_uuid: str, for_update: bool = False)
     return connection.execute(query.with_for_update() if for_update else query).one_or_none()
 
 
+def open_documents(connection: Connection, instance_uuid: str, name: str) -> list[str]:
+    """The documents of a server's operations of one name that have not ended."""
+    not_ended = _table.c.state.in_((*_NOT_BEGUN, *_UNDER_WAY))
+    return list(
+        connection.scalars(
+            select(_table.c.document).where(_table.c.instance_uuid == instance_uuid, _table.c.name == name, not_ended)
+        )
+    )
+
+
 def queued(connection: Connection, instance_uuid: str) -> str | None:
     """The operation that waits for the one under way to unwind."""
     query = select(_table.c.uuid).where(_table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED)

@@ -254,7 +254,7 @@ SETUPS = {
     "confirmResize": SetUp(a_resized_server, acts("confirmResize"), ("ACTIVE", "VERIFY_RESIZE")),
     "revertResize": SetUp(a_resized_server, acts("revertResize"), ("ACTIVE", "VERIFY_RESIZE", "ERROR")),
     "live-migration": SetUp(a_server_with_a_volume, acts("os-migrateLive", _LIVE), ("ACTIVE",)),
-    "evacuate": SetUp(a_server_of_a_dead_host, acts("evacuate", {}), ("ACTIVE", "SHUTOFF"), makes_disk_anew=True),
+    "evacuate": SetUp(a_server_of_a_dead_host, acts("evacuate", {}), ("ERROR", "SHUTOFF"), makes_disk_anew=True),
     "shelve": SetUp(a_server_with_a_volume, acts("shelve"), ("ACTIVE", "SHELVED_OFFLOADED", "ERROR")),
     "shelveOffload": SetUp(
         a_server_shelved_on_its_host, acts("shelveOffload"), ("SHELVED", "SHELVED_OFFLOADED", "ERROR"), _STAYS
