@@ -25,6 +25,8 @@ _REIMAGING = "3.68"
 _EXPORTING_S = 180
 # While a volume has one of these, its creation is under way.
 _BEING_MADE = ("creating", "downloading", "restoring-backup")
+# While a volume has one of these, nothing else can be done with it; it passes.
+_CHANGING = ("attaching", "detaching", "extending", "retyping", "maintenance", "backing-up", "uploading")
 _REFUSALS: Refusals = {
     403: errors.Forbidden,
     404: errors.NotFound,
@@ -157,7 +159,8 @@ class Volumes:
     def reserve(self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset()) -> str:
         """The attachment that keeps the volume for the server; an existing one is used.
 
-        Raises VolumeNotFound, VolumeNotReady while it is being created, Invalid when it is in use, VolumeIsEncrypted.
+        Raises VolumeNotFound, VolumeNotReady while it is being created or something else is being done with it,
+        Invalid when it is in use, VolumeIsEncrypted.
         """
         for attachment in self.attachments(instance_id, volume_id):
             if attachment["id"] not in other_than:
@@ -167,19 +170,59 @@ class Volumes:
         # A server that has it already, from an older release, keeps it.
         if not other_than:
             check_is_plain(volume)
-        body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id}}
-        missing = VolumeNotFound(volume_id=volume_id)
-        return str(self._ask("POST", "/attachments", "attachment", missing=missing, json=body)["id"])
+        try:
+            return str(self._attach(instance_id, volume_id)["id"])
+        except errors.Invalid:
+            if other_than or volume.is_multiattach:
+                _check_is_idle(self.get(volume_id))
+            raise
 
     def connect(self, attachment_id: str, connector: Json, device_name: str | None = None) -> Json:
         """Export the volume to a host; how the host reaches it: driver_volume_type, data, multiattach.
 
         device_name: the device that the Block Storage service shows for this attachment.
         """
-        named = {"mountpoint": device_name} if device_name else {}
-        body = {"attachment": {"connector": connector | named}}
+        body = {"attachment": {"connector": connector | _named(device_name)}}
         path = f"/attachments/{attachment_id}"
-        attachment = self._ask("PUT", path, "attachment", json=body, at_least_s=_EXPORTING_S)
+        return self._reached_by(self._ask("PUT", path, "attachment", json=body, at_least_s=_EXPORTING_S))
+
+    def connect_beside(
+        self,
+        instance_id: str,
+        volume_id: str,
+        beside: frozenset[str],
+        connector: Json,
+        device_name: str | None = None,
+    ) -> tuple[str, Json]:
+        """Export the volume to one more host of a server that moves: the new attachment, and what connect() gives.
+
+        beside: the attachments that stay as they are; any other of this server is one nobody heard of. Raises
+        VolumeNotFound, VolumeNotReady while something else is being done with the volume, Invalid.
+        """
+        there = [str(attachment["id"]) for attachment in self.attachments(instance_id, volume_id)]
+        unknown = [each for each in there if each not in beside]
+        if beside.isdisjoint(there):
+            attachment_id = self.reserve(instance_id, volume_id, beside)
+            for other in set(unknown) - {attachment_id}:
+                self.release(other)
+            return attachment_id, self.connect(attachment_id, connector, device_name)
+        for other in unknown:
+            self.release(other)
+        try:
+            # A reserved attachment cannot be opened while another is: only one that is opened as it is made.
+            made = self._attach(instance_id, volume_id, connector=connector | _named(device_name))
+        except errors.Invalid:
+            _check_is_idle(self.get(volume_id))
+            raise
+        return str(made["id"]), self._reached_by(made)
+
+    def _attach(self, instance_id: str, volume_id: str, **options: Json) -> Json:
+        body = {"attachment": {"instance_uuid": instance_id, "volume_uuid": volume_id, **options}}
+        missing, granted_s = VolumeNotFound(volume_id=volume_id), _EXPORTING_S if options else 0
+        return dict(self._ask("POST", "/attachments", "attachment", missing=missing, json=body, at_least_s=granted_s))
+
+    def _reached_by(self, attachment: Json) -> Json:
+        """How a host reaches the volume of an attachment that is open to it."""
         # The API shows the type and what belongs to it side by side.
         data = dict(attachment["connection_info"])
         kind = data.pop("driver_volume_type", None)
@@ -201,7 +244,15 @@ class Volumes:
             self._answer("DELETE", f"/attachments/{attachment_id}")
 
     def begin_detaching(self, volume_id: str) -> None:
-        self._act(volume_id, {"os-begin_detaching": {}})
+        """Show the volume as detaching. Raises VolumeNotReady while something else is being done with it."""
+        try:
+            self._act(volume_id, {"os-begin_detaching": {}})
+        except errors.Invalid:
+            volume = self.get(volume_id)
+            # Shown so already: by an earlier request, or for another server that shares the volume.
+            if volume.status != "detaching":
+                _check_is_idle(volume)
+                raise
 
     def roll_detaching(self, volume_id: str) -> None:
         self._act(volume_id, {"os-roll_detaching": {}})
@@ -292,6 +343,15 @@ def check_is_plain(volume: Volume) -> None:
     """Raises VolumeIsEncrypted."""
     if volume.is_encrypted:
         raise VolumeIsEncrypted(volume_id=volume.id)
+
+
+def _named(device_name: str | None) -> Json:
+    return {"mountpoint": device_name} if device_name else {}
+
+
+def _check_is_idle(volume: Volume) -> None:
+    if volume.status in _CHANGING:
+        raise VolumeNotReady(volume_id=volume.id, status=volume.status)
 
 
 def _check_is_made(volume: Volume) -> None:

@@ -29,6 +29,9 @@ _decode_order = msgspec.json.Decoder(StepOrder).decode
 QUEUED, RUNNING, UNWINDING = "queued", "running", "unwinding"
 SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
 _UNDER_WAY = (RUNNING, UNWINDING)
+# QUEUED is begun when the one under way has been unwound for it, WAITING whenever that is over.
+WAITING = "waiting"
+_NOT_BEGUN = (QUEUED, WAITING)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,7 +110,7 @@ def add(
         "uuid": uuid,
         "name": name,
         "instance_uuid": instance_uuid,
-        "active_key": None if state == QUEUED else instance_uuid,
+        "active_key": None if state in _NOT_BEGUN else instance_uuid,
         "project_id": project_id,
         "user_id": user_id,
         "owner_project_id": owner_project_id,
@@ -119,7 +122,7 @@ def add(
         "is_cancelled": False,
         "lease_owner": owner,
         "generation": 1,
-        "wake_at": None if state == QUEUED else lease_until or now,
+        "wake_at": None if state in _NOT_BEGUN else lease_until or now,
         "deadline_at": deadline_at,
         "created_at": now,
         "updated_at": now,
@@ -177,10 +180,35 @@ def active(connection: Connection, instance_uuid: str, for_update: bool = False)
     return connection.execute(query.with_for_update() if for_update else query).one_or_none()
 
 
+def open_documents(connection: Connection, instance_uuid: str, name: str) -> list[str]:
+    """The documents of a server's operations of one name that have not ended."""
+    not_ended = _table.c.state.in_((*_NOT_BEGUN, *_UNDER_WAY))
+    return list(
+        connection.scalars(
+            select(_table.c.document).where(_table.c.instance_uuid == instance_uuid, _table.c.name == name, not_ended)
+        )
+    )
+
+
 def queued(connection: Connection, instance_uuid: str) -> str | None:
     """The operation that waits for the one under way to unwind."""
     query = select(_table.c.uuid).where(_table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED)
     return connection.scalar(query.order_by(_table.c.id).limit(1))
+
+
+def waiting(connection: Connection, instance_uuid: str) -> str | None:
+    """The first of the operations that wait for the one under way to end as it will."""
+    query = select(_table.c.uuid).where(_table.c.instance_uuid == instance_uuid, _table.c.state == WAITING)
+    return connection.scalar(query.order_by(_table.c.id).limit(1))
+
+
+def drop_waiting(connection: Connection, instance_uuid: str) -> None:
+    """What waits will never begin: the server is gone."""
+    connection.execute(
+        update(_table)
+        .where(_table.c.instance_uuid == instance_uuid, _table.c.state == WAITING)
+        .values(state=CANCELLED, finished_at=utcnow())
+    )
 
 
 def cancel(connection: Connection, uuid: str) -> None:
@@ -189,10 +217,10 @@ def cancel(connection: Connection, uuid: str) -> None:
 
 
 def promote(connection: Connection, uuid: str, instance_uuid: str, deadline_at: datetime.datetime) -> None:
-    """Let a queued operation begin, its predecessor being over."""
+    """Let a queued or waiting operation begin, its predecessor being over."""
     connection.execute(
         update(_table)
-        .where(_table.c.uuid == uuid, _table.c.state == QUEUED)
+        .where(_table.c.uuid == uuid, _table.c.state.in_(_NOT_BEGUN))
         .values(state=RUNNING, active_key=instance_uuid, wake_at=utcnow(), deadline_at=deadline_at)
     )
 
@@ -316,7 +344,7 @@ def outcome(connection: Connection, instance_uuid: str, request_id: str, name: s
         _table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id, _table.c.name == name
     )
     row = connection.execute(query.order_by(_table.c.id.desc()).limit(1)).one_or_none()
-    if row is None or row.state in (QUEUED, *_UNDER_WAY):
+    if row is None or row.state in (*_NOT_BEGUN, *_UNDER_WAY):
         return None
     if row.state == SUCCEEDED or row.failure is None:
         return Outcome()

@@ -139,6 +139,12 @@ class VolumeArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     device: BlockDevice
 
 
+class ExtendArguments(VolumeArguments, frozen=True, kw_only=True, omit_defaults=True):
+    """size_bytes: of the volume as it is now."""
+
+    size_bytes: int
+
+
 class VolumeSnapshotArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """new_file: the name of a file beside the volume's."""
 

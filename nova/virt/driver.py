@@ -107,6 +107,17 @@ class Volumes(Protocol):
 
 
 @runtime_checkable
+class VolumeExtension(Protocol):
+    """Having this method is what lets a running guest see that a volume has grown."""
+
+    def extend_volume(self, uuid: str, disk: Disk, size_bytes: int) -> None:
+        """Let the guest see the volume's new size, of which it is sure; at its next start, where it is off.
+
+        No error when it sees it already: a guest's disk never shrinks. Raises errors.GuestNotFound, errors.GuestFailed.
+        """
+
+
+@runtime_checkable
 class Shares(Protocol):
     """File systems of the network that a guest sees as its own, by virtiofs."""
 
@@ -273,6 +284,7 @@ ABILITIES = (
     Volumes,
     Shares,
     Snapshots,
+    VolumeExtension,
     VolumeSnapshots,
     Rescue,
     Resizing,

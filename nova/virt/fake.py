@@ -312,7 +312,7 @@ class FakeDriver:
     def connector(self) -> dict[str, Any]:
         return {
             "host": self._hypervisor.name,
-            "ip": self._address,
+            "ip": _address_of(self._hypervisor.name),
             "initiator": f"iqn.fake:{self._hypervisor.name}",
             "platform": "x86_64",
             "os_type": "linux",
@@ -335,6 +335,12 @@ class FakeDriver:
         volumes = self._guest(uuid).volumes
         volumes.pop(_volume_id(old), None)
         volumes[_volume_id(new)] = new
+
+    @_kept
+    def extend_volume(self, uuid: str, disk: Disk, size_bytes: int) -> None:
+        self._called("extend_volume", uuid)
+        sizes = self._guest(uuid).volume_sizes
+        sizes[_volume_id(disk)] = max(size_bytes, sizes.get(_volume_id(disk), 0))
 
     @_kept
     def define_shares(self, spec: GuestSpec) -> None:

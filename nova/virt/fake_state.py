@@ -23,12 +23,13 @@ T = TypeVar("T")
 
 class Guest(msgspec.Struct, kw_only=True):
     """A guest and all that was done to it. files: of each volume that was snapshotted, the one written to last.
-    shares: by the tag under which the guest mounts each."""
+    volume_sizes: of volumes that have grown under it, in bytes. shares: by the tag under which the guest mounts each."""
 
     spec: GuestSpec
     power_state: PowerState = PowerState.RUNNING
     vifs: dict[str, Vif] = {}
     volumes: dict[str, Disk] = {}
+    volume_sizes: dict[str, int] = {}
     files: dict[str, list[str]] = {}
     shares: dict[str, Share] = {}
     password: str | None = None

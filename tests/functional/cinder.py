@@ -88,7 +88,7 @@ class FakeCinder:
 
     def _act(self, volume, body):
         if "os-begin_detaching" in body:
-            if volume["status"] not in ("in-use", "detaching"):
+            if volume["status"] != "in-use":
                 return 400, {"badRequest": {"message": "Invalid volume: it is not in use."}}
             volume["status"] = "detaching"
         if "os-roll_detaching" in body:
@@ -122,9 +122,17 @@ class FakeCinder:
             return 200, {"attachments": []}
         if action is not None:
             attachment["status"] = "attached"
-            self._settle(volume)
+            volume["status"] = "in-use"
             return 204, None
-        host = request.json["attachment"]["connector"]["host"]
+        others = (one for one in self.attachments.values() if one["volume_id"] == volume["id"] and one != attachment)
+        if not volume["multiattach"] and any(one["connection_info"] for one in others):
+            message = f"Resource conflict: duplicate connectors detected on volume {volume['id']}"
+            return 409, {"conflictingRequest": {"message": message}}
+        self._connect(attachment, volume, request.json["attachment"]["connector"])
+        return 200, {"attachment": attachment}
+
+    def _connect(self, attachment, volume, connector):
+        host = connector["host"]
         attachment |= {"host": host, "status": "attaching"}
         attachment["connection_info"] = {
             "driver_volume_type": "fake",
@@ -132,15 +140,16 @@ class FakeCinder:
             "host": host,
             "name": f"volume-{volume['id']}",
         }
-        return 200, {"attachment": attachment}
+        volume["status"] = "attaching"
 
     def _reserve(self, asked):
         volume = self.volumes.get(asked["volume_uuid"])
         if volume is None:
             return 404, {"itemNotFound": {"message": "no such volume"}}
         others = {one["instance"] for one in self.attachments.values() if one["volume_id"] == volume["id"]}
-        shared = volume["multiattach"] and volume["status"] in ("in-use", "reserved")
-        if (others - {asked["instance_uuid"]} and not shared) or (volume["status"] != "available" and not others):
+        is_free = volume["status"] == "available" or (volume["multiattach"] and volume["status"] == "in-use")
+        is_own = asked["instance_uuid"] in others and volume["status"] in ("in-use", "reserved")
+        if not is_free and not is_own:
             return 400, {"badRequest": {"message": f"Volume {volume['id']} is {volume['status']}."}}
         made = {
             "id": str(uuid.uuid4()),
@@ -150,12 +159,16 @@ class FakeCinder:
             "connection_info": {},
         }
         self.attachments[made["id"]] = made
-        self._settle(volume)
+        if is_free:
+            volume["status"] = "reserved"
+        if asked.get("connector"):
+            self._connect(made, volume, asked["connector"])
         return 200, {"attachment": made}
 
     def _settle(self, volume):
         states = {one["status"] for one in self.attachments.values() if one["volume_id"] == volume["id"]}
-        volume["status"] = "in-use" if "attached" in states else "reserved" if states else "available"
+        # The first by the alphabet says what the volume is, as in the real one.
+        volume["status"] = min(states, default="available").replace("attached", "in-use")
 
     def _snapshots(self, request, snapshot_id=None, action=None):
         if snapshot_id is None:

@@ -225,6 +225,14 @@ class Cloud:
     def hypervisor(self, name="host-1"):
         return _hypervisors[self._full(name)]
 
+    def add_network(self):
+        """The network that a server of the project gets when its user names none."""
+        admin = self.client("admin", "project")
+        body = {"network": {"name": "private"}}
+        network = admin.post("/v2.0/networks", body, url="http://network").json()["network"]
+        subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
+        assert admin.post("/v2.0/subnets", {"subnet": subnet}, url="http://network").status_code == 201
+
     def write(self, server_id, content="what its user wrote"):
         """Let a server's guest write to its disk."""
         for name in self.hosts:

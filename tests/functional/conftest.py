@@ -9,6 +9,7 @@ from nova.http.service import listen
 from tests.functional.cloud import Cloud, make_templates
 from tests.functional.glance import FakeGlance
 from tests.functional.nova_all import ImageService, free_port
+from tests.functional.real_cinder import RealCinder
 
 _stopping = []
 
@@ -71,3 +72,13 @@ def image_service():
 @pytest.fixture
 def cloud(make_cloud):
     return make_cloud()
+
+
+@pytest.fixture(scope="session")
+def real_cinder(tmp_path_factory):
+    cinder = RealCinder(tmp_path_factory.mktemp("cinder"))
+    try:
+        cinder.start()
+        yield cinder
+    finally:
+        cinder.stop()

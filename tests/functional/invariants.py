@@ -29,6 +29,7 @@ def leftovers(cloud):
         *_disks(cloud, servers),
         *_ports(cloud, servers),
         *_attachments(cloud, servers),
+        *_volumes(cloud, servers),
         *_snapshots(cloud),
         *_volume_files(cloud, servers),
         *_shares(cloud, servers),
@@ -139,6 +140,25 @@ def _attachments(cloud, servers):
     held = {one["id"]: one["instance"] for one in cloud.cinder.attachments.values()}
     yield from (f"attachment {uuid} belongs to {held[uuid]}, which does not know it" for uuid in held.keys() - known)
     yield from (f"attachment {uuid} is not there" for uuid in known - held.keys())
+
+
+def _volumes(cloud, servers):
+    """Each is in use by the host where its server is, or kept for a server that has none."""
+    attachments, volumes = cloud.cinder.attachments, cloud.cinder.volumes
+    for one in servers:
+        # What an operation left that could not be finished is to be seen by an operator.
+        if one.vm_state is VmState.ERROR:
+            continue
+        for device in one.block_devices:
+            attachment = attachments.get(device.attachment_id)
+            if attachment is None:
+                continue
+            status = volumes[device.volume_id]["status"]
+            is_there = attachment["status"] == "attached" and attachment.get("host", one.host) == one.host
+            if one.host is None:
+                is_there = attachment["status"] == "reserved" and not attachment["connection_info"]
+            if not is_there or status not in (("reserved", "in-use") if one.host is None else ("in-use",)):
+                yield f"volume {device.volume_id} is {status}, {attachment['status']} for {one.uuid} on {attachment.get('host')}"
 
 
 def _snapshots(cloud):

@@ -52,9 +52,6 @@ def after(prepare, name, status, argument=None):
 
 
 a_stopped_server = after(an_active_server, "os-stop", "SHUTOFF")
-a_resized_server = after(an_active_server, "resize", "VERIFY_RESIZE", {"flavorRef": "m1.small"})
-a_shelved_server = after(an_active_server, "shelve", "SHELVED_OFFLOADED")
-a_server_shelved_on_its_host = after(an_active_server, "shelve", "SHELVED")
 
 
 def a_server_with_a_volume(user):
@@ -64,6 +61,12 @@ def a_server_with_a_volume(user):
     assert user.post(f"/servers/{server_id}/os-volume_attachments", body).status_code == 202
     settle(user.cloud)
     return server_id
+
+
+# A server that moves takes its volumes along.
+a_resized_server = after(a_server_with_a_volume, "resize", "VERIFY_RESIZE", {"flavorRef": "m1.small"})
+a_shelved_server = after(a_server_with_a_volume, "shelve", "SHELVED_OFFLOADED")
+a_server_shelved_on_its_host = after(a_server_with_a_volume, "shelve", "SHELVED")
 
 
 def a_stopped_server_with_a_share(user):
@@ -86,7 +89,7 @@ def a_server_that_boots_from_a_volume(user):
 
 
 def a_server_of_a_dead_host(user):
-    server_id = an_active_server(user)
+    server_id = a_server_with_a_volume(user)
     cloud = user.cloud
     name = next(name for name in cloud.hosts if server_id in cloud.hypervisor(name).guests)
     cloud.stop_host(name)
@@ -182,6 +185,13 @@ def swaps_a_volume(user, server_id):
     return user.put(f"/servers/{server_id}/os-volume_attachments/{_volume(user, server_id)}", body)
 
 
+def extends_a_volume(user, server_id):
+    """What the Block Storage service does when it has extended a volume."""
+    user.cloud.cinder.volumes[_volume(user, server_id)]["size"] = 2
+    event = {"name": "volume-extended", "server_uuid": server_id, "tag": _volume(user, server_id)}
+    return user.post("/os-server-external-events", {"events": [event]})
+
+
 def _volume(user, server_id):
     return user.get(f"/servers/{server_id}/os-volume_attachments").json()["volumeAttachments"][0]["volumeId"]
 
@@ -239,13 +249,13 @@ SETUPS = {
         a_server_that_boots_from_a_volume, acts("createImage", {"name": "copy"}), ("ACTIVE",)
     ),
     "createBackup": SetUp(an_active_server, acts("createBackup", _BACKUP), ("ACTIVE",)),
-    "resize": SetUp(an_active_server, acts("resize", {"flavorRef": "m1.small"}), ("ACTIVE", "VERIFY_RESIZE")),
-    "migrate": SetUp(an_active_server, acts("migrate"), ("ACTIVE", "VERIFY_RESIZE")),
+    "resize": SetUp(a_server_with_a_volume, acts("resize", {"flavorRef": "m1.small"}), ("ACTIVE", "VERIFY_RESIZE")),
+    "migrate": SetUp(a_server_with_a_volume, acts("migrate"), ("ACTIVE", "VERIFY_RESIZE")),
     "confirmResize": SetUp(a_resized_server, acts("confirmResize"), ("ACTIVE", "VERIFY_RESIZE")),
     "revertResize": SetUp(a_resized_server, acts("revertResize"), ("ACTIVE", "VERIFY_RESIZE", "ERROR")),
-    "live-migration": SetUp(an_active_server, acts("os-migrateLive", _LIVE), ("ACTIVE",)),
-    "evacuate": SetUp(a_server_of_a_dead_host, acts("evacuate", {}), ("ACTIVE", "SHUTOFF"), makes_disk_anew=True),
-    "shelve": SetUp(an_active_server, acts("shelve"), ("ACTIVE", "SHELVED_OFFLOADED", "ERROR")),
+    "live-migration": SetUp(a_server_with_a_volume, acts("os-migrateLive", _LIVE), ("ACTIVE",)),
+    "evacuate": SetUp(a_server_of_a_dead_host, acts("evacuate", {}), ("ERROR", "SHUTOFF"), makes_disk_anew=True),
+    "shelve": SetUp(a_server_with_a_volume, acts("shelve"), ("ACTIVE", "SHELVED_OFFLOADED", "ERROR")),
     "shelveOffload": SetUp(
         a_server_shelved_on_its_host, acts("shelveOffload"), ("SHELVED", "SHELVED_OFFLOADED", "ERROR"), _STAYS
     ),
@@ -255,6 +265,7 @@ SETUPS = {
     "attach_volume": SetUp(an_active_server, attaches_a_volume, ("ACTIVE",)),
     "detach_volume": SetUp(a_server_with_a_volume, detaches_a_volume, ("ACTIVE",)),
     "swap_volume": SetUp(a_server_with_a_volume, swaps_a_volume, ("ACTIVE",)),
+    "extend_volume": SetUp(a_server_with_a_volume, extends_a_volume, ("ACTIVE",)),
     "volume_snapshot_create": SetUp(a_server_with_a_volume, snapshots_a_volume, ("ACTIVE",)),
     "volume_snapshot_delete": SetUp(a_server_with_a_snapshot, merges_a_snapshot, ("ACTIVE",)),
     "attach_share": SetUp(a_stopped_server, attaches_a_share, ("SHUTOFF",)),

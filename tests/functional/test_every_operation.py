@@ -44,10 +44,7 @@ def cloud(make_cloud, request):
     cloud = make_cloud(SETTINGS + (SETUPS[operation].settings if operation else ""))
     for name in ("host-1", "host-2", "host-3"):
         cloud.add_host(name)
-    admin = cloud.client("admin", "project")
-    network = admin.post("/v2.0/networks", {"network": {"name": "private"}}, url="http://network").json()["network"]
-    subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
-    assert admin.post("/v2.0/subnets", {"subnet": subnet}, url="http://network").status_code == 201
+    cloud.add_network()
     return cloud
 
 

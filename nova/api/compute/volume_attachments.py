@@ -17,7 +17,7 @@ from nova.api.compute.versions import (
     MULTIATTACH,
     VOLUMES_ON_SHELVED,
 )
-from nova.clients.volume import check_is_plain
+from nova.clients.volume import Volume, check_is_plain
 from nova.http.declaration import SERVER, also_at, delete, get, post, put
 from nova.http.schema import (
     BOOLEAN,
@@ -179,7 +179,7 @@ def update(request: Request, volume_id: str) -> None:
         flag = fields.get("delete_on_termination", device.delete_on_termination)
         request.conductor.set_delete_on_termination(request.context, server.uuid, volume_id, flag)
         return
-    request.services.volumes.get(volume_id, request.context)
+    old = request.services.volumes.get(volume_id, request.context)
     try:
         new = request.services.volumes.get(new_id, request.context)
     except errors.NotFound as error:
@@ -187,6 +187,7 @@ def update(request: Request, volume_id: str) -> None:
     check_is_plain(new)
     if new.status != "available":
         raise errors.Invalid(f"Invalid volume: volume {new_id} status must be 'available'. It is '{new.status}'.")
+    _check_may_replace(new, old)
     operate(request, "swap_volume", volume_id=volume_id, new_volume_id=new_id)
 
 
@@ -196,6 +197,14 @@ def remove(request: Request, volume_id: str) -> None:
     _check_shelved(request)
     _of(request.server, volume_id)
     operate(request, "detach_volume", volume_id=volume_id)
+
+
+def _check_may_replace(new: Volume, old: Volume) -> None:
+    """Raises Invalid: what does not fit would be lost, and what others write meanwhile, too."""
+    if new.size_gb < old.size_gb:
+        raise errors.Invalid("Invalid volume: New volume must be the same size or larger.")
+    if old.is_multiattach and len(old.attachments) > 1:
+        raise errors.Invalid("Swapping multi-attach volumes with more than one read/write attachment is not supported.")
 
 
 def _check_shelved(request: Request) -> None:

@@ -121,6 +121,11 @@ class Networking:
             raise errors.Invalid("The project has no network to attach to.")
         return vifs[0]
 
+    def has_port(self, instance_uuid: str, port_id: str) -> bool:
+        """Whether a port exists and is a server's."""
+        port = self._find_port(port_id)
+        return port is not None and port["device_id"] == instance_uuid
+
     def detach(self, instance_uuid: str, port_id: str, keep: bool = False) -> None:
         """Take one port away, if the server has it."""
         port = self._find_port(port_id)

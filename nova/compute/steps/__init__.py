@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
     "attach_volume": Verb(steps.VolumeArguments, volume.attach_volume),
     "detach_volume": Verb(steps.VolumeArguments, volume.detach_volume),
     "swap_volume": Verb(steps.SwapArguments, volume.swap_volume),
+    "extend_volume": Verb(steps.ExtendArguments, volume.extend_volume),
     "snapshot_volume": Verb(steps.VolumeSnapshotArguments, volume.snapshot_volume),
     "merge_volume_snapshot": Verb(steps.MergeArguments, volume.merge_volume_snapshot),
     "define_shares": Verb(steps.GuestArguments, share.define_shares),

@@ -3,8 +3,8 @@
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host
 from nova.structs.guest import VolumeFile
-from nova.structs.steps import MergeArguments, SwapArguments, VolumeArguments, VolumeSnapshotArguments
-from nova.virt.driver import Volumes, VolumeSnapshots, able
+from nova.structs.steps import ExtendArguments, MergeArguments, SwapArguments, VolumeArguments, VolumeSnapshotArguments
+from nova.virt.driver import VolumeExtension, Volumes, VolumeSnapshots, able
 
 _ACTION = "have volumes"
 
@@ -26,6 +26,13 @@ def swap_volume(host: Host, arguments: SwapArguments) -> None:
     instance = arguments.instance
     old, new = volume_disk(instance, arguments.old), volume_disk(instance, arguments.new)
     able(host.driver, Volumes, _ACTION).swap_volume(instance.uuid, old, new)
+
+
+def extend_volume(host: Host, arguments: ExtendArguments) -> None:
+    """Let the guest see how large its volume has become. Raises GuestNotFound, GuestFailed, NotImplementedHere."""
+    instance = arguments.instance
+    driver = able(host.driver, VolumeExtension, "extend volumes")
+    driver.extend_volume(instance.uuid, volume_disk(instance, arguments.device), arguments.size_bytes)
 
 
 def snapshot_volume(host: Host, arguments: VolumeSnapshotArguments) -> VolumeFile:

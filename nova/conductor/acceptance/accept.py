@@ -84,7 +84,11 @@ def _overtake(
     document: Any,
     active: Any,
 ) -> Accepted:
-    """Another operation is under way: a delete makes it unwind; anything else is refused."""
+    """Another operation is under way: a delete makes it unwind, some wait for it, anything else is refused."""
+    if workflow.waits:
+        document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
+        core.engine.accept(connection, context, workflow, instance, document, queue=False, waits=True)
+        return Accepted(instance)
     if not workflow.overtakes:
         raise errors.WrongServerState(
             action=workflow.asked_for,

@@ -1,20 +1,17 @@
 """What the network, volume and bare-metal services tell of servers: heeded once, never waited for."""
 
-import logging
-
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor import network_view
-from nova.conductor.acceptance import accept
+from nova.conductor.acceptance import told
 from nova.conductor.core import Core
 from nova.conductor.workflows import WORKFLOWS
+from nova.conductor.workflows.extend_volume import EXTEND_VOLUME
 from nova.db import events, instances
 from nova.structs.context import Context
 from nova.structs.instance import Instance
 from nova.structs.requests import ExternalEvent
-
-LOG = logging.getLogger(__name__)
 
 # The workflow behind each tag of power-update.
 _POWER = {"POWER_ON": "start", "POWER_OFF": "stop"}
@@ -36,29 +33,23 @@ class ExternalCalls:
             return 404
         if instance.host is None:
             return 422
+        if event.name == "volume-extended" and not event.tag:
+            return 400
         self._core.db.write(lambda c: _log(c, context, instance, event))
         if event.name.startswith("network-"):
             gone = event.tag if event.name == "network-vif-deleted" else None
-            network_view.refresh(self._core, instance, without=gone)
+            network_view.refresh(self._core, instance, without=gone, context=context)
         elif event.name == "power-update":
             self._follow_power(context, instance, event)
+        elif event.name == "volume-extended":
+            told.begin(self._core, context, instance, EXTEND_VOLUME, volume_id=event.tag)
         return 200
 
     def _follow_power(self, context: Context, instance: Instance, event: ExternalEvent) -> None:
         """The guest's power was changed behind our back: let the record follow, as an action of its own."""
-        workflow = WORKFLOWS.get(_POWER.get(event.tag or "", ""))
-        if workflow is None:
-            return
-        document = workflow.document(instance_id=instance.uuid)
-        try:
-            accepted = self._core.db.write(
-                lambda c: accept.accept_operation(c, self._core, context, instance.uuid, workflow, document)
-            )
-        except errors.Conflict as error:
-            LOG.info("server %s does not follow %s: %s", instance.uuid, event.tag, error)
-            return
-        if accepted.lease is not None:
-            self._core.engine.run(accepted.lease)
+        name = _POWER.get(event.tag or "")
+        if name is not None:
+            told.begin(self._core, context, instance, WORKFLOWS[name])
 
 
 def _log(connection: Connection, context: Context, instance: Instance, event: ExternalEvent) -> None:

@@ -92,6 +92,8 @@ class NetworkingCalls:
             raise errors.NetworkingInUse(noun=noun, id=record_id) from error
         if isinstance(deleted, FloatingIp):
             self._show_at_servers([deleted.port_id])
+        if isinstance(deleted, Port) and deleted.device_owner.startswith("compute:"):
+            concurrency.spawn(self._refresh, {deleted.device_id})
 
     def default_security_group(self, project_id: str, trusts_members: bool) -> SecurityGroup:
         def find(connection: Connection) -> list[SecurityGroup]:

@@ -134,9 +134,14 @@ def _close(
     # Whoever waits for this one has cancelled it.
     successor = operations.queued(connection, held.instance_uuid) if is_cancelled else None
     if successor is not None:
+        changes["task_state"] = "deleting"
+    elif changes.get("vm_state") is VmState.DELETED:
+        operations.drop_waiting(connection, held.instance_uuid)
+    else:
+        successor = operations.waiting(connection, held.instance_uuid)
+    if successor is not None:
         deadline = utcnow() + timedelta(seconds=_QUEUED_DEADLINE_S)
         operations.promote(connection, successor, held.instance_uuid, deadline)
-        changes["task_state"] = "deleting"
     instances.change(connection, held.instance_uuid, **changes)
     moment = "error" if failure else "end"
     payload = {

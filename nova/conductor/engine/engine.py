@@ -86,11 +86,12 @@ class Engine:
         document: Document,
         queue: bool,
         is_first: bool = False,
+        waits: bool = False,
     ) -> Lease | None:
         """Make an operation durable, within the caller's transaction.
 
-        The result goes to run() after the commit. None: it waits for the operation under way
-        (queue), or another one was first. is_first: the server is made in this transaction.
+        The result goes to run() after the commit. None: it waits for the operation under way to be unwound
+        (queue) or to end (waits), or another one was first. is_first: the server is made in this transaction.
         """
         uuid = str(uuids.uuid4())
         deadline = utcnow() + timedelta(seconds=workflow.deadline_s)
@@ -108,12 +109,12 @@ class Engine:
             request_id=request_id,
             document=text,
             deadline_at=deadline,
-            state=operations.QUEUED if queue else RUNNING,
-            owner=None if queue else self._owner,
+            state=operations.QUEUED if queue else operations.WAITING if waits else RUNNING,
+            owner=None if queue or waits else self._owner,
             lease_until=utcnow() + timedelta(seconds=self._lease_s),
             is_first=is_first,
         )
-        if queue or not added:
+        if queue or waits or not added:
             return None
         return Lease(
             uuid=uuid,

@@ -164,6 +164,8 @@ class Operation(Generic[Document]):
     asked_as: str | None = None
     # Delete may overtake: the operation under way is told to unwind first.
     overtakes: bool = False
+    # Begins when the operation under way is over, where there is one; others are refused then.
+    waits: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
     # Not on a server that has shares. Source: admin guide, "Manage shares", limitations.

@@ -142,7 +142,9 @@ class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
-    context.volumes.begin_detaching(op.volume_id)
+    # A volume that is only reserved, for a server without a host, is in use nowhere.
+    if context.instance(op.instance_id).host is not None:
+        context.volumes.begin_detaching(op.volume_id)
     return op
 
 

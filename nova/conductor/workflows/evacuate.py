@@ -56,8 +56,14 @@ def _begin(acceptance: Acceptance, op: Evacuate) -> Evacuate:
             raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
         if not hosts.services(connection, op.only_host, "nova-compute"):
             raise errors.Invalid(f"Compute host {op.only_host} could not be found.")
-    op = msgspec.structs.replace(op, stays_off=op.stays_off or instance.vm_state is VmState.STOPPED)
+    op = msgspec.structs.replace(op, stays_off=op.stays_off or _was_off(instance))
     return moving.begin(acceptance, op, EVACUATION, "accepted")
+
+
+def _was_off(instance: Instance) -> bool:
+    """Whether the server was stopped; an evacuation that failed before has left it in ERROR."""
+    has_failed = instance.vm_state is VmState.ERROR and instance.power_state is PowerState.SHUTDOWN
+    return has_failed or instance.vm_state is VmState.STOPPED
 
 
 def _finish(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
@@ -106,6 +112,8 @@ EVACUATE = Operation(
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,
     succeeds_as=_end,
+    # Clients wait for ACTIVE or ERROR, and its host is dead: as it was, it would seem to run.
+    fails_as=VmState.ERROR,
     # The guest runs on its new host.
     no_return_after=spawn,
     finish=_finish,

@@ -3,6 +3,8 @@
 A port the user brought is only unbound when it goes; one that was made for the server is deleted.
 """
 
+import dataclasses
+
 import msgspec
 from sqlalchemy.engine import Connection
 
@@ -10,6 +12,7 @@ from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest
+from nova.db import operations
 from nova.structs.instance import Instance, VmState
 from nova.structs.network import NetworkRequest, Vif
 from nova.structs.steps import VifArguments
@@ -94,6 +97,14 @@ def _begin_detach(acceptance: Acceptance, op: Detach) -> Detach:
     return msgspec.structs.replace(op, vif=vif)
 
 
+def _begin_without_port(acceptance: Acceptance, op: Detach) -> Detach:
+    """Raises PortNotFound for a port that is not the server's, or on its way out: it is given back by deleting it."""
+    for text in operations.open_documents(acceptance.connection, op.instance_id, DETACH_INTERFACE.name):
+        if msgspec.json.decode(text, type=Detach).port_id == op.port_id:
+            raise errors.PortNotFound(port_id=op.port_id)
+    return _begin_detach(acceptance, op)
+
+
 def _detached(connection: Connection, op: Detach, instance: Instance) -> dict[str, object]:
     return {"vifs": tuple(vif for vif in instance.vifs if vif.port_id != op.port_id)}
 
@@ -121,4 +132,13 @@ DETACH_INTERFACE = Operation(
     no_return_after=unplug_vif,
     abandons_as=None,
     finish=_detached,
+)
+
+# The same, begun because the port is there no more: it cannot be refused, only wait.
+PORT_IS_GONE = dataclasses.replace(
+    DETACH_INTERFACE,
+    from_states=frozenset(VmState) - {VmState.BUILDING, VmState.DELETED, VmState.SHELVED_OFFLOADED},
+    begin=_begin_without_port,
+    ignores_lock=True,
+    waits=True,
 )

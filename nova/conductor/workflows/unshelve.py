@@ -46,11 +46,12 @@ def unbind_ports(op: Unshelve, context: StepContext) -> Unshelve:
 
 
 def open_volumes(op: Unshelve, context: StepContext) -> Unshelve:
-    """The attachments that kept the volumes for the server are opened to its host."""
-    instance = context.instance(op.instance_id)
-    if op.lies_here or not volumes.of(instance):
-        return op
-    return msgspec.structs.replace(op, devices=volumes.connected(context, instance, op.claimed_host))
+    """The host gets attachments of its own, beside those that keep the volumes for the server."""
+    return op if op.lies_here else volumes.connect_destination(op, context)
+
+
+def close_volumes(op: Unshelve, context: StepContext) -> Unshelve:
+    return op if op.lies_here else volumes.disconnect_destination(op, context)
 
 
 def start_guest(op: Unshelve, context: StepContext) -> OnHost:
@@ -72,8 +73,9 @@ def remove_guest(op: Unshelve, context: StepContext) -> OnHost | Unshelve:
 
 
 def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:
-    volumes.complete(op.devices, context)
-    return op
+    """What has kept the volumes for the server is not needed any more."""
+    there: Unshelve = volumes.disconnect_source(op, context)
+    return there
 
 
 def remove_image(op: Unshelve, context: StepContext) -> Unshelve:
@@ -131,8 +133,7 @@ UNSHELVE = Operation(
             again_on=placing.ELSEWHERE,
         ),
         Step(bind_ports, unbind_ports, task_state="unshelving"),
-        # The attachments stay the server's: opened to another host, they are closed to this one.
-        Step(open_volumes, task_state="unshelving"),
+        Step(open_volumes, close_volumes, task_state="unshelving", retries=60),
         Step(start_guest, remove_guest, task_state="spawning", answer=guest.POWER_STATE, timeout_s=1800),
         Step(complete_volumes, task_state="unshelving", retries=20),
         Step(remove_image, task_state="unshelving", retries=20, is_optional=True),

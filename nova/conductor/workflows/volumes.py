@@ -30,8 +30,9 @@ def connected(
     connector = context.connector(host) if of(instance) else {}
     for device in instance.block_devices:
         if device.destination == "volume" and device.volume_id:
-            attachment = context.volumes.reserve(instance.uuid, device.volume_id, leave)
-            info = context.volumes.connect(attachment, connector, device.device_name)
+            attachment, info = context.volumes.connect_beside(
+                instance.uuid, device.volume_id, leave, connector, device.device_name
+            )
             device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=info)
         devices.append(device)
     return tuple(devices)

@@ -42,6 +42,7 @@ from nova.virt.libvirt import (
     snapshot,
     switch_over,
     vif,
+    volume_extension,
     volume_snapshot,
     volume_swap,
 )
@@ -227,6 +228,15 @@ class LibvirtDriver:
             volume_swap.swap(domain, files.volume_key(old), drive)
             undo.pop_all()
             self._volumes.disconnect(uuid, files.volume_key(old))
+
+    # VolumeExtension
+
+    def extend_volume(self, uuid: str, disk: Disk, size_bytes: int) -> None:
+        with self._only_one(uuid):
+            domain = self._connection.domain(uuid)
+            seen_bytes = self._volumes.extend(uuid, disk, size_bytes)
+            source = disk_element(self._volumes.locate(disk)).find("source")
+            volume_extension.show_size(domain, devices.by_volume(files.volume_key(disk), source), seen_bytes)
 
     # Shares
 

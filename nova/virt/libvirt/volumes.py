@@ -87,6 +87,16 @@ class VolumeConnections:
         drive = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
         return drive or Drive(target="", bus="virtio", path="")
 
+    def extend(self, uuid: str, disk: Disk, size_bytes: int) -> int:
+        """Let this host see that a guest's volume has grown; how large it is here, in bytes.
+
+        size_bytes: as the Block Storage service says; what needs no work on the host is as large as that.
+        """
+        entry = self._read(uuid).get(volume_key(disk))
+        if entry is None or not Path(str(entry["device"].get("path", ""))).is_block_device():
+            return size_bytes
+        return int(self._call_brick(entry["kind"], "extend_volume", entry["data"]) or size_bytes)
+
     def disconnect(self, uuid: str, key: str) -> None:
         """Disconnect the host from a guest's volume; no error when it is not connected."""
         connections = self._read(uuid)

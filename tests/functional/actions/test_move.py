@@ -1,6 +1,9 @@
 """Live migration, evacuation and shelving: a server goes, and is the same where it comes to."""
 
+import types
+
 import pytest
+from osc_lib.utils import wait_for_status
 
 from nova.structs.context import Context
 from nova.structs.instance import PowerState
@@ -133,6 +136,62 @@ def test_before_2_95_an_evacuated_server_runs(cloud, user, hosts, server_id):
 
     assert answer.json() == {"adminPass": "word"}
     hosts[source].lose()
+
+
+def waited_for(client, server_id, *good):
+    """What openstack's --wait says of an action, by its own way of asking."""
+    return wait_for_status(
+        lambda uuid: types.SimpleNamespace(status=client.server(uuid)["status"]),
+        server_id,
+        success_status=good,
+        sleep_time=0.01,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:This function is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("is_off", [False, True])
+def test_a_client_that_waits_for_an_evacuation_is_told_when_it_fails(cloud, admin, user, hosts, server_id, is_off):
+    if is_off:
+        user.act(server_id, "os-stop")
+        user.wait(server_id, "SHUTOFF")
+    old = cloud.client("admin", "admin", version="2.94")
+    source, other = source_of(hosts, server_id), next(name for name in hosts if name != source_of(hosts, server_id))
+    cloud.stop_host(source)
+    force_down(cloud, admin, hosts[source].name, True)
+    hosts[other].fail("create")
+
+    assert old.act(server_id, "evacuate", {}).status_code == 200
+    assert not waited_for(old, server_id, "active", "shutoff" if is_off else "active")
+    user.wait(server_id, "ERROR")
+    assert [one["status"] for one in migrations_of(admin, server_id)] == ["failed"]
+
+    assert old.act(server_id, "evacuate", {}).status_code == 200
+    user.wait(server_id, "SHUTOFF" if is_off else "ACTIVE")
+    assert where(admin, server_id) == hosts[other].name
+
+
+@pytest.mark.filterwarnings("ignore:This function is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "action, argument, migration",
+    [
+        ("migrate", None, "finished"),
+        ("os-migrateLive", {"host": None, "block_migration": "auto"}, "completed"),
+    ],
+)
+def test_a_client_that_waits_for_a_move_is_told_when_it_is_over(
+    cloud, admin, hosts, server_id, action, argument, migration
+):
+    before = where(admin, server_id)
+
+    assert admin.act(server_id, action, argument).status_code == 202
+    assert waited_for(admin, server_id, "active", "verify_resize")
+
+    assert where(admin, server_id) != before
+    wait(lambda: [one["status"] for one in migrations_of(admin, server_id)] == [migration], "the migration is over")
+
+
+def migrations_of(admin, server_id):
+    return admin.get(f"/os-migrations?instance_uuid={server_id}").json()["migrations"]
 
 
 def force_down(cloud, admin, host, is_down):

@@ -114,6 +114,55 @@ def test_one_volume_takes_the_place_of_another(cloud, user, admin, host):
     assert [one["volumeId"] for one in attachments(user, server_id)] == [new]
 
 
+SHARED = {"multiattach": True, "attachments": [{"server_id": "one"}, {"server_id": "other"}]}
+
+
+@pytest.mark.parametrize(
+    "facts, old_facts, says",
+    [
+        ({"size": 1}, {}, "same size or larger"),
+        ({"size": 2, "status": "in-use"}, {}, "must be 'available'"),
+        ({"size": 2, "status": "error"}, {}, "must be 'available'"),
+        ({"size": 2, "project": "another"}, {}, "could not be found"),
+        ({"size": 2}, SHARED, "more than one read/write attachment"),
+    ],
+)
+def test_a_volume_that_cannot_take_the_place_is_refused(cloud, admin, host, facts, old_facts, says):
+    owner = cloud.client("admin", "project")
+    server_id = owner.create_server()["id"]
+    old = cloud.cinder.add(size=2)
+    attach(owner, server_id, old)
+    settle(cloud)
+    new = cloud.cinder.add(**facts)
+    cloud.cinder.volumes[old] |= old_facts
+    before = status(cloud, new)
+
+    body = {"volumeAttachment": {"volumeId": new}}
+    answer = cloud.client("admin", "project").put(f"/servers/{server_id}/os-volume_attachments/{old}", body)
+    settle(cloud)
+
+    assert (answer.status_code, says in answer.json()["badRequest"]["message"]) == (400, True), answer.text
+    assert (status(cloud, old), status(cloud, new)) == ("in-use", before)
+    assert list(host.guests[server_id].volumes) == [old]
+    assert history(cloud, server_id)[0] == ("attach_volume", "succeeded")
+
+
+@pytest.mark.parametrize("version", ["2.84", "2.89"])
+def test_a_volume_does_not_take_its_own_place(cloud, host, version):
+    owner = cloud.client("admin", "project", version=version)
+    server_id = owner.create_server()["id"]
+    volume_id = cloud.cinder.add()
+    attach(owner, server_id, volume_id)
+    settle(cloud)
+
+    body = {"volumeAttachment": {"volumeId": volume_id}}
+    answer = owner.put(f"/servers/{server_id}/os-volume_attachments/{volume_id}", body)
+    settle(cloud)
+
+    assert answer.status_code == (400 if version == "2.84" else 202)
+    assert [name for name, _ in history(cloud, server_id)] == ["attach_volume", "create"]
+
+
 def test_an_owner_says_what_becomes_of_a_volume_when_the_server_goes(cloud, user, host):
     server_id = user.create_server()["id"]
     kept, deleted = cloud.cinder.add(), cloud.cinder.add()
