@@ -132,7 +132,9 @@ class HostSelector:
             outcome = self._outcome(attempt, picture)
             if not outcome.order or attempt.request.is_dry_run:
                 return outcome
-            return msgspec.structs.replace(outcome, promise=self._promise(attempt.request, outcome.order[0]))
+            promise = self._promise(attempt.request, outcome.order[0])
+        self._peers.tell_made(promise)
+        return msgspec.structs.replace(outcome, promise=promise)
 
     def _outcome(self, attempt: _Attempt, picture: Picture) -> Outcome:
         request, loads = attempt.request, attempt.loads
@@ -178,7 +180,6 @@ class HostSelector:
             group=request.group.uuid if request.group else None,
         )
         self._promises.add(promise)
-        self._peers.tell_made(promise)
         return promise
 
     def _end(self, promise: Promise, is_kept: bool) -> None:
@@ -226,7 +227,9 @@ class HostSelector:
             return None
         if not decide.pass_filters([standing], self._filters, attempt.request, attempt.known).passed:
             return None
-        self._end(self._promise(attempt.request, standing), is_kept=True)
+        promise = self._promise(attempt.request, standing)
+        self._peers.tell_made(promise)
+        self._end(promise, is_kept=True)
         return standing
 
 

@@ -69,9 +69,12 @@ class Peers:
 
     def others(self) -> list[str]:
         """The schedulers that have been heard lately."""
-        since = self._clock() - HELLO_S * SILENT_TURNS
+        since = self._silent_since()
         with self._lock:
             return [peer for peer, at in self._heard_at.items() if at > since]
+
+    def _silent_since(self) -> float:
+        return self._clock() - HELLO_S * SILENT_TURNS
 
     # News
 
@@ -101,6 +104,7 @@ class Peers:
             if news.is_leaving:
                 self._heard_at.pop(news.scheduler, None)
             else:
+                self._heard_at = {peer: at for peer, at in self._heard_at.items() if at > self._silent_since()}
                 self._heard_at[news.scheduler] = self._clock()
             if news.made:
                 self._race_until = self._clock() + RACE_S

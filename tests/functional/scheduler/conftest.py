@@ -94,8 +94,11 @@ class Cloud:
 
     def stop(self) -> None:
         while self._schedulers:
-            for part in self._schedulers.pop():
-                part.stop()
+            self.stop_last_scheduler()
+
+    def stop_last_scheduler(self) -> None:
+        for part in self._schedulers.pop():
+            part.stop()
 
     def add_host(self, name: str, vcpus: int = 8, memory_mb: int = 8192, disk_gb: int = 100, traits=(), **state):
         host = a_host(name, vcpus, memory_mb, disk_gb, **state)
