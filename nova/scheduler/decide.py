@@ -22,13 +22,13 @@ SHOWN = 20
 class Ranking(msgspec.Struct, frozen=True):
     """The hosts that passed, the best first, with the weight of each and the record of the first few.
 
-    spans: how far apart the values of each weigher with a say were, 0 where all were the same.
+    scales: the values of each weigher that has a say.
     """
 
     hosts: list[HostCandidate]
     weights: list[float]
     weighed: tuple[Weighed, ...]
-    spans: tuple[tuple[Weigher, float], ...] = ()
+    scales: tuple[tuple[Weigher, list[float]], ...] = ()
 
 
 class Filtered(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ def stage(name: str, before: int, after: int, dropped: Iterable[tuple[HostCandid
 def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: PlacementRequest) -> Ranking:
     """The hosts by weight; equal ones stay in their order."""
     shares: dict[str, list[float]] = {}
-    spans: list[tuple[Weigher, float]] = []
+    scales: list[tuple[Weigher, list[float]]] = []
     # Few hosts have aggregates that set multipliers: they alone are asked, once for all weighers.
     special = [place for place, host in enumerate(hosts) if _sets_multipliers(host)]
     for weigher in weighers:
@@ -88,7 +88,7 @@ def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: P
             continue
         raw = [scale(host) for host in hosts]
         values = normalise(raw)
-        spans.append((weigher, max(raw, default=0.0) - min(raw, default=0.0)))
+        scales.append((weigher, raw))
         if values is None:
             continue
         parts = [value * weigher.multiplier for value in values] if weigher.multiplier != 1.0 else list(values)
@@ -107,7 +107,7 @@ def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: P
         )
         for place in order[:SHOWN]
     )
-    return Ranking([hosts[place] for place in order], [totals[place] for place in order], tuple(weighed), tuple(spans))
+    return Ranking([hosts[place] for place in order], [totals[place] for place in order], tuple(weighed), tuple(scales))
 
 
 def change_of_best(ranking: Ranking, request: PlacementRequest) -> float:
@@ -121,10 +121,11 @@ def change_of_best(ranking: Ranking, request: PlacementRequest) -> float:
         hosts = (*group.hosts, before.state.host)
         joined = msgspec.structs.replace(request, group=msgspec.structs.replace(group, hosts=hosts))
     change = 0.0
-    for weigher, span in ranking.spans:
+    for weigher, values in ranking.scales:
         now, then = weigher.scale(request), weigher.scale(joined)
         if now is not None and then is not None:
-            change += weigher.multiplier_for(before) * (then(after) - now(before)) / (span or 1.0)
+            span = (max(values) - min(values)) or 1.0
+            change += weigher.multiplier_for(before) * (then(after) - now(before)) / span
     return change
 
 

@@ -145,12 +145,12 @@ class HostSelector:
             counted.update((one.instance_id, one) for one in standing if loads is not None or _are_mates(one, request))
             request = _with_promised(request, standing)
             loads = None if loads is None else loaded(loads, standing)
-        offered, full = _host_candidates(attempt, picture, taken(unseen), loads)
+        offered, full, present = _host_candidates(attempt, picture, taken(unseen), loads)
         filtered = decide.pass_filters(offered, self._filters, request, attempt.known)
         ranking = decide.rank(filtered.passed, self._weighers, request)
         return Outcome(
             scope=attempt.scope,
-            present={host.state.provider_uuid for host in [*offered, *(host for host, _ in full)]} | attempt.avoid,
+            present=present | attempt.avoid,
             taken=len(attempt.avoid),
             is_cut=picture.is_cut,
             full=full,
@@ -238,8 +238,9 @@ def _host_candidates(
     picture: Picture,
     promised: Mapping[str, Mapping[str, int]],
     loads: Mapping[str, HostLoad] | None,
-) -> tuple[list[HostCandidate], Lost]:
-    """One candidate per host of the scope, with the room that promises leave; and those that they fill."""
+) -> tuple[list[HostCandidate], Lost, set[str]]:
+    """One candidate per host of the scope, with the room that promises leave; those that they fill; the providers of
+    both."""
     found: dict[str, HostCandidate] = {}
     full: list[tuple[HostCandidate, Refusal]] = []
     for candidate in picture.candidates:
@@ -249,7 +250,8 @@ def _host_candidates(
             continue
         load = loads.get(state.host) if loads is not None else None
         found[provider] = HostCandidate(state, candidate.allocations, candidate.room, load)
-    for provider in promised.keys() & found.keys():
+    present = set(found)
+    for provider in promised.keys() & present:
         host = found[provider]
         host = HostCandidate(host.state, host.allocations, room_less(host.room, promised[provider]), host.load)
         if all(host.free(name) >= amount for name, amount in attempt.request.resources.items() if name in host.room):
@@ -257,7 +259,7 @@ def _host_candidates(
         else:
             del found[provider]
             full.append((host, PROMISED))
-    return list(found.values()), full
+    return list(found.values()), full, present
 
 
 def _are_mates(promise: Promise, request: PlacementRequest) -> bool:
