@@ -5,6 +5,7 @@
     tools/bench.py --only crowd --database URL     with 100,000 servers, written by the database itself
     tools/bench.py --metrics URL   and how much memory the daemon with this /metrics page has taken
     tools/bench.py placement       the Placement API (see tools/bench_placement.py)
+    tools/bench.py scheduler       decisions among many hosts (see tools/bench_scheduler.py)
 
 Any Compute endpoint will do: it is found in the Keystone catalog, so that two implementations can be
 measured side by side with the same program. Figures are wall-clock times of whole requests as a
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_crowd
 import bench_placement
+import bench_scheduler
 
 MICROVERSION = "2.79"
 
@@ -311,6 +313,9 @@ def main() -> int:
     if sys.argv[1:2] == ["placement"]:
         del sys.argv[1]
         return bench_placement.main()
+    if sys.argv[1:2] == ["scheduler"]:
+        del sys.argv[1]
+        return bench_scheduler.main()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     # Measurements are methods of Bench.
     parser.add_argument("--only", default="boot,burst,many,small", help="measurements, separated by commas")

@@ -64,6 +64,8 @@ _COLUMNS = [_table.c[name] for name in (*_PLAIN, *_DOCUMENTS)]
 # The database gives the first, the conductor tells the second.
 _NOT_STORED = ("id", "host_status", "moves_from")
 _MOST_IN_A_QUERY = 500
+# Longer than a scheduler counts a promise that it does not find here.
+_RECENTLY = datetime.timedelta(seconds=90)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -205,14 +207,26 @@ def parts_on(connection: Connection, hosts: list[str]) -> list[Part]:
 
 
 def loads(connection: Connection) -> dict[str, HostLoad]:
-    """How many servers hosts have, and how many of those are in work that reads and writes much."""
+    """How many servers hosts have, how many of those are in work that reads and writes much, and which of them came
+    or changed of late."""
     is_io = or_(_table.c.vm_state == VmState.BUILDING.value, _table.c.task_state.in_(IO_TASK_STATES))
+    is_there = (_table.c.deleted_at.is_(None), _table.c.host.is_not(None))
     query = (
         select(_table.c.host, func.count(), func.sum(case((is_io, 1), else_=0)))
-        .where(_table.c.deleted_at.is_(None), _table.c.host.is_not(None))
+        .where(*is_there)
         .group_by(_table.c.host)
     )
-    return {host: HostLoad(instances=count, io_ops=int(busy)) for host, count, busy in connection.execute(query)}
+    # The names first: a server that comes between the two queries is counted twice for a moment, never not at all.
+    recent: dict[str, list[str]] = {}
+    since = utcnow() - _RECENTLY
+    for uuid, host in connection.execute(
+        select(_table.c.uuid, _table.c.host).where(_table.c.updated_at >= since, *is_there)
+    ):
+        recent.setdefault(host, []).append(uuid)
+    return {
+        host: HostLoad(instances=count, io_ops=int(busy), recent=tuple(recent.get(host, ())))
+        for host, count, busy in connection.execute(query)
+    }
 
 
 def hosts_of(connection: Connection, uuids: tuple[str, ...], project_id: str) -> tuple[str, ...]:

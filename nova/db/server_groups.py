@@ -91,8 +91,8 @@ def view(connection: Connection, group_uuid: str, without: str, for_update: bool
     row = connection.execute(query.with_for_update() if for_update else query).one_or_none()
     if row is None:
         return None
-    hosts = connection.scalars(
-        select(_instances.c.host)
+    rows = connection.execute(
+        select(_instances.c.uuid, _instances.c.host)
         .join(_members, _members.c.instance_uuid == _instances.c.uuid)
         .where(
             _members.c.group_uuid == group_uuid,
@@ -100,13 +100,14 @@ def view(connection: Connection, group_uuid: str, without: str, for_update: bool
             _instances.c.host.is_not(None),
             _instances.c.deleted_at.is_(None),
         )
-    )
+    ).all()
     rules = msgspec.json.decode(row.rules)
     return GroupView(
         uuid=row.uuid,
         policy=row.policy,
         max_server_per_host=int(rules.get("max_server_per_host", 1)),
-        hosts=tuple(hosts),
+        hosts=tuple(row.host for row in rows),
+        members=tuple(row.uuid for row in rows),
     )
 
 

@@ -7,7 +7,7 @@ import oslo_messaging
 from nova.rpc.bus import timeout_part
 from nova.rpc.client import make_client
 from nova.rpc.declaration import fanout
-from nova.structs.schedule import Decision, PlacementRequest
+from nova.structs.schedule import Decision, PlacementRequest, PromiseNews
 
 TOPIC = "scheduler"
 # Of the time a user waits for the conductor to explain a choice; the scheduler itself waits half of it for Placement.
@@ -15,7 +15,8 @@ _PART = 0.75
 
 
 class SchedulerCalls:
-    """Any scheduler will do: each has the same view of the hosts, and Placement settles their races."""
+    """Any scheduler will do: each has the same view of the hosts, hears what the others promise, and Placement settles
+    what races are left."""
 
     def select(self, request: PlacementRequest) -> Decision:
         """Choose a host and claim it in Placement (unless is_dry_run).
@@ -28,7 +29,15 @@ class SchedulerCalls:
     def hosts_changed(self, version: int) -> None:
         """Something a host view is made of changed; fetch it."""
 
+    @fanout
+    def promised(self, news: PromiseNews) -> None:
+        """A scheduler tells the others what it has promised, and what became of its promises."""
+
+    @fanout
+    def released(self, instance_id: str) -> None:
+        """A server gave back what it was promised, or is deleted."""
+
 
 def scheduler_client(bus: oslo_messaging.Transport) -> SchedulerCalls:
-    """The schedulers that listen on the bus; select goes to one of them, hosts_changed to all."""
+    """The schedulers that listen on the bus; select goes to one of them, the rest to all."""
     return cast(SchedulerCalls, make_client(bus, TOPIC, SchedulerCalls, timeout_s=timeout_part(bus, _PART)))

@@ -20,11 +20,15 @@ SHOWN = 20
 
 
 class Ranking(msgspec.Struct, frozen=True):
-    """The hosts that passed, the best first, with the weight of each and the record of the first few."""
+    """The hosts that passed, the best first, with the weight of each and the record of the first few.
+
+    scales: the values of each weigher that has a say.
+    """
 
     hosts: list[HostCandidate]
     weights: list[float]
     weighed: tuple[Weighed, ...]
+    scales: tuple[tuple[Weigher, list[float]], ...] = ()
 
 
 class Filtered(msgspec.Struct, frozen=True):
@@ -75,11 +79,16 @@ def stage(name: str, before: int, after: int, dropped: Iterable[tuple[HostCandid
 def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: PlacementRequest) -> Ranking:
     """The hosts by weight; equal ones stay in their order."""
     shares: dict[str, list[float]] = {}
+    scales: list[tuple[Weigher, list[float]]] = []
     # Few hosts have aggregates that set multipliers: they alone are asked, once for all weighers.
     special = [place for place, host in enumerate(hosts) if _sets_multipliers(host)]
     for weigher in weighers:
         scale = weigher.scale(request)
-        values = normalise([scale(host) for host in hosts]) if scale is not None else None
+        if scale is None:
+            continue
+        raw = [scale(host) for host in hosts]
+        values = normalise(raw)
+        scales.append((weigher, raw))
         if values is None:
             continue
         parts = [value * weigher.multiplier for value in values] if weigher.multiplier != 1.0 else list(values)
@@ -98,7 +107,26 @@ def rank(hosts: Sequence[HostCandidate], weighers: Iterable[Weigher], request: P
         )
         for place in order[:SHOWN]
     )
-    return Ranking([hosts[place] for place in order], [totals[place] for place in order], tuple(weighed))
+    return Ranking([hosts[place] for place in order], [totals[place] for place in order], tuple(weighed), tuple(scales))
+
+
+def change_of_best(ranking: Ranking, request: PlacementRequest) -> float:
+    """By how much the weight of the best host changes when it takes the server: below 0 where servers are spread,
+    above where they are stacked."""
+    if not ranking.hosts:
+        return 0.0
+    before, after = ranking.hosts[0], ranking.hosts[0].taking(request.resources)
+    joined = request
+    if (group := request.group) is not None:
+        hosts = (*group.hosts, before.state.host)
+        joined = msgspec.structs.replace(request, group=msgspec.structs.replace(group, hosts=hosts))
+    change = 0.0
+    for weigher, values in ranking.scales:
+        now, then = weigher.scale(request), weigher.scale(joined)
+        if now is not None and then is not None:
+            span = (max(values) - min(values)) or 1.0
+            change += weigher.multiplier_for(before) * (then(after) - now(before)) / span
+    return change
 
 
 def _sets_multipliers(host: HostCandidate) -> bool:

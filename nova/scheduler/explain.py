@@ -4,15 +4,16 @@ Used only when no host was found or for a dry run: each question is a request to
 The sentence counts hosts and names none.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from nova import errors
 from nova.clients.placement import PlacementClient
 from nova.clients.ttl_cache import TtlCache
 from nova.scheduler.host_candidate import Refusal
-from nova.structs.schedule import PlacementRequest
+from nova.structs.schedule import Counted, PlacementRequest, Promise
 
 # Answers of this many hosts are kept for so long.
 CACHED_FROM = 1000
@@ -36,6 +37,8 @@ NOT_REGISTERED = Refusal("is unknown to Placement")
 
 # A sentence with more reasons than this is not read.
 REASONS_SHOWN = 6
+# A decision names this many hosts with promises.
+PROMISES_SHOWN = 20
 
 _PLURALS = {"is": "are", "has": "have", "does": "do", "was": "were", "lacks": "lack", "holds": "hold", "runs": "run"}
 
@@ -105,6 +108,15 @@ def _joined(reasons: list[str]) -> str:
     first, *rest = reasons
     verb = first.partition(" ")[0]
     return " and ".join([first, *(reason.removeprefix(f"{verb} ") for reason in rest)])
+
+
+def counted(promises: Iterable[Promise]) -> tuple[Counted, ...]:
+    """The promises by host, for the first few hosts."""
+    sequences: dict[str, list[int]] = {}
+    for promise in promises:
+        sequences.setdefault(promise.host, []).append(promise.sequence)
+    shown = itertools.islice(sorted(sequences.items()), PROMISES_SHOWN)
+    return tuple(Counted(host=host, sequences=tuple(sorted(numbers))) for host, numbers in shown)
 
 
 def sentence(total: int, lost: Counter[str]) -> str:

@@ -25,6 +25,13 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
         room = self.room.get(resource_class)
         return room.free if room else 0
 
+    def taking(self, amounts: Mapping[str, int]) -> "HostCandidate":
+        """The host as it is with another server that takes these amounts, by resource class."""
+        load = self.load and msgspec.structs.replace(
+            self.load, instances=self.load.instances + 1, io_ops=self.load.io_ops + 1
+        )
+        return HostCandidate(self.state, self.allocations, room_less(self.room, amounts), load)
+
     def attribute(self, path: Sequence[str]) -> Any:
         """What the host has under a name of ATTRIBUTES; the rest
         of path leads inside. None when there is no such thing."""
@@ -42,6 +49,13 @@ class HostCandidate(msgspec.Struct, frozen=True, gc=False):
             if key in aggregate.metadata
             for value in aggregate.metadata[key].split(",")
         }
+
+
+def room_less(room: Mapping[str, Room], amounts: Mapping[str, int]) -> Mapping[str, Room]:
+    """The room that is left when these amounts, by resource class, are taken."""
+    return {
+        name: Room(one.capacity, one.used + amounts[name]) if name in amounts else one for name, one in room.items()
+    }
 
 
 def _used(host: HostCandidate, resource_class: str) -> int:

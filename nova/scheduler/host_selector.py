@@ -1,61 +1,81 @@
-"""From a request to a claim: Placement's candidates, the decision, the claim, and the record of it all.
+"""From a request to a claim: Placement's candidates, the decision, the promise, the claim, and the record of it all.
 
-The claim's consumer is the server's uuid, so a repeated request never allocates twice.
+Decisions are made one at a time, each knowing what those before it have promised. Asking Placement and claiming go on
+side by side.
 """
 
-from collections import Counter
+import itertools
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 from oslo_config import cfg
 
 from nova import errors
 from nova.clients.placement import PlacementClient
-from nova.clients.placement.answers import Candidate
-from nova.clients.placement.claims import Claim, ClaimLost, ConsumerHolds
-from nova.scheduler import decide, explain
+from nova.clients.placement.claims import ClaimLost, ConsumerHolds
+from nova.scheduler import decide
+from nova.scheduler.claiming import Claims
 from nova.scheduler.filters.filter import Filter
-from nova.scheduler.host_candidate import HostCandidate, Refusal
+from nova.scheduler.host_candidate import HostCandidate, Refusal, room_less
 from nova.scheduler.image_traits import ImageTraits
+from nova.scheduler.peers import Peers
+from nova.scheduler.pictures import Picture, Pictures
+from nova.scheduler.promises import Promises, joined, loaded, taken, without
+from nova.scheduler.record import TAKEN, Lost, Outcome, Recorder, unanswerable
 from nova.scheduler.weighers.weigher import Weigher
 from nova.structs.host import HostLoad, HostState
-from nova.structs.schedule import Decision, PlacementRequest, Stage, Weighed
+from nova.structs.schedule import Decision, PlacementRequest, Promise
 
 # When this many claims in a row are lost, what is known of the room is out of date: ask again.
 LOST_PER_ROUND = 3
 ROUNDS = 5
-# Hosts insisted on are asked for one by one up to this number, else picked out of all candidates.
-IN_TREE_QUERIES = 16
+# Rounds in which promises take room. After them Placement alone says what is taken: a promise may be void.
+TRUSTING_ROUNDS = 2
 
-TAKEN = Refusal("was taken by another server at the last moment")
+PROMISED = Refusal("is promised to servers on their way")
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """The result of one round: hosts in scope, candidates, filter stages, weights, and the order to try."""
+@dataclass
+class _Attempt:
+    """One request on its way. lost: its claims that Placement refused; avoid: where that was since the last look."""
 
+    request: PlacementRequest
+    known: Mapping[str, HostState]
+    loads: Mapping[str, HostLoad] | None
     scope: Mapping[str, HostState]
-    host_candidates: Sequence[HostCandidate]
-    is_cut: bool
-    filtered: decide.Filtered
-    weighed: tuple[Weighed, ...]
-    order: list[HostCandidate]
+    trusts: bool = True
+    lost: list[tuple[HostCandidate, Refusal]] = field(default_factory=list)
+    avoid: set[str] = field(default_factory=set)
 
 
 class HostSelector:
     """Chooses hosts from the host view that the caller passes."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, placement: PlacementClient, filters: Sequence[Filter], weighers: Sequence[Weigher]
+        self,
+        conf: cfg.ConfigOpts,
+        placement: PlacementClient,
+        filters: Sequence[Filter],
+        weighers: Sequence[Weigher],
+        promises: Promises,
+        peers: Peers,
     ) -> None:
-        self._placement = placement
-        self._explainer = explain.Explainer(placement)
+        self._claims = Claims(placement)
+        self._promises = promises
+        self._peers = peers
+        self._pictures = Pictures(placement, promises)
+        self._recorder = Recorder(placement, conf.scheduler.max_attempts - 1)
         self._filters = filters
         self._weighers = weighers
         self._image_traits = ImageTraits(conf)
         self._limit = conf.scheduler.max_placement_results
-        self._alternates = conf.scheduler.max_attempts - 1
         self._subset_size = conf.filter_scheduler.host_subset_size
         self._shuffle = conf.filter_scheduler.shuffle_best_same_weighed_hosts
+        self._deciding = threading.Lock()
+        self._sequence = itertools.count(1)
+        self._under_way: set[int] = set()
 
     def select(
         self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None = None
@@ -63,186 +83,194 @@ class HostSelector:
         """Choose a host and, except for a dry run, claim it. Raises errors.Unavailable."""
         if traits := self._image_traits.of(request.image):
             request = msgspec.structs.replace(request, required_traits=(*request.required_traits, *traits))
-        lost: list[tuple[HostCandidate, Refusal]] = []
-        for _ in range(ROUNDS):
-            try:
-                outcome = self._look(request, known, loads)
-            except errors.Invalid as error:
-                return _unanswerable(known, f"Placement cannot answer the request: {error}")
-            if not outcome.order:
-                standing = None if request.is_dry_run else self._standing(request, known)
-                return (
-                    self._chosen(request, outcome, standing, lost)
-                    if standing
-                    else self._no_host(request, outcome, lost)
-                )
-            if request.is_dry_run:
-                return self._chosen(request, outcome, outcome.order[0], lost)
-            chosen = self._claim_one(request, known, outcome.order, lost)
+        whole = _with_promised(request, without(self._promises.standing(), request.instance_id))
+        attempt = _Attempt(request, known, loads, _scope(whole, known, self._limit))
+        self._under_way.add(id(attempt))
+        try:
+            return self._select(attempt)
+        except errors.Invalid as error:
+            return unanswerable(known, f"Placement cannot answer the request: {error}")
+        finally:
+            self._under_way.discard(id(attempt))
+
+    def _select(self, attempt: _Attempt) -> Decision:
+        request = attempt.request
+        for number in range(ROUNDS):
+            attempt.trusts = number < TRUSTING_ROUNDS
+            attempt.avoid.clear()
+            picture, outcome = self._look(attempt)
+            if request.is_dry_run and outcome.order:
+                return self._recorder.chosen(request, outcome, outcome.order[0])
+            if outcome.promise is None:
+                if not request.is_dry_run and (standing := self._standing(attempt)) is not None:
+                    return self._recorder.chosen(request, outcome, standing, attempt.lost)
+                if outcome.promises and attempt.trusts:
+                    # Some of them may be void.
+                    continue
+                break
+            chosen, outcome = self._claim_one(attempt, picture, outcome)
             if chosen is not None:
-                return self._chosen(request, outcome, chosen, lost)
-        return self._no_host(request, outcome, lost)
+                return self._recorder.chosen(request, outcome, chosen, attempt.lost)
+        return self._recorder.no_host(request, outcome, attempt.lost)
 
     # Who could take it
 
-    def _look(
-        self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None
-    ) -> Outcome:
-        scope = _scope(request, known, self._limit)
-        host_candidates, is_cut = self._host_candidates(request, scope, known, loads, self._limit)
-        filtered = decide.pass_filters(host_candidates, self._filters, request, known)
-        if is_cut and not filtered.passed:
+    def _look(self, attempt: _Attempt) -> tuple[Picture, Outcome]:
+        """Ask Placement, and decide."""
+        is_everybody = len(attempt.scope) == len(attempt.known)
+        picture = self._pictures.take(attempt.request, attempt.scope, is_everybody, self._limit)
+        outcome = self._decide(attempt, picture)
+        if picture.is_cut and not outcome.filtered.passed:
             # The one host that fits may be among those left out.
-            host_candidates, is_cut = self._host_candidates(request, scope, known, loads, None)
-            filtered = decide.pass_filters(host_candidates, self._filters, request, known)
+            picture = self._pictures.take(attempt.request, attempt.scope, is_everybody, None)
+            outcome = self._decide(attempt, picture)
+        return picture, outcome
+
+    def _decide(self, attempt: _Attempt, picture: Picture) -> Outcome:
+        """The decision on one picture, and the promise that the next decision counts."""
+        with self._deciding:
+            outcome = self._outcome(attempt, picture)
+            if not outcome.order or attempt.request.is_dry_run:
+                return outcome
+            promise = self._promise(attempt.request, outcome.order[0])
+        self._peers.tell_made(promise)
+        return msgspec.structs.replace(outcome, promise=promise)
+
+    def _outcome(self, attempt: _Attempt, picture: Picture) -> Outcome:
+        request, loads = attempt.request, attempt.loads
+        unseen = without(self._promises.unseen(picture.since), request.instance_id) if attempt.trusts else []
+        counted = {promise.instance_id: promise for promise in unseen}
+        if request.group is not None or loads is not None:
+            standing = without(self._promises.standing(), request.instance_id)
+            counted.update((one.instance_id, one) for one in standing if loads is not None or _are_mates(one, request))
+            request = _with_promised(request, standing)
+            loads = None if loads is None else loaded(loads, standing)
+        offered, full, present = _host_candidates(attempt, picture, taken(unseen), loads)
+        filtered = decide.pass_filters(offered, self._filters, request, attempt.known)
         ranking = decide.rank(filtered.passed, self._weighers, request)
-        order = decide.order_of_trial(ranking, self._subset_size, self._shuffle)
-        return Outcome(scope, host_candidates, is_cut, filtered, ranking.weighed, order)
-
-    def _host_candidates(
-        self,
-        request: PlacementRequest,
-        scope: Mapping[str, HostState],
-        known: Mapping[str, HostState],
-        loads: Mapping[str, HostLoad] | None,
-        limit: int | None,
-    ) -> tuple[list[HostCandidate], bool]:
-        """One candidate per host of the scope, and whether the limit left some out."""
-        if not scope:
-            return [], False
-        if not request.resources:
-            # Nothing to ask Placement for, and nothing to claim.
-            candidates = [Candidate(uuid, {}, {}) for uuid in scope]
-        elif len(scope) < len(known) and len(scope) <= IN_TREE_QUERIES:
-            limit = None
-            candidates = [candidate for uuid in scope for candidate in self._ask(request, in_tree=uuid)]
-        else:
-            limit = limit if len(scope) == len(known) else None
-            candidates = self._ask(request, limit=limit)
-        host_candidates: dict[str, HostCandidate] = {}
-        for candidate in candidates:
-            state = scope.get(candidate.provider)
-            if state is not None and candidate.provider not in host_candidates:
-                load = loads.get(state.host) if loads is not None else None
-                host_candidates[candidate.provider] = HostCandidate(state, candidate.allocations, candidate.room, load)
-        return list(host_candidates.values()), limit is not None and len(candidates) >= limit
-
-    def _ask(self, request: PlacementRequest, in_tree: str | None = None, limit: int | None = None) -> list[Candidate]:
-        return self._placement.candidates(
-            request.resources, request.required_traits, request.forbidden_traits, in_tree=in_tree, limit=limit
+        return Outcome(
+            scope=attempt.scope,
+            present=present | attempt.avoid,
+            taken=len(attempt.avoid),
+            is_cut=picture.is_cut,
+            full=full,
+            promises=tuple(counted.values()),
+            filtered=filtered,
+            weighed=ranking.weighed,
+            order=self._order(request, ranking, attempt.known),
         )
 
-    # The claim
+    def _order(
+        self, request: PlacementRequest, ranking: decide.Ranking, known: Mapping[str, HostState]
+    ) -> list[HostCandidate]:
+        if self._shuffle or self._subset_size > 1:
+            return decide.order_of_trial(ranking, self._subset_size, self._shuffle)
+        return self._peers.arrange(request, ranking, known, is_crowded=len(self._under_way) > 1)
 
-    def _claim_one(
-        self,
-        request: PlacementRequest,
-        known: Mapping[str, HostState],
-        order: Sequence[HostCandidate],
-        lost: list[tuple[HostCandidate, Refusal]],
-    ) -> HostCandidate | None:
-        """The first host that could be claimed; None when so many were lost that it is time to look again."""
-        if request.keep and (standing := self._standing(request, known)):
-            return standing
-        for host in order[:LOST_PER_ROUND]:
+    # The promise and the claim
+
+    def _promise(self, request: PlacementRequest, host: HostCandidate) -> Promise:
+        promise = Promise(
+            instance_id=request.instance_id,
+            scheduler=self._peers.me,
+            sequence=next(self._sequence),
+            host=host.state.host,
+            provider_uuid=host.state.provider_uuid,
+            amounts=request.resources,
+            group=request.group.uuid if request.group else None,
+        )
+        self._promises.add(promise)
+        return promise
+
+    def _end(self, promise: Promise, is_kept: bool) -> None:
+        self._promises.end(promise.scheduler, promise.sequence, is_kept)
+        self._peers.tell_ended(promise.sequence, is_kept)
+
+    def _claim_one(self, attempt: _Attempt, picture: Picture, outcome: Outcome) -> tuple[HostCandidate | None, Outcome]:
+        """The host that could be claimed; None when so many were lost that it is time to look again."""
+        for _ in range(LOST_PER_ROUND):
+            if (promise := outcome.promise) is None:
+                return None, outcome
+            host = outcome.order[0]
             try:
-                self._claim(request, host)
+                chosen = self._claim(attempt, host)
             except ClaimLost as error:
-                lost.append((host, Refusal(TAKEN.short, error.message)))
+                self._end(promise, is_kept=False)
+                attempt.lost.append((host, Refusal(TAKEN.short, error.message)))
+                attempt.avoid.add(host.state.provider_uuid)
+                outcome = self._decide(attempt, picture)
                 continue
-            except ConsumerHolds:
-                if standing := self._standing(request, known):
-                    return standing
-                try:
-                    self._placement.replace(_claim(request, host))
-                except ClaimLost as error:
-                    lost.append((host, Refusal(TAKEN.short, error.message)))
-                    continue
-            return host
-        return None
+            if chosen is host:
+                self._end(promise, is_kept=True)
+            return chosen, outcome
+        if outcome.promise is not None:
+            self._end(outcome.promise, is_kept=False)
+        return None, outcome
 
-    def _claim(self, request: PlacementRequest, host: HostCandidate) -> None:
-        if request.keep:
-            self._placement.replace(_claim(request, host))
-        elif host.allocations:
-            self._placement.claim(request.instance_id, host.allocations, request.project_id, request.user_id)
-
-    def _standing(self, request: PlacementRequest, known: Mapping[str, HostState]) -> HostCandidate | None:
-        """The host that an earlier attempt claimed, if it still passes."""
-        if not request.resources:
-            return None
-        claimed = _without(self._placement.allocations(request.instance_id).resources, request.keep)
-        total: Counter[str] = Counter()
-        for amounts in claimed.values():
-            total.update(amounts)
-        state = next((known[provider] for provider in claimed if provider in known), None)
-        if state is None or dict(total) != dict(request.resources):
-            return None
-        if state.provider_uuid not in _scope(request, known, self._limit):
-            return None
-        standing = HostCandidate(state, claimed, {})
-        return standing if decide.pass_filters([standing], self._filters, request, known).passed else None
-
-    # The record
-
-    def _chosen(
-        self,
-        request: PlacementRequest,
-        outcome: Outcome,
-        chosen: HostCandidate,
-        lost: Sequence[tuple[HostCandidate, Refusal]],
-    ) -> Decision:
-        alternates = dict.fromkeys(host.state.host for host in outcome.order)
-        alternates.pop(chosen.state.host, None)
-        return Decision(
-            stages=self._stages(outcome, self._why_missing(request, outcome, is_asked=request.is_dry_run), lost, 1),
-            weighed=outcome.weighed,
-            host=chosen.state.host,
-            node=chosen.state.node,
-            zone=chosen.state.zone,
-            provider_uuid=chosen.state.provider_uuid,
-            alternates=tuple(alternates)[: self._alternates],
-        )
-
-    def _no_host(
-        self, request: PlacementRequest, outcome: Outcome, lost: Sequence[tuple[HostCandidate, Refusal]]
-    ) -> Decision:
-        missing = self._why_missing(request, outcome, is_asked=True)
-        reasons = Counter(why.short for why in missing.values())
-        reasons.update(outcome.filtered.lost)
-        if outcome.order:
-            reasons[TAKEN.short] += len(outcome.order)
-        reason = explain.sentence(len(outcome.scope), reasons)
-        if not outcome.scope and (request.only_host or request.only_node):
-            reason = "The host asked for does not exist."
-        return Decision(stages=self._stages(outcome, missing, lost, 0), reason=reason)
-
-    def _stages(
-        self,
-        outcome: Outcome,
-        missing: Mapping[str, Refusal],
-        lost: Sequence[tuple[HostCandidate, Refusal]],
-        claimed: int,
-    ) -> tuple[Stage, ...]:
-        absent = ((HostCandidate(outcome.scope[uuid], {}, {}), why) for uuid, why in missing.items())
-        first = decide.stage("Placement", len(outcome.scope), len(outcome.host_candidates), absent)
-        claims = (decide.stage("Claim", len(lost) + claimed, claimed, lost),) if lost else ()
-        return (first, *outcome.filtered.stages, *claims)
-
-    def _why_missing(self, request: PlacementRequest, outcome: Outcome, is_asked: bool) -> Mapping[str, Refusal]:
-        """Why hosts in scope are no candidates; one general reason when Placement is not asked about each."""
-        present = {host.state.provider_uuid for host in outcome.host_candidates}
-        missing = [uuid for uuid in outcome.scope if uuid not in present]
-        default = explain.NOT_ASKED if outcome.is_cut else explain.NO_CANDIDATE
-        if not missing or not is_asked:
-            return dict.fromkeys(missing[: decide.SHOWN], default)
+    def _claim(self, attempt: _Attempt, host: HostCandidate) -> HostCandidate:
+        """Claim the host, unless a claim of this server stands already. Raises ClaimLost."""
+        request = attempt.request
+        if request.keep and (standing := self._standing(attempt)):
+            return standing
         try:
-            refusals = self._explainer.what_hosts_lack(request, missing)
-        except errors.DomainError:
-            return dict.fromkeys(missing, default)
-        if outcome.is_cut:
-            return {uuid: default if why.short == explain.NOT_TOGETHER.short else why for uuid, why in refusals.items()}
-        return refusals
+            self._claims.claim(request, host)
+        except ConsumerHolds:
+            if standing := self._standing(attempt):
+                return standing
+            self._claims.replace(request, host)
+        return host
+
+    def _standing(self, attempt: _Attempt) -> HostCandidate | None:
+        """The host that an earlier attempt claimed, if it still passes. It is promised, in place of any other."""
+        standing = self._claims.standing(attempt.request, attempt.known)
+        if standing is None or standing.state.provider_uuid not in attempt.scope:
+            return None
+        if not decide.pass_filters([standing], self._filters, attempt.request, attempt.known).passed:
+            return None
+        promise = self._promise(attempt.request, standing)
+        self._peers.tell_made(promise)
+        self._end(promise, is_kept=True)
+        return standing
+
+
+def _host_candidates(
+    attempt: _Attempt,
+    picture: Picture,
+    promised: Mapping[str, Mapping[str, int]],
+    loads: Mapping[str, HostLoad] | None,
+) -> tuple[list[HostCandidate], Lost, set[str]]:
+    """One candidate per host of the scope, with the room that promises leave; those that they fill; the providers of
+    both."""
+    found: dict[str, HostCandidate] = {}
+    full: list[tuple[HostCandidate, Refusal]] = []
+    for candidate in picture.candidates:
+        provider = candidate.provider
+        state = attempt.scope.get(provider)
+        if state is None or provider in found or provider in attempt.avoid:
+            continue
+        load = loads.get(state.host) if loads is not None else None
+        found[provider] = HostCandidate(state, candidate.allocations, candidate.room, load)
+    present = set(found)
+    for provider in promised.keys() & present:
+        host = found[provider]
+        host = HostCandidate(host.state, host.allocations, room_less(host.room, promised[provider]), host.load)
+        if all(host.free(name) >= amount for name, amount in attempt.request.resources.items() if name in host.room):
+            found[provider] = host
+        else:
+            del found[provider]
+            full.append((host, PROMISED))
+    return list(found.values()), full, present
+
+
+def _are_mates(promise: Promise, request: PlacementRequest) -> bool:
+    return request.group is not None and promise.group == request.group.uuid
+
+
+def _with_promised(request: PlacementRequest, standing: Sequence[Promise]) -> PlacementRequest:
+    """The request with the members of its server group that are on their way."""
+    if request.group is None:
+        return request
+    return msgspec.structs.replace(request, group=joined(request.group, standing))
 
 
 def _scope(request: PlacementRequest, known: Mapping[str, HostState], limit: int) -> Mapping[str, HostState]:
@@ -263,32 +291,3 @@ def _scope(request: PlacementRequest, known: Mapping[str, HostState], limit: int
     if hosts and len(known) > limit:
         return {uuid: state for uuid, state in known.items() if state.host in hosts}
     return known
-
-
-def _claim(request: PlacementRequest, host: HostCandidate) -> Claim:
-    """The allocations of the host, on top of those that are kept."""
-    total = {provider: dict(amounts) for provider, amounts in request.keep.items()}
-    for provider, amounts in host.allocations.items():
-        mine = total.setdefault(provider, {})
-        for name, amount in amounts.items():
-            mine[name] = mine.get(name, 0) + amount
-    return Claim(
-        consumer=request.instance_id, allocations=total, project_id=request.project_id, user_id=request.user_id
-    )
-
-
-def _without(
-    claimed: Mapping[str, Mapping[str, int]], keep: Mapping[str, Mapping[str, int]]
-) -> dict[str, dict[str, int]]:
-    """The claimed amounts less those in keep."""
-    remainder = {
-        provider: {
-            name: rest for name, amount in amounts.items() if (rest := amount - keep.get(provider, {}).get(name, 0))
-        }
-        for provider, amounts in claimed.items()
-    }
-    return {provider: amounts for provider, amounts in remainder.items() if amounts}
-
-
-def _unanswerable(known: Mapping[str, HostState], reason: str) -> Decision:
-    return Decision(stages=(Stage(name="Placement", before=len(known), after=0),), reason=reason)

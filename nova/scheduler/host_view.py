@@ -110,10 +110,7 @@ class Hosts:
 
 
 class Loads:
-    """The load of hosts, fetched at most once a second and only when a filter or weigher needs it.
-
-    Between two fetches the servers this scheduler placed are added, so that a burst counts itself.
-    """
+    """The load of hosts, fetched at most once a second and only when a filter or weigher needs it."""
 
     def __init__(self, fetch: Callable[[], dict[str, HostLoad]]) -> None:
         self._fetch = fetch
@@ -127,10 +124,4 @@ class Loads:
             if time.monotonic() >= self._stale_at:
                 self._loads = self._fetch()
                 self._stale_at = time.monotonic() + LOADS_S
-            return dict(self._loads)
-
-    def add(self, host: str) -> None:
-        """A server was placed on host, and is going to be built there."""
-        with self._lock:
-            before = self._loads.get(host, HostLoad())
-            self._loads[host] = HostLoad(instances=before.instances + 1, io_ops=before.io_ops + 1)
+            return self._loads

@@ -5,7 +5,8 @@ started before the conductor and Placement are there.
 """
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -15,34 +16,47 @@ from nova.rpc.scheduler import SchedulerCalls
 from nova.scheduler import filters, weighers
 from nova.scheduler.host_selector import HostSelector
 from nova.scheduler.host_view import Hosts, Loads
+from nova.scheduler.peers import Peers
+from nova.scheduler.promises import Promises
 from nova.structs.host import HostState
-from nova.structs.schedule import Decision, PlacementRequest
+from nova.structs.schedule import Decision, PlacementRequest, PromiseNews
 
 LOG = logging.getLogger(__name__)
 
 
 class Scheduler(SchedulerCalls):
     """Implements SchedulerCalls. conductor is anything with host_view(since) and, for filters and
-    weighers that count servers, host_loads().
+    weighers that count servers, host_loads(). peers reaches all schedulers; None: there is no other.
 
     Raises BadConfiguration for a filter or weigher that does not exist.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts, conductor: Any, placement: PlacementClient) -> None:
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        conductor: Any,
+        placement: PlacementClient,
+        peers: SchedulerCalls | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         chosen = filters.enabled(conf)
         scales = weighers.enabled(conf)
         needs_load = any(rule.needs_load for rule in chosen) or any(weigher.needs_load for weigher in scales)
         self._hosts = Hosts(conductor)
         self._loads = Loads(conductor.host_loads) if needs_load else None
-        self._selector = HostSelector(conf, placement, chosen, scales)
+        self._promises = Promises(clock)
+        self.peers = Peers(self._promises, peers, clock)
+        self._selector = HostSelector(conf, placement, chosen, scales, self._promises, self.peers)
 
     def start(self) -> None:
-        """Begin to fetch the hosts, in a thread of its own."""
+        """Begin to fetch the hosts, in a thread of its own, and to speak with other schedulers."""
         self._hosts.start()
+        self.peers.start()
 
     def stop(self) -> None:
-        """Stop fetching the hosts."""
+        """Stop fetching the hosts, and take leave of the others."""
         self._hosts.stop()
+        self.peers.stop()
 
     def select(self, request: PlacementRequest) -> Decision:
         """Choose and claim a host. A request that no known host can take is tried again on a fresh view."""
@@ -63,10 +77,13 @@ class Scheduler(SchedulerCalls):
         """The conductor says that the hosts are at this version now."""
         self._hosts.changed(version)
 
+    def promised(self, news: PromiseNews) -> None:
+        """Another scheduler, or this one, says what it has promised."""
+        self.peers.hear(news)
+
+    def released(self, instance_id: str) -> None:
+        """The conductor says that a server has given its host back."""
+        self._promises.forget(instance_id)
+
     def _select(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Decision:
-        if self._loads is None:
-            return self._selector.select(request, known)
-        decision = self._selector.select(request, known, self._loads.now())
-        if decision.host is not None and not request.is_dry_run:
-            self._loads.add(decision.host)
-        return decision
+        return self._selector.select(request, known, self._loads.now() if self._loads is not None else None)

@@ -110,10 +110,11 @@ class NodeUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class HostLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The load of a host: its servers, and those of them being built, rebuilt, resized, migrated,
-    snapshotted, rescued or unshelved."""
+    snapshotted, rescued or unshelved. recent: those of its servers that came or changed in the last minutes."""
 
     instances: int = 0
     io_ops: int = 0
+    recent: tuple[str, ...] = ()
 
 
 class HostView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,12 +7,16 @@ from nova.structs.image import Image
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A server group as it is when a member is placed: the other members' hosts, one entry each."""
+    """A server group as it is when a member is placed: the other members' hosts, one entry each.
+
+    members: the servers on these hosts, in the same order; conductors of the last release do not say.
+    """
 
     uuid: str
     policy: str
     max_server_per_host: int = 1
     hosts: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,8 +78,45 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weights: dict[str, float] = {}
 
 
+class Promise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host that a scheduler has chosen for a server, while neither Placement nor the database need show it yet.
+
+    sequence counts the promises of its scheduler. amounts: what the server takes of the host, by resource class.
+    group: the server group it is a member of.
+    """
+
+    instance_id: str
+    scheduler: str
+    sequence: int
+    host: str
+    provider_uuid: str
+    amounts: dict[str, int] = {}
+    group: str | None = None
+
+
+class PromiseNews(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a scheduler tells the others: the promises it made, and by sequence number those whose claims succeeded
+    (kept) or failed (withdrawn). Without any of these it says that it is there."""
+
+    scheduler: str
+    made: tuple[Promise, ...] = ()
+    kept: tuple[int, ...] = ()
+    withdrawn: tuple[int, ...] = ()
+    is_leaving: bool = False
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The promises on a host that a decision counted, by sequence number."""
+
+    host: str
+    sequences: tuple[int, ...]
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a host was chosen, or why none was. reason is set when there was none."""
+    """How a host was chosen, or why none was. reason is set when there was none.
+
+    promises: the first few hosts with servers on their way there that counted as if they were there.
+    """
 
     stages: tuple[Stage, ...] = ()
     weighed: tuple[Weighed, ...] = ()
@@ -85,3 +126,4 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider_uuid: str | None = None
     alternates: tuple[str, ...] = ()
     reason: str | None = None
+    promises: tuple[Counted, ...] = ()

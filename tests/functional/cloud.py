@@ -182,8 +182,9 @@ class Cloud:
         return conductor
 
     def start_scheduler(self):
-        scheduler = Scheduler(self.conf, self.conductor_calls, self.placement)
         interface = scheduler_interface
+        peers = interface.scheduler_client(self.bus)
+        scheduler = Scheduler(self.conf, self.conductor_calls, self.placement, peers)
         server = Server(self.bus, interface.TOPIC, self.name, interface.SchedulerCalls, scheduler)
         self._scheduler = [scheduler, server]
         for part in self._scheduler:

@@ -34,6 +34,7 @@ _DECISION = obj(
     optional("node", nullable(STRING)),
     optional("alternates", arr(STRING)),
     optional("weighed", arr(_WEIGHED)),
+    optional("promises", arr(obj(required("host", STRING), required("servers", INTEGER)))),
 )
 
 
@@ -81,6 +82,7 @@ def _decision(decision: Decision, with_hosts: bool) -> dict[str, Any]:
             "node": decision.node,
             "alternates": list(decision.alternates),
             "weighed": [_weighed(host) for host in decision.weighed],
+            "promises": [{"host": one.host, "servers": len(one.sequences)} for one in decision.promises],
         }
     return shown
 

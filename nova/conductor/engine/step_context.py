@@ -1,11 +1,13 @@
 """What a workflow's steps may ask: the records, the scheduler, and the services around the cloud."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from oslo_config import cfg
 
+from nova import errors
 from nova.db import events, hosts, instances, server_groups, server_migrations
 from nova.db.engine import Database
 from nova.rpc.compute import ComputeCalls
@@ -62,6 +64,15 @@ class StepContext:
     def group_view(self, group_uuid: str, without: str) -> GroupView | None:
         """A server group as the scheduler is to see it when `without` is placed."""
         return self.db.read(lambda c: server_groups.view(c, group_uuid, without))
+
+    def give_host_back(self, instance_uuid: str) -> None:
+        """Release what the server holds in Placement, and let the schedulers forget what they have promised it.
+
+        A scheduler that does not hear of it forgets it by itself in time.
+        """
+        self.placement.release(instance_uuid)
+        with contextlib.suppress(errors.Unavailable):
+            self.scheduler.released(instance_uuid)
 
     def record_decision(self, instance_uuid: str, operation: str, decision: Decision) -> None:
         """Keep how a host was chosen, also when none was."""

@@ -61,7 +61,7 @@ def remove_storage(op: Delete, context: StepContext) -> Delete:
 
 def release_allocations(op: Delete, context: StepContext) -> Delete:
     """What a resize, or a move that was given up, has left with its migration is the server's, too."""
-    context.placement.release(op.instance_id)
+    context.give_host_back(op.instance_id)
     before = context.instance(op.instance_id).properties.resized_from
     migrations = {before.migration_id} if before is not None else set()
     for migration_id in migrations | context.newest_migration(op.instance_id):

@@ -67,7 +67,7 @@ def keep_group_rule(connection: Connection, op: Placed) -> None:
 
 def release_host(op: P, context: StepContext) -> P:
     """Give the claim back; the host is not asked again."""
-    context.placement.release(op.instance_id)
+    context.give_host_back(op.instance_id)
     refused = (*op.refused, op.host) if op.host else op.refused
     return msgspec.structs.replace(op, host=None, node=None, host_zone=None, refused=refused)
 

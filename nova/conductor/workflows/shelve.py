@@ -146,7 +146,7 @@ def keep_volumes_reserved(op: Shelve, context: StepContext) -> Shelve:
 
 def release_allocations(op: Shelve, context: StepContext) -> Shelve:
     if op.offloads:
-        context.placement.release(op.instance_id)
+        context.give_host_back(op.instance_id)
     return op
 
 

@@ -4,6 +4,7 @@ import datetime
 import itertools
 import shutil
 import threading
+import time
 import uuid
 
 import msgspec
@@ -12,9 +13,12 @@ import requests
 from keystoneauth1 import adapter, session, token_endpoint
 from oslo_config import cfg
 
+from nova import concurrency, placement
 from nova import conf as configuration
-from nova import placement
 from nova.clients.placement import PlacementClient
+from nova.rpc.bus import connect
+from nova.rpc.scheduler import TOPIC, SchedulerCalls, scheduler_client
+from nova.rpc.server import Server
 from nova.scheduler.service import Scheduler
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Inventory, NodeState
@@ -63,7 +67,9 @@ class Cloud:
         self.placement = client
         self.conductor = Conductor()
         self.hosts: dict[str, HostState] = {}
-        self._schedulers: list[Scheduler] = []
+        self.bus = connect(conf)
+        self.now = time.monotonic
+        self._schedulers: list[tuple[Scheduler, Server]] = []
         self._scheduler: Scheduler | None = None
 
     @property
@@ -73,14 +79,26 @@ class Cloud:
         return self._scheduler
 
     def start_scheduler(self) -> Scheduler:
-        scheduler = Scheduler(self.conf, self.conductor, self.placement)
+        """One more, which knows the others, and they it."""
+        scheduler = Scheduler(self.conf, self.conductor, self.placement, scheduler_client(self.bus), lambda: self.now())
+        server = Server(self.bus, TOPIC, f"scheduler-{len(self._schedulers)}", SchedulerCalls, scheduler)
+        server.start()
         scheduler.start()
-        self._schedulers.append(scheduler)
+        self._schedulers.append((scheduler, server))
+        others = len(self._schedulers) - 1
+        all_know = concurrency.wait_for(
+            lambda: all(len(one.peers.others()) == others for one, _ in self._schedulers), 10
+        )
+        assert all_know
         return scheduler
 
     def stop(self) -> None:
-        for scheduler in self._schedulers:
-            scheduler.stop()
+        while self._schedulers:
+            self.stop_last_scheduler()
+
+    def stop_last_scheduler(self) -> None:
+        for part in self._schedulers.pop():
+            part.stop()
 
     def add_host(self, name: str, vcpus: int = 8, memory_mb: int = 8192, disk_gb: int = 100, traits=(), **state):
         host = a_host(name, vcpus, memory_mb, disk_gb, **state)
@@ -174,7 +192,10 @@ def a_request(vcpus: int = 1, memory_mb: int = 512, disk_gb: int = 1, **fields) 
 @pytest.fixture
 def conf(tmp_path, templates):
     shutil.copy(templates / "placement.db", tmp_path)
-    loaded = configuration.load([], [])
+    # Schedulers of other tests are on other buses.
+    file = tmp_path / "nova.conf"
+    file.write_text(f"[DEFAULT]\ntransport_url = local://scheduling-{next(_numbers)}\n")
+    loaded = configuration.load([], [str(file)])
     loaded.set_override("connection", f"sqlite:///{tmp_path}/placement.db", group="placement_database")
     loaded.set_override("auth_strategy", "noauth2", group="api")
     return loaded
