@@ -84,7 +84,7 @@ class LibvirtDriver:
             conf.mkisofs_cmd,
             image_memory_limit_gb=conf.libvirt.images_address_space_limit,
         )
-        self._volumes = VolumeConnections(conf)
+        self._volumes = VolumeConnections(conf, host or conf.host)
         self._mounts = ShareMounts(conf)
         self._disks = GuestDisks(conf.instances_path, self._storage)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
@@ -96,6 +96,8 @@ class LibvirtDriver:
         self._connection.open(_START_PATIENCE_S)
         self._facts = HostFacts(self._connection, self._conf)
         LOG.info("libvirt at %s runs guests of type %s", self._connection.uri, self._facts.xml.virt_type)
+        for guest in self.guests():
+            self._volumes.adopt(guest.uuid)
 
     def check(self) -> None:
         self._host_facts.disk_space()
@@ -420,6 +422,7 @@ class LibvirtDriver:
 
     def rename_host(self, old: str, new: str) -> None:
         self._disks.holdings.rename_host(old, new)
+        self._volumes.rename_host(old, new)
 
     def remove_held_disks(self, held: HeldDisks) -> None:
         with self._only_one(held.server):

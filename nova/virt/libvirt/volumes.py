@@ -12,6 +12,7 @@ import os
 import platform
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from oslo_config import cfg
@@ -24,7 +25,8 @@ from nova.virt.libvirt.files import guest_directory, volume_key
 
 LOG = logging.getLogger(__name__)
 
-_KEPT = "volumes.json"
+# Before a host's file had the host's name, on storage that several see, one host disconnected what was another's.
+_OLD_NAME = "volumes.json"
 # os-brick itself waits for paths and retries, for some minutes.
 _CONNECT_S = 1200.0
 _BRICK = concurrency.BoundedCalls("The host's connection to volumes")
@@ -34,11 +36,12 @@ class VolumeConnections:
     """What of the Block Storage service is connected to this host, and for which guest.
 
     What must be undone on the host is written beside the guest's disks before it is done, so that a
-    guest can be taken away by somebody who knows its id alone.
+    guest can be taken away by somebody who knows its id alone. Each host has a file of its own: they may share storage.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, host: str) -> None:
         self._conf = conf
+        self._host = host
 
     def describe_host(self) -> dict[str, Any]:
         """This host as a connector of the Block Storage API."""
@@ -160,19 +163,42 @@ class VolumeConnections:
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
 
     @disk_calls.bounded_in_time
+    def adopt(self, uuid: str) -> None:
+        """What an older release has written of a guest that is defined here is this host's."""
+        directory = guest_directory(self._conf.instances_path, uuid)
+        if (directory / _OLD_NAME).exists():
+            (directory / _OLD_NAME).rename(self._file(uuid, self._host))
+
+    @disk_calls.bounded_in_time
+    def rename_host(self, old: str, new: str) -> None:
+        """What one host has written is another's: the same machine under a new name."""
+        for path in Path(self._conf.instances_path).glob(f"*/{_file_name(old)}"):
+            path.rename(path.with_name(_file_name(new)))
+
+    def _file(self, uuid: str, host: str) -> Path:
+        return guest_directory(self._conf.instances_path, uuid) / _file_name(host)
+
+    @disk_calls.bounded_in_time
     def _read(self, uuid: str) -> dict[str, Any]:
-        path = guest_directory(self._conf.instances_path, uuid) / _KEPT
+        path = self._file(uuid, self._host)
         return json.loads(path.read_text()) if path.exists() else {}
 
     @disk_calls.bounded_in_time
     def _write(self, uuid: str, connections: dict[str, Any]) -> None:
-        directory = guest_directory(self._conf.instances_path, uuid)
-        directory.mkdir(parents=True, exist_ok=True)
-        part = directory / f"{_KEPT}.part"
+        path = self._file(uuid, self._host)
+        if not connections:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
         # Connection info holds passwords of storage.
         part.touch(mode=0o600)
         part.write_text(json.dumps(connections))
-        part.rename(directory / _KEPT)
+        part.rename(path)
+
+
+def _file_name(host: str) -> str:
+    return f"volumes-{quote(host, safe='')}.json"
 
 
 def _connection_info(disk: Disk) -> dict[str, Any]:

@@ -10,13 +10,18 @@ from nova.virt.libvirt.volumes import VolumeConnections
 
 
 @pytest.fixture
-def connections(tmp_path):
+def conf(tmp_path):
     path = tmp_path / "nova.conf"
     path.write_text(
         f"[DEFAULT]\ninstances_path = {tmp_path}/instances\n[libvirt]\nnfs_mount_point_base = {tmp_path}/mnt\n"
         "nfs_mount_options = vers=4.1\n"
     )
-    return VolumeConnections(load([], [str(path)]))
+    return load([], [str(path)])
+
+
+@pytest.fixture
+def connections(conf):
+    return VolumeConnections(conf, "host-1")
 
 
 def volume(kind, **data):
@@ -47,3 +52,57 @@ def test_a_volume_on_nfs_is_a_file_below_the_operators_directory(connections, tm
 def test_a_kind_of_volume_nobody_knows_is_refused_with_its_name(connections):
     with pytest.raises(errors.GuestFailed, match="carrier_pigeon"):
         connections.connect("one", volume("carrier_pigeon"))
+
+
+@pytest.fixture
+def neighbour(conf):
+    """Another host that sees the same storage."""
+    return VolumeConnections(conf, "host-2")
+
+
+@pytest.fixture
+def mounts(tmp_path, monkeypatch):
+    """What was mounted and unmounted."""
+    told = tmp_path / "told"
+    for name in ("mount", "umount"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >> {told}\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return told
+
+
+def kept(tmp_path):
+    return sorted(path.name for path in (tmp_path / "instances" / "one").iterdir())
+
+
+def test_a_host_disconnects_what_it_has_connected_and_not_what_another_has(connections, neighbour, mounts, tmp_path):
+    disk = volume("nfs", export="192.0.2.9:/volumes", name="volume-v")
+    connections.connect("one", disk)
+    neighbour.connect("one", disk)
+
+    connections.disconnect_all("one")
+
+    assert kept(tmp_path) == ["volumes-host-2.json"]
+    neighbour.disconnect_all("one")
+    assert kept(tmp_path) == []
+
+
+def test_what_an_older_release_wrote_is_the_host_s_that_has_the_guest(connections, mounts, tmp_path):
+    connections.connect("one", volume("nfs", export="192.0.2.9:/volumes", name="volume-v"))
+    directory = tmp_path / "instances" / "one"
+    (directory / "volumes-host-1.json").rename(directory / "volumes.json")
+
+    connections.adopt("one")
+    connections.adopt("one")
+
+    assert kept(tmp_path) == ["volumes-host-1.json"]
+
+
+def test_a_host_that_is_renamed_keeps_what_it_has_connected(connections, neighbour, mounts, tmp_path):
+    connections.connect("one", volume("nfs", export="192.0.2.9:/volumes", name="volume-v"))
+
+    connections.rename_host("host-1", "host-2")
+    neighbour.disconnect_all("one")
+
+    assert kept(tmp_path) == []
