@@ -522,6 +522,7 @@ class LibvirtDriver:
             raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
         if destination.is_shared:
             self._disks.prove_shared(spec.uuid, destination.token)
+        migration.check_name(uri)
         if not self._disks.begin_move(spec):
             # What has been copied before is old by now.
             raise errors.GuestFailed(reason="The live migration broke off")

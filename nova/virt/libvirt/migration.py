@@ -6,10 +6,12 @@ is for nova.virt.libvirt.switch_over.
 """
 
 import logging
+import socket
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import libvirt
 import msgspec
@@ -76,6 +78,19 @@ def remote_uri(conf: cfg.ConfigOpts, to: str, facts: Facts) -> str:
     """The destination's libvirtd, as the source's reaches it."""
     template = conf.libvirt.live_migration_uri or "qemu+tcp://%s/system"
     return template % (facts.uri_name or to) if "%s" in template else template
+
+
+def check_name(uri: str) -> None:
+    """Raises GuestFailed where this host cannot resolve the destination's name: libvirt would try for a minute."""
+    name = urlsplit(uri).hostname
+    if name is None:
+        return
+    try:
+        concurrency.run_blocking(socket.getaddrinfo, name, None)
+    except OSError as error:
+        reason = "The server's host does not know the address of the destination"
+        LOG.error("this host cannot resolve %s, where a guest is to go: %s", name, error)
+        raise errors.GuestFailed(reason=reason, detail=f"{name}: {error}") from error
 
 
 def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.ConfigOpts, progress: Progress) -> None:

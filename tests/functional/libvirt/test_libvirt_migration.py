@@ -204,6 +204,23 @@ def test_guest_that_is_off_is_not_moved_live(pair, second_host, make_spec):
     assert list(second_host.instances.iterdir()) == []
 
 
+def test_guest_stays_when_its_host_does_not_know_the_destination_by_name(host, pair, second_host, make_spec):
+    _, destination = pair
+    source = host.driver(my_ip="198.51.100.1", libvirt__live_migration_uri="qemu+tcp://%s.invalid/system")
+    spec = make_spec()
+    source.create(spec)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+
+    with pytest.raises(errors.GuestStays) as caught:
+        source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    assert "does not know the address" in caught.value.for_users
+    assert "host-2.invalid" in caught.value.for_administrators
+    assert "host-2" not in caught.value.for_users
+    assert source.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
 def test_disks_that_hosts_share_are_neither_copied_nor_thrown_away(pair, host, second_host, make_spec, wait_for_output):
     source = pair[0]
     spec = make_spec()
