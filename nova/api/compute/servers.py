@@ -248,10 +248,13 @@ def show(request: Request) -> Instance:
     "/servers", policy="os_compute_api:servers:create", body=CREATE, answer=_CREATED, status=202, errors=(400, 403, 409)
 )
 def create(request: Request) -> Reply:
-    """Raises Invalid, ImageNotFound as 400, QuotaExceeded."""
+    """Raises Invalid, ImageNotFound and FlavorNotFound as 400, QuotaExceeded."""
     fields = request.body["server"]
     build = build_request(request, fields)
-    made_servers = request.conductor.create_servers(request.context, build)
+    try:
+        made_servers = request.conductor.create_servers(request.context, build)
+    except errors.FlavorNotFound as error:
+        raise error.turned_into(errors.Invalid) from error
     first = made_servers[0]
     if fields.get("return_reservation_id"):
         return Reply(first.reservation_id)

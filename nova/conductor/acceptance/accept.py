@@ -21,9 +21,9 @@ from nova.conductor.acceptance import image_fit, limits
 from nova.conductor.calls import groups
 from nova.conductor.core import Core
 from nova.conductor.engine.operation import Acceptance, Operation
-from nova.conductor.workflows import attach_volume, volumes
+from nova.conductor.workflows import attach_volume, destination, volumes
 from nova.conductor.workflows.build import BUILD, Build
-from nova.db import events, flavors, hosts, instances, keypairs, operations, quotas, server_groups
+from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
 from nova.structs.context import Context
 from nova.structs.event_details import EventDetails
@@ -124,7 +124,8 @@ def accept_build(
     image_fit.check(None if request.boots_from_volume else request.image, flavor)
     if flavor.root_gb == 0 and not request.boots_from_volume and not request.may_have_no_disk:
         raise errors.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
-    _check_destination(connection, request)
+    destination.check_zone(connection, core.conf, request.availability_zone)
+    destination.check_host(connection, request.host, request.node)
     keypair = _keypair(connection, context, request)
     group = _group(connection, core, context, request)
     count = _take_quota(connection, core, context, request, flavor)
@@ -149,16 +150,6 @@ def accept_build(
     return made
 
 
-def _check_destination(connection: Connection, request: BuildRequest) -> None:
-    """Raises Invalid for a host or a node there is not."""
-    if request.host is not None and not hosts.services(connection, host=request.host, binary="nova-compute"):
-        raise errors.Invalid(f"Compute host {request.host} could not be found.")
-    if request.node is not None:
-        known = (node.hypervisor_hostname for node in hosts.nodes(connection, host=request.host))
-        if request.node not in known:
-            raise errors.Invalid(f"Compute host {request.node} could not be found.")
-
-
 def preview_build(
     connection: Connection, core: Core, context: Context, request: BuildRequest
 ) -> tuple[Instance, Build]:
@@ -167,6 +158,8 @@ def preview_build(
     if flavor.is_disabled:
         raise errors.FlavorNotFound(flavor_id=flavor.id)
     image_fit.check(None if request.boots_from_volume else request.image, flavor)
+    destination.check_zone(connection, core.conf, request.availability_zone)
+    destination.check_host(connection, request.host, request.node)
     group = _group(connection, core, context, request)
     instance = _record(core, context, request, flavor, None, group, "", 0, 1)
     return instance, _document(core, request, instance, group)

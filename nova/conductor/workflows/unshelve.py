@@ -7,7 +7,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Recorded, Step, always
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest, moving, placing, volumes
+from nova.conductor.workflows import destination, guest, moving, placing, volumes
 from nova.conductor.workflows.moving import Move
 from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
 from nova.db import instances
@@ -85,13 +85,15 @@ def remove_image(op: Unshelve, context: StepContext) -> Unshelve:
 
 
 def _begin(acceptance: Acceptance, op: Unshelve) -> Unshelve:
-    """Raises WrongServerState for a host or zone named for a server that lies on a host already."""
+    """Raises WrongServerState for a host or zone named for a server that lies on a host already, Invalid for a zone
+    that there is not."""
     instance = acceptance.instance
     lies_here = instance.vm_state is VmState.SHELVED
     if lies_here and (op.only_host or op.new_zone or op.unpins):
         raise errors.WrongServerState(
             action="unshelve", server_id=instance.uuid, attribute="vm_state", state=str(instance.vm_state)
         )
+    destination.check_zone(acceptance.connection, acceptance.conf, op.new_zone)
     generation = 0 if lies_here else instances.next_generation(acceptance.connection, instance.uuid)
     pinned = None if op.unpins else op.new_zone or instance.properties.requested_zone
     return msgspec.structs.replace(

@@ -139,6 +139,40 @@ def test_an_aggregate_is_not_found_by_what_is_no_number(cloud):
         assert codes == {404}, number
 
 
+def test_what_a_server_is_to_be_made_of_and_is_not_there_is_a_bad_request(cloud):
+    cloud.add_host("host-1")
+    user = cloud.client()
+    server = user.create_server()["id"]
+    shown = user.server(server)
+    wanted = {"name": "one", "imageRef": shown["image"]["id"], "flavorRef": "m1.tiny", "networks": "none"}
+    cases = {
+        "Flavor nope could not be found.": {"flavorRef": "nope"},
+        "The requested availability zone is not available": {"availability_zone": "nope"},
+        "Invalid key_name provided.": {"key_name": "nope"},
+    }
+
+    answers = {text: user.post("/servers", {"server": wanted | change}) for text, change in cases.items()}
+    user.act(server, "shelve")
+    user.wait(server, "SHELVED_OFFLOADED")
+    moved = user.act(server, "unshelve", {"availability_zone": "nope"})
+
+    assert {text: answer.status_code for text, answer in answers.items()} == dict.fromkeys(cases, 400)
+    assert all(text in answer.text for text, answer in answers.items())
+    assert (moved.status_code, user.server(server)["status"]) == (400, "SHELVED_OFFLOADED")
+    assert len(user.get("/servers").json()["servers"]) == 1
+
+
+def test_a_zone_that_an_aggregate_makes_may_be_asked_for(cloud):
+    cloud.add_host("host-1")
+    admin = cloud.client("admin", "admin")
+    admin.post("/os-aggregates", {"aggregate": {"name": "rack", "availability_zone": "rack-1"}})
+    image = admin.server(admin.create_server()["id"])["image"]["id"]
+    wanted = {"name": "one", "imageRef": image, "flavorRef": "m1.tiny", "networks": "none"}
+
+    for zone in ("rack-1", "nova"):
+        assert admin.post("/servers", {"server": wanted | {"availability_zone": zone}}).status_code == 202, zone
+
+
 def test_the_legacy_root_lets_unknown_keys_through(cloud):
     admin = cloud.client("admin", "admin")
     flavor = {"flavor": {"name": "old", "ram": 1, "vcpus": 1, "disk": 1, "color": "red"}}
