@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.acceptance import image_fit, limits
+from nova.conductor.acceptance import image_fit, image_properties, limits
 from nova.conductor.calls import groups
 from nova.conductor.core import Core
 from nova.conductor.engine.operation import Acceptance, Operation
@@ -165,6 +165,10 @@ def preview_build(
     return instance, _document(core, request, instance, group)
 
 
+def _needs_config_drive(request: BuildRequest) -> bool:
+    return request.image is not None and image_properties.wants_config_drive(request.image.properties)
+
+
 def _keypair(connection: Connection, context: Context, request: BuildRequest) -> KeypairRef | None:
     if request.key_name is None:
         return None
@@ -251,7 +255,7 @@ def _record(
             description=request.description,
             access_ip_v4=request.access_ip_v4,
             access_ip_v6=request.access_ip_v6,
-            config_drive=request.config_drive,
+            config_drive=request.config_drive or _needs_config_drive(request),
             disk_config=request.disk_config,
             launch_index=index,
             root_device_name="/dev/vda",

@@ -1,7 +1,7 @@
 """Whether a server can be of a flavor and an image: asked before it is built, rebuilt or resized."""
 
 from nova import errors
-from nova.conductor.acceptance import promises
+from nova.conductor.acceptance import image_properties, promises
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 
@@ -11,6 +11,7 @@ def check(image: Image | None, flavor: Flavor) -> None:
     promises.check(flavor, image)
     if image is None:
         return
+    image_properties.check(image.properties)
     if image.status != "active":
         raise errors.Invalid(f"Image {image.id} is not active.")
     if image.min_ram > flavor.memory_mb:

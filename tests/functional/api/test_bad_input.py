@@ -162,6 +162,39 @@ def test_what_a_server_is_to_be_made_of_and_is_not_there_is_a_bad_request(cloud)
     assert len(user.get("/servers").json()["servers"]) == 1
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("img_config_drive", "maybe"),
+        ("hw_disk_bus", "zz"),
+        ("hw_vif_model", ""),
+        ("hw_cpu_cores", "-1"),
+        ("hw_qemu_guest_agent", "maybe"),
+        ("os_type", "plan9"),
+    ],
+)
+def test_an_image_property_that_means_nothing_is_a_bad_request(cloud, name, value):
+    user = cloud.client()
+    image = cloud.glance.add("strange", **{name: value})
+    wanted = {"name": "one", "imageRef": image, "flavorRef": "m1.tiny", "networks": "none"}
+
+    answer = user.post("/servers", {"server": wanted})
+
+    assert answer.status_code == 400
+    assert f"{name}={value}" in answer.text
+
+
+def test_an_image_that_needs_a_config_drive_has_one(cloud):
+    cloud.add_host("host-1")
+    user = cloud.client()
+    for value, has_drive in (("mandatory", "True"), ("Mandatory", "True"), ("optional", "")):
+        image = cloud.glance.add(f"image {value}", img_config_drive=value)
+
+        made = user.create_server(image=image)
+
+        assert user.server(made["id"])["config_drive"] == has_drive, value
+
+
 def test_a_zone_that_an_aggregate_makes_may_be_asked_for(cloud):
     cloud.add_host("host-1")
     admin = cloud.client("admin", "admin")
