@@ -1,11 +1,12 @@
 """Server groups: made and deleted with the quota they count for."""
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor.acceptance import limits
 from nova.conductor.core import Core
-from nova.db import events, quotas, server_groups
+from nova.db import events, instances, quotas, server_groups
 from nova.structs.context import Context
 from nova.structs.event_details import EventDetails
 from nova.structs.server_group import ServerGroup
@@ -35,10 +36,20 @@ class GroupCalls:
         def work(connection: Connection) -> None:
             group = server_groups.get(connection, group_id)
             if server_groups.remove(connection, group_id):
+                for member in group.members:
+                    _forget_group(connection, member)
                 quotas.give_back(connection, group.project_id, _QUOTA)
                 log(connection, context, "delete", group)
 
         self._db.write(work)
+
+
+def _forget_group(connection: Connection, instance_uuid: str) -> None:
+    """A server shows no group that is not there."""
+    instance = instances.get(connection, instance_uuid, for_update=True)
+    instances.change(
+        connection, instance_uuid, properties=msgspec.structs.replace(instance.properties, server_group=None)
+    )
 
 
 def log(connection: Connection, context: Context, what: str, group: ServerGroup) -> None:

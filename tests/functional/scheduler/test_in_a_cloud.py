@@ -188,3 +188,17 @@ def test_a_rule_that_the_commit_refuses_is_named_when_the_attempts_are_used_up(s
     assert message.startswith("No valid host was found. 2 hosts were tried and could not take the server.")
     assert "another member of the server group got there first" in message
     assert cloud.allocations(refused["id"]) == {}
+
+
+def test_a_group_that_was_deleted_is_not_shown_with_its_members_and_binds_none(start):
+    _, admin = start(NAMES[:2])
+    group = a_group(admin, "affinity")
+    members = boot_many(admin, 2, group)
+    assert [admin.server(member["id"])["server_groups"] for member in members] == [[group["id"]]] * 2
+
+    assert admin.delete(f"/os-server-groups/{group['id']}").status_code == 204
+
+    assert [admin.server(member["id"])["server_groups"] for member in members] == [[], []]
+    source = host_of(members[0])
+    admin.act(members[0]["id"], "os-migrateLive", {"host": None, "block_migration": "auto"})
+    assert host_of(admin.wait(members[0]["id"], "ACTIVE")) != source
