@@ -218,6 +218,7 @@ OPERATIONS: dict[str, dict[str, tuple[Template, ...]]] = {
     "detach_share": _share("share_detach"),
     "volume_snapshot_create": {},
     "volume_snapshot_delete": {},
+    "extend_volume": {},
     "addFixedIp": {},
     "removeFixedIp": {},
 }

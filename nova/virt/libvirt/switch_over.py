@@ -74,7 +74,12 @@ def _go_on(domain: Proxy, is_paused: bool) -> None:
     """Nobody resumes a guest whose libvirtd died before it could."""
     if not is_paused and power.read_state(domain) is PowerState.PAUSED:
         LOG.info("guest %s goes on after its migration", domain.UUIDString())
-        domain.resume()
+        try:
+            domain.resume()
+        except errors.GuestFailed as error:
+            # A libvirtd that has just come back is still finding out what became of its guests.
+            detail = error.message
+            raise errors.Unavailable(service="The hypervisor", reason="the guest changes", detail=detail) from error
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ shelved_offload_time = 0
 [conductor]
 lease_s = 0.6
 poll_interval_s = 0.1
-step_pauses_s = 0.01
+step_pauses_s = 0.01, 0.1
 """
 HOSTS = ("host-1", "host-2", "host-3")
 
