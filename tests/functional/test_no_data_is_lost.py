@@ -291,6 +291,27 @@ def test_a_migration_waits_while_neither_host_tells_where_the_guest_is(cloud, us
     assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(other).name
 
 
+def test_a_migration_of_which_nobody_tells_can_be_given_up(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    cloud.hypervisor(source).hold("migrate")
+    cloud.hypervisor(source).fail("switch-over")
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    wait(lambda: ("migrate", server_id) in cloud.hypervisor(source).calls, "it is under way")
+    force_down(cloud, admin, other)
+    force_down(cloud, admin, source)
+    active = cloud.db.read(lambda c: operations.active(c, server_id))
+    wait(lambda: cloud.db.read(lambda c: operations.failures(c, active.uuid, "migrate_guest")) > 2, "it is asked again")
+    [migration] = admin.get(f"/servers/{server_id}/migrations").json()["migrations"]
+
+    assert admin.delete(f"/servers/{server_id}/migrations/{migration['id']}").status_code == 202
+    settle(cloud)
+
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == cloud.hypervisor(source).name
+    assert admin.server(server_id)["OS-EXT-STS:task_state"] is None
+    cloud.hypervisor(source).release("migrate")
+
+
 @pytest.mark.parametrize("how", ["reboot", "start"])
 def test_a_server_whose_disk_is_gone_is_in_error_and_says_so(cloud, user, admin, server_id, how):
     hypervisor = cloud.hypervisor(host_of(cloud, server_id))
