@@ -72,7 +72,8 @@ def test_every_weigher_counts_what_is_on_its_way(cloud, schedulers, options):
     hosts = counted(decisions)
     assert len(hosts) >= HOSTS * 0.9
     # Two each; a claim that is under way while Placement is asked may count twice, and cost another host one more.
-    assert max(hosts.values()) <= 3
+    # News of other schedulers may be late by one, too.
+    assert max(hosts.values()) <= (3 if len(several) == 1 else 4)
     assert is_seldom_refused(decisions)
 
 
