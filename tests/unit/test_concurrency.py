@@ -145,7 +145,7 @@ SHARED = """
 import sys
 from nova import backend
 backend.choose(sys.argv[1])
-import ctypes, os
+import ctypes, os, time
 from nova import concurrency
 
 here, there = os.pipe()
@@ -160,7 +160,11 @@ for _ in range(3):
         shared.run(0.2)
     except TimeoutError as error:
         print(str(error).startswith("for "))
-ctypes.CDLL(None).write(there, b"a", 1)
+def answer():
+    time.sleep(0.5)
+    ctypes.CDLL(None).write(there, b"a", 1)
+concurrency.spawn(answer)
+# It joins the call under way: one that is over would be made once more.
 shared.run(20)
 print(len(began))
 """
