@@ -132,10 +132,16 @@ class Connection:
     def place_for(self, target: Any) -> Iterator[Any]:
         """A place for a request, and target as it is to be asked there: guests that hang must hold up no other."""
         raw = target if isinstance(target, libvirt.virConnect) else target.connect()
-        if isinstance(target, libvirt.virDomain) and self._is_full(raw):
-            target = self.domain(target.UUIDString())._target
-            raw = target.connect()
-        self._count(raw, 1)
+        while not self._take_place(raw):
+            if isinstance(target, libvirt.virConnect):
+                raw = target = self._alive()
+            elif isinstance(target, libvirt.virDomain):
+                target = self.domain(target.UUIDString())._target
+                raw = target.connect()
+            else:
+                # It has no other connection to go to.
+                self._count(raw, 1)
+                break
         try:
             yield target
         except errors.Unavailable:
@@ -194,6 +200,13 @@ class Connection:
     def _is_full(self, raw: libvirt.virConnect) -> bool:
         with self._lock:
             return self._busy.get(raw, 0) >= _PLACES
+
+    def _take_place(self, raw: libvirt.virConnect) -> bool:
+        with self._lock:
+            is_free = self._busy.get(raw, 0) < _PLACES
+            if is_free:
+                self._busy[raw] = self._busy.get(raw, 0) + 1
+            return is_free
 
     def _count(self, raw: libvirt.virConnect, change: int) -> None:
         with self._lock:
