@@ -319,6 +319,10 @@ class LibvirtDriver:
             domain = self._connection.find(spec.uuid)
             if domain is not None and self._disks.awaits(spec):
                 power.remove(domain)
+            elif domain is not None and domain.isPersistent():
+                # Being defined is what tells that a guest has arrived.
+                reason = "a guest of this server is defined here already"
+                raise errors.HostRefused(host=self._conf.host, reason=reason)
             self._disconnect_left_over(spec)
             is_shared, token = self._disks.make_incoming(spec, undo)
             vif.plug(spec.vifs)

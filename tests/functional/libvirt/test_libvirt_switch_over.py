@@ -136,3 +136,16 @@ def test_guest_stays_when_a_libvirtd_dies_while_it_is_copied(pair, host, second_
     with second_host.network():
         abort_until_it_is_done(destination, second_host, spec)
     assert state_on(destination, spec.uuid) is None
+
+
+def test_host_on_which_nobody_could_tell_an_arrival_takes_no_guest(pair, second_host, make_spec):
+    _, destination = pair
+    spec = make_spec()
+    with second_host.network():
+        # An older release's: nothing says whose its disks are.
+        destination.create(spec)
+
+        with pytest.raises(errors.HostRefused, match="defined here"):
+            destination.prepare_destination(arriving(spec))
+
+    assert state_on(destination, spec.uuid) == PowerState.RUNNING
