@@ -12,6 +12,8 @@ for part in settings progress environment; do
     . "$HERE/cloud/$part.sh"
 done
 ALL_STAGES=(lint unit contract security functional e2e)
+FAILURES_SHOWN=5
+FAILURE_WIDTH=400
 RESULTS=$(mktemp -d)
 FAILED=()
 trap 'rm -rf "$RESULTS"' EXIT
@@ -74,6 +76,8 @@ run_tests() {
     # Each file brings what it needs; the clouds of e2e have the machine for themselves.
     [ "$1" = e2e ] || options=(-n "$(nproc)" --dist loadfile)
     case $1 in unit | contract) options+=(--cov --cov-report=) ;; esac
+    # Their databases are many and small: a slow disk would decide how long they take.
+    case $1 in unit | contract | security) export TMPDIR=/dev/shm ;; *) unset TMPDIR ;; esac
     python -m pytest "tests/$1" "${options[@]}" --durations=5 --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
     # 5: a stage that has no tests yet.
     [ $status = 0 ] || [ $status = 5 ] || FAILED+=("$1")
@@ -89,6 +93,17 @@ show_coverage() {
     echo
 }
 
+# What failed and why, shortly: whoever reads the end alone must know where to begin.
+show_failures() {
+    local stage
+    for stage in "${FAILED[@]}"; do
+        [ "$stage" != lint ] || continue
+        echo "==> failed in $stage"
+        grep -E '^(FAILED|ERROR) ' "$RESULTS/$stage.log" | cut -c1-"$FAILURE_WIDTH" | head -n "$FAILURES_SHOWN" || true
+        echo
+    done
+}
+
 # The last line counts all stages' tests as pytest would.
 sum_up() {
     echo
@@ -96,6 +111,7 @@ sum_up() {
     cat "$RESULTS/table"
     echo
     show_coverage
+    show_failures
     awk -v failed="${FAILED[*]}" -v seconds="$(elapsed)" '
         { for (i = 2; i <= NF; i++) if ($i ~ /^(passed|failed|errors?|skipped|xfailed|xpassed|deselected)[,]?$/) {
             word = $i; sub(",", "", word); sub("^error$", "errors", word); count[word] += $(i - 1) } }

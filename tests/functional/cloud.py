@@ -34,6 +34,9 @@ from tests.functional.wsgi_adapter import WsgiAdapter
 
 _numbers = itertools.count(1)
 
+# What a test waits for comes within milliseconds, unless the machine itself stands still for a while.
+PATIENCE_S = 90
+
 NOVA_CONF = """
 [DEFAULT]
 transport_url = local:///{name}
@@ -308,7 +311,7 @@ class Client:
         image = image or next(iter(self.cloud.glance.images))
         return {"name": name, "flavorRef": flavor, "imageRef": image, "networks": networks, **options}
 
-    def wait(self, server_id, *statuses, timeout_s=20):
+    def wait(self, server_id, *statuses, timeout_s=PATIENCE_S):
         """The server, once nothing is being done to it and it has one of some statuses."""
         reached = wait(
             lambda: (
@@ -323,11 +326,11 @@ class Client:
         assert reached["status"] in statuses, reached.get("fault", reached)
         return reached
 
-    def wait_gone(self, server_id, timeout_s=20):
+    def wait_gone(self, server_id, timeout_s=PATIENCE_S):
         wait(lambda: self.server(server_id) is None, f"server {server_id} is gone: {self.server(server_id)}", timeout_s)
 
 
-def wait(condition, what, timeout_s=20):
+def wait(condition, what, timeout_s=PATIENCE_S):
     """The condition's value as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -7,12 +7,12 @@ from nova.db.models.operations import Operation
 from nova.structs.instance import Instance, VmState
 from nova.structs.requests import ServerQuery
 from nova.virt.holdings import Holdings
-from tests.functional.cloud import wait
+from tests.functional.cloud import PATIENCE_S, wait
 
 _WITHOUT_GUEST = (VmState.SHELVED_OFFLOADED, VmState.DELETED)
 
 
-def settle(cloud, timeout_s=30):
+def settle(cloud, timeout_s=PATIENCE_S):
     """Wait until no operation is under way."""
     wait(lambda: cloud.db.read(operations.count_under_way) == 0, "every operation has ended", timeout_s)
 

@@ -3,7 +3,8 @@
 
 database_url() {
     if [ "$MODE" = embedded ]; then
-        echo "sqlite:///$DATA/$1.sqlite"
+        # Cinder and the others answer 500 when SQLite gives up waiting, which it does after five seconds.
+        echo "sqlite:///$DATA/$1.sqlite?timeout=60"
     else
         echo "mysql+pymysql://cloud:$SECRET@$ADDRESS:$MARIADB_PORT/$1?charset=utf8mb4"
     fi
