@@ -47,6 +47,8 @@ class Vif(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class NetworkRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of `networks` in a request for a server. port_id set: that port as it is.
 
+    is_auto: the project's one network, which is made when there is none.
+
     new_port_id is chosen when the request is accepted, so that a step done twice makes one port.
     """
 
@@ -54,3 +56,4 @@ class NetworkRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     port_id: str | None = None
     fixed_ip: str | None = None
     tag: str | None = None
+    is_auto: bool = False

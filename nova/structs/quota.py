@@ -16,6 +16,9 @@ RESOURCES = (
     "server_group_members",
 )
 
+# Limits of former releases that are kept and shown to clients of that time: the Networking service counts its own.
+NETWORK_RESOURCES = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Limits by resource, use by resource (for what is counted)."""

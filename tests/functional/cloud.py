@@ -30,7 +30,7 @@ from tests.functional.cinder import FakeCinder
 from tests.functional.glance import FakeGlance
 from tests.functional.keystone import FakeKeystone
 from tests.functional.manila import FakeManila
-from tests.functional.wsgi_adapter import WsgiAdapter
+from tests.functional.wsgi_adapter import RealAdapter, WsgiAdapter
 
 _numbers = itertools.count(1)
 
@@ -166,6 +166,7 @@ class Cloud:
         self.written = {}
         self.made_anew = set()
         self._scheduler = []
+        self._neutron = None
 
     def start(self):
         self.add_conductor()
@@ -204,6 +205,8 @@ class Cloud:
         """A fake host with a nova-compute; back when it can take servers."""
         full = self._full(name)
         _hypervisors[full] = Hypervisor(full, **size)
+        if self._neutron is not None:
+            self._neutron.add_host(full)
         return self.start_host(name, machine)
 
     def start_host(self, name, machine=None):
@@ -257,6 +260,17 @@ class Cloud:
     @property
     def db(self):
         return self.conductors[0].db
+
+    def stand_beside(self, neutron=None, cinder=None, glance=None):
+        """Real services take the place of their stand-ins; what earlier tests have left in them goes."""
+        for address, service in (("http://network", neutron), ("http://volume", cinder), ("http://image", glance)):
+            if service is not None:
+                service.stand_beside(self.adapters["http://compute"].app)
+                self.adapters[address] = RealAdapter(service.address)
+                self.transport.mount(address, self.adapters[address])
+        self._neutron = neutron or self._neutron
+        self.cinder = cinder or self.cinder
+        self.glance = glance or self.glance
 
     def _full(self, name):
         return f"{self.name}-{name}"

@@ -10,6 +10,8 @@ from tests.functional.cloud import Cloud, make_templates
 from tests.functional.glance import FakeGlance
 from tests.functional.nova_all import ImageService, free_port
 from tests.functional.real_cinder import RealCinder
+from tests.functional.real_glance import RealGlance
+from tests.functional.real_neutron import RealNeutron
 
 _stopping = []
 
@@ -74,11 +76,33 @@ def cloud(make_cloud):
     return make_cloud()
 
 
+@pytest.fixture(params=["nova-network", "neutron"])
+def cloud_on_networks(request, make_cloud):
+    """A cloud with either of the two that may serve its networks."""
+    cloud = make_cloud()
+    if request.param == "neutron":
+        cloud.stand_beside(neutron=request.getfixturevalue("real_neutron"))
+    return cloud
+
+
 @pytest.fixture(scope="session")
 def real_cinder(tmp_path_factory):
-    cinder = RealCinder(tmp_path_factory.mktemp("cinder"))
+    yield from _running(RealCinder(tmp_path_factory.mktemp("cinder")))
+
+
+@pytest.fixture(scope="session")
+def real_glance(tmp_path_factory):
+    yield from _running(RealGlance(tmp_path_factory.mktemp("glance")))
+
+
+@pytest.fixture(scope="session")
+def real_neutron(tmp_path_factory):
+    yield from _running(RealNeutron(tmp_path_factory.mktemp("neutron")))
+
+
+def _running(service):
     try:
-        cinder.start()
-        yield cinder
+        service.start()
+        yield service
     finally:
-        cinder.stop()
+        service.stop()

@@ -4,19 +4,8 @@ FakeCinder is faster and does what a test says; this one says what Cinder allows
 add(), of(), attachments and snapshots.
 """
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
-import requests
-
 from tests.functional.cloud import wait
-from tests.functional.nova_all import free_port
-
-ROOT = Path(__file__).parents[2]
-SCRIPTS = Path(sys.executable).parent
+from tests.functional.real_services import SCRIPTS, RealService
 
 CONF = """
 [DEFAULT]
@@ -39,7 +28,7 @@ volume_driver = file_volumes.FileDriver
 volume_backend_name = files
 file_volumes_directory = {directory}/volumes
 [database]
-connection = sqlite:///{directory}/cinder.db
+connection = sqlite:///{directory}/cinder.db?timeout=60
 [oslo_concurrency]
 lock_path = {directory}/locks
 [nova]
@@ -48,89 +37,75 @@ endpoint = http://127.0.0.1:{compute}/v2.1
 token = admin:service
 """
 
-# Whoever a token names is believed, as the other services of these tests do.
 PASTE = """
 [composite:osapi_volume]
 use = call:cinder.api:root_app_factory
 /v3: v3
 [pipeline:v3]
-pipeline = request_id faultwrap believing apiv3
+pipeline = request_id faultwrap believing context apiv3
 [filter:request_id]
 paste.filter_factory = oslo_middleware.request_id:RequestId.factory
 [filter:faultwrap]
 paste.filter_factory = cinder.api.middleware.fault:FaultWrapper.factory
 [filter:believing]
 paste.filter_factory = believing:Believing.factory
+[filter:context]
+paste.filter_factory = context_of_cinder:Context.factory
 [app:apiv3]
 paste.app_factory = cinder.api.v3.router:APIRouter.factory
 """
 
-BELIEVING = '''
-"""Makes the context of a request from a token USER:PROJECT; the user admin is an administrator."""
+CONTEXT = '''
+"""Cinder's own middleware makes this only behind Keystone."""
 
 import webob.dec
 from cinder import context
 from cinder.wsgi import common
 
 
-class Believing(common.Middleware):
+class Context(common.Middleware):
     @webob.dec.wsgify(RequestClass=common.Request)
     def __call__(self, request):
-        user, _, project = request.headers.get("X-Auth-Token", "").partition(":")
-        made = context.RequestContext(
-            user,
-            project,
-            is_admin=user == "admin",
-            roles=["admin", "member", "reader"] if user == "admin" else ["member", "reader"],
+        request.environ["cinder.context"] = context.RequestContext(
+            request.headers["X-User-Id"],
+            request.headers["X-Project-Id"],
+            is_admin=request.headers["X-User-Id"] == "admin",
+            roles=request.headers["X-Roles"].split(","),
             service_roles=["service"] if request.headers.get("X-Service-Token") else [],
         )
-        request.environ["cinder.context"] = made
         return self.application
 '''
 
 
-class RealCinder:
-    """compute_port: where it tells a Compute API of volumes that have grown."""
+class RealCinder(RealService):
+    name = "Cinder"
+    application = "cinder_all:application"
 
-    def __init__(self, directory: Path):
-        self.directory = directory
-        self.compute_port = free_port()
-        self.url = f"http://127.0.0.1:{free_port()}/v3"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._process = None
+    def configure(self):
+        shipped = SCRIPTS.parent / "etc" / "cinder"
+        self.write("cinder.conf", CONF.format(directory=self.directory, shipped=shipped, compute=self.compute_port))
+        self.write("api-paste.ini", PASTE)
+        self.write("context_of_cinder.py", CONTEXT)
+        self.run(SCRIPTS / "cinder-manage", *self._configured(), "db", "sync")
 
     def start(self):
-        (self.directory / "cinder.conf").write_text(
-            CONF.format(directory=self.directory, shipped=SCRIPTS.parent / "etc" / "cinder", compute=self.compute_port)
-        )
-        (self.directory / "api-paste.ini").write_text(PASTE)
-        (self.directory / "believing.py").write_text(BELIEVING)
-        with (self.directory / "cinder.log").open("ab") as log:
-            self._run(log, SCRIPTS / "cinder-manage", *self._configured(), "db", "sync").wait(120)
-            command = [SCRIPTS / "gunicorn", "--config", ROOT / "tools" / "cloud" / "gunicorn.py"]
-            address = self.url.removeprefix("http://").removesuffix("/v3")
-            self._process = self._run(log, *command, "--bind", address, "cinder_all:application")
-        wait(self._answers, f"Cinder answers; see {self.directory}/cinder.log", timeout_s=120)
+        super().start()
         self.ask("POST", "/types", {"volume_type": {"name": "plain"}})
         shared = {"name": "shared", "extra_specs": {"multiattach": "<is> True"}}
         self.ask("POST", "/types", {"volume_type": shared})
 
-    def stop(self):
-        if self._process is not None:
-            # Nobody waits for its last reports.
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+    def environment(self):
+        return {"SERVICE_ARGUMENTS": " ".join(map(str, self._configured()))}
 
     def ask(self, method, path, body=None, version="3.71", token="admin:project"):
-        headers = {
-            "X-Auth-Token": token,
-            "X-Service-Token": "admin:service",
-            "OpenStack-API-Version": f"volume {version}",
-        }
-        answer = self._session.request(method, self.url + path, json=body, headers=headers, timeout=60)
-        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+        return super().ask(
+            method,
+            f"/v3{path}",
+            body,
+            token,
+            X_Service_Token="admin:service",
+            OpenStack_API_Version=f"volume {version}",
+        )
 
     def clear(self):
         """Take away what a test has left that failed."""
@@ -176,29 +151,5 @@ class RealCinder:
         found = self.ask("GET", "/snapshots/detail?all_tenants=1")["snapshots"]
         return {one["id"]: one for one in found}
 
-    def _answers(self):
-        assert self._process.poll() is None, f"Cinder has ended; see {self.directory}/cinder.log"
-        try:
-            return self.ask("GET", "/volumes")
-        except (requests.ConnectionError, requests.Timeout):
-            return None
-
     def _configured(self):
         return ("--config-file", self.directory / "cinder.conf")
-
-    def _run(self, log, *command):
-        paths = [str(self.directory), str(ROOT / "tools" / "cloud" / "volumes"), str(ROOT)]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONWARNINGS": "ignore",
-            "SERVICE_ARGUMENTS": " ".join(map(str, self._configured())),
-        }
-        return subprocess.Popen(
-            list(map(str, command)),
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=self.directory,
-            start_new_session=True,
-        )

@@ -8,7 +8,7 @@ import time
 from urllib.parse import unquote, urlsplit
 
 import requests
-from requests.adapters import BaseAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 
 def _refuses(request, timeout):
@@ -92,6 +92,20 @@ class WsgiAdapter(BaseAdapter):
 
     def close(self):
         pass
+
+
+class RealAdapter(HTTPAdapter):
+    """Mount it for the address a service is to have in the tests; it is another one on the wire."""
+
+    def __init__(self, there):
+        super().__init__(pool_maxsize=50)
+        self._there = there
+
+    def send(self, request, **options):
+        parts = urlsplit(request.url)
+        request.url = f"{self._there}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        # Nothing on loopback is reached through a proxy.
+        return super().send(request, **{**options, "proxies": {}})
 
 
 def _environ(request):

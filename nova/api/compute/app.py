@@ -108,10 +108,11 @@ class Application:
     def _route(self, request: webob.Request) -> tuple[str, dict[str, str], str | None]:
         """The path without version and project, its arguments, and the template it matches."""
         parts = request.path_info.split("/", 3)
-        rest = "/" + "/".join(parts[2:]).rstrip("/")
+        # A path that ends in a slash has an empty id there, which nothing has.
+        rest = "/" + "/".join(parts[2:])
         match = self._mapper.match(rest)
         if match is None and len(parts) > 3:
-            rest = "/" + parts[3].rstrip("/")
+            rest = "/" + parts[3]
             match = self._mapper.match(rest)
             if match is not None:
                 match["_project"] = parts[2]

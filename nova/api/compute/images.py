@@ -22,7 +22,6 @@ from nova.http.schema import (
     arr,
     enum,
     integer,
-    is_number,
     nullable,
     obj,
     optional,
@@ -202,31 +201,37 @@ def _set(request: Request, image_id: str, properties: dict[str, str]) -> dict[st
     return _metadata(request, image_id)
 
 
-# The old names of filters and what the Image service calls them.
-_FILTERS = {"name": "name", "minRam": "min_ram", "minDisk": "min_disk"}
+# This API's names of filters, and the Image service's.
+_FILTERS = {"name": "name", "minRam": "min_ram", "minDisk": "min_disk", "type": "image_type"}
 
 
 def _page(request: Request) -> Page:
     parameters = {name: values[-1] for name, values in request.query.items() if values}
     limit = parameters.get("limit") or parameters.get("page_size")
     most = request.conf.api.max_limit
-    query: dict[str, Any] = {"limit": most if limit is None else min(limit, most)}
+    query: dict[str, Any] = {**_filters(request, parameters), "limit": most if limit is None else min(limit, most)}
     if "marker" in parameters:
         query["marker"] = str(parameters["marker"])
-    if "status" in parameters:
-        known = [name for name, shown in _STATUS.items() if shown == str(parameters["status"]).upper()]
-        query["status"] = known[0] if known else str(parameters["status"]).lower()
-    if "name" in parameters:
-        query["name"] = str(parameters["name"])
-    query |= {
-        name.removeprefix("property-"): value for name, value in parameters.items() if name.startswith("property-")
-    }
     try:
         images = request.services.images.documents(request.context, **query)
     except errors.ImageNotFound as error:
         raise errors.Invalid(f"marker [{parameters.get('marker')}] not found") from error
-    for name in ("minRam", "minDisk"):
-        if name in parameters and is_number(str(parameters[name])):
-            images = [image for image in images if (image.get(_FILTERS[name]) or 0) >= int(parameters[name])]
     is_full = bool(images) and len(images) == query["limit"]
     return Page(images, images[-1]["id"] if is_full else None)
+
+
+def _filters(request: Request, parameters: dict[str, Any]) -> dict[str, str]:
+    """The Image service's filters for this API's. Raises Invalid for a time that is none."""
+    filters = {
+        name.removeprefix("property-"): str(value) for name, value in parameters.items() if name.startswith("property-")
+    }
+    filters |= {there: str(parameters[here]) for here, there in _FILTERS.items() if here in parameters}
+    if "status" in parameters:
+        wanted = str(parameters["status"]).upper()
+        filters["status"] = "in:" + ",".join([name for name, shown in _STATUS.items() if shown == wanted] or [wanted])
+    if "server" in parameters:
+        # An id, or the address of a server.
+        filters["instance_uuid"] = str(parameters["server"]).rstrip("/").rpartition("/")[2]
+    if since := request.moment("changes-since"):
+        filters["updated_at"] = f"gte:{since.isoformat()}"
+    return filters

@@ -10,7 +10,7 @@ from nova.http.declaration import LATER, delete, get, put
 from nova.http.schema import BOOLISH, Field, Obj, Plain, body, integer, obj, optional, query, required
 from nova.http.schema import STRING as TEXT
 from nova.http.view import chosen
-from nova.structs.quota import Quota
+from nova.structs.quota import NETWORK_RESOURCES
 
 _COUNT = Plain({"type": "integer", "minimum": -1})
 _LIMIT = integer(-1)
@@ -18,14 +18,13 @@ _USE = obj(required("in_use", _COUNT), required("limit", _COUNT), required("rese
 
 # Until when each resource is known: to the quotas of projects, and to those of classes.
 _INJECTED = dict.fromkeys(("injected_file_content_bytes", "injected_file_path_bytes", "injected_files"), "2.56")
-_NETWORK = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
 _GROUPS = ("server_groups", "server_group_members")
 _UNTIL: dict[str, str | None] = {
     **dict.fromkeys(("cores", "instances", "key_pairs", "metadata_items", "ram", *_GROUPS)),
     **_INJECTED,
-    **dict.fromkeys(_NETWORK, "2.35"),
+    **dict.fromkeys(NETWORK_RESOURCES, "2.35"),
 }
-_CLASS_UNTIL = {**_UNTIL, **dict.fromkeys(_NETWORK, "2.49")}
+_CLASS_UNTIL = {**_UNTIL, **dict.fromkeys(NETWORK_RESOURCES, "2.49")}
 
 
 def _limits(shape: Any, *more: Field) -> Obj:
@@ -64,7 +63,7 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
     """The limits of a project, or of one of its users."""
     _check(request, "show", project_id)
     quota = request.conductor.quota(project_id, request.first("user_id"))
-    return {"quota_set": {"id": project_id, **_limits_view(quota)}}
+    return {"quota_set": {"id": project_id, **quota.limits}}
 
 
 @get(
@@ -81,7 +80,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
     quota = request.conductor.quota(project_id, request.first("user_id"))
     shown = {
         name: {"limit": limit, "in_use": quota.in_use.get(name, 0), "reserved": 0}
-        for name, limit in _limits_view(quota).items()
+        for name, limit in quota.limits.items()
     }
     return {"quota_set": {"id": project_id, **shown}}
 
@@ -97,7 +96,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
 def defaults(request: Request, project_id: str) -> dict[str, Any]:
     """The limits of a project that has none of its own."""
     _check(request, "defaults", project_id)
-    return {"quota_set": {"id": project_id, **_limits_view(request.conductor.default_quota())}}
+    return {"quota_set": {"id": project_id, **request.conductor.default_quota().limits}}
 
 
 @put(
@@ -112,11 +111,10 @@ def defaults(request: Request, project_id: str) -> dict[str, Any]:
 def update(request: Request, project_id: str) -> dict[str, Any]:
     """Raises Invalid for a limit below what is in use, unless forced."""
     _check(request, "update", project_id)
-    quota_set = dict(request.body["quota_set"])
-    force = quota_set.pop("force", False)
-    limits = {name: limit for name, limit in quota_set.items() if name not in _NETWORK}
+    limits = dict(request.body["quota_set"])
+    force = limits.pop("force", False)
     quota = request.conductor.set_quota(project_id, limits, request.first("user_id"), force)
-    return {"quota_set": _limits_view(quota)}
+    return {"quota_set": quota.limits}
 
 
 @delete(
@@ -139,7 +137,7 @@ def remove(request: Request, project_id: str) -> None:
 )
 def show_class(request: Request, name: str) -> dict[str, Any]:
     """The default limits, which the class "default" holds."""
-    return {"quota_class_set": {"id": name, **_limits_view(request.conductor.default_quota(name))}}
+    return {"quota_class_set": {"id": name, **request.conductor.default_quota(name).limits}}
 
 
 @put(
@@ -151,17 +149,10 @@ def show_class(request: Request, name: str) -> dict[str, Any]:
 )
 def update_class(request: Request, name: str) -> dict[str, Any]:
     """Change the default limits of every project without its own."""
-    quota_set = request.body["quota_class_set"]
-    limits = {resource: limit for resource, limit in quota_set.items() if resource not in _NETWORK}
-    return {"quota_class_set": _limits_view(request.conductor.set_default_quota(limits, name))}
+    return {"quota_class_set": request.conductor.set_default_quota(request.body["quota_class_set"], name).limits}
 
 
 def _check(request: Request, what: str, project_id: str) -> None:
     """Raises PolicyDenied, and Invalid for what is no project."""
     request.check(f"os_compute_api:os-quota-sets:{what}", {"project_id": project_id})
     request.services.projects.check(project_id, request.context)
-
-
-def _limits_view(quota: Quota) -> dict[str, int]:
-    # Networks have quotas of their own, in the network service.
-    return {**quota.limits, **dict.fromkeys(_NETWORK, -1)}

@@ -422,8 +422,10 @@ def _image(request: Request, fields: dict[str, Any]) -> Image | None:
 def _networks(request: Request, fields: dict[str, Any]) -> tuple[NetworkRequest, ...] | None:
     """None is what the project has, an empty tuple no network at all."""
     networks = fields.get("networks")
-    if networks in (None, "auto", []):
+    if networks in (None, []):
         return None
+    if networks == "auto":
+        return (NetworkRequest(is_auto=True),)
     if networks == "none":
         return ()
     network_requests = []

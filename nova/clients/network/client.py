@@ -1,8 +1,9 @@
 """The ports of servers, through the Networking API of a Neutron or of nova-network alike.
 
 Requests are made with the service's own credentials, so they always name a project. Every call may
-be made twice: ports are found again by the server that has them. Where the API lets an administrator
-choose a port's id (nova-network), creating a port again is one request.
+be made twice: for each port to create the caller chooses an id. It is the port's where the API lets an administrator
+choose it (nova-network), which makes creating it again one request; else the port's description carries it. (A
+binding profile would hide it from users, but may be set only by those who have the role `service`.)
 """
 
 import logging
@@ -24,6 +25,9 @@ from nova.structs.network import NetworkRequest, Vif
 LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+
+# A port's description, where the id that was chosen for it cannot be its own.
+_CHOSEN_ID = "Made for a server as {}"
 
 
 class Networking:
@@ -51,16 +55,17 @@ class Networking:
         zone: str | None,
         hostname: str,
         requests: Sequence[NetworkRequest] | None,
+        port_ids: Sequence[str],
         security_groups: Sequence[str] = (),
-        port_ids: Sequence[str] = (),
     ) -> tuple[Vif, ...]:
-        """Give a server its ports, bound to host. port_ids: for each request, the id of the port to create.
+        """Give a server its ports, bound to host. port_ids: for each request, the chosen id of the port to create.
 
         Raises PortInUse, PortNotFound, MultipleNetworks, Invalid, IpAddressGenerationFailure,
         IpAddressInUse, QuotaExceeded. Ports created before a failure remain: release() finds them.
         """
         if requests is None:
             requests = self.networks.default_request(project_id)
+        requests = [self.networks.auto_request(project_id) if each.is_auto else each for each in requests]
         if not requests:
             return ()
         binding = {
@@ -116,7 +121,7 @@ class Networking:
     ) -> Vif:
         """One more port for a server; None: on the project's one network. Raises what allocate() raises."""
         requests = None if request is None else (request,)
-        vifs = self.allocate(project_id, instance_uuid, host, zone, hostname, requests, security_groups, (port_id,))
+        vifs = self.allocate(project_id, instance_uuid, host, zone, hostname, requests, (port_id,), security_groups)
         if not vifs:
             raise errors.Invalid("The project has no network to attach to.")
         return vifs[0]
@@ -127,10 +132,14 @@ class Networking:
         return port is not None and port["device_id"] == instance_uuid
 
     def detach(self, instance_uuid: str, port_id: str, keep: bool = False) -> None:
-        """Take one port away, if the server has it."""
+        """Take one port away, if the server has it: by its id, or by the one that was chosen for it."""
         port = self._find_port(port_id)
         if port is not None and port["device_id"] == instance_uuid:
             self._release(port, keep)
+            return
+        for each in self._ports_of(instance_uuid):
+            if each["description"] == _CHOSEN_ID.format(port_id):
+                self._release(each, keep)
 
     def add_fixed_ip(self, instance_uuid: str, network_id: str, known: Collection[str]) -> None:
         """One more address of a network for a server's port on it, unless the port has one beyond known already.
@@ -197,8 +206,10 @@ class Networking:
                 wanted.append(None)
                 continue
             port = {"network_id": request.network_id, "project_id": project_id, "admin_state_up": True, **binding}
-            if chooses_id and index < len(port_ids):
+            if chooses_id:
                 port["id"] = port_ids[index]
+            else:
+                port["description"] = _CHOSEN_ID.format(port_ids[index])
             if request.fixed_ip:
                 port["fixed_ips"] = [{"ip_address": request.fixed_ip}]
             if groups:
@@ -211,14 +222,9 @@ class Networking:
             return []
         if all("id" in port for port in wanted):
             return [self._moved(port, binding) for port in self._post_ports(wanted)]
-        # An earlier attempt may have created them: whatever the server has on a network is what was asked for.
-        existing = self._ports_of(binding["device_id"])
-        matches: list[Json | None] = []
-        for port in wanted:
-            match = next((each for each in existing if each["network_id"] == port["network_id"]), None)
-            if match:
-                existing.remove(match)
-            matches.append(match)
+        # An earlier attempt may have created them.
+        existing = {port["description"]: port for port in self._ports_of(binding["device_id"])}
+        matches = [existing.get(port["description"]) for port in wanted]
         created = iter(self._post_ports([port for port, match in zip(wanted, matches, strict=True) if match is None]))
         return [next(created) if match is None else self._moved(match, binding) for match in matches]
 

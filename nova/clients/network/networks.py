@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nova import errors
+from nova.clients.http import segment
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
 from nova.structs.network import NetworkRequest
@@ -32,7 +33,11 @@ class Networks:
             shared = self._http.find("networks", {"shared": "True"})
             return [network for network in own + shared if network.get("admin_state_up", True)]
 
-        return self._usable.get(project_id, load)
+        networks = self._usable.get(project_id, load)
+        if not networks:
+            # Whoever has none yet makes one, and a server on it at once.
+            self._usable.forget(lambda key: key == project_id)
+        return networks
 
     def forget_usable(self) -> None:
         self._usable.forget()
@@ -43,6 +48,32 @@ class Networks:
         if len(networks) > 1:
             raise errors.MultipleNetworks()
         return [NetworkRequest(network_id=network["id"]) for network in networks]
+
+    def auto_request(self, project_id: str) -> NetworkRequest:
+        """The project's one network, which the Networking service makes when there is none.
+
+        Raises MultipleNetworks; Invalid where it cannot be made.
+        """
+        for request in self.default_request(project_id):
+            return request
+        try:
+            topology = self._http.get(f"auto-allocated-topology/{segment(project_id)}", "auto_allocated_topology")
+        except (errors.NotFound, errors.Conflict, errors.Invalid) as error:
+            raise _no_auto_allocation(project_id) from error
+        self.forget_usable()
+        return NetworkRequest(network_id=topology["id"])
+
+    def check_auto(self, project_id: str) -> None:
+        """Whether auto_request() will have a network, without making one. Raises what that raises."""
+        if self.default_request(project_id):
+            return
+        if not self.has("auto-allocated-topology"):
+            raise _no_auto_allocation(project_id)
+        path = f"auto-allocated-topology/{segment(project_id)}"
+        try:
+            self._http.get(path, "auto_allocated_topology", {"fields": "dry-run"})
+        except (errors.NotFound, errors.Conflict, errors.Invalid) as error:
+            raise _no_auto_allocation(project_id) from error
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Json]:
         return self._networks.get_many(list(ids), lambda missing: self._load("networks", missing))
@@ -62,3 +93,7 @@ class Networks:
 
     def _load(self, plural: str, ids: Sequence[str]) -> dict[str, Json]:
         return {record["id"]: record for record in self._http.find(plural, {"id": ids})}
+
+
+def _no_auto_allocation(project_id: str) -> errors.Invalid:
+    return errors.Invalid(f"Unable to automatically allocate a network for project {project_id}")

@@ -41,6 +41,8 @@ class RequestChecks:
             if len(self._networks.usable(project_id)) > 1:
                 raise errors.MultipleNetworks()
         else:
+            if any(request.is_auto for request in requests):
+                self._networks.check_auto(project_id)
             network_ids = [each.network_id for each in requests if each.network_id and not each.port_id]
             self._check_networks(context, project_id, network_ids)
             for request in requests:

@@ -4,14 +4,15 @@ from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
 from nova.db import quotas
-from nova.structs.quota import RESOURCES
+from nova.structs.quota import NETWORK_RESOURCES, RESOURCES
 
 # The resource of each [quota] option whose name differs from it.
 _OPTION = {"injected_file_path_bytes": "injected_file_path_length"}
 
 
 def configured(conf: cfg.ConfigOpts) -> dict[str, int]:
-    return {name: conf.quota[_OPTION.get(name, name)] for name in RESOURCES}
+    limits = {name: conf.quota[_OPTION.get(name, name)] for name in RESOURCES}
+    return limits | dict.fromkeys(NETWORK_RESOURCES, -1)
 
 
 def of_class(connection: Connection, conf: cfg.ConfigOpts, name: str) -> dict[str, int]:

@@ -10,6 +10,11 @@ pytestmark = pytest.mark.usefixtures("in_order")
 
 
 @pytest.fixture
+def cloud(cloud_on_networks):
+    return cloud_on_networks
+
+
+@pytest.fixture
 def network(cloud, admin):
     """A network all projects may use."""
     return make_network(admin, 0)
@@ -26,6 +31,16 @@ def make_network(admin, number):
 def ports_of(admin, server_id):
     ports = admin.get("/v2.0/ports", url="http://network").json()["ports"]
     return [one["id"] for one in ports if one["device_id"] == server_id]
+
+
+def test_an_automatic_network_that_cannot_be_is_refused(cloud, user):
+    cloud.add_host()
+
+    answer = user.post("/servers", {"server": user.wanted(networks="auto")})
+
+    assert answer.status_code == 400
+    assert "automatically allocate" in answer.text
+    assert user.get("/servers").json()["servers"] == []
 
 
 def test_an_interface_is_attached_and_detached(cloud, user, admin, network):
@@ -49,6 +64,33 @@ def test_an_interface_is_attached_and_detached(cloud, user, admin, network):
     assert attached["port_id"] not in host.guests[server_id].vifs
     assert attached["port_id"] not in ports_of(admin, server_id)
     assert user.get(f"/servers/{server_id}/os-interface/{attached['port_id']}").status_code == 404
+
+
+def test_a_second_interface_on_one_network_is_another_port(cloud, user, admin, network):
+    host = cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}, {"uuid": network}])["id"]
+
+    answer = user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"net_id": network}})
+
+    assert answer.status_code == 200, answer.text
+    assert len(set(ports_of(admin, server_id))) == 3
+    assert set(host.guests[server_id].vifs) == set(ports_of(admin, server_id))
+    assert len(user.server(server_id)["addresses"]["net-0"]) == 3
+
+
+@pytest.mark.parametrize("moment", ["done", "committed"])
+def test_an_interface_whose_conductor_dies_is_attached_once(cloud, user, admin, network, moment):
+    host = cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    cloud.boundary.kill("attach_interface", "make_port", moment)
+    cloud.add_conductor()
+
+    user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"net_id": network}})
+    settle(cloud)
+
+    assert history(cloud, server_id)[0] == ("attach_interface", "succeeded")
+    assert len(ports_of(admin, server_id)) == 2
+    assert set(host.guests[server_id].vifs) == set(ports_of(admin, server_id))
 
 
 def test_a_port_the_user_brought_outlives_the_server_it_was_attached_to(cloud, user, network):

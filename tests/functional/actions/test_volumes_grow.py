@@ -2,9 +2,6 @@
 
 import pytest
 
-from nova.http.limits import Limits
-from nova.http.server import HttpServer
-from nova.http.service import listen
 from tests.functional.actions.history import history
 from tests.functional.cloud import wait
 from tests.functional.invariants import settle
@@ -50,21 +47,15 @@ def seen(host, server_id):
 
 
 def test_a_real_cinder_extends_a_volume_under_its_guest(make_cloud, real_cinder):
-    cloud = make_cloud(f"[cinder]\nendpoint = {real_cinder.url}\n")
-    cloud.cinder = real_cinder
+    cloud = make_cloud()
+    cloud.stand_beside(cinder=real_cinder)
     host, admin = cloud.add_host(), cloud.client("admin", "project")
     cloud.add_network()
     server_id = a_server_with_a_volume(admin)
     [volume_id] = cloud.cinder.of(server_id)
-    api = HttpServer(
-        listen("127.0.0.1", real_cinder.compute_port), cloud.adapters["http://compute"].app, Limits(requests=10)
-    )
-    api.start()
-    try:
-        real_cinder.ask("POST", f"/volumes/{volume_id}/action", {"os-extend": {"new_size": 3}})
-        wait(lambda: seen(host, server_id) == {volume_id: 3 * GIB}, "the guest sees the volume's new size")
-    finally:
-        api.stop()
+
+    real_cinder.ask("POST", f"/volumes/{volume_id}/action", {"os-extend": {"new_size": 3}})
+    wait(lambda: seen(host, server_id) == {volume_id: 3 * GIB}, "the guest sees the volume's new size")
     settle(cloud)
 
     assert history(cloud, server_id)[0] == ("extend_volume", "succeeded")

@@ -20,9 +20,8 @@ HOSTS = ("host-1", "host-2", "host-3")
 
 @pytest.fixture
 def cloud(make_cloud, real_cinder):
-    cloud = make_cloud(f"{SETTINGS}[cinder]\nendpoint = {real_cinder.url}\n")
-    cloud.cinder = real_cinder
-    real_cinder.clear()
+    cloud = make_cloud(SETTINGS)
+    cloud.stand_beside(cinder=real_cinder)
     for name in HOSTS:
         cloud.add_host(name)
     yield cloud

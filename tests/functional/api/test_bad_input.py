@@ -52,6 +52,16 @@ def test_what_is_not_routed_is_404_without_json(cloud):
         assert not answer.headers["Content-Type"].startswith("application/json")
 
 
+@pytest.mark.parametrize(
+    "path", ["/servers/", "/os-volumes/", "/os-simple-tenant-usage/", "/flavors/m1.tiny/", "/project/servers/"]
+)
+def test_an_empty_id_is_404_and_not_the_list(cloud, path):
+    admin = cloud.client("admin", "project", version="2.1")
+
+    assert admin.get(path).status_code == 404
+    assert admin.get(path.removesuffix("/")).status_code == 200
+
+
 def test_versions_are_checked_before_anything_else(cloud):
     user = cloud.client()
 

@@ -6,8 +6,8 @@ from nova.concurrency import wait_for
 
 
 @pytest.fixture
-def cloud(make_cloud):
-    return make_cloud()
+def cloud(cloud_on_networks):
+    return cloud_on_networks
 
 
 class Networks:
@@ -60,7 +60,7 @@ def test_a_server_has_an_address_while_it_lives(cloud, networks):
     cloud.client().wait_gone(server["id"])
 
     [address] = server["addresses"]["private"]
-    assert (address["addr"], address["OS-EXT-IPS:type"]) == ("10.20.0.2", "fixed")
+    assert (address["addr"], address["OS-EXT-IPS:type"]) == (port["fixed_ips"][0]["ip_address"], "fixed")
     assert address["OS-EXT-IPS-MAC:mac_addr"] == port["mac_address"]
     assert (port["device_id"], port["device_owner"]) == (server["id"], "compute:nova")
     assert server["security_groups"] == [{"name": "default"}]
@@ -105,7 +105,7 @@ def test_servers_get_addresses_of_their_own_and_their_projects_security_groups(c
 
     servers = [cloud.client().create_server(name=name, **asked) for name in ("one", "two")]
 
-    assert [server["addresses"]["private"][0]["addr"] for server in servers] == ["10.20.0.2", "10.20.0.3"]
+    assert len({server["addresses"]["private"][0]["addr"] for server in servers}) == 2
     assert [server["security_groups"] for server in servers] == [[{"name": "web"}]] * 2
 
 
