@@ -86,8 +86,8 @@ def cloud_on_networks(request, make_cloud):
 
 
 @pytest.fixture(scope="session")
-def real_cinder(tmp_path_factory):
-    yield from _running(RealCinder(tmp_path_factory.mktemp("cinder")))
+def real_cinder(tmp_path_factory, real_glance):
+    yield from _running(RealCinder(tmp_path_factory.mktemp("cinder"), real_glance))
 
 
 @pytest.fixture(scope="session")

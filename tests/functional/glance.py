@@ -36,6 +36,9 @@ class FakeGlance:
         }
         return image_id
 
+    def content(self, image_id):
+        return self.data[image_id]
+
     def __call__(self, environ, start_response):
         return self._answer(webob.Request(environ))(environ, start_response)
 

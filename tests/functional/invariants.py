@@ -119,7 +119,7 @@ def _content_of(cloud, server):
     if server.image_id is None:
         return None
     if server.vm_state is VmState.SHELVED_OFFLOADED:
-        return cloud.glance.data[server.system_metadata["shelved_image_id"]].decode()
+        return cloud.glance.content(server.system_metadata["shelved_image_id"]).decode()
     hypervisors = {cloud.hypervisor(name).name: cloud.hypervisor(name) for name in cloud.hosts}
     if server.host not in hypervisors:
         return None

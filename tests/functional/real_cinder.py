@@ -16,6 +16,7 @@ state_path = {directory}
 my_ip = 127.0.0.1
 api_paste_config = {directory}/api-paste.ini
 resource_query_filters_file = {shipped}/resource_filters.json
+glance_api_servers = {glance}
 auth_strategy = noauth
 enabled_backends = files
 max_over_subscription_ratio = 100000
@@ -81,9 +82,14 @@ class RealCinder(RealService):
     name = "Cinder"
     application = "cinder_all:application"
 
+    def __init__(self, directory, glance):
+        super().__init__(directory)
+        self._glance = glance
+
     def configure(self):
         shipped = SCRIPTS.parent / "etc" / "cinder"
-        self.write("cinder.conf", CONF.format(directory=self.directory, shipped=shipped, compute=self.compute_port))
+        places = {"compute": self.compute_port, "glance": self._glance.address}
+        self.write("cinder.conf", CONF.format(directory=self.directory, shipped=shipped, **places))
         self.write("api-paste.ini", PASTE)
         self.write("context_of_cinder.py", CONTEXT)
         self.run(SCRIPTS / "cinder-manage", *self._configured(), "db", "sync")

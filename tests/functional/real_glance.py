@@ -20,16 +20,21 @@ connection = sqlite:///{directory}/glance.db?timeout=60
 """
 
 PASTE = """
-[composite:glance-api]
-use = egg:Paste#urlmap
+[pipeline:glance-api]
+pipeline = versions_asked believing context root
+[composite:root]
+paste.composite_factory = glance.api:root_app_factory
+/: versions
 /v2: v2
-[pipeline:v2]
-pipeline = believing context api
+[filter:versions_asked]
+paste.filter_factory = glance.api.middleware.version_negotiation:VersionNegotiationFilter.factory
+[app:versions]
+paste.app_factory = glance.api.versions:create_resource
 [filter:believing]
 paste.filter_factory = believing:Believing.factory
 [filter:context]
 paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
-[app:api]
+[app:v2]
 paste.app_factory = glance.api.v2.router:API.factory
 """
 
@@ -37,7 +42,6 @@ paste.app_factory = glance.api.v2.router:API.factory
 class RealGlance(RealService):
     name = "Glance"
     application = "glance.wsgi.api:application"
-    probe = "/v2/schemas/image"
 
     def configure(self):
         self.write("glance-api.conf", CONF.format(directory=self.directory, address=self.address))
@@ -60,6 +64,13 @@ class RealGlance(RealService):
             )
             assert answer.status_code == 204, answer.text
         return image_id
+
+    def content(self, image_id):
+        answer = self._session.get(
+            f"{self.address}/v2/images/{image_id}/file", headers={"X-Auth-Token": "admin:project"}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.content
 
     @property
     def images(self):

@@ -21,6 +21,7 @@ transport_url = local:///neutron
 state_path = {directory}/state
 api_paste_config = {directory}/api-paste.ini
 dns_domain = cloud.test.
+send_events_interval = 1
 rpc_workers = 0
 [database]
 connection = {database}
@@ -120,18 +121,39 @@ class RealNeutron(RealService):
         self._sbctl("create", "Chassis_Private", f"name={name}", f"chassis={chassis}")
         wait(lambda: any(one["host"] == name for one in self.ask("GET", "/agents")["agents"]), f"OVN knows {name}")
 
+    def add_automatic_topology(self):
+        """What an administrator provides so that projects without a network get one: addresses, and a way out."""
+        pool = {
+            "name": "auto",
+            "prefixes": ["10.99.0.0/16"],
+            "default_prefixlen": 24,
+            "is_default": True,
+            "shared": True,
+        }
+        self.ask("POST", "/subnetpools", {"subnetpool": pool})
+        public = {"name": "public", "router:external": True, "is_default": True}
+        network_id = self.ask("POST", "/networks", {"network": public})["network"]["id"]
+        subnet = {"network_id": network_id, "cidr": "203.0.113.0/24", "ip_version": 4, "enable_dhcp": False}
+        self.ask("POST", "/subnets", {"subnet": subnet})
+
     def clear(self):
-        """Take away what tests have left: ports, routers, networks, groups."""
+        """Take away what tests have left: addresses, ports, routers, networks, pools, groups."""
+        for address in self.ask("GET", "/floatingips")["floatingips"]:
+            self.ask("DELETE", f"/floatingips/{address['id']}")
         for port in self.ask("GET", "/ports")["ports"]:
             if not port["device_owner"].startswith("network:"):
                 self.ask("DELETE", f"/ports/{port['id']}")
         for router in self.ask("GET", "/routers")["routers"]:
-            for port in self.ask("GET", f"/ports?device_id={router['id']}")["ports"]:
+            for port in self.ask("GET", f"/ports?device_id={router['id']}&device_owner=network:router_interface")[
+                "ports"
+            ]:
                 body = {"port_id": port["id"]}
                 self.ask("PUT", f"/routers/{router['id']}/remove_router_interface", body)
             self.ask("DELETE", f"/routers/{router['id']}")
         for network in self.ask("GET", "/networks")["networks"]:
             self.ask("DELETE", f"/networks/{network['id']}")
+        for pool in self.ask("GET", "/subnetpools")["subnetpools"]:
+            self.ask("DELETE", f"/subnetpools/{pool['id']}")
         for group in self.ask("GET", "/security-groups")["security_groups"]:
             if group["name"] != "default":
                 self.ask("DELETE", f"/security-groups/{group['id']}")

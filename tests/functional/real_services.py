@@ -4,6 +4,7 @@ The stand-ins of these tests are faster and do what a test says; these say what 
 token USER:PROJECT, as the stand-ins do.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ class Believing:
         user, _, project = environ.get("HTTP_X_AUTH_TOKEN", "").partition(":")
         environ["HTTP_X_USER_ID"] = user
         environ["HTTP_X_PROJECT_ID"] = project
-        environ["HTTP_X_ROLES"] = "admin,member,reader" if user == "admin" else "member,reader"
+        environ.setdefault("HTTP_X_ROLES", "admin,member,reader" if user == "admin" else "member,reader")
         environ["HTTP_X_IDENTITY_STATUS"] = "Confirmed"
         return self.application(environ, start_response)
 '''
@@ -46,13 +47,11 @@ class Believing:
 class RealService:
     """One service behind gunicorn. configure() writes its files; application is what gunicorn serves.
 
-    probe: a path that answers as soon as the service does. compute_port: where it finds the Compute API, which is that
-    of the cloud that stands beside it.
+    compute_port: where it finds the Compute API, which is that of the cloud that stands beside it.
     """
 
     name = ""
     application = ""
-    probe = "/"
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -78,7 +77,8 @@ class RealService:
     def stop(self):
         if self._process is not None:
             # Nobody waits for its last reports.
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._for_compute.stop()
 
@@ -117,7 +117,7 @@ class RealService:
     def _answers(self):
         assert self._process.poll() is None, f"{self.name} has ended; see {self.directory}/log"
         try:
-            return self._session.get(self.address + self.probe, timeout=60).status_code < 500
+            return self._session.get(self.address, timeout=60).status_code < 500
         except (requests.ConnectionError, requests.Timeout):
             return False
 

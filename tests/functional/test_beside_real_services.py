@@ -50,3 +50,16 @@ def test_an_operation_ends_well(begin, operation):
     assert (server and server["status"]) in set(set_up.ends_in) - {"ERROR"}
     assert server is None or "fault" not in server, server["fault"]
     assert {state for _, state in history(cloud, server_id)} == {"succeeded"}
+
+
+def test_a_project_without_a_network_gets_one(make_cloud, real_neutron):
+    cloud = make_cloud()
+    cloud.stand_beside(neutron=real_neutron)
+    real_neutron.add_automatic_topology()
+    cloud.add_host()
+    user = cloud.client("user", "new project")
+
+    servers = [user.create_server(networks="auto", name=name) for name in ("first", "second")]
+
+    assert [list(server["addresses"]) for server in servers] == [["auto_allocated_network"]] * 2
+    assert servers[0]["addresses"] != servers[1]["addresses"]
