@@ -29,10 +29,9 @@ def equal_hosts(number=HOSTS, memory_mb=8192):
     return {f"host-{index}": memory_mb for index in range(number)}
 
 
-def is_seldom_refused(decisions):
-    """Whether next to no claim was refused by Placement; a machine under load may be late with a few."""
+def refused_claims(decisions):
     stages = [stage for decision in decisions for stage in decision.stages if stage.name == "Claim"]
-    return sum(stage.before - stage.after for stage in stages) <= len(decisions) // 10
+    return sum(stage.before - stage.after for stage in stages)
 
 
 def counted(decisions):
@@ -49,8 +48,8 @@ def test_racing_servers_spread_over_equal_hosts(cloud, schedulers):
 
     decisions = racing(cloud, several)
 
-    assert max(counted(decisions).values()) <= 2
-    assert is_seldom_refused(decisions)
+    assert max(counted(decisions).values()) == 1
+    assert refused_claims(decisions) == 0
 
 
 @pytest.mark.parametrize(
@@ -70,11 +69,13 @@ def test_every_weigher_counts_what_is_on_its_way(cloud, schedulers, options):
     decisions = racing(cloud, several, 2 * HOSTS)
 
     hosts = counted(decisions)
+    if len(several) == 1:
+        assert set(hosts.values()) == {2}
+        assert len(hosts) == HOSTS
+    # News of other schedulers may be late by a server: a host gets one more, and another one less.
     assert len(hosts) >= HOSTS * 0.9
-    # Two each; a claim that is under way while Placement is asked may count twice, and cost another host one more.
-    # News of other schedulers may be late by one, too.
-    assert max(hosts.values()) <= (3 if len(several) == 1 else 4)
-    assert is_seldom_refused(decisions)
+    assert max(hosts.values()) <= 3
+    assert refused_claims(decisions) == 0
 
 
 def test_racing_servers_fill_the_largest_hosts_first(cloud, schedulers):
@@ -92,8 +93,8 @@ def test_racing_servers_fill_the_largest_hosts_first(cloud, schedulers):
         in_turn[best] += 1
     hosts = counted(decisions)
     # News of other schedulers may be late by a server each.
-    assert max(abs(hosts[name] - in_turn[name]) for name in sizes) <= (1 if len(several) == 1 else 2)
-    assert is_seldom_refused(decisions)
+    assert max(abs(hosts[name] - in_turn[name]) for name in sizes) <= (0 if len(several) == 1 else 2)
+    assert refused_claims(decisions) == 0
 
 
 @pytest.mark.parametrize("policy", ["soft-anti-affinity", "anti-affinity"])
@@ -113,8 +114,9 @@ def test_racing_members_of_a_group_stand_together(cloud, schedulers, policy):
 
     decisions = racing(cloud, several, 8, group=group)
 
-    # A soft rule yields where a host seems full, for a claim under way may count twice.
-    assert max(counted(decisions).values()) >= (8 if policy == "affinity" else 6)
+    # A soft rule yields where a host seems full: another scheduler's claim that is under way may count twice.
+    is_exact = len(several) == 1 or policy == "affinity"
+    assert max(counted(decisions).values()) >= (8 if is_exact else 6)
 
 
 def test_stacked_servers_fill_one_host_after_the_other(cloud, schedulers):
@@ -125,4 +127,4 @@ def test_stacked_servers_fill_one_host_after_the_other(cloud, schedulers):
     hosts = counted(decisions)
     # Eight to a host.
     assert len(hosts) <= SERVERS // 8 + len(several) - 1
-    assert is_seldom_refused(decisions)
+    assert refused_claims(decisions) == 0
