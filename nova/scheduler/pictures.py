@@ -1,6 +1,7 @@
 """How full the hosts are, as Placement says it. Requests that ask the same at the same time share one answer.
 
-A request never gets an answer to a question that was put before the request came.
+A request never gets an answer to a question that was put before the request came. An answer is of one moment: no claim
+of this scheduler goes on meanwhile.
 """
 
 import threading
