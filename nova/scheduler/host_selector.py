@@ -67,7 +67,7 @@ class HostSelector:
         self._promises = promises
         self._peers = peers
         self._phases = Phases()
-        self._pictures = Pictures(placement, promises, self._phases)
+        self._pictures = Pictures(placement, promises, self._phases, peers.me)
         self._recorder = Recorder(placement, conf.scheduler.max_attempts - 1)
         self._filters = filters
         self._weighers = weighers
@@ -132,7 +132,7 @@ class HostSelector:
 
     def _decide(self, attempt: _Attempt, picture: Picture) -> Outcome:
         """The decision on one picture, and the promise that the next decision counts."""
-        with self._phases.deciding(attempt), self._deciding:
+        with self._deciding:
             outcome = self._outcome(attempt, picture)
             if not outcome.order or attempt.request.is_dry_run:
                 self._phases.leave(attempt)

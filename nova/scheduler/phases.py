@@ -1,31 +1,27 @@
-"""Asking Placement and claiming take turns within a scheduler, so that every answer shows a claim wholly or not at all.
+"""Asking Placement and claiming take turns within a scheduler, so that of each claim it is known which answers show it.
 
 Askings go on side by side, claims go on side by side, and the two never do. A decision that has got an answer keeps
 the next asking waiting until its claim is answered; a claim waits for the askings that are in flight. An asking that
-cannot begin does not keep a claim waiting, so each side gets its turn. Nobody waits for what Placement is late with.
+cannot begin does not keep a claim waiting, so each side gets its turn.
 """
 
 import threading
 import time
-from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable
 
 from nova.scheduler.promises import CLAIM_WAIT_S
 
-_UNTIL_IT_IS_OVER = float("inf")
-
 
 class Phases:
-    """Who asks, and who holds an answer and may claim. Askings and holders are told apart by any hashable thing."""
+    """Who asks, and who holds an answer and may claim. Askings and holders are told apart by any hashable thing.
+
+    wait_s: one side is waited for as long as something moves there, and so many seconds more.
+    """
 
     def __init__(self, wait_s: float = CLAIM_WAIT_S) -> None:
-        self._wait_s = wait_s
         self._lock = threading.Lock()
-        self._asked = threading.Condition(self._lock)
-        self._claimed = threading.Condition(self._lock)
-        # Until when each is waited for. A decision is computation alone: it is waited for until it is made.
-        self._askings: dict[Hashable, float] = {}
-        self._holders: dict[Hashable, float] = {}
+        self._askings = _Side(self._lock, wait_s)
+        self._holders = _Side(self._lock, wait_s)
         self._expecting: set[Hashable] = set()
 
     def expect(self, holder: Hashable) -> None:
@@ -36,50 +32,57 @@ class Phases:
     def begin_asking(self, asking: Hashable) -> None:
         """Wait for the decisions that hold answers, and for their claims."""
         with self._lock:
-            _wait(self._claimed, self._holders)
-            self._askings[asking] = time.monotonic() + self._wait_s
+            self._holders.wait()
+            self._askings.enter(asking)
 
     def end_asking(self, asking: Hashable, holders: Iterable[Hashable]) -> None:
         """Placement has answered; these hold the answer from now on, unless they have left."""
         with self._lock:
             for holder in self._expecting.intersection(holders):
                 self._expecting.discard(holder)
-                self._holders[holder] = _UNTIL_IT_IS_OVER
-            del self._askings[asking]
-            self._asked.notify_all()
-
-    @contextmanager
-    def deciding(self, holder: Hashable) -> Iterator[None]:
-        """What it claims is being decided; after that it claims or leaves."""
-        with self._lock:
-            self._await(holder, _UNTIL_IT_IS_OVER)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._await(holder, time.monotonic() + self._wait_s)
+                self._holders.enter(holder)
+            self._askings.leave(asking)
 
     def begin_claim(self, holder: Hashable) -> None:
-        """Wait for the askings that are in flight."""
+        """The decision is made: wait for the askings that are in flight."""
         with self._lock:
-            if holder in self._holders:
-                self._await(holder, _UNTIL_IT_IS_OVER)
-                _wait(self._asked, self._askings)
-                self._await(holder, time.monotonic() + self._wait_s)
+            self._holders.enter(holder)
+            self._askings.wait()
+            self._holders.enter(holder)
 
     def leave(self, holder: Hashable) -> None:
         """Its claim is answered, or there will be none."""
         with self._lock:
             self._expecting.discard(holder)
-            if self._holders.pop(holder, None) is not None:
-                self._claimed.notify_all()
-
-    def _await(self, holder: Hashable, until: float) -> None:
-        if holder in self._holders:
-            self._holders[holder] = until
-            self._claimed.notify_all()
+            self._holders.leave(holder)
 
 
-def _wait(changed: threading.Condition, those: dict[Hashable, float]) -> None:
-    while those and (left := max(those.values()) - time.monotonic()) > 0:
-        changed.wait(None if left == _UNTIL_IT_IS_OVER else left)
+class _Side:
+    """Those whom the other side waits for."""
+
+    def __init__(self, lock: threading.Lock, wait_s: float) -> None:
+        self._is_empty = threading.Condition(lock)
+        self._wait_s = wait_s
+        self._there: set[Hashable] = set()
+        self._moved_at = 0.0
+
+    def enter(self, one: Hashable) -> None:
+        self._there.add(one)
+        self._moved_at = time.monotonic()
+
+    def leave(self, one: Hashable) -> None:
+        if one in self._there:
+            self._there.discard(one)
+            self._moved_at = time.monotonic()
+            if not self._there:
+                self._is_empty.notify_all()
+
+    def wait(self) -> None:
+        while self._there:
+            left = self._moved_at + self._wait_s - time.monotonic()
+            if left <= 0:
+                # They hang, and are waited for by nobody any more.
+                self._there.clear()
+                self._is_empty.notify_all()
+            else:
+                self._is_empty.wait(left)

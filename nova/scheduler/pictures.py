@@ -52,10 +52,11 @@ class _Turn:
 class Pictures:
     """Asks Placement, one request at a time for each question, after the claims that are under way."""
 
-    def __init__(self, placement: PlacementClient, promises: Promises, phases: Phases) -> None:
+    def __init__(self, placement: PlacementClient, promises: Promises, phases: Phases, scheduler: str) -> None:
         self._placement = placement
         self._promises = promises
         self._phases = phases
+        self._scheduler = scheduler
         self._lock = threading.Lock()
         self._waiting: dict[Query, _Turn] = {}
         self._asked: dict[Query, _Turn] = {}
@@ -101,7 +102,7 @@ class Pictures:
         if turn.before is not None:
             turn.before.picture.exception()
             turn.before = None
-        self._promises.wait_for_claims()
+        self._promises.wait_for_claims(without=self._scheduler)
         self._phases.begin_asking(turn)
         with self._lock:
             del self._waiting[query]
