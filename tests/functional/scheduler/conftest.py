@@ -109,9 +109,9 @@ class Cloud:
         self.conductor.put(host)
         return host
 
-    def add_hosts(self, sizes: dict[str, int]) -> None:
+    def add_hosts(self, sizes: dict[str, int], vcpus: int = 8) -> None:
         """Many hosts with so much memory, with few requests to Placement."""
-        hosts = [a_host(name, 8, memory_mb, 100) for name, memory_mb in sizes.items()]
+        hosts = [a_host(name, vcpus, memory_mb, 100) for name, memory_mb in sizes.items()]
         inventories = {}
         for host in hosts:
             self.placement._ask("POST", "/resource_providers", {"uuid": host.provider_uuid, "name": host.node})
