@@ -116,7 +116,9 @@ def test_racing_members_of_a_group_stand_together(cloud, schedulers, policy):
 
     decisions = racing(cloud, several, 8, group=group)
 
-    assert max(counted(decisions).values()) == 8
+    # News travel: each other scheduler may send a member elsewhere before it hears of any, where the rule is soft.
+    strays = len(several) - 1 if policy == "soft-affinity" else 0
+    assert max(counted(decisions).values()) >= 8 - strays
 
 
 @pytest.mark.parametrize("policy", ["soft-affinity", "affinity"])
