@@ -10,7 +10,7 @@ from nova.clients.placement import PlacementClient
 from nova.rpc.bus import connect
 from nova.rpc.conductor import CALLBACK_TOPIC, conductor_client
 from nova.rpc.heartbeat import Heartbeat
-from nova.rpc.scheduler import TOPIC, SchedulerCalls, scheduler_client
+from nova.rpc.scheduler import NEWS_TOPIC, TOPIC, SchedulerCalls, SchedulerNews, news_client
 from nova.rpc.server import Server
 from nova.scheduler.service import Scheduler
 
@@ -22,9 +22,10 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     bus = connect(conf)
     conductor = conductor_client(bus, timeout_s=_PATIENCE_S, topic=CALLBACK_TOPIC)
     placement = PlacementClient(adapters.service_adapter(conf, "placement"))
-    scheduler = Scheduler(conf, conductor, placement, scheduler_client(bus))
-    server = Server(bus, TOPIC, conf.host, SchedulerCalls, scheduler)
-    return [scheduler, server, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
+    scheduler = Scheduler(conf, conductor, placement, news_client(bus))
+    calls = Server(bus, TOPIC, conf.host, SchedulerCalls, scheduler)
+    news = Server(bus, NEWS_TOPIC, conf.host, SchedulerNews, scheduler)
+    return [scheduler, calls, news, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
 
 
 def main() -> int:

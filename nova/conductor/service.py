@@ -46,7 +46,7 @@ from nova.rpc.conductor import CALLBACK_TOPIC, TOPIC, ConductorCalls, conductor_
 from nova.rpc.consoleauth import consoleauth_client
 from nova.rpc.declaration import methods
 from nova.rpc.heartbeat import Heartbeat
-from nova.rpc.scheduler import scheduler_client
+from nova.rpc.scheduler import news_client, scheduler_client
 from nova.rpc.server import Server
 
 # Every call of ConductorCalls is a query (nova.conductor.calls.queries), or the method of that name in one of these.
@@ -82,6 +82,7 @@ class Conductor:
             conf=conf,
             db=self.db,
             scheduler=scheduler_client(bus),
+            schedulers=news_client(bus),
             placement=PlacementClient(adapters.service_adapter(conf, "placement", transport)),
             network=Networking(
                 adapters.service_adapter(conf, "neutron", transport),

@@ -1,4 +1,4 @@
-"""What a nova-scheduler answers."""
+"""What a nova-scheduler answers, and what all of them hear."""
 
 from typing import cast
 
@@ -10,6 +10,8 @@ from nova.rpc.declaration import fanout
 from nova.structs.schedule import Decision, PlacementRequest, PromiseNews
 
 TOPIC = "scheduler"
+# Of its own, so that schedulers of a release that knows nothing of promises do not hear of them.
+NEWS_TOPIC = "scheduler-news"
 # Of the time a user waits for the conductor to explain a choice; the scheduler itself waits half of it for Placement.
 _PART = 0.75
 
@@ -29,6 +31,10 @@ class SchedulerCalls:
     def hosts_changed(self, version: int) -> None:
         """Something a host view is made of changed; fetch it."""
 
+
+class SchedulerNews:
+    """What becomes of promises. A message that is lost costs a worse choice, never a server its place."""
+
     @fanout
     def promised(self, news: PromiseNews) -> None:
         """A scheduler tells the others what it has promised, and what became of its promises."""
@@ -36,6 +42,11 @@ class SchedulerCalls:
     @fanout
     def released(self, instance_id: str) -> None:
         """A server gave back what it was promised, or is deleted."""
+
+
+def news_client(bus: oslo_messaging.Transport) -> SchedulerNews:
+    """All schedulers that listen on the bus."""
+    return cast(SchedulerNews, make_client(bus, NEWS_TOPIC, SchedulerNews))
 
 
 def scheduler_client(bus: oslo_messaging.Transport) -> SchedulerCalls:

@@ -1,7 +1,7 @@
 """From a request to a claim: Placement's candidates, the decision, the promise, the claim, and the record of it all.
 
-Decisions are made one at a time, each knowing what those before it have promised. Asking Placement and claiming go on
-side by side.
+Decisions are made one at a time, each knowing what those before it have promised. Between them Placement is asked, and
+hosts are claimed, in turns.
 """
 
 import itertools
@@ -21,6 +21,7 @@ from nova.scheduler.filters.filter import Filter
 from nova.scheduler.host_candidate import HostCandidate, Refusal, room_less
 from nova.scheduler.image_traits import ImageTraits
 from nova.scheduler.peers import Peers
+from nova.scheduler.phases import Phases
 from nova.scheduler.pictures import Picture, Pictures
 from nova.scheduler.promises import Promises, joined, loaded, taken, without
 from nova.scheduler.record import TAKEN, Lost, Outcome, Recorder, unanswerable
@@ -37,7 +38,7 @@ TRUSTING_ROUNDS = 2
 PROMISED = Refusal("is promised to servers on their way")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Attempt:
     """One request on its way. lost: its claims that Placement refused; avoid: where that was since the last look."""
 
@@ -65,7 +66,8 @@ class HostSelector:
         self._claims = Claims(placement)
         self._promises = promises
         self._peers = peers
-        self._pictures = Pictures(placement, promises)
+        self._phases = Phases()
+        self._pictures = Pictures(placement, promises, self._phases, peers.me)
         self._recorder = Recorder(placement, conf.scheduler.max_attempts - 1)
         self._filters = filters
         self._weighers = weighers
@@ -75,7 +77,7 @@ class HostSelector:
         self._shuffle = conf.filter_scheduler.shuffle_best_same_weighed_hosts
         self._deciding = threading.Lock()
         self._sequence = itertools.count(1)
-        self._under_way: set[int] = set()
+        self._under_way: set[_Attempt] = set()
 
     def select(
         self, request: PlacementRequest, known: Mapping[str, HostState], loads: Mapping[str, HostLoad] | None = None
@@ -85,13 +87,14 @@ class HostSelector:
             request = msgspec.structs.replace(request, required_traits=(*request.required_traits, *traits))
         whole = _with_promised(request, without(self._promises.standing(), request.instance_id))
         attempt = _Attempt(request, known, loads, _scope(whole, known, self._limit))
-        self._under_way.add(id(attempt))
+        self._under_way.add(attempt)
         try:
             return self._select(attempt)
         except errors.Invalid as error:
             return unanswerable(known, f"Placement cannot answer the request: {error}")
         finally:
-            self._under_way.discard(id(attempt))
+            self._phases.leave(attempt)
+            self._under_way.discard(attempt)
 
     def _select(self, attempt: _Attempt) -> Decision:
         request = attempt.request
@@ -109,6 +112,7 @@ class HostSelector:
                     continue
                 break
             chosen, outcome = self._claim_one(attempt, picture, outcome)
+            self._phases.leave(attempt)
             if chosen is not None:
                 return self._recorder.chosen(request, outcome, chosen, attempt.lost)
         return self._recorder.no_host(request, outcome, attempt.lost)
@@ -118,11 +122,11 @@ class HostSelector:
     def _look(self, attempt: _Attempt) -> tuple[Picture, Outcome]:
         """Ask Placement, and decide."""
         is_everybody = len(attempt.scope) == len(attempt.known)
-        picture = self._pictures.take(attempt.request, attempt.scope, is_everybody, self._limit)
+        picture = self._pictures.take(attempt.request, attempt.scope, is_everybody, self._limit, attempt)
         outcome = self._decide(attempt, picture)
         if picture.is_cut and not outcome.filtered.passed:
             # The one host that fits may be among those left out.
-            picture = self._pictures.take(attempt.request, attempt.scope, is_everybody, None)
+            picture = self._pictures.take(attempt.request, attempt.scope, is_everybody, None, attempt)
             outcome = self._decide(attempt, picture)
         return picture, outcome
 
@@ -131,6 +135,7 @@ class HostSelector:
         with self._deciding:
             outcome = self._outcome(attempt, picture)
             if not outcome.order or attempt.request.is_dry_run:
+                self._phases.leave(attempt)
                 return outcome
             promise = self._promise(attempt.request, outcome.order[0])
         self._peers.tell_made(promise)
@@ -192,6 +197,7 @@ class HostSelector:
             if (promise := outcome.promise) is None:
                 return None, outcome
             host = outcome.order[0]
+            self._phases.begin_claim(attempt)
             try:
                 chosen = self._claim(attempt, host)
             except ClaimLost as error:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from nova import concurrency, errors
-from nova.rpc.scheduler import SchedulerCalls
+from nova.rpc.scheduler import SchedulerNews
 from nova.scheduler.decide import Ranking, change_of_best
 from nova.scheduler.host_candidate import HostCandidate
 from nova.scheduler.promises import Promises
@@ -38,7 +38,7 @@ class Peers:
     """What this scheduler knows of the others, and tells them. bus: all schedulers; None: there are no others."""
 
     def __init__(
-        self, promises: Promises, bus: SchedulerCalls | None, clock: Callable[[], float] = time.monotonic
+        self, promises: Promises, bus: SchedulerNews | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.me = uuid.uuid4().hex
         self._promises = promises

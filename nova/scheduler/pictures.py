@@ -1,17 +1,19 @@
 """How full the hosts are, as Placement says it. Requests that ask the same at the same time share one answer.
 
-A request never gets an answer to a question that was put before the request came.
+A request never gets an answer to a question that was put before the request came. An answer is of one moment: no claim
+of this scheduler goes on meanwhile.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from nova.clients.placement import PlacementClient
 from nova.clients.placement.answers import Candidate
+from nova.scheduler.phases import Phases
 from nova.scheduler.promises import Promises
 from nova.structs.host import HostState
 from nova.structs.schedule import PlacementRequest
@@ -29,56 +31,68 @@ class Picture(msgspec.Struct, frozen=True, gc=False):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A question to Placement: what is asked of a host, of which tree (None: of any), how many candidates at most."""
+    """A question to Placement: what is asked of a host, of which trees (none: of any), how many candidates at most."""
 
     resources: tuple[tuple[str, int], ...]
     required: tuple[str, ...]
     forbidden: tuple[str, ...]
-    in_tree: str | None = None
+    in_trees: tuple[str, ...] = ()
     limit: int | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Turn:
-    """One asking of a query, and the one under way when it was wanted."""
+    """One asking of a query, and the one under way when it was wanted. holders: the decisions that will claim."""
 
     before: "_Turn | None"
     picture: "Future[Picture]"
+    holders: list[Hashable] = field(default_factory=list)
 
 
 class Pictures:
     """Asks Placement, one request at a time for each question, after the claims that are under way."""
 
-    def __init__(self, placement: PlacementClient, promises: Promises) -> None:
+    def __init__(self, placement: PlacementClient, promises: Promises, phases: Phases, scheduler: str) -> None:
         self._placement = placement
         self._promises = promises
+        self._phases = phases
+        self._scheduler = scheduler
         self._lock = threading.Lock()
         self._waiting: dict[Query, _Turn] = {}
         self._asked: dict[Query, _Turn] = {}
 
     def take(
-        self, request: PlacementRequest, scope: Mapping[str, HostState], is_everybody: bool, limit: int | None
+        self,
+        request: PlacementRequest,
+        scope: Mapping[str, HostState],
+        is_everybody: bool,
+        limit: int | None,
+        holder: Hashable,
     ) -> Picture:
         """What Placement offers for a request on the hosts in scope. Raises errors.Unavailable, errors.Invalid.
 
-        is_everybody: the scope is all known hosts.
+        is_everybody: the scope is all known hosts. Unless the request is a dry run, the holder keeps the next asking
+        waiting until it leaves the phases.
         """
         if not scope or not request.resources:
             # Nothing to ask Placement for, and nothing to claim.
             return Picture([Candidate(uuid, {}, {}) for uuid in scope], self._promises.moment())
         query = Query(tuple(sorted(request.resources.items())), request.required_traits, request.forbidden_traits)
-        if not is_everybody and len(scope) <= IN_TREE_QUERIES:
-            parts = [self._shared(msgspec.structs.replace(query, in_tree=uuid)) for uuid in scope]
-            candidates = [candidate for part in parts for candidate in part.candidates]
-            return Picture(candidates, min(part.since for part in parts))
-        return self._shared(msgspec.structs.replace(query, limit=limit if is_everybody else None))
+        if is_everybody:
+            query = msgspec.structs.replace(query, limit=limit)
+        elif len(scope) <= IN_TREE_QUERIES:
+            query = msgspec.structs.replace(query, in_trees=tuple(scope))
+        return self._shared(query, None if request.is_dry_run else holder)
 
-    def _shared(self, query: Query) -> Picture:
+    def _shared(self, query: Query, holder: Hashable | None) -> Picture:
         with self._lock:
             turn = self._waiting.get(query)
             is_first = turn is None
             if turn is None:
                 turn = self._waiting[query] = _Turn(self._asked.get(query), Future())
+            if holder is not None:
+                self._phases.expect(holder)
+                turn.holders.append(holder)
         if is_first:
             self._lead(query, turn)
         return turn.picture.result()
@@ -88,25 +102,30 @@ class Pictures:
         if turn.before is not None:
             turn.before.picture.exception()
             turn.before = None
-        self._promises.wait_for_claims()
+        self._promises.wait_for_claims(without=self._scheduler)
+        self._phases.begin_asking(turn)
         with self._lock:
             del self._waiting[query]
             self._asked[query] = turn
-        _settle(turn.picture, lambda: self._ask(query))
+        try:
+            picture = self._ask(query)
+        except BaseException as error:
+            self._phases.end_asking(turn, ())
+            turn.picture.set_exception(error)
+        else:
+            self._phases.end_asking(turn, turn.holders)
+            turn.picture.set_result(picture)
         with self._lock:
             if self._asked.get(query) is turn:
                 del self._asked[query]
 
     def _ask(self, query: Query) -> Picture:
         since = self._promises.moment()
-        candidates = self._placement.candidates(
-            dict(query.resources), query.required, query.forbidden, in_tree=query.in_tree, limit=query.limit
-        )
+        candidates = [
+            candidate
+            for tree in query.in_trees or (None,)
+            for candidate in self._placement.candidates(
+                dict(query.resources), query.required, query.forbidden, in_tree=tree, limit=query.limit
+            )
+        ]
         return Picture(candidates, since, query.limit is not None and len(candidates) >= query.limit)
-
-
-def _settle(future: "Future[Picture]", function: Callable[[], Picture]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:
-        future.set_exception(error)

@@ -19,8 +19,8 @@ from nova.structs.schedule import GroupView, Promise
 
 # A claim whose answer is lost counts for so long, and so long a conductor may take to commit a choice.
 LIFETIME_S = 30.0
-# Who asks Placement waits for the answers to claims that are under way, as long as an answer usually takes.
-CLAIM_WAIT_S = 0.5
+# Who asks Placement waits for the answers to claims that are under way, as long as an answer takes where all is busy.
+CLAIM_WAIT_S = 2.0
 # What may be kept in memory: far more than are made in a lifetime.
 MOST = 20_000
 # Ends of promises that may arrive before the promises themselves.
@@ -81,12 +81,14 @@ class Promises:
         with self._changed:
             return next(self._moments)
 
-    def wait_for_claims(self, timeout_s: float = CLAIM_WAIT_S) -> None:
-        """Wait until Placement has answered the claims that are under way; not for those that are late already."""
+    def wait_for_claims(self, without: str, timeout_s: float = CLAIM_WAIT_S) -> None:
+        """Wait until Placement has answered the claims of all schedulers but one; not those that are late already."""
         give_up_at = time.monotonic() + timeout_s
         with self._changed:
             recent = self._clock() - timeout_s
-            awaited = [entry for entry in self._open.values() if entry.made_at > recent]
+            awaited = [
+                entry for entry in self._open.values() if entry.made_at > recent and entry.promise.scheduler != without
+            ]
             while any(self._open.get(entry.promise.instance_id) is entry for entry in awaited):
                 left = give_up_at - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):

@@ -12,7 +12,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova.clients.placement import PlacementClient
-from nova.rpc.scheduler import SchedulerCalls
+from nova.rpc.scheduler import SchedulerCalls, SchedulerNews
 from nova.scheduler import filters, weighers
 from nova.scheduler.host_selector import HostSelector
 from nova.scheduler.host_view import Hosts, Loads
@@ -24,8 +24,8 @@ from nova.structs.schedule import Decision, PlacementRequest, PromiseNews
 LOG = logging.getLogger(__name__)
 
 
-class Scheduler(SchedulerCalls):
-    """Implements SchedulerCalls. conductor is anything with host_view(since) and, for filters and
+class Scheduler(SchedulerCalls, SchedulerNews):
+    """Implements both contracts. conductor is anything with host_view(since) and, for filters and
     weighers that count servers, host_loads(). peers reaches all schedulers; None: there is no other.
 
     Raises BadConfiguration for a filter or weigher that does not exist.
@@ -36,7 +36,7 @@ class Scheduler(SchedulerCalls):
         conf: cfg.ConfigOpts,
         conductor: Any,
         placement: PlacementClient,
-        peers: SchedulerCalls | None = None,
+        peers: SchedulerNews | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         chosen = filters.enabled(conf)

@@ -187,10 +187,11 @@ class Cloud:
 
     def start_scheduler(self):
         interface = scheduler_interface
-        peers = interface.scheduler_client(self.bus)
+        peers = interface.news_client(self.bus)
         scheduler = Scheduler(self.conf, self.conductor_calls, self.placement, peers)
-        server = Server(self.bus, interface.TOPIC, self.name, interface.SchedulerCalls, scheduler)
-        self._scheduler = [scheduler, server]
+        calls = Server(self.bus, interface.TOPIC, self.name, interface.SchedulerCalls, scheduler)
+        news = Server(self.bus, interface.NEWS_TOPIC, self.name, interface.SchedulerNews, scheduler)
+        self._scheduler = [scheduler, calls, news]
         for part in self._scheduler:
             part.start()
 

@@ -11,7 +11,7 @@ from nova import errors
 from nova.db import events, hosts, instances, server_groups, server_migrations
 from nova.db.engine import Database
 from nova.rpc.compute import ComputeCalls
-from nova.rpc.scheduler import SchedulerCalls
+from nova.rpc.scheduler import SchedulerCalls, SchedulerNews
 from nova.structs.host import Node
 from nova.structs.instance import Instance
 from nova.structs.migration import MigrationQuery
@@ -25,6 +25,7 @@ class StepContext:
     conf: cfg.ConfigOpts
     db: Database
     scheduler: SchedulerCalls
+    schedulers: SchedulerNews
     placement: Any
     network: Any
     images: Any
@@ -72,7 +73,7 @@ class StepContext:
         """
         self.placement.release(instance_uuid)
         with contextlib.suppress(errors.Unavailable):
-            self.scheduler.released(instance_uuid)
+            self.schedulers.released(instance_uuid)
 
     def record_decision(self, instance_uuid: str, operation: str, decision: Decision) -> None:
         """Keep how a host was chosen, also when none was."""

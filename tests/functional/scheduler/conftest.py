@@ -17,7 +17,7 @@ from nova import concurrency, placement
 from nova import conf as configuration
 from nova.clients.placement import PlacementClient
 from nova.rpc.bus import connect
-from nova.rpc.scheduler import TOPIC, SchedulerCalls, scheduler_client
+from nova.rpc.scheduler import NEWS_TOPIC, TOPIC, SchedulerCalls, SchedulerNews, news_client
 from nova.rpc.server import Server
 from nova.scheduler.service import Scheduler
 from nova.structs.flavor import Flavor
@@ -69,7 +69,7 @@ class Cloud:
         self.hosts: dict[str, HostState] = {}
         self.bus = connect(conf)
         self.now = time.monotonic
-        self._schedulers: list[tuple[Scheduler, Server]] = []
+        self._schedulers: list[tuple[Scheduler, Server, Server]] = []
         self._scheduler: Scheduler | None = None
 
     @property
@@ -80,14 +80,16 @@ class Cloud:
 
     def start_scheduler(self) -> Scheduler:
         """One more, which knows the others, and they it."""
-        scheduler = Scheduler(self.conf, self.conductor, self.placement, scheduler_client(self.bus), lambda: self.now())
-        server = Server(self.bus, TOPIC, f"scheduler-{len(self._schedulers)}", SchedulerCalls, scheduler)
-        server.start()
-        scheduler.start()
-        self._schedulers.append((scheduler, server))
+        scheduler = Scheduler(self.conf, self.conductor, self.placement, news_client(self.bus), lambda: self.now())
+        name = f"scheduler-{len(self._schedulers)}"
+        calls = Server(self.bus, TOPIC, name, SchedulerCalls, scheduler)
+        news = Server(self.bus, NEWS_TOPIC, name, SchedulerNews, scheduler)
+        for part in (calls, news, scheduler):
+            part.start()
+        self._schedulers.append((scheduler, calls, news))
         others = len(self._schedulers) - 1
         all_know = concurrency.wait_for(
-            lambda: all(len(one.peers.others()) == others for one, _ in self._schedulers), 10
+            lambda: all(len(one.peers.others()) == others for one, *_ in self._schedulers), 10
         )
         assert all_know
         return scheduler
@@ -107,9 +109,9 @@ class Cloud:
         self.conductor.put(host)
         return host
 
-    def add_hosts(self, sizes: dict[str, int]) -> None:
+    def add_hosts(self, sizes: dict[str, int], vcpus: int = 8) -> None:
         """Many hosts with so much memory, with few requests to Placement."""
-        hosts = [a_host(name, 8, memory_mb, 100) for name, memory_mb in sizes.items()]
+        hosts = [a_host(name, vcpus, memory_mb, 100) for name, memory_mb in sizes.items()]
         inventories = {}
         for host in hosts:
             self.placement._ask("POST", "/resource_providers", {"uuid": host.provider_uuid, "name": host.node})

@@ -4,6 +4,8 @@ import pytest
 
 from nova import concurrency, errors
 from nova.clients.placement import PlacementClient
+from nova.rpc.scheduler import TOPIC
+from nova.rpc.server import Server
 from nova.scheduler.promises import LIFETIME_S
 from nova.structs.host import HostLoad
 from nova.structs.schedule import GroupView
@@ -187,6 +189,26 @@ def test_scheduler_that_comes_later_learns_what_was_promised_before(cloud):
     request = cloud.request(group=group_of(), is_dry_run=True)
     wait(lambda: promises(newcomer.select(request)) == {home: 1})
     assert {home, newcomer.select(request).host} == {"a", "b"}
+
+
+class LastRelease:
+    """The contract of a scheduler that knows nothing of promises."""
+
+    def select(self) -> None:
+        """Choose a host."""
+
+
+def test_scheduler_of_the_last_release_hears_nothing_of_promises(cloud, caplog):
+    old = Server(cloud.bus, TOPIC, "old", LastRelease, LastRelease())
+    old.start()
+    cloud.add_host("a")
+
+    # Each knows that the other is there, so the news have been heard.
+    one, _ = cloud.start_scheduler(), cloud.start_scheduler()
+    one.select(cloud.request())
+    old.stop()
+
+    assert not [record for record in caplog.records if record.name == "nova.rpc.server"]
 
 
 def test_scheduler_that_stops_is_not_waited_for(cloud):

@@ -1,5 +1,6 @@
 """Schedulers that want the same room at the same time: Placement decides, nobody gets what is not there."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from nova.clients.placement import PlacementClient
@@ -113,3 +114,37 @@ def test_claim_without_room_is_refused_and_takes_nothing(cloud):
 
     assert refusal is not None
     assert cloud.placement.allocations(request.instance_id).resources == {}
+
+
+class Meeting(PlacementClient):
+    """Has a claim meet an asking for this much memory, if the scheduler lets it."""
+
+    def __init__(self, client, asked_mb):
+        super().__init__(client._service.adapter)
+        self._asked_mb = asked_mb
+        self._asking = threading.Event()
+        self._claimed = threading.Event()
+
+    def candidates(self, resources, *args, **kwargs):
+        if resources["MEMORY_MB"] == self._asked_mb:
+            self._asking.set()
+            self._claimed.wait(0.2)
+        else:
+            self._asking.wait(10)
+        return super().candidates(resources, *args, **kwargs)
+
+    def claim(self, *args, **kwargs):
+        super().claim(*args, **kwargs)
+        self._claimed.set()
+
+
+def test_claim_that_would_meet_an_asking_counts_once(cloud):
+    cloud.placement = Meeting(cloud.placement, asked_mb=2560)
+    cloud.add_host("large", vcpus=16, memory_mb=4096, disk_gb=200)
+    cloud.add_host("small", memory_mb=2560)
+    requests = [cloud.request(memory_mb=memory_mb) for memory_mb in (1024, 2560)]
+
+    decisions = select_at_once([cloud.scheduler], requests)
+
+    # Were the first to count twice, the large host would seem to be too full for the second.
+    assert [decision.host for decision in decisions] == ["large", "large"]

@@ -16,10 +16,10 @@ SERVERS = 40
 def schedulers(request, cloud):
     """Starts as many schedulers as the parameter says, over hosts of these sizes."""
 
-    def start(sizes, **options):
+    def start(sizes, vcpus=8, **options):
         for option, value in options.items():
             cloud.conf.set_override(option, value, group="filter_scheduler")
-        cloud.add_hosts(sizes)
+        cloud.add_hosts(sizes, vcpus)
         return [cloud.start_scheduler() for _ in range(request.param)]
 
     return start
@@ -29,10 +29,9 @@ def equal_hosts(number=HOSTS, memory_mb=8192):
     return {f"host-{index}": memory_mb for index in range(number)}
 
 
-def is_seldom_refused(decisions):
-    """Whether next to no claim was refused by Placement; a machine under load may be late with a few."""
+def refused_claims(decisions):
     stages = [stage for decision in decisions for stage in decision.stages if stage.name == "Claim"]
-    return sum(stage.before - stage.after for stage in stages) <= len(decisions) // 10
+    return sum(stage.before - stage.after for stage in stages)
 
 
 def counted(decisions):
@@ -49,8 +48,8 @@ def test_racing_servers_spread_over_equal_hosts(cloud, schedulers):
 
     decisions = racing(cloud, several)
 
-    assert max(counted(decisions).values()) <= 2
-    assert is_seldom_refused(decisions)
+    assert max(counted(decisions).values()) == 1
+    assert refused_claims(decisions) == 0
 
 
 @pytest.mark.parametrize(
@@ -70,11 +69,13 @@ def test_every_weigher_counts_what_is_on_its_way(cloud, schedulers, options):
     decisions = racing(cloud, several, 2 * HOSTS)
 
     hosts = counted(decisions)
+    if len(several) == 1:
+        assert set(hosts.values()) == {2}
+        assert len(hosts) == HOSTS
+    # Two each. News travel: each other scheduler may send a server to a host before this one's is known there.
     assert len(hosts) >= HOSTS * 0.9
-    # Two each; a claim that is under way while Placement is asked may count twice, and cost another host one more.
-    # News of other schedulers may be late by one, too.
-    assert max(hosts.values()) <= (3 if len(several) == 1 else 4)
-    assert is_seldom_refused(decisions)
+    assert max(hosts.values()) <= 2 + len(several) - 1
+    assert refused_claims(decisions) == 0
 
 
 def test_racing_servers_fill_the_largest_hosts_first(cloud, schedulers):
@@ -91,9 +92,9 @@ def test_racing_servers_fill_the_largest_hosts_first(cloud, schedulers):
         room[best] -= 512
         in_turn[best] += 1
     hosts = counted(decisions)
-    # News of other schedulers may be late by a server each.
-    assert max(abs(hosts[name] - in_turn[name]) for name in sizes) <= (1 if len(several) == 1 else 2)
-    assert is_seldom_refused(decisions)
+    # News travel: each other scheduler may send a server to a host before this one's is known there.
+    assert max(hosts[name] - in_turn[name] for name in sizes) <= len(several) - 1
+    assert refused_claims(decisions) == 0
 
 
 @pytest.mark.parametrize("policy", ["soft-anti-affinity", "anti-affinity"])
@@ -108,13 +109,27 @@ def test_racing_members_of_a_group_stand_apart(cloud, schedulers, policy):
 
 @pytest.mark.parametrize("policy", ["soft-affinity", "affinity"])
 def test_racing_members_of_a_group_stand_together(cloud, schedulers, policy):
-    several = schedulers(equal_hosts(12), soft_affinity_weight_multiplier=10.0)
+    # Room for twice as many: another scheduler's claim that is under way may count twice, and a soft rule yields where
+    # a host seems full.
+    several = schedulers(equal_hosts(12), vcpus=16, soft_affinity_weight_multiplier=10.0)
     group = GroupView(uuid=str(uuid.uuid4()), policy=policy)
 
     decisions = racing(cloud, several, 8, group=group)
 
-    # A soft rule yields where a host seems full, for a claim under way may count twice.
-    assert max(counted(decisions).values()) >= (8 if policy == "affinity" else 6)
+    # News travel: each other scheduler may send a member elsewhere before it hears of any, where the rule is soft.
+    strays = len(several) - 1 if policy == "soft-affinity" else 0
+    assert max(counted(decisions).values()) >= 8 - strays
+
+
+@pytest.mark.parametrize("policy", ["soft-affinity", "affinity"])
+@pytest.mark.parametrize("schedulers", [1], indirect=True, ids=["one scheduler"])
+def test_racing_members_of_a_group_stand_together_to_the_last_place(cloud, schedulers, policy):
+    several = schedulers(equal_hosts(12), vcpus=8, soft_affinity_weight_multiplier=10.0)
+    group = GroupView(uuid=str(uuid.uuid4()), policy=policy)
+
+    decisions = racing(cloud, several, 8, group=group)
+
+    assert max(counted(decisions).values()) == 8
 
 
 def test_stacked_servers_fill_one_host_after_the_other(cloud, schedulers):
@@ -125,4 +140,4 @@ def test_stacked_servers_fill_one_host_after_the_other(cloud, schedulers):
     hosts = counted(decisions)
     # Eight to a host.
     assert len(hosts) <= SERVERS // 8 + len(several) - 1
-    assert is_seldom_refused(decisions)
+    assert refused_claims(decisions) == 0
