@@ -1,7 +1,7 @@
 """Services of a real cloud, each a process of its own that the tests of a run share.
 
 The stand-ins of these tests are faster and do what a test says; these say what the services allow. They believe a
-token USER:PROJECT, as the stand-ins do.
+token USER:PROJECT or USER:PROJECT:ROLES, as the stand-ins do.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 
 BELIEVING = '''
-"""Makes the headers of keystonemiddleware from a token USER:PROJECT; the user admin is an administrator."""
+"""Makes the headers of keystonemiddleware from a token USER:PROJECT[:ROLES]; the user admin is an administrator."""
 
 
 class Believing:
@@ -35,10 +35,11 @@ class Believing:
         return cls
 
     def __call__(self, environ, start_response):
-        user, _, project = environ.get("HTTP_X_AUTH_TOKEN", "").partition(":")
+        user, project, roles, *_ = (environ.get("HTTP_X_AUTH_TOKEN", "") + ":::").split(":")
         environ["HTTP_X_USER_ID"] = user
         environ["HTTP_X_PROJECT_ID"] = project
-        environ.setdefault("HTTP_X_ROLES", "admin,member,reader" if user == "admin" else "member,reader")
+        usual = "admin,member,reader" if user == "admin" else "member,reader"
+        environ.setdefault("HTTP_X_ROLES", roles or usual)
         environ["HTTP_X_IDENTITY_STATUS"] = "Confirmed"
         return self.application(environ, start_response)
 '''

@@ -1,94 +1,25 @@
-"""A real Glance with a file store and SQLite, whose tokens name user, project and role: no Keystone needed.
+"""A real Glance, and a wire between it and a test that can be cut after some bytes."""
 
-Between it and a test stands a wire that can be cut after some bytes.
-"""
-
-import os
 import socket
-import subprocess
-import sys
 import threading
-import urllib.request
-from pathlib import Path
 
 import pytest
 from keystoneauth1 import adapter, session, token_endpoint
 
-from nova import concurrency
 from nova.clients.image import Images
 
 SERVICE_TOKEN = "nova:service:admin"
 
-SETTINGS = """
-[DEFAULT]
-enabled_backends = file:file
-worker_self_reference_url = http://127.0.0.1:{port}
-[glance_store]
-default_backend = file
-[file]
-filesystem_store_datadir = {directory}/images
-[os_glance_tasks_store]
-filesystem_store_datadir = {directory}/tasks
-[os_glance_staging_store]
-filesystem_store_datadir = {directory}/staging
-[database]
-connection = sqlite:///{directory}/glance.sqlite
-"""
 
-PIPELINE = """
-[pipeline:glance-api]
-pipeline = identity context api
-[filter:identity]
-paste.filter_factory = identity_from_token:filter_factory
-[filter:context]
-paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
-[composite:api]
-use = egg:Paste#urlmap
-/v2: v2
-[app:v2]
-paste.app_factory = glance.api.v2.router:API.factory
-"""
-
-# Glance's own migrations make the same tables in ten times the time.
-MAKE_TABLES = """
-import sqlalchemy
-from glance.db.sqlalchemy import models
-models.register_models(sqlalchemy.create_engine("sqlite:///{directory}/glance.sqlite"))
-"""
+@pytest.fixture(scope="session")
+def glance_directory(real_glance):
+    return real_glance.directory
 
 
 @pytest.fixture(scope="session")
-def glance_directory(tmp_path_factory):
-    return tmp_path_factory.mktemp("glance")
-
-
-@pytest.fixture(scope="session")
-def glance(glance_directory):
+def glance(real_glance):
     """The port of a running Glance."""
-    directory = glance_directory
-    port = free_port()
-    (directory / "glance-api.conf").write_text(SETTINGS.format(directory=directory, port=port))
-    (directory / "glance-api-paste.ini").write_text(PIPELINE)
-    environment = {
-        **os.environ,
-        "OS_GLANCE_CONFIG_DIR": str(directory),
-        "PYTHONWARNINGS": "ignore",
-        "PYTHONPATH": str(Path(__file__).parent),
-    }
-    programs = Path(sys.executable).parent
-    subprocess.run([sys.executable, "-c", MAKE_TABLES.format(directory=directory)], env=environment, check=True)
-    (directory / "gunicorn.py").write_text("import sys\nthreads = 8\ncontrol_socket_disable = True\ndel sys.argv[1:]\n")
-    command = [programs / "gunicorn", "--config", directory / "gunicorn.py", "--bind", f"127.0.0.1:{port}"]
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen([*command, "glance.wsgi.api:application"], env=environment, stdout=log, stderr=log)
-    try:
-        concurrency.wait_for(lambda: answers(port) or process.poll() is not None, 60, interval_s=0.1)
-        if not answers(port):
-            pytest.fail(f"Glance did not start: {(directory / 'log').read_text()[-1000:]}")
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
+    return real_glance.port
 
 
 @pytest.fixture
@@ -157,17 +88,3 @@ def make_client(port, cache_s=0.0, **options):
     return Images(
         adapter.Adapter(session.Session(auth=auth), service_type="image", connect_retries=0), cache_s=cache_s, **options
     )
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(port):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v2/images", headers={"X-Auth-Token": SERVICE_TOKEN})
-    try:
-        return urllib.request.urlopen(request, timeout=5).status == 200
-    except OSError:
-        return False
