@@ -339,7 +339,7 @@ def test_guests_keep_their_network_when_the_daemon_is_killed_and_comes_back(worl
 def test_a_dead_dhcp_server_is_replaced(world, network):
     world.boot(network)
     directory = world.dataplane._dhcp._root / world.bridge(network)
-    world.host.run("kill", "-9", (directory / "pid").read_text().strip())
+    world.host.run("kill", "-9", (directory / "run/pid").read_text().strip())
 
     guest = world.boot(network)
 
@@ -351,7 +351,7 @@ def test_converging_twice_changes_nothing(world, network):
     world.converge()
     before = world.host.run("nft", "list", "ruleset"), world.host.run("ip", "-o", "addr", "show", "scope", "global")
     directory = world.dataplane._dhcp._root / world.bridge(network)
-    pid = (directory / "pid").read_text()
+    pid = (directory / "run/pid").read_text()
 
     world.converge()
 
@@ -359,7 +359,7 @@ def test_converging_twice_changes_nothing(world, network):
         world.host.run("nft", "list", "ruleset"),
         world.host.run("ip", "-o", "addr", "show", "scope", "global"),
     )
-    assert (directory / "pid").read_text() == pid
+    assert (directory / "run/pid").read_text() == pid
 
 
 def test_a_deleted_network_leaves_nothing_behind(world, network):
