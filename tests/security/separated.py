@@ -125,8 +125,9 @@ class Separated:
         return guest
 
     def servers(self):
-        """Pids of the DHCP servers."""
-        return [int(path.read_text()) for path in self.directory.glob("networks/*/run/pid")]
+        """Pids of the DHCP servers that have come up."""
+        texts = [path.read_text() for path in self.directory.glob("networks/*/run/pid")]
+        return [int(text) for text in texts if text.strip()]
 
     def helper(self):
         """The pid of the privileged process."""
@@ -158,7 +159,10 @@ def rights_of(pid):
     """Of every thread of a process: its user, and its capabilities by kind as /proc names them."""
     threads = []
     for path in Path(f"/proc/{pid}/task").iterdir():
-        lines = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
-        kinds = ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")
-        threads.append({"uids": set(lines["Uid"].split()), **{kind: int(lines[kind], 16) for kind in kinds}})
+        # One may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
+            kinds = ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")
+            threads.append({"uids": set(lines["Uid"].split()), **{kind: int(lines[kind], 16) for kind in kinds}})
+    assert threads
     return threads

@@ -23,11 +23,27 @@ __all__ = ["empty_database"]
 @pytest.fixture(scope="module", params=["eventlet", "threading"])
 def separated(request, empty_database):
     separated = Separated(empty_database, request.param)
+    leave_as_root(separated.directory / "networks")
     try:
         separated.start()
         yield separated
     finally:
         separated.close()
+
+
+def leave_as_root(networks):
+    """What an earlier release, which was root, left of a network that is no more; and a link that somebody laid."""
+    (networks / "nbr0").mkdir(parents=True)
+    for name in ("hosts", "options", "leases", "dnsmasq.command"):
+        (networks / "nbr0" / name).touch(0o600)
+    (networks.parent / "of-root").touch()
+    (networks / "link").symlink_to(networks.parent / "of-root")
+
+
+def test_what_an_earlier_release_left_as_root_is_taken_over(separated):
+    assert wait_for(lambda: not (separated.directory / "networks/nbr0").exists(), timeout_s=60, interval_s=0.2)
+    assert (separated.directory / "networks").stat().st_uid == separated.uid
+    assert (separated.directory / "of-root").stat().st_uid == 0
 
 
 def test_the_process_that_hears_tenants_has_no_right_at_all(separated):
@@ -80,7 +96,7 @@ def test_without_the_privileged_process_it_ends_and_works_again_once_it_is_start
     before = set(separated.servers())
 
     os.kill(separated.helper(), signal.SIGKILL)
-    separated.create("network", name="makes it work")
+    separated.ask("POST", "networks", {"network": {"name": "makes it work"}})
 
     # Which systemd takes for a failure, and not for a configuration that will never do.
     assert separated.process.wait(timeout=60) == 1
