@@ -6,6 +6,8 @@ With the real unit's command line and capabilities, on real namespaces.
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,19 @@ def test_what_an_earlier_release_left_as_root_is_taken_over(separated):
     assert wait_for(lambda: not (separated.directory / "networks/nbr0").exists(), timeout_s=60, interval_s=0.2)
     assert (separated.directory / "networks").stat().st_uid == separated.uid
     assert (separated.directory / "of-root").stat().st_uid == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "why"), [("nobody-of-this-name", "there is no user nobody-of-this-name"), ("root", "root is root")]
+)
+def test_it_does_not_stay_root_when_it_cannot_be_who_it_should(separated, user, why):
+    command = [sys.executable, "-W", "ignore", "-c", "from nova.cmd.network import main; raise SystemExit(main())"]
+    arguments = [f"--config-file={separated.configuration}", "--user", user]
+
+    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120)
+
+    assert ended.returncode == 2
+    assert why in ended.stderr
 
 
 def test_the_process_that_hears_tenants_has_no_right_at_all(separated):

@@ -28,20 +28,16 @@ def separate(conf: cfg.ConfigOpts, user: str) -> None:
     Without root and without a command that gives it, nothing is done. Raises CommandFailed.
     """
     is_root = os.geteuid() == 0
-    if not conf.network_dataplane and is_root and user:
+    if user and _uid(user) == 0:
+        raise CommandFailed(f"{user} is root, who cannot be without rights; leave --user out to stay it")
+    if conf.network_dataplane and (user if is_root else conf.nova_network_privileged.helper_command):
+        _start(conf, user if is_root else "")
+    if is_root and user:
         _become(user)
-        return
-    if (
-        not conf.network_dataplane
-        or (is_root and not user)
-        or not (is_root or conf.nova_network_privileged.helper_command)
-    ):
-        return
-    try:
-        uid = pwd.getpwnam(user).pw_uid if is_root else os.geteuid()
-    except KeyError as error:
-        raise CommandFailed(f"there is no user {user}") from error
-    if is_root:
+
+
+def _start(conf: cfg.ConfigOpts, user: str) -> None:
+    if user:
         _give(conf.networks_path, user)
     lent = tuple(name for name in (conf.flat_interface, conf.public_interface) if name)
     bounds = Bounds(
@@ -50,17 +46,22 @@ def separate(conf: cfg.ConfigOpts, user: str) -> None:
         bridges=(conf.flat_network_bridge,) if conf.flat_network_bridge else (),
         lent=lent,
         dnsmasq_config_file=conf.dnsmasq_config_file,
-        uid=uid,
+        uid=_uid(user) if user else os.geteuid(),
     )
     separation.start(conf, bounds)
-    if is_root:
-        _become(user)
+
+
+def _uid(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        raise CommandFailed(f"there is no user {user}") from error
 
 
 def _become(user: str) -> None:
     try:
         separation.become(user)
-    except (KeyError, OSError) as error:
+    except OSError as error:
         raise CommandFailed(f"it cannot become the user {user}: {error}") from error
 
 
