@@ -53,16 +53,20 @@ def run(
     build: Callable[[cfg.ConfigOpts], Sequence[Component]],
     workers: Callable[[cfg.ConfigOpts], int] | None = None,
     argv: Sequence[str] | None = None,
+    prepare: Callable[[cfg.ConfigOpts], None] | None = None,
 ) -> int:
     """Run the services that build makes until a signal; the exit status.
 
     build is called in each worker process, after the fork: nothing that holds a socket or a thread
-    is shared. Without workers there is one process. A configuration that cannot be used ends the
+    is shared. Without workers there is one process. prepare is called once, before anything is opened: whose rights the
+    daemon has is decided there. A configuration that cannot be used ends the
     daemon with status 2 and one line that says why.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         conf = load(sys.argv[1:] if argv is None else argv)
+        if prepare:
+            prepare(conf)
     except BadConfiguration as error:
         print(f"{name}: {error}", file=sys.stderr)
         return _UNUSABLE

@@ -21,6 +21,7 @@ GROUPS = frozenset(
         "key_manager",
         "metrics",
         "mks",
+        "nova_sys_admin",
         "os_vif_linux_bridge",
         "os_vif_ovs",
         "oslo_concurrency",

@@ -6,12 +6,11 @@ Measured by systemd itself, from 0 (safe) to 10.
 import configparser
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-UNITS = sorted((ROOT / "etc/nova/systemd").glob("*.service"))
+from tests.security.units import ROOT, UNITS, service_of
+
 # They manage the host's devices, mounts and namespaces: each unit says for what.
 ON_HOSTS = ("nova-all", "nova-compute", "nova-network")
 DAEMONS = {path.stem for path in UNITS}
@@ -44,10 +43,3 @@ def test_every_daemon_has_a_unit_that_starts_it():
     assert scripts - DAEMONS == {"nova-manage", "nova-policy", "placement-manage"}
     for unit in UNITS:
         assert service_of(unit)["ExecStart"].startswith(f"/usr/bin/{unit.stem} ")
-
-
-def service_of(unit):
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str
-    parser.read(unit)
-    return parser["Service"]

@@ -102,7 +102,7 @@ class HostNetworks:
         bridges = self._bridges({port.bridge for port in guarded})
         parts = (guarded, rules, self._members(sorted(remote)), bridges)
         text = firewall.ruleset(self._table, *parts) + hosts_own.sealing(self._table, bridges)
-        if text != self._loaded or f"table inet {self._table}\n" not in commands.run("nft", "list", "tables"):
+        if text != self._loaded or f"table inet {self._table}" not in commands.tables():
             for bridge in bridges:
                 commands.seal(bridge)
             commands.load_rules(hosts_own.sealing(self._table, bridges))

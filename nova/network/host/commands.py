@@ -1,60 +1,52 @@
-"""This host's network devices, through `ip`, `nft` and sysctl. Each function may find its work done already."""
+"""This host's network devices, through `ip`, `nft` and sysctl. Each function may find its work done already.
+
+What only root may do is done by nova.privileged, in whichever process that is.
+"""
 
 import contextlib
 import json
 import logging
 import os
 import re
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from nova import concurrency
+from nova.privileged import links
+from nova.privileged.separation import call
+from nova.privileged.tools import CommandFailed, run
+
+__all__ = ["CommandFailed"]
 
 LOG = logging.getLogger(__name__)
 
 # Assigned to VXLAN. Source: RFC 7348.
 _VXLAN_PORT = 4789
-_ANSWER_S = 120.0
 
 
-class CommandFailed(Exception):
-    """A tool of this host failed; the message is what it printed."""
-
-
-def run(*command: str, given: str | None = None, namespace: str = "") -> str:
-    """Run a command, in a network namespace where one is named; what it printed. Raises CommandFailed."""
-    if namespace:
-        command = ("nsenter", f"--net=/run/netns/{namespace}", *command)
-    try:
-        done = concurrency.run_blocking(
-            subprocess.run, list(command), input=given, capture_output=True, text=True, timeout=_ANSWER_S
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CommandFailed(f"{' '.join(command)}: not done within {_ANSWER_S:.0f} s") from error
-    if done.returncode:
-        raise CommandFailed(f"{' '.join(command)}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def batch(tool: str, lines: Sequence[str], namespace: str = "") -> None:
-    """Give many commands to one `ip`, each whatever became of those before. What fails is logged."""
+def batch(lines: Sequence[str], space: str = "") -> None:
+    """Lines of `ip`, in a namespace where one is named, each whatever became of those before. What fails is logged."""
     if not lines:
         return
-    where = ("-n", namespace) if namespace else ()
     try:
-        run(tool, *where, "-force", "-batch", "-", given="\n".join([*lines, ""]))
+        call(links.change, list(lines), space)
     except CommandFailed as error:
         failed = [int(number) for number in re.findall(r"Command failed -:(\d+)", str(error))]
-        LOG.error("%s: %s (%s)", tool, error, "; ".join(lines[number - 1] for number in failed))
+        LOG.error("ip: %s (%s)", error, "; ".join(lines[number - 1] for number in failed))
+
+
+def _change(line: str) -> None:
+    """One line of `ip`. Raises CommandFailed."""
+    call(links.change, [line], "")
 
 
 def devices() -> dict[str, dict[str, Any]]:
     """Every network device by name, with its addresses, as `ip -json -details address` shows it."""
-    return {device["ifname"]: device for device in json.loads(run("ip", "-json", "-details", "address", "show"))}
+    shown = concurrency.run_blocking(run, "ip", "-json", "-details", "address", "show")
+    return {device["ifname"]: device for device in json.loads(shown)}
 
 
 def ensure_bridge(name: str, mtu: int, owner: str, known: dict[str, dict[str, Any]] | None = None) -> None:
@@ -62,29 +54,29 @@ def ensure_bridge(name: str, mtu: int, owner: str, known: dict[str, dict[str, An
     device = (devices() if known is None else known).get(name)
     if device is None:
         try:
-            run("ip", "link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
+            _change(f"link add {name} type bridge stp_state 0 forward_delay 0")
         except CommandFailed as error:
             if "File exists" not in str(error):
                 raise
         # Without an address of its own a bridge takes its lowest member's, and guests' ARP entries go stale.
-        run("ip", "link", "set", name, "alias", owner, "address", _new_mac(), "mtu", str(mtu), "up")
+        _change(f'link set {name} alias "{owner}" address {_new_mac()} mtu {mtu} up')
         return
     if device.get("mtu") != mtu:
-        run("ip", "link", "set", name, "mtu", str(mtu))
+        _change(f"link set {name} mtu {mtu}")
     if str(device.get("ifalias")).startswith("nova-compute") and owner.startswith("nova-network"):
         # On the network host nova-network takes the bridge over, to delete it with the network.
-        run("ip", "link", "set", name, "alias", owner)
+        _change(f'link set {name} alias "{owner}"')
     if "UP" not in device.get("flags", []):
-        run("ip", "link", "set", name, "up")
+        _change(f"link set {name} up")
 
 
 def ensure_addresses(name: str, wanted: set[str], known: dict[str, dict[str, Any]] | None = None) -> None:
     """Give the device these global addresses (ADDRESS/PREFIX) and no others."""
     held = addresses(name, known)
     for address in wanted - held:
-        run("ip", "address", "replace", address, "dev", name)
+        _change(f"address replace {address} dev {name}")
     for address in held - wanted:
-        run("ip", "address", "del", address, "dev", name)
+        _change(f"address del {address} dev {name}")
 
 
 def addresses(name: str, known: dict[str, dict[str, Any]] | None = None) -> set[str]:
@@ -107,7 +99,7 @@ def ensure_member(device: str, bridge: str, known: dict[str, dict[str, Any]] | N
     if state is None:
         raise CommandFailed(f"There is no network device {device} on this host.")
     if state.get("master") != bridge or "UP" not in state.get("flags", []):
-        run("ip", "link", "set", device, "master", bridge, "up")
+        _change(f"link set {device} master {bridge} up")
 
 
 class Overlay(msgspec.Struct, frozen=True):
@@ -132,9 +124,9 @@ def ensure_vxlan(
         carrier = next((device for device in known if overlay.local in _plain_addresses(device, known)), "")
         if not carrier:
             raise CommandFailed(f"No network device of this host has the address {overlay.local}.")
-        endpoints = ("local", overlay.local, "group", overlay.group, "dev", carrier, "dstport", str(_VXLAN_PORT))
-        run("ip", "link", "add", name, "type", "vxlan", "id", str(vni), *endpoints, "ttl", "4")
-        run("ip", "link", "set", name, "alias", owner, "mtu", str(mtu))
+        ends = f"local {overlay.local} group {overlay.group} dev {carrier} dstport {_VXLAN_PORT}"
+        _change(f"link add {name} type vxlan id {vni} {ends} ttl 4")
+        _change(f'link set {name} alias "{owner}" mtu {mtu}')
         known = None
     ensure_member(name, bridge, known)
 
@@ -142,15 +134,20 @@ def ensure_vxlan(
 def delete_device(name: str) -> None:
     """Delete a device, if it exists."""
     try:
-        run("ip", "link", "del", name)
+        _change(f"link del {name}")
     except CommandFailed as error:
         if "Cannot find device" not in str(error):
             raise
 
 
-def load_rules(ruleset: str) -> None:
+def load_rules(ruleset: str, space: str = "") -> None:
     """Load a ruleset into nftables, as a whole or not at all. Raises CommandFailed."""
-    run("nft", "-f", "-", given=ruleset)
+    call(links.load_rules, ruleset, space)
+
+
+def tables() -> set[str]:
+    """This host's tables of nftables: "table FAMILY NAME"."""
+    return set(call(links.tables))
 
 
 def delete_table(family: str, name: str) -> None:
@@ -158,34 +155,28 @@ def delete_table(family: str, name: str) -> None:
     load_rules(f"table {family} {name}\ndelete table {family} {name}\n")
 
 
-def set_kernel(name: str, value: str) -> None:
-    """Set a kernel parameter, named as its path below /proc/sys. A kernel without it is only logged."""
-    concurrency.run_blocking(write_kernel, name, value)
-
-
-def write_kernel(name: str, value: str) -> None:
-    """The same in the calling thread, and so in its namespace."""
-    path = Path("/proc/sys", name)
-    try:
-        if path.read_text().strip() != value:
-            path.write_text(value)
-    except OSError as error:
-        LOG.warning("%s cannot be set to %s: %s", path, value, error)
+def set_kernel(parameters: Mapping[str, str], space: str = "") -> None:
+    """Set kernel parameters, named as their paths below /proc/sys. A kernel without one is only logged."""
+    call(links.set_kernel, dict(parameters), space)
 
 
 def raise_kernel(name: str, least: int) -> None:
     """Raise a limit of the kernel's that is lower."""
     with contextlib.suppress(OSError, ValueError):
         if int(Path("/proc/sys", name).read_text()) < least:
-            set_kernel(name, str(least))
+            set_kernel({name: str(least)})
 
 
 def seal(bridge: str, has_addresses: bool = False) -> None:
     """No IPv6 of this host's own on a bridge without addresses, and no answers for those that it has elsewhere."""
-    set_kernel(f"net/ipv6/conf/{bridge}/disable_ipv6", "0" if has_addresses else "1")
-    set_kernel(f"net/ipv4/conf/{bridge}/route_localnet", "0")
-    set_kernel(f"net/ipv4/conf/{bridge}/rp_filter", "1")
-    set_kernel(f"net/ipv4/conf/{bridge}/arp_ignore", "1")
+    set_kernel(
+        {
+            f"net/ipv6/conf/{bridge}/disable_ipv6": "0" if has_addresses else "1",
+            f"net/ipv4/conf/{bridge}/route_localnet": "0",
+            f"net/ipv4/conf/{bridge}/rp_filter": "1",
+            f"net/ipv4/conf/{bridge}/arp_ignore": "1",
+        }
+    )
 
 
 def carry(

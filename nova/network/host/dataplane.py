@@ -7,9 +7,7 @@ One function, converge(), makes the host match the records, whatever its state w
 start, after every change, and periodically. Everything it creates is marked, and remove() deletes it.
 """
 
-import hashlib
 import logging
-import os
 import re
 import threading
 import time
@@ -24,6 +22,7 @@ from nova.network.host import commands, firewall, hosts_own, plan, router
 from nova.network.host.dhcp import DhcpServers
 from nova.network.host.metadata_proxy import MetadataProxy
 from nova.network.host.namespaces import Namespaces
+from nova.network.host.rights import realm_of
 from nova.network.host.spaces import Space, network_name, prefix
 from nova.rpc.network import NetworkingCalls
 
@@ -43,8 +42,7 @@ class LinuxDataplane:
     def __init__(self, conf: cfg.ConfigOpts, conductor: NetworkingCalls) -> None:
         self._conf = conf
         self._store = conductor
-        # Two clouds on one machine differ in networks_path, and do not touch what is not theirs.
-        realm = hashlib.sha256(os.path.realpath(conf.networks_path).encode()).hexdigest()[:6]
+        realm = realm_of(conf)
         self.owner = f"nova-network {realm}"
         # The first one had all addresses of networks translated once.
         self._host_table, self._filter_table = f"nova-nat-{realm}", f"nova-filter-{realm}"
@@ -213,7 +211,7 @@ class LinuxDataplane:
             commands.seal(bridge, has_addresses=bridge in open_bridges)
         commands.load_rules(rules)
         if open_bridges:
-            commands.set_kernel("net/ipv4/ip_forward", "1")
+            commands.set_kernel({"net/ipv4/ip_forward": "1"})
 
     def _filters(self, plan_now: "_Plan") -> None:
         records = plan_now.records
@@ -226,7 +224,7 @@ class LinuxDataplane:
 
     def _load(self, table: str, rules: str, load: Callable[[], None]) -> None:
         """Load rules that differ from the last ones, or one of whose tables is gone."""
-        there = set(commands.run("nft", "list", "tables").splitlines())
+        there = commands.tables()
         is_there = there.issuperset(line for line in rules.splitlines() if _TABLE.match(line))
         if not is_there or self._loaded.get(table) != rules:
             load()

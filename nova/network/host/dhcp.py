@@ -3,15 +3,14 @@
 A router that has IPv6 subnets has one, too, which does no more than advertise it to their guests.
 
 A server outlives nova-network, which finds it again by its pid file. It reads hosts and options again
-on SIGHUP; other changes, and an old lease of an address that another port has now, need a new process.
+on SIGHUP; other changes, and an old lease of an address that another port has now, need a new process. Its directory is
+nova-network's; its leases and its pid are in run/ below, which is its own.
 """
 
 import contextlib
 import ipaddress
 import logging
 import os
-import signal
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,10 +20,12 @@ from oslo_config import cfg
 
 from nova import concurrency
 from nova.network.host import commands, namespaces
-from nova.network.host.firewall import METADATA
 from nova.network.host.plan import Served
 from nova.network.host.router import Routed
 from nova.network.host.spaces import network_name, router_name
+from nova.privileged import dhcp as privileged
+from nova.privileged.separation import call
+from nova.privileged.sockets import METADATA
 from nova.structs.networking import Port, Subnet
 
 LOG = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class DhcpServers:
     def __init__(self, conf: cfg.ConfigOpts, realm: str) -> None:
         self._conf = conf
         self._realm = realm
-        self._root = Path(conf.networks_path)
+        self._root = Path(os.path.abspath(conf.networks_path))
 
     def stop_others(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:
         """End the servers that are not wanted, without which their namespaces are kept alive."""
@@ -62,10 +63,9 @@ class DhcpServers:
         }
         others = [directory for directory in self._directories() if directory.name not in wanted]
         # All end at once, and are waited for one by one.
-        for pid in map(_pid, others):
-            if pid is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
+        for directory in others:
+            if _pid(directory) is not None:
+                _tell(directory, "end")
         for directory in others:
             _stop(directory)
             _remove(directory)
@@ -95,7 +95,7 @@ class DhcpServers:
         return _Server(
             directory=directory,
             namespace=network_name(self._realm, served.network.id),
-            command=tuple(self._command(directory, served)),
+            command=tuple(self._command(served)),
             hosts="".join(f"{line}\n" for line in lines),
             options="".join(f"{line}\n" for line in option_lines(served, self._conf)),
             owners={ip.ip_address: port.mac_address for port in served.ports for ip in port.fixed_ips},
@@ -105,17 +105,15 @@ class DhcpServers:
         directory = self._root / _router_directory(routed)
         directory.mkdir(parents=True, exist_ok=True)
         # It knows no port, and so gives nobody an address: that is the network's own server's.
-        command = [*_common(directory), "--port=0", "--enable-ra"]
+        command = ["--port=0", "--enable-ra"]
         for leg, subnet in routed.advertised:
             command += [f"--interface={leg.device}", *_range(subnet, self._conf.dhcp_lease_time)]
         return _Server(directory, router_name(self._realm, routed.router.id), tuple(command), "", "", {})
 
-    def _command(self, directory: Path, served: Served) -> list[str]:
+    def _command(self, served: Served) -> list[str]:
         conf = self._conf
         command = [
-            *_common(directory),
             f"--interface={served.device}",
-            f"--dhcp-optsfile={directory}/options",
             f"--conf-file={conf.dnsmasq_config_file}",
             # A client that asks for its former address is refused at once, not after a timeout.
             "--dhcp-authoritative",
@@ -136,21 +134,6 @@ class DhcpServers:
         return command
 
 
-def _common(directory: Path) -> list[str]:
-    return [
-        "dnsmasq",
-        "--no-hosts",
-        "--strict-order",
-        "--bind-interfaces",
-        "--except-interface=lo",
-        f"--pid-file={directory}/pid",
-        f"--dhcp-hostsfile={directory}/hosts",
-        f"--dhcp-leasefile={directory}/leases",
-        f"--user={'nobody' if _is_open_to_all(directory) else 'root'}",
-        "--dhcp-ignore=tag:!known",
-    ]
-
-
 def _router_directory(routed: Routed) -> str:
     return f"router-{routed.router.id}"
 
@@ -159,21 +142,15 @@ def _converge(server: _Server) -> None:
     directory = server.directory
     changed = _write(directory / "hosts", server.hosts)
     changed |= _write(directory / "options", server.options)
-    pid = _pid(directory)
-    is_other = _write(directory / "dnsmasq.command", "\n".join(server.command))
-    if pid is None or is_other or not _is_in(pid, server.namespace) or _blocks(directory / "leases", server.owners):
+    # Another namespace of the same name, in whose place somebody has deleted one, has another number.
+    words = [*server.command, f"{server.namespace} {namespaces.inode(server.namespace)}"]
+    is_other = _write(directory / "dnsmasq.command", "\n".join(words))
+    leases = _leases(directory)
+    if is_other or _pid(directory) is None or _blocks(leases, server.owners):
         _stop(directory)
-        _drop_leases(directory / "leases", server.owners)
-        _start(server)
+        _start(server, _kept(leases, server.owners))
     elif changed:
-        os.kill(pid, signal.SIGHUP)
-
-
-def _is_in(pid: int, namespace: str) -> bool:
-    """Whether a process is in a namespace as it is now, and not in one of the same name that somebody deleted."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/ns/net").stat().st_ino == namespaces.inode(namespace)
-    return False
+        _tell(directory, "read again")
 
 
 def host_lines(port: Port, served: Served, conf: cfg.ConfigOpts) -> list[str]:
@@ -236,45 +213,52 @@ def _tag(subnet: Subnet) -> str:
     return f"subnet-{subnet.id}"
 
 
-def _blocks(leases: Path, owners: Mapping[str, str]) -> bool:
+def _leases(directory: Path) -> str:
+    """What a server wrote down, if it did. One of an earlier release wrote beside its hosts."""
+    for path in (directory / "run/leases", directory / "leases"):
+        with contextlib.suppress(OSError):
+            return path.read_text()
+    return ""
+
+
+def _blocks(leases: str, owners: Mapping[str, str]) -> bool:
     """Whether an old lease holds an address that is another port's now."""
     return any(owners.get(address, mac) != mac for mac, address in _read_leases(leases))
 
 
-def _drop_leases(leases: Path, owners: Mapping[str, str]) -> None:
-    if leases.exists():
-        lines = leases.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if len(line.split()) < 3 or owners.get(line.split()[2]) == line.split()[1]]
-        leases.write_text("".join(kept))
+def _kept(leases: str, owners: Mapping[str, str]) -> str:
+    lines = leases.splitlines(keepends=True)
+    return "".join(line for line in lines if len(line.split()) < 3 or owners.get(line.split()[2]) == line.split()[1])
 
 
-def _read_leases(leases: Path) -> list[tuple[str, str]]:
+def _read_leases(leases: str) -> list[tuple[str, str]]:
     """(MAC, address) of each IPv4 lease: the second and third word of a line."""
-    with contextlib.suppress(FileNotFoundError):
-        words = [line.split() for line in leases.read_text().splitlines()]
-        return [(line[1], line[2]) for line in words if len(line) >= 4 and ":" in line[1]]
-    return []
+    words = [line.split() for line in leases.splitlines()]
+    return [(line[1], line[2]) for line in words if len(line) >= 4 and ":" in line[1]]
+
+
+def _tell(directory: Path, what: str) -> None:
+    call(privileged.signal_dhcp, str(directory.parent), directory.name, what)
 
 
 def _pid(directory: Path) -> int | None:
     """The process id of this directory's running server."""
-    try:
-        pid = int((directory / "pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return None
-    return pid if f"--pid-file={directory}/pid".encode() in command else None
+    for path in (directory / "run/pid", directory / "pid"):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(path.read_text())
+            if f"--pid-file={path}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+    return None
 
 
 def _stop(directory: Path) -> None:
     pid = _pid(directory)
     if pid is None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+    _tell(directory, "end")
     if not concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S):
         LOG.warning("dnsmasq %s ignores SIGTERM", pid)
-        os.kill(pid, signal.SIGKILL)
+        _tell(directory, "die")
         concurrency.wait_for(lambda: not _holds_sockets(pid), _STOPPED_WITHIN_S)
 
 
@@ -286,6 +270,7 @@ def _holds_sockets(pid: int) -> bool:
 
 
 def _remove(directory: Path) -> None:
+    call(privileged.forget_dhcp, str(directory.parent), directory.name)
     for path in directory.iterdir():
         path.unlink()
     directory.rmdir()
@@ -302,19 +287,14 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
-def _start(server: _Server) -> None:
+def _start(server: _Server, leases: str) -> None:
     """Start a server. One that has just died may still hold its addresses: then try again a little later."""
-    for pause_s in _PAUSES_S:
+    where = (str(server.directory.parent), server.directory.name, server.namespace)
+    for pause_s in (*_PAUSES_S, None):
         try:
-            commands.run(*server.command, namespace=server.namespace)
+            call(privileged.start_dhcp, *where, list(server.command), leases)
             return
         except commands.CommandFailed as error:
-            if "Address already in use" not in str(error):
+            if "Address already in use" not in str(error) or pause_s is None:
                 raise
         time.sleep(pause_s)
-    commands.run(*server.command, namespace=server.namespace)
-
-
-def _is_open_to_all(directory: Path) -> bool:
-    """Whether an unprivileged process can read this directory."""
-    return all(path.stat().st_mode & stat.S_IXOTH for path in (directory, *directory.resolve().parents))

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from nova.network.host import commands
+from nova.privileged.sockets import METADATA
 from nova.structs.networking import SecurityGroupRule
 from nova.structs.security_group_rules import PROTOCOLS
 
-METADATA = "169.254.169.254"
 _V4, _V6 = 4, 6
 # Numbers of zones have 16 bits.
 _ZONES = 65535
@@ -54,8 +54,7 @@ def apply(
     bridges: Sequence[str] = (),
 ) -> None:
     """Replace this host's filters, all at once. Raises commands.CommandFailed."""
-    for family in ("iptables", "ip6tables"):
-        commands.set_kernel(f"net/bridge/bridge-nf-call-{family}", "1")
+    commands.set_kernel({f"net/bridge/bridge-nf-call-{family}": "1" for family in ("iptables", "ip6tables")})
     commands.load_rules(ruleset(table, ports, rules, members, bridges))
 
 

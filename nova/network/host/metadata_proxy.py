@@ -11,6 +11,7 @@ import http.client
 import logging
 import selectors
 import socket
+import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -24,12 +25,14 @@ from nova.http.limits import Limits
 from nova.http.server import HttpServer
 from nova.http.wsgi import Environ, StartResponse, plain_fault
 from nova.network.host import namespaces
-from nova.network.host.firewall import METADATA
+from nova.privileged import sockets
+from nova.privileged.separation import call
+from nova.privileged.sockets import METADATA, PORT
+from nova.privileged.tools import CommandFailed
 from nova.rpc.network import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 
-_PORT = 80
 _LIMITS = Limits(
     requests=100,
     connections=2000,
@@ -99,8 +102,8 @@ class _Listeners:
                 self._forget(network_id)
         for network_id in spaces.keys() - self._sockets.keys():
             try:
-                sock = namespaces.inside(spaces[network_id], _listen)
-            except OSError as error:
+                sock = _listen(spaces[network_id])
+            except (CommandFailed, OSError) as error:
                 LOG.error("no metadata for guests of network %s: %s", network_id, error)
                 continue
             with self._lock:
@@ -116,7 +119,7 @@ class _Listeners:
     # What of a socket a server uses.
 
     def getsockname(self) -> tuple[str, int]:
-        return METADATA, _PORT
+        return METADATA, PORT
 
     def settimeout(self, seconds: float | None) -> None:
         self._timeout_s = seconds
@@ -146,17 +149,18 @@ class _Listeners:
         self._is_closed = True
 
 
-def _listen() -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setblocking(False)
-        sock.bind((METADATA, _PORT))
-        sock.listen(128)
-    except OSError:
-        sock.close()
-        raise
+def _listen(space: str) -> socket.socket:
+    """A socket that listens for guests in a namespace. It comes through one of this process, from who may make it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nova-") as directory,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox,
+    ):
+        inbox.bind(f"{directory}/inbox")
+        inbox.setblocking(False)
+        call(sockets.listen, space, f"{directory}/inbox")
+        _, [descriptor], _, _ = socket.recv_fds(inbox, 16, 1)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
+    sock.setblocking(False)
     return sock
 
 

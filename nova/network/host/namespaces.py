@@ -5,26 +5,21 @@ with the namespace's inode, so that a run in which nothing changed costs no proc
 how they looked when they were made, which is read from /proc.
 """
 
-import contextlib
-import ctypes
 import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from nova import concurrency
 from nova.network.host import commands
 from nova.network.host.spaces import Cable, Space
+from nova.privileged import links
+from nova.privileged.separation import call
 
 LOG = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _ROOT = Path("/run/netns")
-_CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
 # Of rules and routes, those with this protocol number (static) are ours.
 _OURS = "static"
 
@@ -46,14 +41,14 @@ class Namespaces:
         self._delete({path.name for path in self._files()} - by_name.keys())
         new = by_name.keys() - there
         # A name without a namespace is left where somebody's mounts ended, or a machine lost its power.
-        commands.batch("ip", [f"netns del {name}" for name in sorted(new) if (_ROOT / name).exists()])
-        commands.batch("ip", [f"netns add {name}" for name in sorted(new)])
+        commands.batch([f"netns del {name}" for name in sorted(new) if (_ROOT / name).exists()])
+        commands.batch([f"netns add {name}" for name in sorted(new)])
         for name in new:
             # Before anything can come in.
-            _try(lambda name=name: set_kernel(name, _kernel(by_name[name], ())))  # type: ignore[misc]
+            _try(lambda name=name: commands.set_kernel(_kernel(by_name[name], ()), name))  # type: ignore[misc]
         due = [space for space in wanted if self._differs(space) or (look_at_all and self._has_changed(space))]
         inside = {space.name: {} if space.name in new else look(space.name) for space in due}
-        commands.batch("ip", [line for space in wanted for line in self._outside(space, known, inside, new)])
+        commands.batch([line for space in wanted for line in self._outside(space, known, inside, new)])
         for space in due:
             _try(lambda space=space: self._fill(space, inside[space.name], known))  # type: ignore[misc]
 
@@ -68,7 +63,7 @@ class Namespaces:
 
     def _delete(self, names: Iterable[str]) -> None:
         names = sorted(names)
-        commands.batch("ip", [f"netns del {name}" for name in names])
+        commands.batch([f"netns del {name}" for name in names])
         for name in names:
             self._made.pop(name, None)
             self._looks.pop(name, None)
@@ -79,10 +74,10 @@ class Namespaces:
     def _has_changed(self, space: Space) -> bool:
         """Whether somebody has changed a namespace since it was filled. What nobody can see of it is made anew."""
         try:
-            if inside(space.name, _look_of) != self._looks.get(space.name):
+            if call(links.look_of, space.name) != self._looks.get(space.name):
                 return True
             if space.ruleset:
-                commands.run("nft", "-f", "-", given=space.ruleset, namespace=space.name)
+                commands.load_rules(space.ruleset, space.name)
         except (commands.CommandFailed, OSError):
             return True
         return False
@@ -130,35 +125,12 @@ class Namespaces:
         lines += [f"route del {route}" for route in sorted(routes - set(space.routes))]
         # A route replaced by itself is the same one; one that a device took with it comes back.
         lines += [f"route replace {route} proto {_OURS}" for route in space.routes]
-        commands.batch("ip", lines, space.name)
-        set_kernel(space.name, _kernel(space, space.cables))
+        commands.batch(lines, space.name)
+        commands.set_kernel(_kernel(space, space.cables), space.name)
         if space.ruleset:
-            commands.run("nft", "-f", "-", given=space.ruleset, namespace=space.name)
+            commands.load_rules(space.ruleset, space.name)
         self._made[space.name] = (space, inode(space.name))
-        self._looks[space.name] = inside(space.name, _look_of)
-
-
-def inside(name: str, work: Callable[[], T]) -> T:
-    """work() with the calling thread in a namespace. For what takes a moment: nothing else runs in that thread meanwhile.
-
-    Raises OSError when there is no such namespace.
-    """
-    return concurrency.run_blocking(_inside, name, work)  # type: ignore[no-any-return]
-
-
-def _inside(name: str, work: Callable[[], T]) -> T:
-    with open("/proc/thread-self/ns/net") as outside, open(_ROOT / name) as there:
-        _enter(there.fileno())
-        try:
-            return work()
-        finally:
-            _enter(outside.fileno())
-
-
-def _enter(descriptor: int) -> None:
-    if _LIBC.setns(descriptor, _CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        self._looks[space.name] = call(links.look_of, space.name)
 
 
 def inode(name: str) -> int:
@@ -170,33 +142,9 @@ def inode(name: str) -> int:
     return state.st_ino if state.st_dev == os.stat("/proc/self/ns/net").st_dev else 0
 
 
-def _look_of() -> str:
-    """The devices, addresses and routes of the calling thread's namespace, as a text to compare."""
-    root = Path("/proc/thread-self/net")
-    devices = sorted(line.partition(":")[0].strip() for line in (root / "dev").read_text().splitlines()[2:])
-    texts = [" ".join(devices), (root / "fib_trie").read_text()]
-    for name, columns in (("if_inet6", (0, 2, 5)), ("ipv6_route", (0, 1, 4, 9))):
-        with contextlib.suppress(FileNotFoundError):
-            # Link-local ones come by themselves, some time after their device.
-            lines = [
-                line.split() for line in (root / name).read_text().splitlines() if not line.startswith(("fe8", "ff"))
-            ]
-            # Other columns count uses.
-            texts.append("\n".join(sorted(" ".join(line[column] for column in columns) for line in lines)))
-    return "\n".join(texts)
-
-
 def look(name: str) -> dict[str, Any]:
     """The devices of a namespace by name, with their addresses."""
-    return {device["ifname"]: device for device in json.loads(commands.run("ip", "-n", name, "-json", "address"))}
-
-
-def set_kernel(name: str, parameters: Mapping[str, str]) -> None:
-    def write() -> None:
-        for path, value in parameters.items():
-            commands.write_kernel(path, value)
-
-    inside(name, write)
+    return {device["ifname"]: device for device in json.loads(call(links.show, name, "addresses"))}
 
 
 def _kernel(space: Space, cables: Iterable[Cable]) -> dict[str, str]:
@@ -247,15 +195,15 @@ def _device_lines(cable: Cable, state: Mapping[str, Any] | None) -> list[str]:
 def _known_routes(name: str) -> tuple[set[str], set[str]]:
     """The routes and rules of ours that a namespace has, in the words of a Space."""
     routes, rules = set(), set()
-    for version in ("-4", "-6"):
-        shown = commands.run("ip", "-n", name, "-json", version, "route", "show", "table", "all", "proto", _OURS)
+    for version in ("IPv4", "IPv6"):
+        shown = call(links.show, name, f"routes of {version}")
         for route in json.loads(shown or "[]"):
             words = [route["dst"], *(("via", route["gateway"]) if "gateway" in route else ()), "dev", route["dev"]]
             table = ("table", str(route["table"])) if route.get("table") not in (None, "main") else ()
-            if version == "-6" and route["dst"] == "default":
+            if version == "IPv6" and route["dst"] == "default":
                 words[0] = "::/0"
             routes.add(" ".join([*words, *table]))
-    for rule in json.loads(commands.run("ip", "-n", name, "-json", "rule")):
+    for rule in json.loads(call(links.show, name, "rules")):
         if "iif" in rule and "dst" in rule:
             rules.add(f"pref {rule['priority']} iif {rule['iif']} to {rule['dst']} lookup {rule['table']}")
     return routes, rules

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from nova.network.host import firewall
-from nova.network.host.firewall import METADATA
 from nova.network.host.spaces import Cable, Space, network_name
+from nova.privileged.sockets import METADATA
 from nova.structs.network_mtu import SMALLEST_IPV4
 from nova.structs.networking import FloatingIp, Network, Port, Router, SecurityGroupRule, Subnet
 from nova.structs.subnet_ranges import needs_server

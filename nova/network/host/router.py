@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from nova.network.host.firewall import METADATA
 from nova.network.host.plan import Records, Served, bridge_mtu, length
 from nova.network.host.spaces import Cable, Space, router_name
+from nova.privileged.sockets import METADATA
 from nova.structs.networking import FloatingIp, Network, Port, Router, Subnet
 
 _INTERFACE, _GATEWAY = "network:router_interface", "network:router_gateway"

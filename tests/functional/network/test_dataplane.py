@@ -339,11 +339,33 @@ def test_guests_keep_their_network_when_the_daemon_is_killed_and_comes_back(worl
 def test_a_dead_dhcp_server_is_replaced(world, network):
     world.boot(network)
     directory = world.dataplane._dhcp._root / world.bridge(network)
-    world.host.run("kill", "-9", (directory / "pid").read_text().strip())
+    world.host.run("kill", "-9", (directory / "run/pid").read_text().strip())
 
     guest = world.boot(network)
 
     assert guest.lease["ip"] == guest.address
+
+
+def test_a_dhcp_server_of_an_earlier_release_is_replaced_and_its_leases_are_kept(world, network):
+    """It wrote its leases and its pid beside the files that it reads."""
+    guest = world.boot(network)
+    directory = world.dataplane._dhcp._root / world.bridge(network)
+    run = directory / "run"
+    command = (run / "pid").read_text().strip()
+    words = Path(f"/proc/{command}/cmdline").read_text().rstrip("\0").split("\0")
+    world.host.run("kill", command)
+    assert wait_for(lambda: not Path(f"/proc/{command}").exists(), timeout_s=20)
+    (run / "leases").replace(directory / "leases")
+    run.rmdir()
+    world.in_space(world.space(network), *(word.replace("/run/", "/") for word in words))
+    former = (directory / "pid").read_text().strip()
+    (directory / "dnsmasq.command").write_text("as the earlier release wrote it")
+
+    world.converge()
+
+    assert wait_for(lambda: not Path(f"/proc/{former}").exists(), timeout_s=20)
+    assert guest.address in (run / "leases").read_text()
+    assert get_address(guest)["ip"] == guest.address
 
 
 def test_converging_twice_changes_nothing(world, network):
@@ -351,7 +373,7 @@ def test_converging_twice_changes_nothing(world, network):
     world.converge()
     before = world.host.run("nft", "list", "ruleset"), world.host.run("ip", "-o", "addr", "show", "scope", "global")
     directory = world.dataplane._dhcp._root / world.bridge(network)
-    pid = (directory / "pid").read_text()
+    pid = (directory / "run/pid").read_text()
 
     world.converge()
 
@@ -359,7 +381,7 @@ def test_converging_twice_changes_nothing(world, network):
         world.host.run("nft", "list", "ruleset"),
         world.host.run("ip", "-o", "addr", "show", "scope", "global"),
     )
-    assert (directory / "pid").read_text() == pid
+    assert (directory / "run/pid").read_text() == pid
 
 
 def test_a_deleted_network_leaves_nothing_behind(world, network):
