@@ -146,6 +146,17 @@ def test_a_message_sent_before_anybody_listens_waits(bus, serve):
     assert serve().has_heard.wait(5)
 
 
+def test_calls_that_come_one_after_another_need_one_thread(bus, serve):
+    serve()
+    things = make_client(bus, "things", Calls)
+    before = threading.active_count()
+
+    for _ in range(4):
+        things.note_and_answer("word")
+
+    assert threading.active_count() <= before + 2
+
+
 def test_a_server_hears_itself_and_says_so_when_it_does_not(bus, serve):
     implementation = Implementation()
     server = Server(bus, "things", "deaf", Calls, implementation)
