@@ -55,7 +55,7 @@ def make_client(
 
 
 def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str, service: str) -> Callable[..., Any]:
-    names = [field.name for field in msgspec.structs.fields(method.arguments)]
+    names = method.arguments.__struct_fields__
     decode_result = msgspec.json.Decoder(method.result).decode
     encode = msgspec.json.Encoder().encode
 

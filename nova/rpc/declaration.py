@@ -5,9 +5,11 @@ arrives to an object that implements them. Arguments and results travel as one J
 thousand servers cost the bus one string.
 """
 
+import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,7 +24,7 @@ class Method(msgspec.Struct, frozen=True):
     """One method of an interface: how its arguments and its result are encoded."""
 
     name: str
-    arguments: type
+    arguments: type[msgspec.Struct]
     result: Any
     is_cast: bool
     is_fanout: bool
@@ -40,7 +42,8 @@ def fanout(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(function)
 
 
-def methods(interface: type) -> dict[str, Method]:
+@functools.cache
+def methods(interface: type) -> Mapping[str, Method]:
     """The methods an interface declares, its bases' included."""
     found = {}
     for name, function in inspect.getmembers(interface, inspect.isfunction):
@@ -63,4 +66,4 @@ def methods(interface: type) -> dict[str, Method]:
             getattr(function, "is_cast", False),
             getattr(function, "is_fanout", False),
         )
-    return found
+    return MappingProxyType(found)

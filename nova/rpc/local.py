@@ -86,9 +86,14 @@ class _Bus:
         self._to_lose: dict[str, int] = defaultdict(int)
 
     def lose(self, name: str, count: int = 1) -> None:
-        """Lose the next messages to a name, as a broker that dies does."""
+        """Lose the next messages to a name, as a broker that dies does; their senders' time to wait is over at once."""
         with self._lock:
             self._to_lose[name] = count
+
+    def lose_nothing(self) -> None:
+        """Lose no more of what is still to come."""
+        with self._lock:
+            self._to_lose.clear()
 
     def subscribe(self, name: str, messages: "queue.SimpleQueue[_Incoming | None]") -> None:
         with self._lock:
@@ -101,16 +106,18 @@ class _Bus:
             if messages in self._listeners[name]:
                 self._listeners[name].remove(messages)
 
-    def deliver(self, name: str, message: _Incoming) -> None:
+    def deliver(self, name: str, message: _Incoming) -> bool:
+        """Whether the message has reached its queue."""
         with self._lock:
             if self._to_lose[name]:
                 self._to_lose[name] -= 1
-                return
+                return False
             listeners = self._listeners[name]
             if listeners:
                 listeners[next(self._turn) % len(listeners)].put(message)
             else:
                 self._waiting[name].append(message)
+            return True
 
     def deliver_to_all(self, name: str, make: Any) -> None:
         with self._lock:
@@ -151,11 +158,11 @@ class LocalDriver(base.BaseDriver):
             return None
         name = f"{target.topic}.{target.server}" if target.server else target.topic
         answers: queue.SimpleQueue[Any] | None = queue.SimpleQueue() if wait_for_reply else None
-        self._bus.deliver(name, _Incoming(ctxt, message, answers, timeout if wait_for_reply else None))
+        has_arrived = self._bus.deliver(name, _Incoming(ctxt, message, answers, timeout if wait_for_reply else None))
         if answers is None:
             return None
         try:
-            reply, failure = answers.get(timeout=timeout)
+            reply, failure = answers.get(timeout=timeout if has_arrived else 0)
         except queue.Empty:
             raise oslo_messaging.MessagingTimeout(f"no answer from {name} within {timeout} s") from None
         if failure is not None:

@@ -1,8 +1,10 @@
 """Hands what arrives for a daemon to its implementation of a contract, and sees that the daemon hears at all."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -62,6 +64,9 @@ class Server:
             executor=concurrency.executor_name(),
             access_policy=oslo_messaging.DefaultRPCAccessPolicy,
         )
+        # The library's own pool begins a thread for each call up to its size; every one of them wakes once a second as
+        # long as the daemon lives, and keeps whoever stops it for that second.
+        self._server._executor_cls = functools.partial(ThreadPoolExecutor, thread_name_prefix=self._target.topic)
         self._server.start(override_pool_size=self._threads)
 
     def _ping_self(self) -> None:

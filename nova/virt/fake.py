@@ -91,6 +91,10 @@ class Hypervisor:
         reason = f"the fake driver has to fail {method}"
         self._failures[method].extend([error or errors.GuestFailed(reason=reason)] * times)
 
+    def mend(self) -> None:
+        """Take back what fail() has said of calls that have not come."""
+        self._failures.clear()
+
     def hold(self, method: str) -> None:
         """Let calls of a method wait until release(), 60 seconds at most."""
         self._barriers[method] = threading.Event()

@@ -33,6 +33,12 @@ def make_module_cloud(tmp_path_factory, templates):
     yield from _clouds(tmp_path_factory, templates)
 
 
+@pytest.fixture(scope="session")
+def make_session_cloud(tmp_path_factory, templates):
+    """The same for clouds that all tests of a run share."""
+    yield from _clouds(tmp_path_factory, templates)
+
+
 def _clouds(tmp_path_factory, templates):
     made = []
 
@@ -48,7 +54,7 @@ def _clouds(tmp_path_factory, templates):
         return cloud
 
     yield make
-    # The message library's idle threads take a second to go; the next test need not wait for them.
+    # What a step under way still waits for, the next test need not wait for.
     for cloud in made:
         _stopping.append(concurrency.spawn(cloud.stop))
 

@@ -118,12 +118,15 @@ def _content_of(cloud, server):
     """What the server's only disk holds; None: it has none, or its host is down."""
     if server.image_id is None:
         return None
+    shelved = server.system_metadata.get("shelved_image_id")
     if server.vm_state is VmState.SHELVED_OFFLOADED:
-        return cloud.glance.content(server.system_metadata["shelved_image_id"]).decode()
+        return cloud.glance.content(shelved).decode()
     hypervisors = {cloud.hypervisor(name).name: cloud.hypervisor(name) for name in cloud.hosts}
     if server.host not in hypervisors:
         return None
-    return hypervisors[server.host].shelf.content(server.uuid) or "no disk"
+    # Shelving that was given up half-way has left it in the image that the record names.
+    given_up = cloud.glance.content(shelved).decode() if server.vm_state is VmState.ERROR and shelved else "no disk"
+    return hypervisors[server.host].shelf.content(server.uuid) or given_up
 
 
 def _ports(cloud, servers):

@@ -30,6 +30,8 @@ volume_backend_name = files
 file_volumes_directory = {directory}/volumes
 [database]
 connection = sqlite:///{directory}/cinder.db?timeout=60
+# What a test has written need not outlive the machine.
+sqlite_synchronous = false
 [oslo_concurrency]
 lock_path = {directory}/locks
 [nova]

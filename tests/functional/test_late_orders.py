@@ -19,7 +19,7 @@ def test_an_order_the_daemon_before_has_done_is_not_done_again(cloud, user):
     done = threading.Event()
 
     def hold_the_order_up():
-        late.wait(30)
+        late.wait(90)
         done.set()
 
     # The conductor that sends "destroy" is slow: the host asks for the order by itself, and the rebuild goes on.
@@ -29,7 +29,7 @@ def test_an_order_the_daemon_before_has_done_is_not_done_again(cloud, user):
     cloud.stop_host("host-1")
     cloud.start_host("host-1")
     late.set()
-    done.wait(30)
+    done.wait(90)
     # Its orders are done in turn: when this one is done the late one has been looked at.
     user.act(server_id, "reboot", {"type": "HARD"})
     settle(cloud)

@@ -185,8 +185,9 @@ def _finish(connection: Connection, op: Shelve, instance: Instance) -> dict[str,
 
 
 def _abandon(connection: Connection, op: Shelve, instance: Instance) -> dict[str, object]:
-    """The record keeps the host, for whoever looks what became of the guest, and names the image."""
-    return {"system_metadata": _kept(op, instance)}
+    """The record keeps the host, for whoever looks what became of the guest; it names the image, and the volumes as
+    they are reserved by now."""
+    return {"system_metadata": _kept(op, instance), **_devices_without_host(op)}
 
 
 def _kept(op: Shelve, instance: Instance) -> dict[str, str]:
@@ -200,7 +201,11 @@ def _kept(op: Shelve, instance: Instance) -> dict[str, str]:
 
 
 def _without_host(op: Shelve) -> dict[str, object]:
-    columns: dict[str, object] = {"host": None, "node": None, "power_state": PowerState.NOSTATE}
+    return {"host": None, "node": None, "power_state": PowerState.NOSTATE, **_devices_without_host(op)}
+
+
+def _devices_without_host(op: Shelve) -> dict[str, object]:
+    columns: dict[str, object] = {}
     if op.vifs is not None:
         columns["vifs"] = op.vifs
     if op.devices is not None:

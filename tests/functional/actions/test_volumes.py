@@ -200,7 +200,7 @@ def test_a_server_deleted_while_its_volume_is_being_made_takes_it_along(cloud, u
     server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
 
     user.delete(f"/servers/{server_id}")
-    assert wait_for(lambda: cloud.cinder.refused_deletions, timeout_s=20)
+    assert wait_for(lambda: cloud.cinder.refused_deletions, timeout_s=90)
     [volume] = cloud.cinder.volumes.values()
     volume["status"] = "available"
     user.wait_gone(server_id)

@@ -202,7 +202,7 @@ def test_a_project_has_so_many_streams_and_a_client_that_leaves_frees_its_place_
     refused, other = api.stream(), api.stream(project="other")
     # Nothing is sent meanwhile, so that only its leaving can tell.
     first.leave()
-    wait(lambda: api.stream().status == 200, "the place is free", timeout_s=5)
+    wait(lambda: api.stream().status == 200, "the place is free")
 
     assert refused.status == 429
     assert "event streams" in json.loads(refused.answer.read())["overLimit"]["message"]
@@ -215,7 +215,7 @@ def test_a_worker_has_so_many_streams(make_cloud, serve):
 
     refused = api.stream(project="other")
     first.leave()
-    wait(lambda: api.stream(project="other").status == 200, "the place is free", timeout_s=5)
+    wait(lambda: api.stream(project="other").status == 200, "the place is free")
 
     assert refused.status == 503
     assert list(json.loads(refused.answer.read())) == ["serviceUnavailable"]

@@ -42,7 +42,7 @@ class Service:
 
     def lines(self, *words):
         """The lines of the log that hold all of these words, once there is one."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             lines = self.log.read_text().splitlines() if self.log.exists() else []
             matching = [line for line in lines if all(word in line for word in words)]

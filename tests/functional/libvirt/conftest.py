@@ -118,7 +118,7 @@ class HypervisorHost:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(90)
 
     def _configure(self) -> None:
         # As root, so that pytest's private directories can be read; nothing here is trusted or not.

@@ -41,7 +41,7 @@ def test_call_that_a_silent_libvirtd_leaves_unanswered_ends_and_works_again_afte
             concurrency.call_within(HANGS_S, driver.guest, spec.uuid)
     finally:
         host.libvirtd("continue")
-    assert concurrency.wait_for(lambda: is_well(lambda: driver.guest(spec.uuid)), 60)
+    assert concurrency.wait_for(lambda: is_well(lambda: driver.guest(spec.uuid)), 90)
 
     driver.set_power(spec.uuid, PowerState.PAUSED)
     assert driver.guest(spec.uuid).power_state == PowerState.PAUSED
@@ -85,7 +85,7 @@ def test_guest_that_does_not_answer_holds_up_no_other(driver, host, impatient, m
 
     assert driver.guest(other.uuid).power_state == PowerState.PAUSED
     assert all(isinstance(answer, errors.DomainError) for answer in answers)
-    assert concurrency.wait_for(lambda: is_well(lambda: driver.diagnostics(stuck.uuid)), 60)
+    assert concurrency.wait_for(lambda: is_well(lambda: driver.diagnostics(stuck.uuid)), 90)
 
 
 def test_file_that_does_not_open_is_given_up_and_holds_up_no_other_guest(
@@ -112,7 +112,7 @@ def test_file_that_does_not_open_is_given_up_and_holds_up_no_other_guest(
         shutil.move(formats.with_suffix(".kept"), formats)
 
     assert driver.guest(other.uuid).power_state == PowerState.PAUSED
-    assert concurrency.wait_for(lambda: is_well(lambda: driver.resize_disks(stuck)), 30)
+    assert concurrency.wait_for(lambda: is_well(lambda: driver.resize_disks(stuck)), 90)
 
 
 def test_check_tells_of_disks_and_of_a_libvirtd_that_do_not_answer(driver, host, impatient, monkeypatch):
@@ -125,7 +125,7 @@ def test_check_tells_of_disks_and_of_a_libvirtd_that_do_not_answer(driver, host,
         with pytest.raises(errors.Unavailable, match="storage of the host's disks"):
             driver.check()
     nfs_is_back.set()
-    assert concurrency.wait_for(lambda: is_well(driver.check), 30)
+    assert concurrency.wait_for(lambda: is_well(driver.check), 90)
 
     host.libvirtd("stop")
     try:

@@ -300,7 +300,7 @@ def test_host_tells_what_it_has(driver, host):
 def wait_until_not_running(driver, spec):
     from nova.concurrency import wait_for
 
-    assert wait_for(lambda: driver.guest(spec.uuid).power_state != PowerState.RUNNING, 30)
+    assert wait_for(lambda: driver.guest(spec.uuid).power_state != PowerState.RUNNING, 90)
 
 
 def test_green_threads_go_on_while_libvirt_works(driver, host, make_spec, wait_for_output):

@@ -136,7 +136,7 @@ def test_guest_stays_when_the_destination_dies_on_the_way(pair, second_host, slo
     with pytest.raises(errors.GuestFailed):
         source.migrate(spec, "host-2", facts, kill_destination)
 
-    assert concurrency.wait_for(lambda: source.guest(spec.uuid).power_state == PowerState.RUNNING, 30)
+    assert concurrency.wait_for(lambda: source.guest(spec.uuid).power_state == PowerState.RUNNING, 90)
     with second_host.network():
         destination.abort_destination(spec)
     assert list(second_host.instances.iterdir()) == []

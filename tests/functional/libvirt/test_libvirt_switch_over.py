@@ -100,7 +100,7 @@ def test_guest_runs_on_one_host_whoever_dies_when_it_changes_hosts(
     for killer in killers:
         killer.join()
     if has_left:
-        assert concurrency.wait_for(lambda: state_on(destination, spec.uuid) == PowerState.RUNNING, 10)
+        assert concurrency.wait_for(lambda: state_on(destination, spec.uuid) == PowerState.RUNNING, 90)
         assert state_on(source, spec.uuid) != PowerState.RUNNING
         with second_host.network(), pytest.raises(errors.PointPassed):
             destination.abort_destination(arriving(spec))

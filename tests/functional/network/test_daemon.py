@@ -92,7 +92,7 @@ def test_networks_are_made_outlive_a_kill_and_go_with_teardown(machine, configur
     network = ask("POST", "networks", {"network": {"name": "private"}}).json()["network"]
     body = {"network_id": network["id"], "ip_version": 4, "cidr": "10.20.0.0/24"}
     ask("POST", "subnets", {"subnet": body})
-    assert wait_for(has_address, timeout_s=20)
+    assert wait_for(has_address, timeout_s=90)
 
     daemon.kill()
     daemon.wait()

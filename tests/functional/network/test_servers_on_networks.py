@@ -121,7 +121,7 @@ def test_a_network_nobody_has_is_refused_before_a_server_is_made(cloud, networks
 
 
 def soon(condition):
-    return wait_for(condition, timeout_s=20)
+    return wait_for(condition, timeout_s=90)
 
 
 def addresses_of(cloud, server):

@@ -89,7 +89,7 @@ class Cloud:
         self._schedulers.append((scheduler, calls, news))
         others = len(self._schedulers) - 1
         all_know = concurrency.wait_for(
-            lambda: all(len(one.peers.others()) == others for one, *_ in self._schedulers), 10
+            lambda: all(len(one.peers.others()) == others for one, *_ in self._schedulers), 90
         )
         assert all_know
         return scheduler

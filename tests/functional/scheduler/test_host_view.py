@@ -7,7 +7,7 @@ from nova.structs.host import HostView
 
 
 def becomes(condition):
-    return concurrency.wait_for(condition, timeout_s=5)
+    return concurrency.wait_for(condition, timeout_s=90)
 
 
 def test_host_that_goes_down_is_not_chosen_any_more(cloud):

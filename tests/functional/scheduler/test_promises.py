@@ -251,4 +251,4 @@ def test_record_says_who_is_kept_out_by_a_promise(cloud, clock):
 
 
 def wait(condition):
-    assert concurrency.wait_for(condition, 10)
+    assert concurrency.wait_for(condition, 90)
