@@ -1,7 +1,6 @@
 """Filters of images until 2.35, as a real Glance understands them."""
 
 import datetime
-import uuid
 
 import pytest
 
@@ -13,7 +12,8 @@ def user(make_cloud, real_glance):
     return cloud.client("user", "project", version="2.35")
 
 
-SERVER = str(uuid.uuid4())
+SERVER = "3f6a1c1e-8d0b-4f57-9a55-0c5f0e9b7d21"
+OTHER = "5b0c1a9f-20de-4c38-8f0a-7d5c43a1be42"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def listed(user, query):
         ("property-image_type=snapshot", {"copy"}),
         (f"server={SERVER}", {"copy"}),
         (f"server=http://compute/v2.1/servers/{SERVER}", {"copy"}),
-        (f"server={uuid.uuid4()}", set()),
+        (f"server={OTHER}", set()),
         ("status=ACTIVE&type=snapshot", {"copy"}),
     ],
 )
