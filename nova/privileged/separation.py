@@ -55,6 +55,7 @@ def start(conf: cfg.ConfigOpts, bounds: Bounds) -> None:
         confine(msgspec.to_builtins(bounds))
     except Exception as error:
         raise CommandFailed(f"the privileged process does not start: {error}") from error
+    concurrency.spawn(_end_with, NETWORK.channel)
 
 
 def _helper(files: Sequence[str], kept: Sequence[int]) -> list[str]:
@@ -88,24 +89,21 @@ def _prctl(number: int, value: int) -> None:
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A privileged operation, done by whoever may. Raises CommandFailed, OSError.
-
-    A daemon whose privileged process has died ends: it cannot start another one, its service manager can.
-    """
+    """A privileged operation, done by whoever may. Raises CommandFailed, OSError."""
     if not NETWORK.client_mode:
         return concurrency.run_blocking(function, *arguments)
-    _check_that_it_lives()
     try:
         return function(*arguments)
     except PrivsepTimeout as error:
         name = getattr(getattr(function, "args", [function])[0], "__name__", "")
         raise CommandFailed(f"the privileged process has not done {name} within {NETWORK.timeout:.0f} s") from error
-    except OSError:
-        _check_that_it_lives()
-        raise
 
 
-def _check_that_it_lives() -> None:
-    if NETWORK.channel is None or not NETWORK.channel.running:
-        LOG.critical("the privileged process has ended, and with it this daemon")
-        os._exit(1)
+def _end_with(channel: Any) -> None:
+    """A daemon whose privileged process has died ends: it cannot start another one, its service manager can.
+
+    The channel does not tell its callers when it broke with bytes on their way, but its reader ends.
+    """
+    channel.reader_thread.join()
+    LOG.critical("the privileged process has ended, and with it this daemon")
+    os._exit(1)
