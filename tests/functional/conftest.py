@@ -33,12 +33,6 @@ def make_module_cloud(tmp_path_factory, templates):
     yield from _clouds(tmp_path_factory, templates)
 
 
-@pytest.fixture(scope="session")
-def make_session_cloud(tmp_path_factory, templates):
-    """The same for clouds that all tests of a run share."""
-    yield from _clouds(tmp_path_factory, templates)
-
-
 def _clouds(tmp_path_factory, templates):
     made = []
 

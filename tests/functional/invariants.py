@@ -42,8 +42,9 @@ def _transient(servers: list[Instance]):
 
 def _open_operations(cloud):
     table = Operation.__table__
-    rows = cloud.db.read(lambda c: c.execute(select(table.c.name, table.c.state, table.c.lease_owner)).all())
-    return [f"operation {row.name} is {row.state}" for row in rows if row.state in ("queued", "running", "unwinding")]
+    is_open = table.c.state.in_(("queued", "running", "unwinding"))
+    rows = cloud.db.read(lambda c: c.execute(select(table.c.name, table.c.state).where(is_open)).all())
+    return [f"operation {row.name} is {row.state}" for row in rows]
 
 
 def _allocations(cloud, servers):

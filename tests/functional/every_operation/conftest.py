@@ -6,9 +6,9 @@ from tests.functional.every_operation.matrix import Clouds
 from tests.functional.operation_set_ups import SETUPS
 
 
-@pytest.fixture(scope="session")
-def clouds(make_session_cloud):
-    return Clouds(make_session_cloud)
+@pytest.fixture(scope="module")
+def clouds(make_module_cloud):
+    return Clouds(make_module_cloud)
 
 
 @pytest.fixture
