@@ -85,8 +85,9 @@ class RealService:
 
     def stand_beside(self, compute):
         """It tells this Compute API, a WSGI application, from now on; what was left of others goes."""
-        self.clear()
+        # Cinder asks it about the attachments that go.
         self._compute = compute
+        self.clear()
 
     def clear(self):
         raise NotImplementedError

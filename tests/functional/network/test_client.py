@@ -12,7 +12,8 @@ from nova.structs.network import NetworkRequest
 
 
 def allocate(cloud, server_id, requests=None, **given):
-    options = {"host": "host-1", "zone": "nova", "hostname": "web", "port_ids": (str(uuid.uuid4()),)}
+    port_ids = tuple(str(uuid.uuid4()) for _ in requests or (None,))
+    options = {"host": "host-1", "zone": "nova", "hostname": "web", "port_ids": port_ids}
     return cloud.client.allocate("demo", server_id, requests=requests, **{**options, **given})
 
 
@@ -50,12 +51,15 @@ def test_a_networking_api_that_chooses_ids_itself_makes_the_ports_once_too(cloud
 
     monkeypatch.delitem(extensions.EXTENSIONS, "nova-network")
     demo.network()
+    ports = (str(uuid.uuid4()),)
 
-    first = allocate(cloud, server_id)
-    second = allocate(cloud, server_id)
+    first = allocate(cloud, server_id, port_ids=ports)
+    second = allocate(cloud, server_id, port_ids=ports)
 
     assert first == second
     assert len(demo.ports()) == 1
+    cloud.client.detach(server_id, ports[0])
+    assert demo.ports() == []
 
 
 def test_a_build_that_moves_on_takes_its_ports_to_the_next_host(cloud, demo, server_id):

@@ -443,7 +443,7 @@ def boot_far(world, network, **values):
     port = demo.create("ports", network_id=network["id"], **values)
     request = (NetworkRequest(port_id=port["id"]),)
     server_id = str(uuid.uuid4())
-    vifs = world.cloud.client.allocate("demo", server_id, "compute-1", "nova", "far", request)
+    vifs = world.cloud.client.allocate("demo", server_id, "compute-1", "nova", "far", request, (str(uuid.uuid4()),))
     world.converge()
     with world.compute.inside():
         world.agent.prepare(vifs)
