@@ -241,6 +241,10 @@ def has_been_tried(user, server_id, step):
 
 
 def test_a_move_waits_for_a_volume_that_is_being_extended(cloud, user):
+    # As patient as a real conductor: what the test does meanwhile takes its time on a machine under load.
+    cloud.stop_conductor()
+    cloud.conf.set_override("step_pauses_s", [0.01, 1.0], group="conductor")
+    cloud.add_conductor()
     made = Plain(cloud, user)
     before = host_of(cloud, made.server)
     cloud.cinder.set_status(made.volume, "extending")
