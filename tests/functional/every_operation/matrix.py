@@ -108,3 +108,12 @@ def revive(cloud, user, name):
     services = user.get("/os-services?binary=nova-compute").json()["services"]
     [service] = [one for one in services if one["host"] == cloud.hypervisor(name).name]
     assert user.put(f"/os-services/{service['id']}", {"forced_down": False}).status_code == 200
+
+
+def check_that_nothing_is_lost(cloud, user, operation, step, moment):
+    """A conductor that dies at this moment of a step loses nothing, and the operation ends well."""
+    outcome = run(cloud, user, operation, lambda: kill_conductor(cloud, operation, step, moment))
+
+    assert outcome in SETUPS[operation].ends_in
+    assert outcome != "ERROR"
+    assert leftovers(cloud) == []
