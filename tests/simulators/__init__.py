@@ -1,0 +1,1 @@
+"""Hypervisors that tests and tools/cloud.sh run in place of those that cannot run here."""
