@@ -10,6 +10,8 @@ from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
+# Cookie, then the disk's size at byte 48. Source: Microsoft, "Virtual Hard Disk Image Format Specification".
+_VHD_COOKIE, _VHD_FOOTER, _VHD_SIZE = b"conectix", 512, struct.Struct(">48x Q")
 # A kernel that boots from a disk finds one of these at its beginning; QEMU reads it as raw all the same.
 _RAW = frozenset({"raw", "gpt", "iso"})
 _CHUNK = 64 << 10
@@ -33,7 +35,7 @@ class UnsafeImage(Exception):
 
 
 def check(path: Path, content: str) -> None:
-    """See that a file is of the format raw or qcow2, and stands by itself. Raises UnsafeImage."""
+    """See that a file is of the format raw, qcow2 or vhd, and stands by itself. Raises UnsafeImage."""
     found = _inspectors(path)
     names = {str(inspector) for inspector in found}
     if content == "raw" and names <= _RAW:
@@ -41,14 +43,17 @@ def check(path: Path, content: str) -> None:
     if names != {content}:
         raise UnsafeImage(f"it is called {content} and is {' and '.join(sorted(names))}")
     _try(found[0].safety_check)
-    if _header(path)[6]:
+    if content == "qcow2" and _header(path)[6]:
         raise UnsafeImage("its data are encrypted")
     virtual_size(path, content)
 
 
 def virtual_size(path: Path, content: str) -> int:
-    """Bytes of the disk that a guest sees in a file of the format raw or qcow2. Raises UnsafeImage."""
-    size = path.stat().st_size if content == "raw" else _header(path)[5]
+    """Bytes of the disk that a guest sees in a file of the format raw, qcow2 or vhd. Raises UnsafeImage."""
+    if content == "raw":
+        size = path.stat().st_size
+    else:
+        size = _vhd_size(path) if content == "vhd" else _header(path)[5]
     if size > _LARGEST:
         raise UnsafeImage(_CANNOT_BE_READ)
     return size
@@ -75,6 +80,17 @@ def _header(path: Path) -> tuple[bytes, int, int, int, int, int, int]:
     if len(data) < _QCOW2.size or not data.startswith(_QCOW2_MAGIC):
         raise UnsafeImage(_CANNOT_BE_READ)
     return _QCOW2.unpack(data)
+
+
+def _vhd_size(path: Path) -> int:
+    """From the footer, which a file of every kind ends with."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _VHD_FOOTER))
+        footer = file.read(_VHD_FOOTER)
+    if len(footer) != _VHD_FOOTER or not footer.startswith(_VHD_COOKIE):
+        raise UnsafeImage(_CANNOT_BE_READ)
+    size: int = _VHD_SIZE.unpack_from(footer)[0]
+    return size
 
 
 def _inspectors(path: Path) -> list[format_inspector.FileInspector]:
