@@ -40,6 +40,7 @@ from nova.conf import (
     scheduler,
     upstream,
     wsgi,
+    xenserver,
 )
 
 LOG = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ MODULES = (
     quota,
     *scheduler.MODULES,
     wsgi,
+    xenserver,
 )
 
 # Groups in which this cloud logs in somewhere: they carry keystoneauth's auth and session options.

@@ -3,7 +3,9 @@
 from oslo_config import cfg
 
 OPTIONS = [
-    cfg.StrOpt("compute_driver", help="Hypervisor driver: libvirt.LibvirtDriver or fake.FakeDriver."),
+    cfg.StrOpt(
+        "compute_driver", help="Hypervisor driver: libvirt.LibvirtDriver, xenapi.XenAPIDriver or fake.FakeDriver."
+    ),
     cfg.StrOpt("instances_path", default="$state_path/instances", help="Directory of guests' disks."),
     cfg.BoolOpt(
         "use_cow_images", default=True, help="Whether a guest's disk is a qcow2 overlay over the cached image."

@@ -53,7 +53,6 @@ GROUPS = frozenset(
         "vif_plug_ovs_privileged",
         "vmware",
         "workarounds",
-        "xenserver",
         "xvp",
         "zvm",
     }
