@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.functional.driver_contract import kind_fake, kind_libvirt
+from tests.functional.driver_contract import kind_fake, kind_libvirt, kind_xenapi
 from tests.functional.libvirt.conftest import first_host, host, make_host  # noqa: F401
 
 KINDS = {
     "fake": lambda request, directory: kind_fake.running(directory),
     "libvirt": lambda request, directory: kind_libvirt.running(directory, request.getfixturevalue("host")),
+    "xenapi": lambda request, directory: kind_xenapi.running(directory),
 }
 
 

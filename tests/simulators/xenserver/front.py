@@ -159,23 +159,23 @@ class Request(http.server.BaseHTTPRequestHandler):
         assert name is not None
         pool = self.server.pool
         pool.calls.append(name)
-        answer: dict[str, Any]
+
+        def make() -> bytes:
+            answer: dict[str, Any]
+            try:
+                answer = {"Status": "Success", "Value": self.server.call(name, list(arguments))}
+            except Failure as failure:
+                answer = {"Status": "Failure", "ErrorDescription": list(failure.args)}
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
+                answer = {"Status": "Failure", "ErrorDescription": ["INTERNAL_ERROR", repr(error)]}
+            return xmlrpc.client.dumps((answer,), methodresponse=True, allow_none=True).encode()
+
         try:
-            pool.before(name)
-            answer = {"Status": "Success", "Value": self.server.call(name, list(arguments))}
-        except Failure as failure:
-            answer = {"Status": "Failure", "ErrorDescription": list(failure.args)}
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            answer = {"Status": "Failure", "ErrorDescription": ["INTERNAL_ERROR", repr(error)]}
+            body = pool.around(name, make)
         except Exception:
             self._break_off()
             return
-        try:
-            pool.after(name)
-        except Exception:
-            self._break_off()
-            return
-        self._answer(200, xmlrpc.client.dumps((answer,), methodresponse=True, allow_none=True).encode(), "text/xml")
+        self._answer(200, body, "text/xml")
 
     def do_PUT(self) -> None:
         """The content of a VDI comes."""
@@ -188,18 +188,19 @@ class Request(http.server.BaseHTTPRequestHandler):
                 file.write(chunk)
                 left -= len(chunk)
         body = Path(file.name)
-        try:
-            self.server.pool.before("import_raw_vdi")
+
+        def make() -> bytes:
             if left:
                 raise Failure("VDI_IO_ERROR", "the data end early")
             self.server.pool.vdis.import_(query["vdi"], body, query.get("format", "raw"))
-            self.server.pool.after("import_raw_vdi")
+            return b""
+
+        try:
+            self._answer(200, self.server.pool.around("import_raw_vdi", make), "text/plain")
         except Failure as failure:
             self._answer(500, " ".join(failure.args).encode(), "text/plain")
         except Exception:
             self._break_off()
-        else:
-            self._answer(200, b"", "text/plain")
         finally:
             body.unlink(missing_ok=True)
 
@@ -209,7 +210,6 @@ class Request(http.server.BaseHTTPRequestHandler):
         if query is None:
             return
         try:
-            self.server.pool.before("export_raw_vdi")
             path = self.server.pool.vdis.path(query["vdi"])
         except Failure as failure:
             self._answer(500, " ".join(failure.args).encode(), "text/plain")

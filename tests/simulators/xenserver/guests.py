@@ -15,6 +15,7 @@ from tests.simulators.xenserver.model import Failure
 
 _BOOT_WITHIN_S = 60
 _ORDER_WITHIN_S = 60
+_UNPLUG_WITHIN_S = 20
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,15 @@ class Guest:
         self.order("device_add", driver="virtio-blk-pci", id=f"dev-{drive.id}", drive=drive.id)
 
     def unplug(self, drive_id: str) -> None:
-        """Take the disk away whether or not the guest agrees, as blkback does when it is forced."""
-        with contextlib.suppress(Failure):
-            self.order("device_del", id=f"dev-{drive_id}")
-        deadline = time.monotonic() + 2
+        """Take the disk away; a guest that still boots is asked again."""
+        deadline = time.monotonic() + _UNPLUG_WITHIN_S
         while time.monotonic() < deadline:
-            try:
-                return self.order("blockdev-del", **{"node-name": drive_id})
-            except Failure:
-                time.sleep(0.1)
+            with contextlib.suppress(Failure):
+                self.order("device_del", id=f"dev-{drive_id}")
+            time.sleep(0.1)
+            with contextlib.suppress(Failure):
+                self.order("blockdev-del", **{"node-name": drive_id})
+                return
         raise Failure("DEVICE_DETACH_REJECTED", "VBD", drive_id, "the guest holds it")
 
     def save(self, memory_file: Path) -> None:

@@ -20,8 +20,8 @@ _GIB = 1 << 30
 class Pool:
     """A master, and hosts that are its slaves, each with an address of its own on the loopback.
 
-    before(name) is called with each call's name, and may raise: a Failure is the call's answer, any other exception
-    breaks the connection. after(name) is called when it is done, its answer not yet given. calls: the names, in order.
+    around(name, make) does each call by make(), which gives the bytes of its answer; when it raises, the connection breaks.
+    calls: the names of all calls, in order.
     """
 
     def __init__(
@@ -37,8 +37,7 @@ class Pool:
         self.directory = directory or Path(tempfile.mkdtemp(prefix="xenserver-"))
         self.store = Store()
         self.luns: dict[tuple[str, str], Path] = {}
-        self.before: Callable[[str], None] = lambda name: None
-        self.after: Callable[[str], None] = lambda name: None
+        self.around: Callable[[str, Callable[[], bytes]], bytes] = lambda name, make: make()
         self.calls: list[str] = []
         self.user, self.password = user, password
         port = port or _free_port()
