@@ -145,6 +145,7 @@ class Disks:
                 raise
             return None
         self._session.call("VDI.set_other_config", ref, config)
+        self._session.call("VDI.set_name_label", ref, f"{vm.name} {config[identity.DISK]}")
         return ref
 
 

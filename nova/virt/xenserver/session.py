@@ -81,13 +81,13 @@ class Session:
     def call(self, name: str, *arguments: Any) -> Any:
         """A call's value. What only reads is sent again when it has no answer; a change may or may not have been
         made then, which errors.Unavailable tells."""
-        for attempt in range(2 if _READS.fullmatch(name) else 1):
-            try:
-                return self._call_when_free(name, arguments)
-            except errors.Unavailable as error:
-                if attempt or not isinstance(error.__cause__, _NO_ANSWER) or isinstance(error.__cause__, TimeoutError):
-                    raise
-                LOG.info("%s is asked again: %s", name, error)
+        try:
+            return self._call_when_free(name, arguments)
+        except errors.Unavailable as error:
+            has_broken = isinstance(error.__cause__, _NO_ANSWER) and not isinstance(error.__cause__, TimeoutError)
+            if not has_broken or not _READS.fullmatch(name):
+                raise
+            LOG.info("%s is asked again: %s", name, error)
         return self._call_when_free(name, arguments)
 
     def run(self, name: str, *arguments: Any, timeout_s: float = 3600.0) -> Any:

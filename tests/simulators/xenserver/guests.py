@@ -54,7 +54,7 @@ class Guest:
         command = [
             "qemu-system-x86_64",
             "-machine",
-            "pc,accel=kvm:tcg",
+            "pc,accel=tcg",
             "-nodefaults",
             "-display",
             "none",
@@ -64,12 +64,18 @@ class Guest:
         command += ["-serial", f"file:{directory}/serial", "-qmp", f"unix:{directory}/qmp,server=on,wait=off"]
         for drive in drives:
             command += ["-blockdev", json.dumps({"node-name": drive.id, **drive.options})]
-            model = "ide-cd" if drive.is_cd else "ide-hd"
+            # QEMU has no IDE disk that cannot be written to.
+            model = "ide-cd" if drive.is_read_only else "ide-hd"
             where = f"bus=ide.{drive.place // 2},unit={drive.place % 2}"
             device = f"{model},{where}" if drive.place < 4 else "virtio-blk-pci"
             command += ["-device", f"{device},drive={drive.id},id=dev-{drive.id},bootindex={drive.place + 1}"]
         for number, mac in enumerate(macs):
-            command += ["-netdev", f"user,id=net{number},restrict=on", "-device", f"e1000,netdev=net{number},mac={mac}"]
+            command += [
+                "-netdev",
+                f"user,id=net{number},restrict=on",
+                "-device",
+                f"e1000,netdev=net{number},mac={mac},romfile=",
+            ]
         if memory_file is not None:
             command += ["-incoming", f"exec:cat {memory_file}"]
         command += ["-S"] if is_paused else []
