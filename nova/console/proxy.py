@@ -22,7 +22,7 @@ from websockify.websocketserver import WebSocketRequestHandlerMixIn
 
 from nova import errors
 from nova.clock import utcnow
-from nova.console import pages
+from nova.console import guest_end, pages
 from nova.console.open_consoles import OpenConsoles
 from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
@@ -38,7 +38,6 @@ from nova.structs.guest import ConsoleKind
 
 LOG = logging.getLogger(__name__)
 
-_CONNECT_TIMEOUT_S = 10
 _TLS_HANDSHAKE = b"\x16"
 
 _EXPIRED = "This console address is unknown or has expired; ask for a new one."
@@ -69,6 +68,7 @@ class ConsoleProxy:
         self._consoleauth = consoleauth
         self.open_consoles = OpenConsoles(consoleauth)
         self._tls = _tls_context(conf)
+        self.guest_tls = guest_end.tls_context(conf)
         self._tls_only = conf.ssl_only
         self._socket: socket.socket | None = None
         self._acceptor: Acceptor | None = None
@@ -267,7 +267,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
             return Ending(POLICY, _EXPIRED)
         address = access.address
         try:
-            guest = socket.create_connection((address.host, address.port), timeout=_CONNECT_TIMEOUT_S)
+            guest = guest_end.connect(address, self._proxy.guest_tls)
         except OSError as error:
             LOG.warning("console of server %s on %s port %s: %s", access.instance_id, address.host, address.port, error)
             return Ending(INTERNAL, _NO_GUEST)
@@ -287,6 +287,8 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
 
 def _prepare(guest: socket.socket) -> None:
     """A host that went down without a word is noticed in half a minute."""
+    if guest.family == socket.AF_UNIX:
+        return
     guest.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for option, value in ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 4)):

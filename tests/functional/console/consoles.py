@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import websocket
 
 import nova
@@ -61,6 +63,34 @@ class Screen:
                 if data == b"power off":
                     return
                 connection.sendall(data)
+
+
+class LedScreen(Screen):
+    """A guest's console behind the web server of its hypervisor, which leads to one path."""
+
+    path = "/console?ref=OpaqueRef%3A1&session_id=OpaqueRef%3A2"
+
+    def __init__(self, certificate: Path | None = None) -> None:
+        self._tls = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
+        super().__init__()
+        tls_port = self.address.port if certificate else None
+        self.address = msgspec.structs.replace(self.address, path=self.path, tls_port=tls_port)
+
+    def _talk(self, connection: socket.socket) -> None:
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += connection.recv(1)
+        if head.startswith(f"CONNECT {self.path} HTTP/1.1\r\n".encode()):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            super()._talk(connection)
+        else:
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+            connection.close()
 
 
 class Consoles:

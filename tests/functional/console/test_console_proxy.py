@@ -16,7 +16,7 @@ import requests
 import websocket
 
 from nova.structs.guest import ConsoleAddress, ConsoleKind
-from tests.functional.console.consoles import BANNER, Screen, closing, read
+from tests.functional.console.consoles import BANNER, LedScreen, Screen, closing, read
 
 KINDS = [
     ("novnc", ConsoleKind.NOVNC, ("vnc", "novnc")),
@@ -34,6 +34,29 @@ def test_a_token_shows_the_guests_screen(consoles, screen, proxy, kind, names):
 
     assert read(viewer, len(BANNER) + 16) == BANNER + b"a key is pressed"
     viewer.close()
+
+
+@pytest.mark.parametrize("backend", ["threading", "eventlet"])
+@pytest.mark.parametrize("is_secured", [False, True])
+def test_a_console_behind_its_hypervisors_web_server_is_led_to(make_consoles, backend, tmp_path, is_secured):
+    certificate = tmp_path / "hypervisor.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=xen1 -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*command.split(), "-keyout", certificate, "-out", certificate], check=True, capture_output=True)
+    consoles = make_consoles(f"[xenserver]\nca_file = {certificate}\n", backend)
+    with contextlib.closing(LedScreen(certificate if is_secured else None)) as screen:
+        viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
+        viewer.send_binary(b"x" * 100_000)
+
+        assert read(viewer, len(BANNER) + 100_000) == BANNER + b"x" * 100_000
+        viewer.close()
+
+
+def test_a_console_that_the_hypervisor_does_not_lead_to_is_closed(consoles):
+    with contextlib.closing(LedScreen()) as screen:
+        screen.path = "/another"
+        viewer = consoles.view(consoles.token(consoles.boot(screen=screen)))
+
+        assert closing(viewer) == (1011, "The guest's console does not answer.")
 
 
 def test_the_token_may_come_in_a_cookie(consoles, screen):
