@@ -10,6 +10,8 @@ from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
+from nova.structs.image import Image
+
 # A kernel that boots from a disk finds one of these at its beginning; QEMU reads it as raw all the same.
 _RAW = frozenset({"raw", "gpt", "iso"})
 _CHUNK = 64 << 10
@@ -32,8 +34,24 @@ class UnsafeImage(Exception):
     """The bytes are not what they are said to be, or name another file. The message may be shown to users."""
 
 
+# What the content of an image of this disk_format is called. An ISO image is raw to QEMU.
+_CONTENT = {"raw": "raw", "iso": "raw", "ami": "raw", "qcow2": "qcow2", "vmdk": "raw"}
+# Types of VMDK that are one file with a header; of the others, an image is the extent, which is raw.
+_VMDK_WITH_HEADER = ("sparse", "streamOptimized")
+
+
+def content_of(image: Image) -> str:
+    """raw, qcow2 or vmdk: what the bytes of an image must be. Raises UnsafeImage for a format that is none of ours."""
+    if image.disk_format == "vmdk" and image.properties.get("vmware_disktype") in _VMDK_WITH_HEADER:
+        return "vmdk"
+    try:
+        return _CONTENT[image.disk_format]
+    except KeyError:
+        raise UnsafeImage(f"its format, {image.disk_format}, is not supported") from None
+
+
 def check(path: Path, content: str) -> None:
-    """See that a file is of the format raw or qcow2, and stands by itself. Raises UnsafeImage."""
+    """See that a file is of the format raw, qcow2 or vmdk, and stands by itself. Raises UnsafeImage."""
     found = _inspectors(path)
     names = {str(inspector) for inspector in found}
     if content == "raw" and names <= _RAW:
@@ -41,14 +59,17 @@ def check(path: Path, content: str) -> None:
     if names != {content}:
         raise UnsafeImage(f"it is called {content} and is {' and '.join(sorted(names))}")
     _try(found[0].safety_check)
-    if _header(path)[6]:
+    if content == "qcow2" and _header(path)[6]:
         raise UnsafeImage("its data are encrypted")
     virtual_size(path, content)
 
 
 def virtual_size(path: Path, content: str) -> int:
-    """Bytes of the disk that a guest sees in a file of the format raw or qcow2. Raises UnsafeImage."""
-    size = path.stat().st_size if content == "raw" else _header(path)[5]
+    """Bytes of the disk that a guest sees in a file of the format raw, qcow2 or vmdk. Raises UnsafeImage."""
+    if content == "vmdk":
+        size = int(_inspectors(path)[0].virtual_size)
+    else:
+        size = path.stat().st_size if content == "raw" else _header(path)[5]
     if size > _LARGEST:
         raise UnsafeImage(_CANNOT_BE_READ)
     return size
