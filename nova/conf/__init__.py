@@ -39,6 +39,7 @@ from nova.conf import (
     refused,
     scheduler,
     upstream,
+    vmware,
     wsgi,
 )
 
@@ -64,6 +65,7 @@ MODULES = (
     privileged,
     quota,
     *scheduler.MODULES,
+    vmware,
     wsgi,
 )
 

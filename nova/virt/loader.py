@@ -10,6 +10,7 @@ from nova.virt.driver import Driver
 _DRIVERS = {
     "fake.FakeDriver": ("nova.virt.fake", "FakeDriver"),
     "libvirt.LibvirtDriver": ("nova.virt.libvirt", "LibvirtDriver"),
+    "vmwareapi.VMwareVCDriver": ("nova.virt.vmware", "VMwareVCDriver"),
 }
 
 
