@@ -13,13 +13,12 @@ from nova.virt.driver import Driver
 
 @dataclass(frozen=True)
 class Host:
-    """networks is None for a driver whose guests have no real devices. jobs: live migrations under way."""
+    """networks is None for a driver whose guests have no devices on this host. jobs: live migrations under way."""
 
     conf: cfg.ConfigOpts
     name: str
     driver: Driver
     images: ImageCache
     image_service: Images
-    # None for a driver whose guests have no real devices.
     networks: HostNetworks | None = None
     jobs: Jobs = field(default_factory=Jobs)

@@ -25,12 +25,9 @@ from nova.virt import image_format
 
 LOG = logging.getLogger(__name__)
 
-# What QEMU calls the content of an image of this disk_format. An ISO image is raw to QEMU.
-_CONTENT = {"raw": "raw", "iso": "raw", "ami": "raw", "qcow2": "qcow2"}
-
 
 class CachedImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image on this host. format is raw or qcow2; virtual_size is what a guest sees, in bytes."""
+    """An image on this host. format is raw, qcow2 or vmdk; virtual_size is what a guest sees, in bytes."""
 
     path: str
     format: str
@@ -40,19 +37,29 @@ class CachedImage(msgspec.Struct, frozen=True, kw_only=True):
 class ImageCache:
     """The directory of cached images of one host; several processes may share it."""
 
-    def __init__(self, directory: Path, images: Images, host: str = "", attempts: int = 4) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        images: Images,
+        host: str = "",
+        attempts: int = 4,
+        disk_formats: frozenset[str] = frozenset({"raw", "iso", "ami", "qcow2"}),
+    ) -> None:
+        """disk_formats: what the host's driver can make disks of."""
         self._directory = Path(directory)
+        self._disk_formats = disk_formats
         self._images = images
         self._host = host
         self._attempts = attempts
 
     @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts, images: Images) -> "ImageCache":
+    def from_conf(cls, conf: cfg.ConfigOpts, images: Images, disk_formats: frozenset[str]) -> "ImageCache":
         return cls(
             Path(conf.instances_path) / conf.image_cache.subdirectory_name,
             images,
             host=conf.host,
             attempts=conf.glance.num_retries + 1,
+            disk_formats=disk_formats,
         )
 
     def fetch(self, image: Image, context: Context | None = None) -> CachedImage:
@@ -61,7 +68,7 @@ class ImageCache:
         Raises errors.ImageInvalid when what the Image service has is not what it says, errors.DiskFull,
         errors.ImageNotFound, errors.Unavailable. A failure leaves at most the part that was downloaded.
         """
-        if image.disk_format not in _CONTENT:
+        if image.disk_format not in self._disk_formats:
             raise errors.ImageInvalid(image_id=image.id, reason=f"its format, {image.disk_format}, is not supported")
         path = self._path(image.id)
         with _translated(image, self._host):
@@ -173,14 +180,14 @@ def _check(image: Image, path: Path) -> None:
     if image.size and _size(path) > image.size:
         raise errors.ImageInvalid(image_id=image.id, reason="it has more data than its size says")
     try:
-        image_format.check(path, _CONTENT[image.disk_format])
+        image_format.check(path, image_format.content_of(image))
     except image_format.UnsafeImage as error:
         raise errors.ImageInvalid(image_id=image.id, reason=str(error)) from error
 
 
 def _describe(image: Image, path: Path) -> CachedImage:
-    content = _CONTENT[image.disk_format]
     try:
+        content = image_format.content_of(image)
         size = image_format.virtual_size(path, content)
     except image_format.UnsafeImage as error:
         raise errors.ImageInvalid(image_id=image.id, reason=str(error)) from error

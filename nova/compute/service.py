@@ -18,6 +18,9 @@ from nova.rpc.conductor import conductor_client
 from nova.rpc.server import Server
 from nova.virt import loader
 
+# Drivers whose guests, or none, are plugged into networks by somebody else.
+_GUESTS_ELSEWHERE = ("fake.FakeDriver", "vmwareapi.VMwareVCDriver", "xenapi.XenAPIDriver")
+
 
 class Compute:
     """nova-compute as conf describes it. name replaces [DEFAULT] host, for several in one process. compute_id: which
@@ -33,12 +36,10 @@ class Compute:
     ) -> None:
         self.name = name or conf.host
         images = Images(adapters.service_adapter(conf, "glance", transport))
-        cache = ImageCache.from_conf(conf, images)
+        drivers = {host: loader.load(conf, host) for host in _host_names(conf, self.name)}
+        cache = ImageCache.from_conf(conf, images, drivers[self.name].disk_formats)
         self._networks = _host_networks(conf, self.name, transport)
-        hosts = {
-            host: Host(conf, host, loader.load(conf, host), cache, images, self._networks)
-            for host in _host_names(conf, self.name)
-        }
+        hosts = {host: Host(conf, host, driver, cache, images, self._networks) for host, driver in drivers.items()}
         self._image_cleaning = ImageCleaning(conf, cache, hosts[self.name].driver)
         self.agent = Agent(
             conf,
@@ -73,8 +74,8 @@ class Compute:
 
 
 def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session | None) -> HostNetworks | None:
-    """None for the fake driver, whose guests have no network devices."""
-    if conf.compute_driver == "fake.FakeDriver":
+    """None for a driver whose guests have no network devices on this host."""
+    if conf.compute_driver in _GUESTS_ELSEWHERE:
         return None
     return HostNetworks(conf, adapters.service_adapter(conf, "neutron", transport), name)
 

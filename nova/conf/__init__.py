@@ -39,6 +39,7 @@ from nova.conf import (
     refused,
     scheduler,
     upstream,
+    vmware,
     wsgi,
     xenserver,
 )
@@ -65,6 +66,7 @@ MODULES = (
     privileged,
     quota,
     *scheduler.MODULES,
+    vmware,
     wsgi,
     xenserver,
 )

@@ -15,6 +15,7 @@ _NOT_BUILT = {
     ("libvirt", "num_memory_encrypted_guests"): "guests' memory is not encrypted",
     ("libvirt", "swtpm_enabled"): "guests have no TPM",
     ("libvirt", "volume_enforce_multipath"): "volumes with a single path are not refused",
+    ("vmware", "pbm_enabled"): "storage policies do not choose datastores",
     ("vnc", "auth_schemes"): "the way from the proxy to the guest's screen is neither authenticated nor encrypted",
     ("vnc", "vencrypt_ca_certs"): "the way from the proxy to the guest's screen is not encrypted",
     ("vnc", "vencrypt_client_cert"): "the way from the proxy to the guest's screen is not encrypted",

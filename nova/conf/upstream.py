@@ -51,7 +51,6 @@ GROUPS = frozenset(
         "vendordata_dynamic_auth",
         "vif_plug_linux_bridge_privileged",
         "vif_plug_ovs_privileged",
-        "vmware",
         "workarounds",
         "xvp",
         "zvm",

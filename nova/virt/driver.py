@@ -33,6 +33,9 @@ class Driver(Protocol):
     needs_images: bool
     """Whether create() reads image files; nova-compute fetches none for a driver that does not."""
 
+    disk_formats: frozenset[str]
+    """Of images, those that create() can make a disk of; an image of another is refused before it is fetched."""
+
     def start(self) -> None:
         """Connect to the hypervisor; raises errors.Unavailable when it does not answer."""
 
@@ -66,7 +69,8 @@ class Driver(Protocol):
         """Reach RUNNING, SHUTDOWN, PAUSED or SUSPENDED; no error when it is in that state.
 
         For SHUTDOWN the guest is asked, and switched off after grace. RUNNING also unpauses and
-        resumes. Raises errors.GuestNotFound, errors.GuestFailed.
+        resumes. Raises errors.GuestNotFound, errors.GuestFailed, and errors.NotImplementedHere for a state that this
+        hypervisor does not have.
         """
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:

@@ -187,6 +187,7 @@ class FakeDriver:
     """The driver over a Hypervisor: one of its own name that this process keeps, unless given."""
 
     needs_images = False
+    disk_formats: frozenset[str] = frozenset()
 
     def __init__(self, conf: cfg.ConfigOpts, host: str, hypervisor: Hypervisor | None = None) -> None:
         self._states = StateDirectory(conf.fake_state_path) if conf.fake_state_path else None

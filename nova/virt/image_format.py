@@ -10,6 +10,8 @@ from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
+from nova.structs.image import Image
+
 # Cookie, then the disk's size at byte 48. Source: Microsoft, "Virtual Hard Disk Image Format Specification".
 _VHD_COOKIE, _VHD_FOOTER, _VHD_SIZE = b"conectix", 512, struct.Struct(">48x Q")
 # A kernel that boots from a disk finds one of these at its beginning; QEMU reads it as raw all the same.
@@ -34,8 +36,24 @@ class UnsafeImage(Exception):
     """The bytes are not what they are said to be, or name another file. The message may be shown to users."""
 
 
+# What the content of an image of this disk_format is called. An ISO image is raw to QEMU.
+_CONTENT = {"raw": "raw", "iso": "raw", "ami": "raw", "qcow2": "qcow2", "vmdk": "raw", "vhd": "vhd"}
+# Types of VMDK that are one file with a header; of the others, an image is the extent, which is raw.
+_VMDK_WITH_HEADER = ("sparse", "streamOptimized")
+
+
+def content_of(image: Image) -> str:
+    """raw, qcow2, vhd or vmdk: what the bytes of an image must be. Raises UnsafeImage for a format that is none of ours."""
+    if image.disk_format == "vmdk" and image.properties.get("vmware_disktype") in _VMDK_WITH_HEADER:
+        return "vmdk"
+    try:
+        return _CONTENT[image.disk_format]
+    except KeyError:
+        raise UnsafeImage(f"its format, {image.disk_format}, is not supported") from None
+
+
 def check(path: Path, content: str) -> None:
-    """See that a file is of the format raw, qcow2 or vhd, and stands by itself. Raises UnsafeImage."""
+    """See that a file is of the format raw, qcow2, vhd or vmdk, and stands by itself. Raises UnsafeImage."""
     found = _inspectors(path)
     names = {str(inspector) for inspector in found}
     if content == "raw" and names <= _RAW:
@@ -49,11 +67,13 @@ def check(path: Path, content: str) -> None:
 
 
 def virtual_size(path: Path, content: str) -> int:
-    """Bytes of the disk that a guest sees in a file of the format raw, qcow2 or vhd. Raises UnsafeImage."""
-    if content == "raw":
-        size = path.stat().st_size
+    """Bytes of the disk that a guest sees in a file of the format raw, qcow2, vhd or vmdk. Raises UnsafeImage."""
+    if content == "vmdk":
+        size = int(_inspectors(path)[0].virtual_size)
+    elif content == "vhd":
+        size = _vhd_size(path)
     else:
-        size = _vhd_size(path) if content == "vhd" else _header(path)[5]
+        size = path.stat().st_size if content == "raw" else _header(path)[5]
     if size > _LARGEST:
         raise UnsafeImage(_CANNOT_BE_READ)
     return size

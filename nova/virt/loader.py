@@ -11,6 +11,7 @@ _DRIVERS = {
     "fake.FakeDriver": ("nova.virt.fake", "FakeDriver"),
     "libvirt.LibvirtDriver": ("nova.virt.libvirt", "LibvirtDriver"),
     "xenapi.XenAPIDriver": ("nova.virt.xenserver", "XenAPIDriver"),
+    "vmwareapi.VMwareVCDriver": ("nova.virt.vmware", "VMwareVCDriver"),
 }
 
 

@@ -20,7 +20,11 @@ CLOUD_PACKAGES=(
     procps util-linux
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
-TEST_PACKAGES=(postgresql shellcheck ovn-central)
+TEST_PACKAGES=(
+    postgresql shellcheck ovn-central
+    # the simulated vCenter
+    golang-go golang-github-vmware-govmomi-dev
+)
 BROWSER_PACKAGES=(chromium)
 
 # install_packages PACKAGE...: those that are missing.

@@ -67,6 +67,7 @@ class LibvirtDriver:
     """Guests of one libvirtd. Methods of different guests run side by side, those of one guest in turn."""
 
     needs_images = True
+    disk_formats = frozenset({"raw", "iso", "ami", "qcow2"})
 
     def __init__(self, conf: cfg.ConfigOpts, host: str = "") -> None:
         self._conf = conf

@@ -1,0 +1,218 @@
+"""Makes a guest's machine, and completes one that an attempt before has begun: nothing that is there is made again.
+
+A machine's own disks stand on its first controller, in the order of its spec: the root disk on unit 0. So each is known by its
+place, whatever the vCenter calls its file after it has moved it.
+"""
+
+import logging
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_config import cfg
+from pyVmomi import vim
+
+from nova import errors
+from nova.structs.disks import DisksId, Mark
+from nova.structs.guest import Disk, GuestSpec
+from nova.structs.network import Vif
+from nova.virt.vmware import config_drive, devices, guest_config
+from nova.virt.vmware.cluster import Cluster, Datastore
+from nova.virt.vmware.files import Files
+from nova.virt.vmware.images import MIB, DatastoreImages
+from nova.virt.vmware.machines import Machine, Machines
+from nova.virt.vmware.session import Session, has_fault
+
+LOG = logging.getLogger(__name__)
+
+CONFIG_DRIVE = "config-drive.iso"
+_FIRST_DISK_KEY = -151
+_CONTROLLER_KEY = -101
+
+
+class Builder:
+    """What machines are made of."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, session: Session, cluster: Cluster, machines: Machines, files: Files, host: str
+    ) -> None:
+        self._conf, self._session, self._cluster = conf, session, cluster
+        self._machines, self._files, self._host = machines, files, host
+        self._images = DatastoreImages(conf, files, host)
+
+    def create(self, spec: GuestSpec, mark: Mark | None, source: Machine | None = None) -> None:
+        """Make the machine, off, with all that can be made in one go. source: the machine whose disks it is to have."""
+        store = self._choose(spec)
+        try:
+            self._create(spec, mark, store, source)
+        except errors.GuestFailed as error:
+            if not has_fault(error, "FileNotFound", "FileAlreadyExists"):
+                raise
+            # Somebody has removed a cached image, or unregistered a machine of this placement, whose files stay.
+            LOG.warning("guest %s is made once more: %s", spec.uuid, error)
+            self._images.forget()
+            if has_fault(error, "FileAlreadyExists"):
+                directory = f"[{store.name}] {directory_name(spec.uuid, spec.disks_id)}"
+                self._files.put_away(directory)
+            self._create(spec, mark, store, source)
+
+    def complete(self, machine: Machine, spec: GuestSpec, source: Machine | None = None) -> bool:
+        """Add what the machine lacks of its spec; whether that was anything."""
+        changed = False
+        for unit, disk in local_disks(spec):
+            if disk_at(machine, unit) is None:
+                self._add_disk(machine, spec, unit, disk, source)
+                changed = True
+        operations = [
+            devices.add(self._nic(spec, vif, number))
+            for number, vif in enumerate(spec.vifs)
+            if devices.find_nic(machine.devices, vif.mac) is None
+        ]
+        if spec.config_drive is not None and not _has_cd(machine, CONFIG_DRIVE):
+            path = machine.file(CONFIG_DRIVE)
+            with config_drive.iso_file(spec.config_drive, self._conf.mkisofs_cmd) as file:
+                self._files.upload(file, path)
+            operations += devices.cd(path, machine.devices)
+        if operations:
+            self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=operations))
+        return changed or bool(operations)
+
+    def resize(self, machine: Machine, spec: GuestSpec) -> None:
+        """Give the machine, which is off, the processors and memory of spec."""
+        self._machines.change(machine, guest_config.size(spec))
+
+    def add_nic(self, machine: Machine, vif: Vif, model: str) -> None:
+        if devices.find_nic(machine.devices, vif.mac) is None:
+            self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.add(self._device(vif, model, 0))]))
+
+    def remove_nic(self, machine: Machine, vif: Vif) -> None:
+        if (nic := devices.find_nic(machine.devices, vif.mac)) is not None:
+            self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.remove(nic)]))
+
+    def orphan_directories(self, uuid: str, made_by: DisksId) -> Iterator[str]:
+        """Where the files of a placement may be whose machine is not in the inventory any more."""
+        for store in self._cluster.datastores():
+            yield f"[{store.name}] {directory_name(uuid, made_by)}"
+
+    def _create(self, spec: GuestSpec, mark: Mark | None, store: Datastore, source: Machine | None) -> None:
+        directory = f"[{store.name}] {directory_name(spec.uuid, spec.disks_id)}"
+        identity = self._machines.identity(spec.uuid)
+        config = guest_config.describe(spec, spec.uuid, identity, mark, f"{directory}/{spec.uuid}.vmx")
+        config.deviceChange = [devices.add(devices.controller(_adapter(spec)))]
+        for unit, disk in local_disks(spec):
+            if not self._is_copied(spec, disk, source):
+                place = (_CONTROLLER_KEY, unit)
+                device = self._new_disk(spec, disk, f"{directory}/{disk.kind}-{unit}.vmdk", place, store)
+                config.deviceChange.append(devices.add(device, makes_file=True))
+        if spec.image is not None and spec.image.disk_format == "iso":
+            root = next(disk for disk in spec.disks if disk.kind == "root")
+            config.deviceChange += devices.cd(self._images.iso(spec.image, root, store), ())
+        config.deviceChange += [devices.add(self._nic(spec, vif, number)) for number, vif in enumerate(spec.vifs)]
+        self._machines.create(config)
+
+    def _is_copied(self, spec: GuestSpec, disk: Disk, source: Machine | None) -> bool:
+        """Whether a disk is a copy of another, which wants the machine's directory to be there."""
+        if source is not None:
+            return True
+        is_of_image = disk.kind == "root" and spec.image is not None and spec.image.disk_format != "iso"
+        default = str(self._conf.vmware.use_linked_clone)
+        is_linked = guest_config.property_of(spec, "vmware_linked_clone", default).lower() == "true"
+        return is_of_image and not is_linked
+
+    def _new_disk(self, spec: GuestSpec, disk: Disk, path: str, place: tuple[int, int], store: Datastore) -> Any:
+        key = _FIRST_DISK_KEY - place[1]
+        if disk.kind == "root" and spec.image is not None and spec.image.disk_format != "iso":
+            base, size_kb = self._images.disk(spec.image, disk, store, devices.adapter(_adapter(spec)))
+            return devices.disk(path, size_kb, place, key, parent=base)
+        return devices.disk(path, disk.size_mb * MIB // 1024, place, key)
+
+    def _add_disk(self, machine: Machine, spec: GuestSpec, unit: int, disk: Disk, source: Machine | None) -> None:
+        path = machine.file(f"{disk.kind}-{unit}.vmdk")
+        controller = next(one.key for one in machine.devices if _is_disk_controller(one))
+        store = next(one for one in self._cluster.datastores() if machine.directory.startswith(f"[{one.name}]"))
+        if not self._is_copied(spec, disk, source):
+            device = self._new_disk(spec, disk, path, (controller, unit), store)
+            self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.add(device, makes_file=True)]))
+            return
+        wanted_kb = disk.size_mb * MIB // 1024
+        if source is not None:
+            original = disk_at(source, unit)
+            if original is None:
+                raise errors.DiskMissing(missing=[f"{source.name}: unit {unit}"])
+            self._files.copy_disk(original.backing.fileName, path)
+            size_kb = original.capacityInKB
+            if wanted_kb > size_kb:
+                self._files.grow_disk(path, wanted_kb)
+                size_kb = wanted_kb
+        else:
+            assert spec.image is not None
+            base, size_kb = self._images.disk(spec.image, disk, store, devices.adapter(_adapter(spec)))
+            self._files.copy_disk(base, path)
+        device = devices.disk(path, size_kb, (controller, unit), _FIRST_DISK_KEY)
+        self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.add(device)]))
+
+    def _choose(self, spec: GuestSpec) -> Datastore:
+        """The datastore with the most room. Raises errors.DiskFull where that is less than the guest's own disks."""
+        store = self._cluster.datastores()[0]
+        if sum(disk.size_mb for _, disk in local_disks(spec)) * MIB > store.capacity or store.free <= 0:
+            raise errors.DiskFull(host=self._host)
+        return store
+
+    def _nic(self, spec: GuestSpec, vif: Vif, number: int) -> Any:
+        return self._device(vif, nic_model(spec), number)
+
+    def _device(self, vif: Vif, model: str, number: int) -> Any:
+        network = self._cluster.network(str(vif.details.get("bridge_name") or vif.network_label))
+        return devices.nic(vif, model, network, self._facts(network), number)
+
+    def _facts(self, network: Any) -> dict[str, Any]:
+        if isinstance(network, vim.dvs.DistributedVirtualPortgroup):
+            config: Any = self._session.read(lambda _: network.config)
+            return {"switch": self._session.read(lambda _: config.distributedVirtualSwitch.uuid)}
+        summary = self._session.read(lambda _: network.summary)
+        if isinstance(network, vim.OpaqueNetwork):
+            return {"id": summary.opaqueNetworkId, "type": summary.opaqueNetworkType}
+        return {"name": summary.name}
+
+
+def directory_name(uuid: str, disks_id: DisksId | None) -> str:
+    """The directory of a placement's machine: found again also when the machine is not in the inventory."""
+    if disks_id is None:
+        return uuid
+    return f"{uuid}.{disks_id.generation}.{zlib.crc32(disks_id.host.encode()):08x}"
+
+
+def local_disks(spec: GuestSpec) -> list[tuple[int, Disk]]:
+    """The guest's own disks, each with its unit."""
+    own = [disk for disk in spec.disks if disk.kind != "volume" and (disk.kind != "root" or _has_root(spec, disk))]
+    return [(number if number < 7 else number + 1, disk) for number, disk in enumerate(own)]
+
+
+def disk_at(machine: Machine, unit: int) -> Any:
+    """The disk on a unit of the machine's first controller for disks; None."""
+    controllers = [one.key for one in machine.devices if _is_disk_controller(one)]
+    disks = (one for one in machine.disks if controllers and one.controllerKey == controllers[0])
+    return next((one for one in disks if one.unitNumber == unit), None)
+
+
+def nic_model(spec: GuestSpec) -> str:
+    return guest_config.property_of(spec, "hw_vif_model", "e1000")
+
+
+def _adapter(spec: GuestSpec) -> str:
+    return guest_config.property_of(spec, "vmware_adaptertype", "lsiLogic")
+
+
+def _has_root(spec: GuestSpec, disk: Disk) -> bool:
+    # A guest that boots from an ISO image may have no disk to install on.
+    return not (spec.image is not None and spec.image.disk_format == "iso" and not disk.size_mb)
+
+
+def _has_cd(machine: Machine, name: str) -> bool:
+    path = machine.file(name)
+    drives = (one for one in machine.devices if isinstance(one, vim.vm.device.VirtualCdrom))
+    return any(getattr(one.backing, "fileName", None) == path for one in drives)
+
+
+def _is_disk_controller(device: Any) -> bool:
+    return isinstance(device, vim.vm.device.VirtualSCSIController)

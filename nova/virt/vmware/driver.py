@@ -1,0 +1,227 @@
+"""The driver of a vCenter's cluster: what each method must reach, in terms of the modules that know how."""
+
+import contextlib
+import datetime
+import logging
+from collections.abc import Iterator
+
+from oslo_config import cfg
+from pyVmomi import vim
+
+from nova import concurrency, errors
+from nova.conf import BadConfiguration
+from nova.structs.disks import DisksId, HeldDisks
+from nova.structs.guest import ConsoleAddress, ConsoleKind, GuestSpec, GuestState, NodeState, RebootKind
+from nova.structs.instance import PowerState
+from nova.structs.network import Vif
+from nova.virt.holdings import Holdings
+from nova.virt.vmware import guest_config
+from nova.virt.vmware.building import Builder
+from nova.virt.vmware.cluster import Cluster
+from nova.virt.vmware.files import Files
+from nova.virt.vmware.machines import Machine, Machines, MachineShelf, Turns
+from nova.virt.vmware.session import Session, has_fault
+
+LOG = logging.getLogger(__name__)
+
+_NEEDED = ("host_ip", "host_username", "host_password", "cluster_name")
+_TURN_S = 30.0
+# What a guest without VMware's tools, or with tools that do not run yet, says to a request.
+_DEAF = ("ToolsUnavailable", "InvalidPowerState", "NotSupported", "MethodNotFound", "InvalidState")
+
+
+class VMwareVCDriver:
+    """Guests of one cluster. Methods of different guests run side by side, those of one guest in turn."""
+
+    needs_images = True
+    disk_formats = frozenset({"vmdk", "iso", "raw"})
+
+    def __init__(self, conf: cfg.ConfigOpts, host: str = "") -> None:
+        missing = [name for name in _NEEDED if not conf.vmware[name]]
+        if missing:
+            raise BadConfiguration(f"[vmware] {missing[0]} is needed by this compute_driver, and is not set")
+        self._conf = conf
+        self._host = host or conf.host
+        self._session = Session(conf, self._host)
+        self._cluster = Cluster(conf, self._session)
+        self._files = Files(self._session, self._cluster, self._host)
+        self._machines = Machines(self._session, self._cluster, self._host)
+        self._builder = Builder(conf, self._session, self._cluster, self._machines, self._files, self._host)
+        self._turns = Turns()
+
+    def start(self) -> None:
+        node = self._cluster.node()
+        LOG.info("the vCenter at %s has cluster %s", self._conf.vmware.host_ip, node.hypervisor_hostname)
+
+    def check(self) -> None:
+        self._session.read(lambda content: content.sessionManager.currentSession)
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        return (self._cluster.node(),)
+
+    def guests(self) -> tuple[GuestState, ...]:
+        return self._machines.guests()
+
+    def guest(self, uuid: str) -> GuestState:
+        machine = self._machines.get(uuid)
+        return GuestState(uuid=uuid, name=machine.config.name, power_state=machine.power_state)
+
+    def create(self, spec: GuestSpec) -> None:
+        guest_config.check(spec, self._host)
+        with self._turn(spec.uuid) as shelf, contextlib.ExitStack() as undo:
+            machine = self._build(spec, shelf, undo)
+            self._machines.power_on(machine)
+            undo.pop_all()
+
+    def destroy(
+        self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
+    ) -> None:
+        with self._turn(uuid) as shelf:
+            machine = shelf.machine(uuid)
+            if machine is not None and keep_disks:
+                self._machines.power_off(machine)
+                Holdings(shelf).put_away(uuid)
+            elif machine is not None:
+                Holdings(shelf).release(uuid, made_by)
+            elif made_by is not None and not keep_disks:
+                self._remove_orphans(uuid, made_by, shelf)
+
+    def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
+        if target is PowerState.PAUSED:
+            raise errors.NotImplementedHere(action="be paused")
+        with self._turn(uuid):
+            machine = self._machines.get(uuid)
+            if target is PowerState.RUNNING:
+                self._machines.power_on(machine)
+            elif target is PowerState.SUSPENDED:
+                self._machines.suspend(machine)
+            else:
+                self._shut_down(machine, grace)
+
+    def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
+        with self._turn(spec.uuid) as shelf:
+            machine = shelf.machine(spec.uuid)
+            if kind is RebootKind.SOFT and machine is not None and self._reboots_by_itself(machine):
+                return
+            Holdings(shelf).check_here(spec)
+            shelf.forget(spec.uuid)
+            machine = shelf.machine(spec.uuid)
+            if machine is None:
+                raise errors.DiskMissing(missing=[spec.uuid])
+            self._machines.power_off(machine)
+            self._builder.resize(machine, spec)
+            self._builder.complete(machine, spec)
+            self._machines.power_on(self._machines.get(spec.uuid))
+
+    def console_output(self, uuid: str, limit_bytes: int) -> bytes:
+        self._machines.get(uuid)
+        raise errors.NotImplementedHere(action="give the output of a serial port")
+
+    def console_address(self, uuid: str, kind: ConsoleKind) -> ConsoleAddress:
+        self._machines.get(uuid)
+        raise errors.NotImplementedHere(action=f"give a console of type {kind}")
+
+    def attach_vif(self, uuid: str, vif: Vif) -> None:
+        with self._turn(uuid):
+            self._builder.add_nic(self._machines.get(uuid), vif, "e1000")
+
+    def detach_vif(self, uuid: str, vif: Vif) -> None:
+        with self._turn(uuid):
+            machine = self._machines.find(uuid)
+            if machine is not None:
+                self._builder.remove_nic(machine, vif)
+
+    # HeldDisksOnHost
+
+    def held_disks(self) -> tuple[HeldDisks, ...]:
+        return Holdings(self._shelf()).held()
+
+    def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
+        with self._turn(uuid) as shelf:
+            Holdings(shelf).mark(uuid, disks_id)
+
+    def rename_host(self, old: str, new: str) -> None:
+        before = Machines(self._session, self._cluster, old)
+        for name in before.names():
+            machine = before.find(name)
+            if machine is not None:
+                identity = self._machines.identity(name)
+                self._machines.change(machine, vim.vm.ConfigSpec(instanceUuid=identity))
+        Holdings(self._shelf()).rename_host(old, new)
+
+    def remove_held_disks(self, held: HeldDisks) -> None:
+        with self._turn(held.server) as shelf:
+            machine = shelf.machine(held.name)
+            if machine is not None and (held.place != "own" or machine.power_state is PowerState.SHUTDOWN):
+                Holdings(shelf).remove_held(held)
+
+    def _build(self, spec: GuestSpec, shelf: MachineShelf, undo: contextlib.ExitStack) -> Machine:
+        """The guest's machine with all that spec says, off where it is new."""
+        Holdings(shelf).claim(spec, undo)
+        if shelf.machine(spec.uuid) is None:
+            self._builder.create(spec, shelf.read_mark(spec.uuid))
+            shelf.forget(spec.uuid)
+        machine = self._there(shelf, spec.uuid)
+        if self._builder.complete(machine, spec):
+            shelf.forget(spec.uuid)
+        return self._there(shelf, spec.uuid)
+
+    @staticmethod
+    def _there(shelf: MachineShelf, uuid: str) -> Machine:
+        machine = shelf.machine(uuid)
+        if machine is None:
+            raise errors.GuestFailed(reason="The guest went while it was made")
+        return machine
+
+    def _shut_down(self, machine: Machine, grace: datetime.timedelta) -> None:
+        """Ask the guest, and switch it off after grace."""
+        if grace and machine.power_state is PowerState.RUNNING:
+            try:
+                self._session.change(lambda _: machine.object.ShutdownGuest())
+            except errors.GuestFailed as error:
+                if not has_fault(error, *_DEAF):
+                    raise
+            else:
+                runtime = machine.object
+                concurrency.wait_for(
+                    lambda: self._session.read(lambda _: runtime.runtime.powerState) == "poweredOff",
+                    grace.total_seconds(),
+                    interval_s=self._conf.vmware.task_poll_interval,
+                )
+        self._machines.power_off(machine)
+
+    def _reboots_by_itself(self, machine: Machine) -> bool:
+        """Ask the guest to reboot; whether it has heard."""
+        if machine.power_state is not PowerState.RUNNING:
+            return False
+        try:
+            self._session.change(lambda _: machine.object.RebootGuest())
+        except errors.GuestFailed as error:
+            if not has_fault(error, *_DEAF):
+                raise
+            LOG.warning("guest %s does not reboot by itself: %s", machine.name, error)
+            return False
+        return True
+
+    def _remove_orphans(self, uuid: str, made_by: DisksId, shelf: MachineShelf) -> None:
+        """Remove the files of a placement whose machine left the inventory, unless a machine has them now."""
+        held = [shelf.machine(name) for name in shelf.names() if name.startswith(uuid)]
+        in_use = {machine.directory for machine in held if machine is not None}
+        for directory in self._builder.orphan_directories(uuid, made_by):
+            if directory not in in_use:
+                self._files.remove(directory)
+
+    def _shelf(self) -> MachineShelf:
+        return MachineShelf(self._machines, self._files)
+
+    @contextlib.contextmanager
+    def _turn(self, uuid: str) -> Iterator[MachineShelf]:
+        """A guest's turn, with what is known of its machines during it. Raises errors.Unavailable."""
+        lock = self._turns.of(uuid)
+        if not lock.acquire(timeout=_TURN_S):
+            LOG.error("guest %s is busy with something that has not ended for more than %.0f s", uuid, _TURN_S)
+            raise errors.Unavailable(service="The guest", reason="another step of it has not ended on its host")
+        try:
+            yield self._shelf()
+        finally:
+            lock.release()

@@ -1,0 +1,137 @@
+"""Images on datastores, each brought once: what has its final name is whole.
+
+An image becomes a disk beside its name and is given it at last, so that whatever breaks off leaves nothing that passes for
+an image. Root disks stand on it, or are copies; one that is larger stands on a copy that has been grown.
+"""
+
+import logging
+import threading
+import uuid as uuids
+from pathlib import Path
+
+from oslo_config import cfg
+
+from nova import errors
+from nova.structs.guest import Disk
+from nova.structs.image import Image
+from nova.virt import image_format
+from nova.virt.vmware.cluster import Datastore
+from nova.virt.vmware.files import Files
+
+LOG = logging.getLogger(__name__)
+
+MIB = 1 << 20
+_SPARSE, _FLAT = "sparse", ("preallocated", "thin", "eagerZeroedThick")
+
+
+class DatastoreImages:
+    """One nova-compute's cache, on every datastore that it uses."""
+
+    def __init__(self, conf: cfg.ConfigOpts, files: Files, host: str) -> None:
+        self._files = files
+        self._host = host
+        self._directory = f"{conf.vmware.cache_prefix or host}{conf.image_cache.subdirectory_name}"
+        self._known: set[str] = set()
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def disk(self, image: Image, disk: Disk, store: Datastore, adapter: str) -> tuple[str, int]:
+        """The cached disk of disk's size, and that in KiB. Raises errors.ImageInvalid, errors.DiskFull."""
+        path = Path(disk.image_path or "")
+        size_kb = self.size_kb(image, disk)
+        with self._only_one(image.id):
+            base = f"{self._place(image, store)}/{image.id}.vmdk"
+            own_kb = -(-_content_bytes(image, path) // 1024)
+            if not self._is_there(base, image, store):
+                self._bring(image, path, store, adapter, own_kb)
+                self._known.add(base)
+            if size_kb == own_kb:
+                return base, size_kb
+            grown = f"{self._place(image, store)}/{image.id}.{size_kb}.vmdk"
+            if not self._is_there(grown, image, store):
+                part = f"{self._place(image, store)}/{image.id}.{size_kb}.part.vmdk"
+                self._files.copy_disk(base, part)
+                self._files.grow_disk(part, size_kb)
+                self._files.move_disk(part, grown)
+                self._known.add(grown)
+            return grown, size_kb
+
+    def size_kb(self, image: Image, disk: Disk) -> int:
+        """How large a root disk of this image is to be. Raises errors.ImageInvalid when the image is larger."""
+        needed = _content_bytes(image, Path(disk.image_path or ""))
+        most = (disk.size_mb or disk.max_size_mb) * MIB
+        if most and most < needed:
+            raise errors.ImageInvalid(
+                image_id=image.id, reason=f"it needs a disk of {needed} bytes and may have {most}"
+            )
+        return (disk.size_mb * MIB or needed + -needed % 1024) // 1024
+
+    def iso(self, image: Image, disk: Disk, store: Datastore) -> str:
+        """The cached file of an ISO image."""
+        with self._only_one(image.id):
+            path = f"{self._place(image, store)}/{image.id}.iso"
+            if not self._is_there(path, image, store):
+                part = self._part(image, store)
+                self._files.make_directory(part)
+                self._files.upload(Path(disk.image_path or ""), f"{part}/{image.id}.iso")
+                self._files.move(part, self._place(image, store))
+                self._known.add(path)
+            return path
+
+    def forget(self) -> None:
+        """Look again what there is: somebody has removed an image behind our back."""
+        self._known.clear()
+
+    def _bring(self, image: Image, path: Path, store: Datastore, adapter: str, size_kb: int) -> None:
+        LOG.info("image %s goes to datastore %s", image.id, store.name)
+        if store.free < size_kb * 1024 and path.stat().st_size > store.free:
+            raise errors.DiskFull(host=self._host)
+        for left_over in self._files.names(store.object, self._root(store), f"{image.id}.part-*"):
+            self._files.remove(f"{self._root(store)}/{left_over}")
+        part = self._part(image, store)
+        self._files.make_directory(part)
+        target = f"{part}/{image.id}.vmdk"
+        if disk_type(image) == _SPARSE:
+            self._files.upload(path, f"{part}/uploaded.vmdk")
+            self._files.copy_disk(f"{part}/uploaded.vmdk", target)
+            self._files.remove(f"{part}/uploaded.vmdk")
+        else:
+            self._files.create_disk(target, size_kb, adapter, "thin")
+            self._files.upload(path, f"{part}/{image.id}-flat.vmdk")
+        self._files.move(part, self._place(image, store))
+
+    def _is_there(self, path: str, image: Image, store: Datastore) -> bool:
+        if path not in self._known:
+            names = self._files.names(store.object, self._place(image, store), path.rpartition("/")[2])
+            self._known |= {f"{self._place(image, store)}/{name}" for name in names}
+        return path in self._known
+
+    def _root(self, store: Datastore) -> str:
+        return f"[{store.name}] {self._directory}"
+
+    def _place(self, image: Image, store: Datastore) -> str:
+        if "/" in image.id or image.id.startswith("."):
+            raise errors.ImageInvalid(image_id=image.id, reason="its id is not one")
+        return f"{self._root(store)}/{image.id}"
+
+    def _part(self, image: Image, store: Datastore) -> str:
+        return f"{self._place(image, store)}.part-{uuids.uuid4().hex[:8]}"
+
+    def _only_one(self, image_id: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(image_id, threading.Lock())
+
+
+def disk_type(image: Image) -> str:
+    """How the image's file holds the disk. Raises errors.ImageInvalid for what cannot be used."""
+    kind = image.properties.get("vmware_disktype", "preallocated") if image.disk_format == "vmdk" else _FLAT[0]
+    if kind != _SPARSE and kind not in _FLAT:
+        raise errors.ImageInvalid(image_id=image.id, reason=f"disks of the type '{kind}' are not supported")
+    return kind
+
+
+def _content_bytes(image: Image, path: Path) -> int:
+    try:
+        return image_format.virtual_size(path, image_format.content_of(image))
+    except image_format.UnsafeImage as error:
+        raise errors.ImageInvalid(image_id=image.id, reason=str(error)) from error

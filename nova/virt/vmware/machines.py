@@ -1,0 +1,274 @@
+"""Virtual machines as the places of guests: which are ours, whose they are, and how one becomes another.
+
+A machine is ours by its identity, never by its name: its BIOS UUID is the server's, and its instance UUID, which the vCenter
+keeps unique, is derived from this nova-compute's host, the server and the place that it has for the server: its own, or aside
+until a move is confirmed. No other nova-compute, and nobody who makes machines by hand, makes such a pair. The mark that says
+which placement made it (nova.virt.holdings) is among its options from its first moment.
+"""
+
+import logging
+import threading
+import uuid as uuids
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from pyVmomi import vim, vmodl
+
+from nova import errors
+from nova.structs.disks import Mark
+from nova.structs.guest import GuestState
+from nova.structs.instance import PowerState
+from nova.virt.vmware.cluster import Cluster
+from nova.virt.vmware.files import Files
+from nova.virt.vmware.session import Session, has_fault
+
+LOG = logging.getLogger(__name__)
+
+_NAMESPACE = uuids.UUID("7d0a7b5e-2f0e-5d6c-9b1f-0c5f6f1f2a10")
+MARK_OPTION, SHELF_OPTION = "nova.mark", "nova.shelf"
+# What a name may hold in a vCenter's inventory, and what an operator can read.
+_NAME_CHARACTERS = frozenset("-_. ")
+_LONGEST_DISPLAY_NAME = 24
+STATES = {"poweredOn": PowerState.RUNNING, "poweredOff": PowerState.SHUTDOWN, "suspended": PowerState.SUSPENDED}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A virtual machine as it was when it was looked at. name: on the shelf (see nova.virt.holdings)."""
+
+    object: Any
+    name: str
+    config: Any
+    power_state: PowerState
+
+    @property
+    def devices(self) -> list[Any]:
+        return list(self.config.hardware.device)
+
+    @property
+    def disks(self) -> list[Any]:
+        return [one for one in self.devices if isinstance(one, vim.vm.device.VirtualDisk)]
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {option.key: str(option.value) for option in self.config.extraConfig}
+
+    @property
+    def directory(self) -> str:
+        """Where its own files are, as "[datastore] path"."""
+        return str(self.config.files.vmPathName).rpartition("/")[0]
+
+    @property
+    def mark(self) -> Mark | None:
+        text = self.options.get(MARK_OPTION)
+        return msgspec.json.decode(text, type=Mark) if text else None
+
+    def file(self, name: str) -> str:
+        return f"{self.directory}/{name}"
+
+
+def server_of(name: str) -> str:
+    """The server whose directory or machine of disks has this name on a shelf."""
+    return name.partition(".")[0]
+
+
+class Machines:
+    """The machines of one nova-compute in its cluster, by their names on the shelf."""
+
+    def __init__(self, session: Session, cluster: Cluster, host: str) -> None:
+        self._session, self._cluster, self._host = session, cluster, host
+
+    def identity(self, name: str) -> str:
+        return str(uuids.uuid5(_NAMESPACE, f"{self._host}/{name}"))
+
+    def find(self, name: str) -> Machine | None:
+        """The machine, wherever somebody has moved it and whatever it is called; None when there is none."""
+        identity = self.identity(name)
+        objects = self._session.read(lambda content: content.searchIndex.FindAllByUuid(None, identity, True, True))
+        names = ["config", "runtime.powerState"]
+        try:
+            found = self._session.properties(list(objects or ()), vim.VirtualMachine, names)
+        except errors.GuestNotFound:
+            # It went while we looked.
+            return None
+        for one, values in found:
+            config = values.get("config")
+            if config is None:
+                # What cannot be read may be it: nothing is done on a guess.
+                raise errors.GuestFailed(reason="The guest cannot be reached on its hypervisor", detail=str(one))
+            if config.uuid == server_of(name):
+                return Machine(one, name, config, STATES[values["runtime.powerState"]])
+        return None
+
+    def get(self, uuid: str) -> Machine:
+        """A guest's machine. Raises errors.GuestNotFound."""
+        machine = self.find(uuid)
+        if machine is None:
+            raise errors.GuestNotFound(guest=uuid)
+        return machine
+
+    def guests(self) -> tuple[GuestState, ...]:
+        """Every guest of ours, in one question."""
+        names = ["name", "config.uuid", "config.instanceUuid", "runtime.powerState"]
+        return tuple(
+            GuestState(
+                uuid=values["config.uuid"], name=values["name"], power_state=STATES[values["runtime.powerState"]]
+            )
+            for _, values in self._session.collect([_within(self._cluster.pool)], vim.VirtualMachine, names)
+            if "config.uuid" in values and values["config.instanceUuid"] == self.identity(values["config.uuid"])
+        )
+
+    def names(self) -> list[str]:
+        """The names on the shelf of all machines of ours, also of those that are no guests now."""
+        wanted = ["config.uuid", "config.instanceUuid", "config.extraConfig"]
+        found = []
+        for _, values in self._session.collect([_within(self._cluster.pool)], vim.VirtualMachine, wanted):
+            options = {option.key: option.value for option in values.get("config.extraConfig", ())}
+            name = options.get(SHELF_OPTION)
+            if (
+                name
+                and server_of(name) == values["config.uuid"]
+                and values["config.instanceUuid"] == self.identity(name)
+            ):
+                found.append(str(name))
+        return sorted(found)
+
+    def create(self, spec: Any) -> None:
+        """Make a machine, off."""
+        pool, folder = self._cluster.pool, self._cluster.folder()
+        self._session.task(lambda _: folder.CreateVM_Task(spec, pool, None))
+
+    def change(self, machine: Machine, spec: Any) -> None:
+        self._session.task(lambda _: machine.object.ReconfigVM_Task(spec))
+
+    def power_off(self, machine: Machine) -> None:
+        """Switch it off, and let go what it had saved of its memory."""
+        if machine.power_state is not PowerState.SHUTDOWN:
+            self._reach(lambda: machine.object.PowerOffVM_Task())
+
+    def power_on(self, machine: Machine) -> None:
+        if machine.power_state is not PowerState.RUNNING:
+            self._reach(lambda: machine.object.PowerOnVM_Task(None))
+
+    def suspend(self, machine: Machine) -> None:
+        if machine.power_state is PowerState.RUNNING:
+            self._reach(lambda: machine.object.SuspendVM_Task())
+
+    def unregister(self, machine: Machine) -> None:
+        """Take it from the inventory; its files stay."""
+        self._session.change(lambda _: machine.object.UnregisterVM())
+
+    def _reach(self, begin: Any) -> None:
+        try:
+            self._session.task(lambda _: begin())
+        except errors.GuestFailed as error:
+            # It is there already: by itself, or by an attempt whose answer was lost.
+            if not has_fault(error, "InvalidPowerState"):
+                raise
+
+
+class MachineShelf:
+    """A nova.virt.holdings.Shelf whose directories are machines; good for one guest's turn.
+
+    A machine is made with its first devices in one go: until then, make() only remembers its mark.
+    """
+
+    def __init__(self, machines: Machines, files: Files) -> None:
+        self._machines, self._files = machines, files
+        self._pending: dict[str, Mark | None] = {}
+        self._seen: dict[str, Machine | None] = {}
+
+    def machine(self, name: str) -> Machine | None:
+        """As it was when this turn saw or changed it last."""
+        if name not in self._seen:
+            self._seen[name] = self._machines.find(name)
+        return self._seen[name]
+
+    def forget(self, name: str) -> None:
+        """Look again: it has been changed."""
+        self._seen.pop(name, None)
+        self._pending.pop(name, None)
+
+    def names(self) -> list[str]:
+        return self._machines.names()
+
+    def exists(self, name: str) -> bool:
+        return name in self._pending or self.machine(name) is not None
+
+    def make(self, name: str, mark: Mark | None) -> None:
+        self._pending[name] = mark
+
+    def read_mark(self, name: str) -> Mark | None:
+        if name in self._pending:
+            return self._pending[name]
+        machine = self.machine(name)
+        return machine.mark if machine is not None else None
+
+    def write_mark(self, name: str, mark: Mark | None) -> None:
+        if name in self._pending:
+            self._pending[name] = mark
+        elif (machine := self.machine(name)) is not None:
+            self._machines.change(machine, vim.vm.ConfigSpec(extraConfig=[mark_option(mark)]))
+            self.forget(name)
+
+    def rename(self, name: str, new: str) -> None:
+        machine = self.machine(name)
+        if machine is None:
+            raise errors.DiskMissing(missing=[name])
+        shelf_option = vim.option.OptionValue(key=SHELF_OPTION, value=new)
+        display_name = str(machine.config.name).rpartition("(")[0] or f"{server_of(new)} "
+        self._machines.change(
+            machine,
+            vim.vm.ConfigSpec(
+                name=f"{display_name}({new})", instanceUuid=self._machines.identity(new), extraConfig=[shelf_option]
+            ),
+        )
+        self.forget(name)
+        self.forget(new)
+
+    def remove(self, name: str) -> None:
+        """Remove a machine and its directory, and no disk that lies elsewhere."""
+        machine = self.machine(name)
+        if machine is not None:
+            self._machines.power_off(machine)
+            self._machines.unregister(machine)
+            self._files.remove(machine.directory)
+        self.forget(name)
+
+
+def mark_option(mark: Mark | None) -> Any:
+    text = msgspec.json.encode(mark).decode() if mark is not None else ""
+    return vim.option.OptionValue(key=MARK_OPTION, value=text)
+
+
+def machine_name(display_name: str, name: str) -> str:
+    """What an operator sees in the vCenter: a bounded part of the user's words, and what is unique."""
+    words = "".join(one if one.isalnum() or one in _NAME_CHARACTERS else "_" for one in display_name)
+    return f"{words[:_LONGEST_DISPLAY_NAME].strip() or 'server'} ({name})"
+
+
+def _within(pool: Any) -> Any:
+    """The machines of a resource pool and of those in it."""
+    kinds = vmodl.query.PropertyCollector
+    below = [kinds.SelectionSpec(name="pools"), kinds.SelectionSpec(name="machines")]
+    return kinds.ObjectSpec(
+        obj=pool,
+        skip=True,
+        selectSet=[
+            kinds.TraversalSpec(name="pools", type=vim.ResourcePool, path="resourcePool", selectSet=below),
+            kinds.TraversalSpec(name="machines", type=vim.ResourcePool, path="vm"),
+        ],
+    )
+
+
+class Turns:
+    """One turn at a time for each guest."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def of(self, uuid: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(uuid, threading.Lock())
