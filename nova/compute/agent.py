@@ -34,13 +34,16 @@ from nova.structs.host import HostReport, Node, NodeReport, SignOfLife
 from nova.structs.image import Image
 from nova.structs.migration import MigrationProgress
 from nova.structs.operation import StepAnswer, StepOrder
-from nova.virt.driver import Diagnostics, ForcedMigration, HeldDisksOnHost, Volumes, abilities, able
+from nova.virt.driver import Diagnostics, ForcedMigration, GuestEvents, HeldDisksOnHost, Volumes, abilities, able
 
 LOG = logging.getLogger(__name__)
 
 _REMEMBERED_ANSWERS = 1000
 # Orders that are older, or from before this daemon or not long after its start, may have been done already.
 _FRESH = timedelta(seconds=60)
+# A daemon that stops waits no longer than for this.
+_EVENTS_WAIT_S = 5.0
+_BETWEEN_EVENTS_S = 0.5
 
 
 class Agent:
@@ -83,6 +86,10 @@ class Agent:
         ]
         if report_s > 0:
             self._periodics.append(concurrency.Periodic(report_s, self.report, "report of inventory"))
+        for host in self._hosts.values():
+            if isinstance(host.driver, GuestEvents):
+                listen = functools.partial(self._listen, host)
+                self._periodics.append(concurrency.Periodic(_BETWEEN_EVENTS_S, listen, "wait for guests' events"))
         for interval_s, function, name in (
             (self._conf.sync_power_state_interval, self._forget_states, "comparison of power states"),
             (self._conf.running_deleted_instance_poll_interval, self._reap, "search for guests without a server"),
@@ -218,6 +225,14 @@ class Agent:
             for name in ready:
                 if name not in self._health.troubles:
                     self._watches[name].look()
+
+    def _listen(self, host: Host) -> None:
+        """Look at the guests as soon as one has changed."""
+        if host.name in self._unregistered or host.name in self._health.troubles:
+            return
+        assert isinstance(host.driver, GuestEvents)
+        if host.driver.wait_for_change(_EVENTS_WAIT_S):
+            self._periodics[0].wake()
 
     def _tell(self, ready: tuple[str, ...]) -> None:
         self._conductor.alive(SignOfLife(binary="nova-compute", hosts=ready, troubles=self._health.troubles))

@@ -266,6 +266,14 @@ class SelfCheck(Protocol):
 
 
 @runtime_checkable
+class GuestEvents(Protocol):
+    """A hypervisor that says by itself that a guest has changed, which is known long before anyone looks again."""
+
+    def wait_for_change(self, timeout_s: float) -> bool:
+        """Whether a guest's power state has changed since the last call; waits for that. One caller at a time."""
+
+
+@runtime_checkable
 class Diagnostics(Protocol):
     """Counters of a running guest."""
 

@@ -18,6 +18,7 @@ from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, Gue
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.virt.xenserver import blueprint, console, diagnostics, moving, power, rescue, snapshot
+from nova.virt.xenserver.events import Events
 from nova.virt.xenserver.guests import Guests
 from nova.virt.xenserver.host import HostFacts
 from nova.virt.xenserver.identity import Vm
@@ -40,6 +41,7 @@ class XenAPIDriver:
         self._session = Session(conf, name)
         self._facts = HostFacts(self._session, conf, name)
         self._guests = Guests(self._session, self._facts, conf, name)
+        self._events = Events(self._session, name)
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._locks_lock = threading.Lock()
 
@@ -213,6 +215,11 @@ class XenAPIDriver:
             vm = self._guests.vms.find(held.name)
             if vm is not None and (held.place != "own" or not vm.is_whole):
                 self._guests.holdings().remove_held(held)
+
+    # GuestEvents
+
+    def wait_for_change(self, timeout_s: float) -> bool:
+        return self._events.wait_for_change(timeout_s)
 
     # Diagnostics
 

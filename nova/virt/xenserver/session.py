@@ -52,7 +52,8 @@ class Session:
         self._options = options
         self._host = host
         self.url: str = (options.connection_url or "").rstrip("/")
-        self._places = threading.BoundedSemaphore(options.connection_concurrent)
+        # And one to wait for events.
+        self._places = threading.BoundedSemaphore(options.connection_concurrent + 1)
         self._lock = threading.Lock()
         self._logging_in = threading.Lock()
         self._idle: list[Line] = []

@@ -3,6 +3,7 @@
 import datetime
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import msgspec
@@ -103,6 +104,21 @@ def test_guest_that_stops_by_itself_is_seen_to_be_off(driver, pool, make_spec):
     pool.vms.guests[vm_of(pool, spec)[0]].order("quit")
 
     assert concurrency.wait_for(lambda: driver.guest(spec.uuid).power_state is PowerState.SHUTDOWN, 10)
+
+
+def test_guest_that_stops_by_itself_is_told_of_at_once(driver, pool, make_spec):
+    spec, other = make_spec(), make_spec()
+    driver.create(spec)
+    driver.create(other)
+    while driver.wait_for_change(0.1):
+        """What has happened so far."""
+    vm = vm_of(pool, spec)[0]
+
+    threading.Timer(0.5, lambda: pool.vms.guests[vm].order("quit")).start()
+
+    assert driver.wait_for_change(20)
+    assert driver.guest(spec.uuid).power_state is PowerState.SHUTDOWN
+    assert not driver.wait_for_change(0.1)
 
 
 # What an operator does behind the driver's back
