@@ -107,7 +107,7 @@ _ACCESS = view(
     shows("instance_uuid", UUID, "instance_id"),
     shows("host", nullable(STRING), lambda access, request: access.address.host),
     shows("port", INTEGER, lambda access, request: access.address.port),
-    shows("internal_access_path", nullable(UUID), lambda access, request: access.address.path),
+    shows("internal_access_path", nullable(STRING), lambda access, request: access.address.path),
     shows("tls_port", nullable(INTEGER), lambda a, r: a.address.tls_port, since="2.99", is_optional=True),
 )
 

@@ -62,6 +62,27 @@ def test_qcow2_image_stays_qcow2(cache, images, tmp_path):
     assert (cached.format, cached.virtual_size) == ("qcow2", 64 << 20)
 
 
+def test_vhd_is_for_hosts_that_make_disks_of_it(cache, images, tmp_path):
+    able = ImageCache(tmp_path / "_vhd", images, host="host-2", disk_formats=frozenset({"vhd"}))
+    image = upload(images, make_vhd(tmp_path, 64 << 20), disk_format="vhd")
+
+    cached = able.fetch(image)
+
+    assert (cached.format, cached.virtual_size) == ("vhd", 64 << 20)
+    with pytest.raises(errors.ImageInvalid):
+        cache.fetch(image)
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"conectix" + CONTENT])
+def test_vhd_that_is_none_is_refused(images, smuggle, tmp_path, content):
+    cache = ImageCache(tmp_path / "_vhd", images, host="host-2", disk_formats=frozenset({"vhd"}))
+
+    with pytest.raises(errors.ImageInvalid):
+        cache.fetch(smuggle(content, disk_format="vhd"))
+
+    assert [path for path in (tmp_path / "_vhd").iterdir() if path.suffix != ".lock"] == []
+
+
 def test_image_is_fetched_once(cache, images):
     image = upload(images, CONTENT)
     first = cache.fetch(image)
@@ -230,3 +251,9 @@ def make_qcow2(directory, size, *options):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def make_vhd(directory, size):
+    path = directory / "made.vhd"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, str(size)], check=True)
+    return path.read_bytes()
