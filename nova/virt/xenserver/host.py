@@ -61,8 +61,7 @@ class HostFacts:
             hypervisor_type="XenServer",
             hypervisor_version=_version(record["software_version"].get("product_version", "")),
             host_ip=record["address"] or self._conf.my_ip,
-            # A host that is disabled takes no guest, and one in maintenance says nothing else.
-            vcpus=int(record["cpu_info"].get("cpu_count", "0")) if record["enabled"] else 0,
+            vcpus=int(record["cpu_info"].get("cpu_count", "0")),
             memory_mb=memory // _MIB,
             memory_mb_used=(memory - free) // _MIB,
             disk_gb=total // _GIB,

@@ -11,6 +11,7 @@ import pytest
 
 from nova import concurrency, errors
 from nova.structs.disks import DisksId
+from nova.structs.flavor import Flavor
 from nova.structs.guest import ConsoleKind, Disk, RebootKind
 from nova.structs.instance import PowerState
 
@@ -223,6 +224,28 @@ def test_image_that_cannot_be_used_is_refused(driver, pool, make_spec, changes, 
         driver.create(msgspec.structs.replace(spec, disks=(root,)))
 
     assert driver.held_disks() == () and disks_of(pool) == []
+
+
+def test_host_in_maintenance_takes_no_guest_and_keeps_those_it_has(driver, client, pool, make_spec):
+    spec = make_spec()
+    driver.create(spec)
+    client.host.disable(pool.hosts["xen1"])
+
+    with pytest.raises(errors.HostRefused):
+        driver.create(make_spec())
+
+    assert [guest.uuid for guest in driver.guests()] == [spec.uuid]
+    assert len(driver.held_disks()) == 1
+    driver.set_power(spec.uuid, PowerState.PAUSED)
+
+
+def test_host_without_memory_takes_no_guest(driver, make_spec):
+    spec = make_spec(flavor=Flavor(id="9", name="huge", vcpus=1, memory_mb=64 * 1024))
+
+    with pytest.raises(errors.HostRefused):
+        driver.create(spec)
+
+    assert driver.held_disks() == ()
 
 
 def test_unknown_bridge_is_refused_and_nothing_is_made(driver, pool, make_spec):

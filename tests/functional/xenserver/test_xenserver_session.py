@@ -1,9 +1,12 @@
 """One session with a pool that loses it, changes its master, does not answer, or does not let nova-compute in."""
 
+import threading
+
 import pytest
 
 from nova import errors
 from nova.structs.disks import DisksId
+from nova.structs.instance import PowerState
 
 
 def test_session_that_was_lost_is_renewed(driver, pool):
@@ -71,6 +74,32 @@ def test_hypervisor_that_is_away_is_unavailable_and_then_there(driver, pool, mak
 
     driver.check()
     assert [guest.uuid for guest in driver.guests()] == [spec.uuid]
+
+
+def test_hypervisor_that_hangs_holds_up_a_call_for_its_time_and_no_other(pool, make_driver, make_spec):
+    driver = make_driver(pool, request_timeout=2)
+    spec = make_spec()
+    driver.create(spec)
+    released = threading.Event()
+
+    def hang(name, make):
+        if name == "VM.pause":
+            released.wait(60)
+        return make()
+
+    pool.around = hang
+    with pytest.raises(errors.Unavailable):
+        driver.set_power(spec.uuid, PowerState.PAUSED)
+
+    assert [guest.uuid for guest in driver.guests()] == [spec.uuid]
+    released.set()
+    driver.set_power(spec.uuid, PowerState.PAUSED)
+    assert driver.guest(spec.uuid).power_state is PowerState.PAUSED
+
+
+def test_certificate_that_does_not_fit_is_told(pool, make_driver):
+    with pytest.raises(errors.Unavailable):
+        make_driver(pool, connection_url=pool.url.replace("http:", "https:"))
 
 
 def test_thousand_guests_are_one_question(driver, pool):
