@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from nova.structs.disks import DisksId, HeldDisks
 from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
-from nova.virt.xenserver import blueprint, console, diagnostics, moving, power, rescue, snapshot
+from nova.virt.xenserver import blueprint, console, diagnostics, migration, moving, power, rescue, snapshot
 from nova.virt.xenserver.events import Events
 from nova.virt.xenserver.guests import Guests
 from nova.virt.xenserver.host import HostFacts
 from nova.virt.xenserver.identity import Vm
+from nova.virt.xenserver.migration import LiveMigrations
 from nova.virt.xenserver.session import Session
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class XenAPIDriver:
         self._session = Session(conf, name)
         self._facts = HostFacts(self._session, conf, name)
         self._guests = Guests(self._session, self._facts, conf, name)
+        self._migrations = LiveMigrations(self._session, self._facts, self._guests, name)
         self._events = Events(self._session, name)
         self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._locks_lock = threading.Lock()
@@ -196,6 +198,34 @@ class XenAPIDriver:
     def forget_aside(self, uuid: str) -> None:
         with self._only_one(uuid):
             self._guests.holdings().forget_aside(uuid)
+
+    # LiveMigration
+
+    def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
+        blueprint.check(spec)
+        with self._only_one(spec.uuid):
+            return migration.as_dict(self._migrations.prepare(spec))
+
+    def migrate(
+        self,
+        spec: GuestSpec,
+        to: str,
+        facts: dict[str, Any],
+        progress: Callable[[int], bool],
+        is_paused: bool = False,
+    ) -> None:
+        with self._only_one(spec.uuid):
+            self._migrations.migrate(spec, migration.as_facts(facts), progress)
+
+    def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
+        # The guest is one for both hosts: where its source says that it runs there, there is no copy here.
+        if not stays_away:
+            with self._only_one(spec.uuid):
+                self._migrations.abort(spec)
+
+    def has_arrived(self, uuid: str) -> bool:
+        with self._only_one(uuid):
+            return self._migrations.has_arrived(uuid)
 
     # HeldDisksOnHost
 

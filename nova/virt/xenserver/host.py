@@ -39,6 +39,10 @@ class HostFacts:
             self._storage = self._find_storage()
         return self._storage
 
+    def pool_uuid(self) -> str:
+        pools: dict[str, Record] = self._session.call("pool.get_all_records")
+        return str(next(iter(pools.values()))["uuid"])
+
     def look_again(self) -> None:
         """What an operator has changed in the pool counts from now on."""
         self._ref = self._storage = None

@@ -34,6 +34,8 @@ VOLUME = "nova:volume"
 """Of a VBD: the volume that it leads to."""
 VOLUMES = "nova:volumes"
 """Of a VM: the volumes that are, or are about to be, connected for it."""
+MOVING = "nova:moving"
+"""Of a VM: the destination of its live migration, from before it begins."""
 RESCUE = "nova:rescue"
 """Of a VM: it boots from its rescue disk, or is about to."""
 

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.parse
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import XenAPI
@@ -91,12 +91,17 @@ class Session:
             LOG.info("%s is asked again: %s", name, error)
         return self._call_when_free(name, arguments)
 
-    def run(self, name: str, *arguments: Any, timeout_s: float = 3600.0) -> Any:
-        """A call that takes its time, as a task of the pool that is looked at until it ends."""
+    def run(
+        self, name: str, *arguments: Any, timeout_s: float = 3600.0, watch: Callable[[float], bool] = lambda share: True
+    ) -> Any:
+        """A call that takes its time, as a task of the pool that is looked at until it ends.
+
+        watch is told which share of it is done, again and again; when it says False the task is asked to end.
+        """
         deadline = time.monotonic() + timeout_s
         patience = time.monotonic() + _BUSY_S
         while True:
-            record = self._wait_for(name, self.call(f"Async.{name}", *arguments), deadline, timeout_s)
+            record = self._wait_for(name, self.call(f"Async.{name}", *arguments), deadline, timeout_s, watch)
             if record["status"] == "success":
                 value = _VALUE.fullmatch(record["result"])
                 return value.group(1) if value else ""
@@ -105,7 +110,9 @@ class Session:
                 raise self.translate(name, details)
             time.sleep(_POLL_S)
 
-    def _wait_for(self, name: str, task: str, deadline: float, timeout_s: float) -> dict[str, Any]:
+    def _wait_for(
+        self, name: str, task: str, deadline: float, timeout_s: float, watch: Callable[[float], bool]
+    ) -> dict[str, Any]:
         """The record of a task that has ended."""
         record: dict[str, Any]
         while True:
@@ -119,6 +126,9 @@ class Session:
                 continue
             if record["status"] not in ("pending", "cancelling"):
                 break
+            if not watch(float(record["progress"])) and record["status"] == "pending":
+                with contextlib.suppress(errors.DomainError):
+                    self.call("task.cancel", task)
             if time.monotonic() > deadline:
                 with contextlib.suppress(errors.DomainError):
                     self.call("task.cancel", task)

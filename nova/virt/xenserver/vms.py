@@ -28,7 +28,7 @@ class Vms:
 
     def all(self) -> list[Vm]:
         """Every VM of ours, in one request; of several by one name the complete one, which was there first."""
-        records: dict[str, Record] = self._session.call("VM.get_all_records_where", _OWN)
+        records = self.everyone()
         vms = (identity.own_vm(ref, record, self._host) for ref, record in records.items())
         found: dict[str, Vm] = {}
         for vm in sorted((vm for vm in vms if vm is not None), key=lambda vm: (not vm.is_whole, vm.uuid)):
@@ -64,10 +64,14 @@ class Vms:
         config |= {key: value for key, value in changes.items() if value is not None}
         self._session.call("VM.set_other_config", vm.ref, config)
 
+    def everyone(self) -> dict[str, Record]:
+        """Every VM in the pool, whoever made it."""
+        records: dict[str, Record] = self._session.call("VM.get_all_records_where", _OWN)
+        return records
+
     def adopt(self, former: str) -> None:
         """This host had another name: the VMs that were that one's are this one's."""
-        records: dict[str, Record] = self._session.call("VM.get_all_records_where", _OWN)
-        for ref, record in records.items():
+        for ref, record in self.everyone().items():
             vm = identity.own_vm(ref, record, former)
             if vm is not None:
                 self.set_config(vm, **{identity.HOST: self._host})
