@@ -73,13 +73,16 @@ def disk(path: str, size_kb: int, place: tuple[int, int], key: int, parent: str 
     )
 
 
-def free_place(devices: Iterable[Any]) -> tuple[int, int]:
-    """A place for one more disk on the guest's first controller for disks. Raises errors.GuestFailed."""
+def free_place(devices: Iterable[Any], first: int = 1) -> tuple[int, int]:
+    """A place for one more disk on a controller for disks, from unit first on: the guest boots from unit 0.
+
+    Raises errors.GuestFailed.
+    """
     devices = list(devices)
     for one in devices:
         if isinstance(one, _device.VirtualSCSIController):
             taken = {other.unitNumber for other in devices if other.controllerKey == one.key} | {_TAKEN_UNIT}
-            for unit in range(_UNITS):
+            for unit in range(first, _UNITS):
                 if unit not in taken:
                     return one.key, unit
     raise errors.GuestFailed(reason="The guest has no place for one more disk")
