@@ -72,7 +72,8 @@ class VolumeDisks:
             raise errors.GuestFailed(reason="The volume is not where the Block Storage service says") from error
         for one in values.get("config.hardware.device", ()):
             if isinstance(one, vim.vm.device.VirtualDisk):
-                return str(one.backing.fileName), int(one.capacityInKB)
+                backing: Any = one.backing
+                return str(backing.fileName), int(one.capacityInKB)
         raise errors.GuestFailed(reason="The volume is not where the Block Storage service says")
 
 
