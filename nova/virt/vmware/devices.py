@@ -31,6 +31,7 @@ _NIC_ALIASES = {
     "VirtualVmxnet": "vmxnet",
     "VirtualVmxnet3": "vmxnet3",
 }
+DEFAULT_NIC = "e1000"
 _CONTROLLER_KEY, _CD_CONTROLLER_KEY = -101, -102
 # A SCSI controller has this number itself.
 _TAKEN_UNIT = 7
@@ -127,6 +128,12 @@ def nic(vif: Vif, model: str, network: Any, facts: dict[str, Any], number: int) 
         backing=_nic_backing(vif, network, facts),
         connectable=_connected(),
     )
+
+
+def nic_model(devices: Iterable[Any]) -> str:
+    """The model of the network devices that a guest has already."""
+    kinds = [type(one) for one in devices if isinstance(one, _device.VirtualEthernetCard)]
+    return next((model for model, kind in _NICS.items() if kind in kinds), DEFAULT_NIC)
 
 
 def find_nic(devices: Iterable[Any], mac: str) -> Any:

@@ -129,7 +129,7 @@ class VMwareVCDriver:
 
     def attach_vif(self, uuid: str, vif: Vif) -> None:
         with self._turn(uuid):
-            self._builder.add_nic(self._machines.get(uuid), vif, "e1000")
+            self._builder.add_nic(self._machines.get(uuid), vif)
 
     def detach_vif(self, uuid: str, vif: Vif) -> None:
         with self._turn(uuid):
@@ -207,8 +207,7 @@ class VMwareVCDriver:
         """The guest's machine with all that spec says, off where it is new."""
         Holdings(shelf).claim(spec, undo)
         if shelf.machine(spec.uuid) is None:
-            self._builder.create(spec, shelf.read_mark(spec.uuid))
-            shelf.forget(spec.uuid)
+            shelf.see(self._builder.create(spec, shelf.read_mark(spec.uuid)))
         else:
             shelf.keep(spec.uuid)
         machine = self._there(shelf, spec.uuid)

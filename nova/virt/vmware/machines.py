@@ -91,12 +91,15 @@ class Machines:
     def find_identity(self, identity: str, name: str) -> Machine | None:
         """The machine of an identity, which another nova-compute may have derived."""
         objects = self._session.read(lambda content: content.searchIndex.FindAllByUuid(None, identity, True, True))
-        names = ["config", "runtime.powerState"]
         try:
-            found = self._session.properties(list(objects or ()), vim.VirtualMachine, names)
+            return self._look(list(objects or ()), name)
         except errors.GuestNotFound:
             # It went while we looked.
             return None
+
+    def _look(self, objects: list[Any], name: str) -> Machine | None:
+        """The one among them that is the server's."""
+        found = self._session.properties(objects, vim.VirtualMachine, ["config", "runtime.powerState"])
         for one, values in found:
             config = values.get("config")
             if config is None:
@@ -139,10 +142,14 @@ class Machines:
                 found.append(str(name))
         return sorted(found)
 
-    def create(self, spec: Any) -> None:
-        """Make a machine, off."""
+    def create(self, spec: Any, name: str) -> Machine:
+        """Make a machine, off. name: on the shelf."""
         pool, folder = self._cluster.pool, self._cluster.folder()
-        self._session.task(lambda _: folder.CreateVM_Task(spec, pool, None))
+        made = self._session.task(lambda _: folder.CreateVM_Task(spec, pool, None))
+        machine = self._look([made], name)
+        if machine is None:
+            raise errors.GuestNotFound(guest=server_of(name))
+        return machine
 
     def change(self, machine: Machine, spec: Any) -> None:
         self._session.task(lambda _: machine.object.ReconfigVM_Task(spec))
@@ -189,6 +196,11 @@ class MachineShelf:
         if name not in self._seen:
             self._seen[name] = self._machines.find(name)
         return self._seen[name]
+
+    def see(self, machine: Machine) -> None:
+        """This machine is there now."""
+        self._pending.pop(machine.name, None)
+        self._seen[machine.name] = machine
 
     def forget(self, name: str) -> None:
         """Look again: it has been changed."""

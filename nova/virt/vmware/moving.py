@@ -51,8 +51,7 @@ class Moves:
             if shelf.machine(spec.uuid) is None:
                 if source is None:
                     raise errors.GuestFailed(reason="there are no disks to take over")
-                self._builder.create(spec, shelf.read_mark(spec.uuid), source)
-                shelf.forget(spec.uuid)
+                shelf.see(self._builder.create(spec, shelf.read_mark(spec.uuid), source))
             self._complete(spec, shelf, source)
             undo.pop_all()
 

@@ -168,6 +168,24 @@ def test_image_of_a_type_that_cannot_be_used_is_refused_before_anything_is_made(
     assert hypervisor.leftovers() == []
 
 
+def test_guest_of_a_cached_image_is_made_with_six_requests(hypervisor, driver, spec):
+    before = hypervisor.proxy.requests
+
+    driver.create(hypervisor.spec())
+
+    assert hypervisor.proxy.requests - before <= 6
+
+
+def test_state_of_all_guests_is_one_request(hypervisor, driver, spec):
+    second = hypervisor.spec()
+    driver.create(second)
+    before = hypervisor.proxy.requests
+
+    assert {guest.uuid for guest in driver.guests()} == {spec.uuid, second.uuid}
+
+    assert hypervisor.proxy.requests - before == 1
+
+
 def test_extra_spec_that_nobody_would_honour_is_refused(hypervisor, driver):
     spec = hypervisor.spec()
     flavor = msgspec.structs.replace(spec.flavor, extra_specs={"vmware:storage_policy": "gold"})
