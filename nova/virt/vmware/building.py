@@ -5,8 +5,6 @@ place, whatever the vCenter calls its file after it has moved it.
 """
 
 import logging
-import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from oslo_config import cfg
@@ -20,8 +18,9 @@ from nova.virt.vmware import config_drive, devices, guest_config
 from nova.virt.vmware.cluster import Cluster, Datastore
 from nova.virt.vmware.files import Files
 from nova.virt.vmware.images import MIB, DatastoreImages
-from nova.virt.vmware.machines import Machine, Machines
+from nova.virt.vmware.machines import Machine, Machines, host_suffix
 from nova.virt.vmware.session import Session, has_fault
+from nova.virt.vmware.volumes import VolumeDisks
 
 LOG = logging.getLogger(__name__)
 
@@ -39,22 +38,24 @@ class Builder:
         self._conf, self._session, self._cluster = conf, session, cluster
         self._machines, self._files, self._host = machines, files, host
         self._images = DatastoreImages(conf, files, host)
+        self._volumes = VolumeDisks(session, machines)
 
-    def create(self, spec: GuestSpec, mark: Mark | None, source: Machine | None = None) -> None:
+    def create(self, spec: GuestSpec, mark: Mark | None, source: Machine | None = None) -> Machine:
         """Make the machine, off, with all that can be made in one go. source: the machine whose disks it is to have."""
         store = self._choose(spec)
         try:
-            self._create(spec, mark, store, source)
+            return self._create(spec, mark, store, source)
         except errors.GuestFailed as error:
             if not has_fault(error, "FileNotFound", "FileAlreadyExists"):
                 raise
             # Somebody has removed a cached image, or unregistered a machine of this placement, whose files stay.
             LOG.warning("guest %s is made once more: %s", spec.uuid, error)
             self._images.forget()
+            self._cluster.forget()
             if has_fault(error, "FileAlreadyExists"):
                 directory = f"[{store.name}] {directory_name(spec.uuid, spec.disks_id)}"
                 self._files.put_away(directory)
-            self._create(spec, mark, store, source)
+            return self._create(spec, mark, store, source)
 
     def complete(self, machine: Machine, spec: GuestSpec, source: Machine | None = None) -> bool:
         """Add what the machine lacks of its spec; whether that was anything."""
@@ -75,26 +76,33 @@ class Builder:
             operations += devices.cd(path, machine.devices)
         if operations:
             self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=operations))
+        for disk in spec.disks:
+            if disk.kind == "volume":
+                now = self._machines.get(spec.uuid) if changed or operations else machine
+                changed = self._volumes.attach(now, disk) or changed
         return changed or bool(operations)
+
+    @staticmethod
+    def check_disks(machine: Machine, spec: GuestSpec) -> None:
+        """Every own disk of spec is there. Raises errors.DiskMissing."""
+        missing = [f"{machine.name}: {disk.kind}" for unit, disk in local_disks(spec) if disk_at(machine, unit) is None]
+        if missing:
+            raise errors.DiskMissing(missing=missing)
 
     def resize(self, machine: Machine, spec: GuestSpec) -> None:
         """Give the machine, which is off, the processors and memory of spec."""
         self._machines.change(machine, guest_config.size(spec))
 
-    def add_nic(self, machine: Machine, vif: Vif, model: str) -> None:
+    def add_nic(self, machine: Machine, vif: Vif) -> None:
         if devices.find_nic(machine.devices, vif.mac) is None:
+            model = devices.nic_model(machine.devices)
             self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.add(self._device(vif, model, 0))]))
 
     def remove_nic(self, machine: Machine, vif: Vif) -> None:
         if (nic := devices.find_nic(machine.devices, vif.mac)) is not None:
             self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.remove(nic)]))
 
-    def orphan_directories(self, uuid: str, made_by: DisksId) -> Iterator[str]:
-        """Where the files of a placement may be whose machine is not in the inventory any more."""
-        for store in self._cluster.datastores():
-            yield f"[{store.name}] {directory_name(uuid, made_by)}"
-
-    def _create(self, spec: GuestSpec, mark: Mark | None, store: Datastore, source: Machine | None) -> None:
+    def _create(self, spec: GuestSpec, mark: Mark | None, store: Datastore, source: Machine | None) -> Machine:
         directory = f"[{store.name}] {directory_name(spec.uuid, spec.disks_id)}"
         identity = self._machines.identity(spec.uuid)
         config = guest_config.describe(spec, spec.uuid, identity, mark, f"{directory}/{spec.uuid}.vmx")
@@ -108,7 +116,7 @@ class Builder:
             root = next(disk for disk in spec.disks if disk.kind == "root")
             config.deviceChange += devices.cd(self._images.iso(spec.image, root, store), ())
         config.deviceChange += [devices.add(self._nic(spec, vif, number)) for number, vif in enumerate(spec.vifs)]
-        self._machines.create(config)
+        return self._machines.create(config, spec.uuid)
 
     def _is_copied(self, spec: GuestSpec, disk: Disk, source: Machine | None) -> bool:
         """Whether a disk is a copy of another, which wants the machine's directory to be there."""
@@ -162,30 +170,22 @@ class Builder:
         return self._device(vif, nic_model(spec), number)
 
     def _device(self, vif: Vif, model: str, number: int) -> Any:
-        network = self._cluster.network(str(vif.details.get("bridge_name") or vif.network_label))
-        return devices.nic(vif, model, network, self._facts(network), number)
-
-    def _facts(self, network: Any) -> dict[str, Any]:
-        if isinstance(network, vim.dvs.DistributedVirtualPortgroup):
-            config: Any = self._session.read(lambda _: network.config)
-            return {"switch": self._session.read(lambda _: config.distributedVirtualSwitch.uuid)}
-        summary = self._session.read(lambda _: network.summary)
-        if isinstance(network, vim.OpaqueNetwork):
-            return {"id": summary.opaqueNetworkId, "type": summary.opaqueNetworkType}
-        return {"name": summary.name}
+        network, facts = self._cluster.network(str(vif.details.get("bridge_name") or vif.network_label))
+        return devices.nic(vif, model, network, facts, number)
 
 
 def directory_name(uuid: str, disks_id: DisksId | None) -> str:
     """The directory of a placement's machine: found again also when the machine is not in the inventory."""
     if disks_id is None:
         return uuid
-    return f"{uuid}.{disks_id.generation}.{zlib.crc32(disks_id.host.encode()):08x}"
+    return f"{uuid}.{disks_id.generation}{host_suffix(disks_id.host)}"
 
 
 def local_disks(spec: GuestSpec) -> list[tuple[int, Disk]]:
-    """The guest's own disks, each with its unit."""
-    own = [disk for disk in spec.disks if disk.kind != "volume" and (disk.kind != "root" or _has_root(spec, disk))]
-    return [(number if number < 7 else number + 1, disk) for number, disk in enumerate(own)]
+    """The guest's own disks, each with its unit; on unit 0 is what the guest boots from, and may be a volume."""
+    roots = [(0, disk) for disk in spec.disks if disk.kind == "root" and _has_root(spec, disk)]
+    others = [disk for disk in spec.disks if disk.kind not in ("root", "volume")]
+    return roots + [(number if number < 7 else number + 1, disk) for number, disk in enumerate(others, 1)]
 
 
 def disk_at(machine: Machine, unit: int) -> Any:
@@ -196,7 +196,7 @@ def disk_at(machine: Machine, unit: int) -> Any:
 
 
 def nic_model(spec: GuestSpec) -> str:
-    return guest_config.property_of(spec, "hw_vif_model", "e1000")
+    return guest_config.property_of(spec, "hw_vif_model", devices.DEFAULT_NIC)
 
 
 def _adapter(spec: GuestSpec) -> str:

@@ -10,12 +10,16 @@ from oslo_config import cfg
 from pyVmomi import vim, vmodl
 
 from nova import errors
+from nova.clients.ttl_cache import TtlCache
 from nova.structs.guest import NodeState
 from nova.virt.vmware.session import Session
 
 LOG = logging.getLogger(__name__)
 
 _MIB, _GIB = 1 << 20, 1 << 30
+# Their free room chooses a guest's datastore, and is no promise: whether it was enough is seen when the disks are made.
+_DATASTORES_S = 10.0
+_NETWORKS_S = 60.0
 _FILE_SYSTEMS = ("VMFS", "NFS", "NFS41", "vsan", "VVOL")
 _TRAITS = ("COMPUTE_NODE", "COMPUTE_NET_ATTACH_INTERFACE")
 
@@ -38,6 +42,8 @@ class Cluster:
         self._session = session
         self._lock = threading.Lock()
         self._found: tuple[Any, Any, dict[str, Any]] | None = None
+        self._datastores: TtlCache[list[Datastore]] = TtlCache(_DATASTORES_S)
+        self._networks: TtlCache[tuple[Any, dict[str, Any]]] = TtlCache(_NETWORKS_S)
         self._regex = _compiled(conf.vmware.datastore_regex)
 
     @property
@@ -62,7 +68,18 @@ class Cluster:
         return self._find()[2]["vmFolder"]
 
     def datastores(self) -> list[Datastore]:
-        """Those that guests may use, the one with the most room first. Raises errors.Unavailable when there is none."""
+        """Those that guests may use, the one with the most room first, as they were a moment ago.
+
+        Raises errors.Unavailable when there is none.
+        """
+        return self._datastores.get("all", self._open_datastores)
+
+    def forget(self) -> None:
+        """Ask again: what has been known may have changed."""
+        self._datastores.forget()
+        self._networks.forget()
+
+    def _open_datastores(self) -> list[Datastore]:
         found = []
         for one, values in self._session.collect([self._having("datastore")], vim.Datastore, ["summary"]):
             summary = values["summary"]
@@ -73,15 +90,28 @@ class Cluster:
             raise errors.Unavailable(service="The hypervisor", reason="it has no datastore that may be used")
         return sorted(found, key=lambda store: (-store.free, store.name))
 
-    def network(self, name: str) -> Any:
-        """A network of the cluster by its name, or a distributed port group by its key."""
+    def network(self, name: str) -> tuple[Any, dict[str, Any]]:
+        """A network of the cluster by its name, or a distributed port group by its key, and what devices.nic needs of it."""
+        return self._networks.get(name, lambda: self._find_network(name))
+
+    def _find_network(self, name: str) -> tuple[Any, dict[str, Any]]:
         for one, values in self._session.collect([self._having("network")], vim.Network, ["name"]):
             if values["name"] == name or one._moId == name:
-                return one
+                return one, self._facts(one, values["name"])
         raise errors.GuestFailed(reason="A network of the server is not known to its hypervisor", detail=name)
+
+    def _facts(self, network: Any, name: str) -> dict[str, Any]:
+        if isinstance(network, vim.dvs.DistributedVirtualPortgroup):
+            config: Any = self._session.read(lambda _: network.config)
+            return {"switch": self._session.read(lambda _: config.distributedVirtualSwitch.uuid)}
+        if isinstance(network, vim.OpaqueNetwork):
+            summary: Any = self._session.read(lambda _: network.summary)
+            return {"id": summary.opaqueNetworkId, "type": summary.opaqueNetworkType}
+        return {"name": name}
 
     def node(self) -> NodeState:
         """The cluster as a hypervisor: the sum of its hosts that are in use."""
+        self.forget()
         cluster = self.object
         _, values = self._session.properties([cluster], vim.ClusterComputeResource, ["name", "host"])[0]
         names = ["summary.hardware", "summary.config.product", "runtime.connectionState", "runtime.inMaintenanceMode"]

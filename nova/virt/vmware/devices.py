@@ -31,6 +31,7 @@ _NIC_ALIASES = {
     "VirtualVmxnet": "vmxnet",
     "VirtualVmxnet3": "vmxnet3",
 }
+DEFAULT_NIC = "e1000"
 _CONTROLLER_KEY, _CD_CONTROLLER_KEY = -101, -102
 # A SCSI controller has this number itself.
 _TAKEN_UNIT = 7
@@ -73,13 +74,16 @@ def disk(path: str, size_kb: int, place: tuple[int, int], key: int, parent: str 
     )
 
 
-def free_place(devices: Iterable[Any]) -> tuple[int, int]:
-    """A place for one more disk on the guest's first controller for disks. Raises errors.GuestFailed."""
+def free_place(devices: Iterable[Any], first: int = 1) -> tuple[int, int]:
+    """A place for one more disk on a controller for disks, from unit first on: the guest boots from unit 0.
+
+    Raises errors.GuestFailed.
+    """
     devices = list(devices)
     for one in devices:
         if isinstance(one, _device.VirtualSCSIController):
             taken = {other.unitNumber for other in devices if other.controllerKey == one.key} | {_TAKEN_UNIT}
-            for unit in range(_UNITS):
+            for unit in range(first, _UNITS):
                 if unit not in taken:
                     return one.key, unit
     raise errors.GuestFailed(reason="The guest has no place for one more disk")
@@ -124,6 +128,12 @@ def nic(vif: Vif, model: str, network: Any, facts: dict[str, Any], number: int) 
         backing=_nic_backing(vif, network, facts),
         connectable=_connected(),
     )
+
+
+def nic_model(devices: Iterable[Any]) -> str:
+    """The model of the network devices that a guest has already."""
+    kinds = [type(one) for one in devices if isinstance(one, _device.VirtualEthernetCard)]
+    return next((model for model, kind in _NICS.items() if kind in kinds), DEFAULT_NIC)
 
 
 def find_nic(devices: Iterable[Any], mac: str) -> Any:

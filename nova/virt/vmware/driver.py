@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 from oslo_config import cfg
 from pyVmomi import vim
@@ -11,7 +12,7 @@ from pyVmomi import vim
 from nova import concurrency, errors
 from nova.conf import BadConfiguration
 from nova.structs.disks import DisksId, HeldDisks
-from nova.structs.guest import ConsoleAddress, ConsoleKind, GuestSpec, GuestState, NodeState, RebootKind
+from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.virt.holdings import Holdings
@@ -20,7 +21,9 @@ from nova.virt.vmware.building import Builder
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
 from nova.virt.vmware.machines import Machine, Machines, MachineShelf, Turns
+from nova.virt.vmware.moving import Moves
 from nova.virt.vmware.session import Session, has_fault
+from nova.virt.vmware.volumes import VolumeDisks
 
 LOG = logging.getLogger(__name__)
 
@@ -47,6 +50,8 @@ class VMwareVCDriver:
         self._files = Files(self._session, self._cluster, self._host)
         self._machines = Machines(self._session, self._cluster, self._host)
         self._builder = Builder(conf, self._session, self._cluster, self._machines, self._files, self._host)
+        self._volumes = VolumeDisks(self._session, self._machines)
+        self._moves = Moves(self._session, self._machines, self._builder, self._volumes, self._host)
         self._turns = Turns()
 
     def start(self) -> None:
@@ -83,8 +88,8 @@ class VMwareVCDriver:
                 Holdings(shelf).put_away(uuid)
             elif machine is not None:
                 Holdings(shelf).release(uuid, made_by)
-            elif made_by is not None and not keep_disks:
-                self._remove_orphans(uuid, made_by, shelf)
+            elif not keep_disks:
+                shelf.remove_orphans(uuid)
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
         if target is PowerState.PAUSED:
@@ -108,6 +113,7 @@ class VMwareVCDriver:
             machine = shelf.machine(spec.uuid)
             if machine is None:
                 raise errors.DiskMissing(missing=[spec.uuid])
+            self._builder.check_disks(machine, spec)
             self._machines.power_off(machine)
             self._builder.resize(machine, spec)
             self._builder.complete(machine, spec)
@@ -123,13 +129,55 @@ class VMwareVCDriver:
 
     def attach_vif(self, uuid: str, vif: Vif) -> None:
         with self._turn(uuid):
-            self._builder.add_nic(self._machines.get(uuid), vif, "e1000")
+            self._builder.add_nic(self._machines.get(uuid), vif)
 
     def detach_vif(self, uuid: str, vif: Vif) -> None:
         with self._turn(uuid):
             machine = self._machines.find(uuid)
             if machine is not None:
                 self._builder.remove_nic(machine, vif)
+
+    # Volumes
+
+    def connector(self) -> dict[str, Any]:
+        return {
+            "host": self._host,
+            "ip": str(self._conf.my_ip),
+            "platform": "x86_64",
+            "os_type": "linux",
+            "multipath": False,
+        }
+
+    def attach_volume(self, uuid: str, disk: Disk) -> None:
+        with self._turn(uuid):
+            self._volumes.attach(self._machines.get(uuid), disk)
+
+    def detach_volume(self, uuid: str, disk: Disk) -> None:
+        with self._turn(uuid):
+            machine = self._machines.find(uuid)
+            if machine is not None:
+                self._volumes.detach(machine, disk)
+
+    def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
+        raise errors.NotImplementedHere(action="swap volumes")
+
+    # Moving
+
+    def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
+        with self._turn(spec.uuid) as shelf:
+            return self._moves.set_aside(spec, shelf)
+
+    def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
+        with self._turn(spec.uuid) as shelf:
+            self._moves.take_over(spec, facts, shelf)
+
+    def bring_back(self, spec: GuestSpec) -> None:
+        with self._turn(spec.uuid) as shelf:
+            self._moves.bring_back(spec, shelf)
+
+    def forget_aside(self, uuid: str) -> None:
+        with self._turn(uuid) as shelf:
+            Holdings(shelf).forget_aside(uuid)
 
     # HeldDisksOnHost
 
@@ -159,8 +207,9 @@ class VMwareVCDriver:
         """The guest's machine with all that spec says, off where it is new."""
         Holdings(shelf).claim(spec, undo)
         if shelf.machine(spec.uuid) is None:
-            self._builder.create(spec, shelf.read_mark(spec.uuid))
-            shelf.forget(spec.uuid)
+            shelf.see(self._builder.create(spec, shelf.read_mark(spec.uuid)))
+        else:
+            shelf.keep(spec.uuid)
         machine = self._there(shelf, spec.uuid)
         if self._builder.complete(machine, spec):
             shelf.forget(spec.uuid)
@@ -203,16 +252,8 @@ class VMwareVCDriver:
             return False
         return True
 
-    def _remove_orphans(self, uuid: str, made_by: DisksId, shelf: MachineShelf) -> None:
-        """Remove the files of a placement whose machine left the inventory, unless a machine has them now."""
-        held = [shelf.machine(name) for name in shelf.names() if name.startswith(uuid)]
-        in_use = {machine.directory for machine in held if machine is not None}
-        for directory in self._builder.orphan_directories(uuid, made_by):
-            if directory not in in_use:
-                self._files.remove(directory)
-
     def _shelf(self) -> MachineShelf:
-        return MachineShelf(self._machines, self._files)
+        return MachineShelf(self._machines, self._files, self._cluster, self._host)
 
     @contextlib.contextmanager
     def _turn(self, uuid: str) -> Iterator[MachineShelf]:

@@ -9,6 +9,7 @@ which placement made it (nova.virt.holdings) is among its options from its first
 import logging
 import threading
 import uuid as uuids
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ MARK_OPTION, SHELF_OPTION = "nova.mark", "nova.shelf"
 # What a name may hold in a vCenter's inventory, and what an operator can read.
 _NAME_CHARACTERS = frozenset("-_. ")
 _LONGEST_DISPLAY_NAME = 24
+_TO_BE_REMOVED = "nova-removed"
 STATES = {"poweredOn": PowerState.RUNNING, "poweredOff": PowerState.SHUTDOWN, "suspended": PowerState.SUSPENDED}
 
 
@@ -84,14 +86,20 @@ class Machines:
 
     def find(self, name: str) -> Machine | None:
         """The machine, wherever somebody has moved it and whatever it is called; None when there is none."""
-        identity = self.identity(name)
+        return self.find_identity(self.identity(name), name)
+
+    def find_identity(self, identity: str, name: str) -> Machine | None:
+        """The machine of an identity, which another nova-compute may have derived."""
         objects = self._session.read(lambda content: content.searchIndex.FindAllByUuid(None, identity, True, True))
-        names = ["config", "runtime.powerState"]
         try:
-            found = self._session.properties(list(objects or ()), vim.VirtualMachine, names)
+            return self._look(list(objects or ()), name)
         except errors.GuestNotFound:
             # It went while we looked.
             return None
+
+    def _look(self, objects: list[Any], name: str) -> Machine | None:
+        """The one among them that is the server's."""
+        found = self._session.properties(objects, vim.VirtualMachine, ["config", "runtime.powerState"])
         for one, values in found:
             config = values.get("config")
             if config is None:
@@ -134,10 +142,14 @@ class Machines:
                 found.append(str(name))
         return sorted(found)
 
-    def create(self, spec: Any) -> None:
-        """Make a machine, off."""
+    def create(self, spec: Any, name: str) -> Machine:
+        """Make a machine, off. name: on the shelf."""
         pool, folder = self._cluster.pool, self._cluster.folder()
-        self._session.task(lambda _: folder.CreateVM_Task(spec, pool, None))
+        made = self._session.task(lambda _: folder.CreateVM_Task(spec, pool, None))
+        machine = self._look([made], name)
+        if machine is None:
+            raise errors.GuestNotFound(guest=server_of(name))
+        return machine
 
     def change(self, machine: Machine, spec: Any) -> None:
         self._session.task(lambda _: machine.object.ReconfigVM_Task(spec))
@@ -174,8 +186,8 @@ class MachineShelf:
     A machine is made with its first devices in one go: until then, make() only remembers its mark.
     """
 
-    def __init__(self, machines: Machines, files: Files) -> None:
-        self._machines, self._files = machines, files
+    def __init__(self, machines: Machines, files: Files, cluster: Cluster, host: str) -> None:
+        self._machines, self._files, self._cluster, self._host = machines, files, cluster, host
         self._pending: dict[str, Mark | None] = {}
         self._seen: dict[str, Machine | None] = {}
 
@@ -184,6 +196,11 @@ class MachineShelf:
         if name not in self._seen:
             self._seen[name] = self._machines.find(name)
         return self._seen[name]
+
+    def see(self, machine: Machine) -> None:
+        """This machine is there now."""
+        self._pending.pop(machine.name, None)
+        self._seen[machine.name] = machine
 
     def forget(self, name: str) -> None:
         """Look again: it has been changed."""
@@ -228,13 +245,49 @@ class MachineShelf:
         self.forget(new)
 
     def remove(self, name: str) -> None:
-        """Remove a machine and its directory, and no disk that lies elsewhere."""
+        """Remove a machine and its directory, and no disk that lies elsewhere.
+
+        Its directory says from before the machine leaves the inventory that it is to go: nobody could tell afterwards.
+        """
         machine = self.machine(name)
         if machine is not None:
             self._machines.power_off(machine)
+            self._files.make_directory(machine.file(_TO_BE_REMOVED))
             self._machines.unregister(machine)
             self._files.remove(machine.directory)
+        elif name not in self._pending:
+            self.remove_orphans(server_of(name))
         self.forget(name)
+
+    def keep(self, name: str) -> None:
+        """A machine whose removal was broken off is not to go after all."""
+        machine = self.machine(name)
+        if machine is not None:
+            self._files.remove(machine.file(_TO_BE_REMOVED))
+
+    def remove_orphans(self, uuid: str) -> None:
+        """Remove the directories of a server's machines whose removal was broken off. One that somebody has taken from the
+        inventory by hand keeps its files."""
+        suffix = host_suffix(self._host)
+        for store in self._cluster.datastores():
+            for name in self._files.names(store.object, f"[{store.name}]", f"{uuid}.*"):
+                path = f"[{store.name}] {name}"
+                if not name.endswith(suffix):
+                    continue
+                if self._files.names(store.object, path, _TO_BE_REMOVED):
+                    if not self._is_in_use(path, uuid):
+                        self._files.remove(path)
+                else:
+                    LOG.warning("server %s has no machine, and files in %s: they are kept", uuid, path)
+
+    def _is_in_use(self, path: str, uuid: str) -> bool:
+        machines = (self.machine(name) for name in self.names() if server_of(name) == uuid)
+        return any(machine is not None and machine.directory == path for machine in machines)
+
+
+def host_suffix(host: str) -> str:
+    """The end of the names of all directories of one nova-compute's machines."""
+    return f".{zlib.crc32(host.encode()):08x}"
 
 
 def mark_option(mark: Mark | None) -> Any:

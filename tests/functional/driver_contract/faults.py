@@ -44,8 +44,8 @@ class Faults:
         self._kill_at_end()
 
     def fail(self, number: int, fault: Fault) -> None:
-        """Let the change of this number, from 1 on, meet a fault; the others are made."""
-        self._fault = (number, fault)
+        """Let the change of this number, counted from now and from 1 on, meet a fault; the others are made."""
+        self._fault = (len(self.changes) + number, fault)
 
     def change(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Make a change, and give its answer, unless a fault is due. Raises Broken."""

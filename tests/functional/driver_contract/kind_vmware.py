@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import re
+import uuid as uuids
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyVmomi import vim
 
 from nova.conf import load
 from nova.structs.guest import Disk
+from nova.structs.instance import BlockDevice
 from nova.virt.driver import Driver
 from nova.virt.vmware import VMwareVCDriver
 from tests.functional.driver_contract.hypervisor import HOST, Hypervisor
@@ -21,6 +23,7 @@ from tests.functional.driver_contract.wire import HttpProxy
 from tests.simulators.vcenter.simulator import VCenter
 
 _PLACE, _ROOM = 65536, 64
+_CONTENT = b"what a user keeps on a volume"
 _IMAGE_ID = "5a7f3c2e-0000-4000-8000-0000000000aa"
 # What only asks. A login changes nothing that lasts.
 _QUESTIONS = re.compile(
@@ -30,7 +33,7 @@ _QUESTIONS = re.compile(
 
 class VMwareHypervisor(Hypervisor):
     kind = "vmware"
-    lacks = frozenset({"pause", "Volumes", "Snapshots", "Rescue", "Moving"})
+    lacks = frozenset({"pause", "Snapshots", "Rescue"})
     image_format = "vmdk"
     snapshot_format = "vmdk"
 
@@ -83,13 +86,45 @@ class VMwareHypervisor(Hypervisor):
         return {nic.macAddress for nic in nics}
 
     def make_volume(self) -> Disk:
-        return Disk(kind="volume", device_name="/dev/sdb")
+        """The Block Storage service keeps a volume as the disk of a machine of its own."""
+        volume_id = str(uuids.uuid4())
+        path = f"[LocalDS_0] {volume_id}/{volume_id}.vmdk"
+        controller = vim.vm.device.VirtualLsiLogicController(key=-101, busNumber=0, sharedBus="noSharing")
+        backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(fileName=path, diskMode="persistent")
+        disk = vim.vm.device.VirtualDisk(key=-1, controllerKey=-101, unitNumber=0, capacityInKB=1024, backing=backing)
+        add = vim.vm.device.VirtualDeviceSpec.Operation.add
+        spec = vim.vm.ConfigSpec(
+            name=f"volume-{volume_id}",
+            guestId="otherGuest",
+            files=vim.vm.FileInfo(vmPathName=f"[LocalDS_0] {volume_id}/{volume_id}.vmx"),
+            deviceChange=[
+                vim.vm.device.VirtualDeviceSpec(operation=add, device=controller),
+                vim.vm.device.VirtualDeviceSpec(operation=add, fileOperation="create", device=disk),
+            ],
+        )
+        (host,) = self.vcenter.datacenter().hostFolder.childEntity
+        task = self.vcenter.datacenter().vmFolder.CreateVM_Task(spec, host.resourcePool, None)
+        machine = task.info.result
+        self._foreign.add(machine._moId)
+        self._stock.add(self.vcenter.path(path).parent)
+        _flat(self.vcenter.path(path)).write_bytes(_CONTENT.ljust(1 << 20, b"\0"))
+        device = BlockDevice(
+            id=str(uuids.uuid4()),
+            source="volume",
+            destination="volume",
+            volume_id=volume_id,
+            connection_info={"driver_volume_type": "vmdk", "data": {"volume": machine._moId, "volume_id": volume_id}},
+        )
+        return Disk(kind="volume", device_name="/dev/sdb", volume=device)
 
     def volumes(self, uuid: str) -> set[str]:
-        return set()
+        paths = (disk.backing.fileName for disk in self._devices(uuid, vim.vm.device.VirtualDisk))
+        return {Path(path).stem for path in paths if uuid not in path}
 
     def is_whole(self, volume: Disk) -> bool:
-        return True
+        assert volume.volume is not None
+        path = self.vcenter.path(f"[LocalDS_0] {volume.volume.volume_id}/{volume.volume.volume_id}.vmdk")
+        return _flat(path).read_bytes().startswith(_CONTENT)
 
     def image_file(self) -> Path:
         return self._image
@@ -108,10 +143,14 @@ class VMwareHypervisor(Hypervisor):
 
     def _root(self, uuid: str) -> Path:
         disk = next(one for one in self._devices(uuid, vim.vm.device.VirtualDisk) if one.unitNumber == 0)
-        return Path(str(self.vcenter.path(disk.backing.fileName)).removesuffix(".vmdk") + "-flat.vmdk")
+        return _flat(self.vcenter.path(disk.backing.fileName))
 
     def _devices(self, uuid: str, kind: type) -> list[Any]:
         return [one for one in self.machine(uuid).config.hardware.device if isinstance(one, kind)]
+
+
+def _flat(path: Path) -> Path:
+    return path.with_name(path.stem + "-flat.vmdk")
 
 
 @contextlib.contextmanager

@@ -118,6 +118,8 @@ class HttpProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body in one segment: the second would wait for the first to be acknowledged.
+            wbufsize = 1 << 20
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 
             def log_message(self, *words: object) -> None:

@@ -44,6 +44,8 @@ patch_file virtual_machine.go \
     's/ds\.Summary\.FreeSpace [-+]= getDiskSize(.*)$/_ = ds.stat()/' \
     's/vm\.Config\.ExtraConfig = append(vm\.Config\.ExtraConfig, c)/vm.setExtraConfig(c)/' \
     's/^\t\tspec, _ := devices\.ConfigSpec(types\.VirtualDeviceConfigSpecOperationRemove)$/\t\tspec := removeWithDisks(devices)/'
+# A machine that could not be made leaves no files.
+patch_file folder.go 's/^\terr = vm\.create(&c\.req\.Config, c\.register)$/&\n\tvm.removeFilesUnlessMade(err, c.register)/'
 # A datastore's room is ours to say.
 printf 'package simulator\n' >"$work/os_unix.go"
 overlay+=("\"$simulator/os_unix.go\":\"$work/os_unix.go\"")

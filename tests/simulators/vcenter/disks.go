@@ -4,7 +4,6 @@ package simulator
 // A child disk begins with its parent's content, which a guest sees through it. A datastore has an end.
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -122,9 +121,6 @@ func ServeControls(s *Service) {
 	s.ServeMux.HandleFunc("/test/datastore-size", func(w http.ResponseWriter, r *http.Request) {
 		DatastoreSize, _ = strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
 		PrepareDatastores()
-	})
-	s.ServeMux.HandleFunc("/test/calls", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]int{})
 	})
 }
 
@@ -413,6 +409,14 @@ func openExport(file string) (io.ReadCloser, error) {
 	}
 	defer os.Remove(stream)
 	return os.Open(stream)
+}
+
+func (vm *VirtualMachine) removeFilesUnlessMade(fault types.BaseMethodFault, isRegistered bool) {
+	if _, wasThere := fault.(*types.FileAlreadyExists); fault == nil || wasThere || isRegistered {
+		return
+	}
+	p := vm.vmx(nil)
+	_ = os.RemoveAll(filepath.Dir(filepath.Join(vm.findDatastore(p.Datastore).Info.GetDatastoreInfo().Url, p.Path)))
 }
 
 func (vm *VirtualMachine) setExtraConfig(option types.BaseOptionValue) {
