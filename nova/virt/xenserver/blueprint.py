@@ -8,7 +8,7 @@ from nova.virt.xenserver.session import NULL
 _MIB = 1 << 20
 ROOT, RESCUE, SWAP, CONFIG_DRIVE, FIRST_OTHER = "0", "1", "2", "3", 4
 """Places (userdevice) of a guest's disks. A guest finds its config drive where others on XenServer do."""
-_MODES = {"hvm": "hvm", "xen": "pv", "pv": "pv"}
+_MODES = {"hvm": "hvm", "hv": "hvm", "xen": "pv", "pv": "pv"}
 
 
 def vm_record(spec: GuestSpec, default_os_type: str) -> Record:
@@ -50,8 +50,9 @@ def vm_record(spec: GuestSpec, default_os_type: str) -> Record:
 
 
 def vm_mode(spec: GuestSpec) -> str:
-    """hvm or pv, by the image's property vm_mode."""
-    mode = (spec.image.properties.get("vm_mode") or "hvm") if spec.image is not None else "hvm"
+    """hvm or pv, by the image's property hw_vm_mode, which was called vm_mode."""
+    properties = spec.image.properties if spec.image is not None else {}
+    mode = (properties.get("hw_vm_mode") or properties.get("vm_mode") or "hvm").lower()
     if mode not in _MODES:
         raise errors.HostRefused(host=_host(spec), reason=f"it has no guests of the mode '{mode}'")
     return _MODES[mode]

@@ -133,7 +133,7 @@ def _supported(capabilities: list[str]) -> tuple[tuple[str, str, str], ...]:
     for word in capabilities:
         kind, _, arch = word.split("-", 2) if word.count("-") >= 2 else ("", "", "")
         if kind in ("hvm", "xen"):
-            found.add(({"x86_32p": "i686"}.get(arch, arch), "xapi", kind))
+            found.add(({"x86_32p": "i686"}.get(arch, arch), "xen", kind))
     return tuple(sorted(found))
 
 

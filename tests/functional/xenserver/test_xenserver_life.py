@@ -81,7 +81,7 @@ def test_vhd_is_imported_as_the_disk_it_holds(driver, pool, make_spec, image_fil
 
 
 def test_pv_guest_has_a_boot_loader_and_no_bios(driver, pool, make_spec):
-    spec = make_spec(properties={"vm_mode": "xen"})
+    spec = make_spec(properties={"hw_vm_mode": "xen"})
     driver.create(spec)
 
     _, vm = vm_of(pool, spec)
@@ -120,6 +120,14 @@ def test_guest_that_stops_by_itself_is_told_of_at_once(driver, pool, make_spec):
     assert driver.wait_for_change(20)
     assert driver.guest(spec.uuid).power_state is PowerState.SHUTDOWN
     assert not driver.wait_for_change(0.1)
+
+
+def test_host_says_what_it_has_and_which_guests_it_runs(driver):
+    (node,) = driver.nodes()
+
+    assert (node.hypervisor_hostname, node.hypervisor_type, node.hypervisor_version) == ("xen1", "XenServer", 8004000)
+    assert (node.vcpus, node.memory_mb, node.disk_gb) == (4, 8192, 100)
+    assert set(node.supported_instances) == {("x86_64", "xen", "hvm"), ("x86_64", "xen", "xen")}
 
 
 # What an operator does behind the driver's back
