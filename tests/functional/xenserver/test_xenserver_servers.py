@@ -35,6 +35,8 @@ def test_server_lives_on_xenserver(cloud, pool, user):
 
     # What it says
     wait(lambda: "guest is up" in output(user, server), "the guest is up")
+    diagnostics = cloud.client("admin", "admin").get(f"/servers/{server['id']}/diagnostics")
+    assert diagnostics.status_code == 200 and diagnostics.json()["driver"] == "xenapi"
     # Its disk as an image, which another server boots
     answer = user.post(f"/servers/{server['id']}/action", {"createImage": {"name": "copy"}})
     copy = answer.json()["image_id"]
