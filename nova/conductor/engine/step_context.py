@@ -8,7 +8,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova import errors
-from nova.db import events, hosts, instances, server_groups, server_migrations
+from nova.db import events, hosts, instances, operations, server_groups, server_migrations
 from nova.db.engine import Database
 from nova.rpc.compute import ComputeCalls
 from nova.rpc.scheduler import SchedulerCalls, SchedulerNews
@@ -46,6 +46,10 @@ class StepContext:
         """The server's newest migration, which may hold resources of its source whatever became of it."""
         newest = self.db.read(lambda c: server_migrations.find(c, MigrationQuery(instance_uuid=instance_uuid, limit=1)))
         return {migration.uuid for migration in newest}
+
+    def had_left(self, instance_uuid: str) -> bool:
+        """Whether an operation on the server has ended with something left to do."""
+        return self.db.read(lambda c: operations.had_left(c, instance_uuid))
 
     def is_up(self, host: str) -> bool:
         """Whether a host's daemon is known to live."""

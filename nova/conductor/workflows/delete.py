@@ -54,7 +54,7 @@ def remove_ports(op: Delete, context: StepContext) -> Delete:
 def remove_storage(op: Delete, context: StepContext) -> Delete:
     """Its volumes are free again, those that were to go with it are deleted, and its host has no more to do with its shares."""
     instance = context.instance(op.instance_id)
-    volumes.release_all(context, instance, and_delete=True)
+    volumes.release_all(context, instance, and_delete=True, had_others=context.had_left(op.instance_id))
     shares.release_all(context, instance)
     return op
 
@@ -101,14 +101,20 @@ DELETE = Operation(
         Step(forget_old_guest, task_state="deleting"),
         Step(remove_ports, task_state="deleting"),
         # A volume that is still being made cannot be deleted yet.
-        Step(remove_storage, task_state="deleting", retries=20),
-        Step(release_allocations, task_state="deleting"),
+        Step(remove_storage, task_state="deleting", retries=20, despite=(remove_ports,)),
+        Step(release_allocations, task_state="deleting", despite=(remove_ports, remove_storage)),
         # Optional: an Image service that stays away keeps no server from going.
-        Step(remove_image, task_state="deleting", is_optional=True),
+        Step(
+            remove_image,
+            task_state="deleting",
+            is_optional=True,
+            despite=(remove_ports, remove_storage, release_allocations),
+        ),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},
     succeeds_as=always(VmState.DELETED),
     no_return_after=from_the_start,
+    finishes_later=True,
     finish=_finish,
     overtakes=True,
 )
