@@ -228,6 +228,12 @@ class ServerNotReady(Conflict):
     text = "Instance {server_id} is not ready"
 
 
+class LeftToDo(Conflict):
+    """An operation that is over has something left to do, which goes first; reason says why it is not done yet."""
+
+    text = "Cannot '{action}' instance {server_id} until the rest of '{operation}' is done: {reason}"
+
+
 class SharesAttached(Conflict):
     text = "Cannot '{action}' instance {server_id} while it has shares attached."
 

@@ -56,6 +56,7 @@ connection = sqlite:///{directory}/placement.db
 [conductor]
 poll_interval_s = 0.2
 lease_s = 5
+left_pauses_s = 0.2, 0.5
 [oslo_policy]
 enforce_scope = true
 [placement]
