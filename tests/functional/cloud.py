@@ -295,6 +295,10 @@ class Cloud:
     def db(self):
         return self.conductors[0].db
 
+    @property
+    def has_nova_network(self):
+        return self._neutron is None
+
     def stand_beside(self, neutron=None, cinder=None, glance=None):
         """Real services take the place of their stand-ins; what earlier tests have left in them goes."""
         for address, service in (("http://network", neutron), ("http://volume", cinder), ("http://image", glance)):
