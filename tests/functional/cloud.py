@@ -93,7 +93,7 @@ class Killed(BaseException):
 class Boundary:
     """What is to happen between two commits of an operation; every conductor of a cloud calls it.
 
-    moment: leased, done, committed, ordered, failed or undone. Each plan is carried out once.
+    moment: leased, done, put off, committed, ordered, failed or undone. Each plan is carried out once.
     """
 
     def __init__(self):

@@ -308,6 +308,7 @@ class StepRunner:
             operations.advance(connection, turn.held, order=None, waiting_host=None, lease_owner=None, wake_at=until)
 
         self.db.write(work)
+        self.boundary(turn.held.name, name, "put off")
 
     def _unwind(
         self,

@@ -232,18 +232,17 @@ def test_a_volume_is_taken_from_a_server_that_has_no_host(cloud, user):
     assert volumes_of(user, made.server) == []
 
 
-def before_retry(cloud, number, step, function):
-    """Call function before a step of a live migration that has failed is tried for the number-th time again."""
-    then = function if number == 1 else lambda: before_retry(cloud, number - 1, step, function)
-    cloud.boundary.call_at("live_migrate", step, "leased", then)
+def after_failures(cloud, number, step, function):
+    """Call function when a step of a live migration has failed that many times and waits for its next try."""
+    then = function if number == 1 else lambda: after_failures(cloud, number - 1, step, function)
+    cloud.boundary.call_at("live-migration", step, "put off", then)
 
 
 def test_a_move_waits_for_a_volume_that_is_being_extended(cloud, user):
     made = Plain(cloud, user)
     before = host_of(cloud, made.server)
     cloud.cinder.set_status(made.volume, "extending")
-
-    before_retry(cloud, 2, "connect_destination", lambda: cloud.cinder.set_status(made.volume, "in-use"))
+    after_failures(cloud, 2, "connect_destination", lambda: cloud.cinder.set_status(made.volume, "in-use"))
 
     assert live_migrate(cloud, user, made.server).status_code == 202
     user.wait(made.server, "ACTIVE")
