@@ -138,11 +138,7 @@ class ServerCalls:
         def work(connection: Connection) -> None:
             instance = _live(connection, server_id)
             chosen = attach_volume.find(instance, volume_id)
-            devices = tuple(
-                msgspec.structs.replace(device, delete_on_termination=flag) if device is chosen else device
-                for device in instance.block_devices
-            )
-            instances.change(connection, server_id, block_devices=devices)
+            instances.set_delete_on_termination(connection, server_id, chosen.id, flag)
 
         self._core.db.write(work)
 
