@@ -4,7 +4,20 @@ import requests
 from oslo_config import cfg
 
 from nova.api import compute
-from nova.api.ec2 import images, instance_attributes, instance_types, instances, keypairs, regions, tags
+from nova.api.ec2 import (
+    addresses,
+    images,
+    instance_attributes,
+    instance_types,
+    instances,
+    keypairs,
+    regions,
+    security_groups,
+    snapshots,
+    tags,
+    volumes,
+    vpcs,
+)
 from nova.api.ec2.app import Application, fault
 from nova.api.ec2.declaration import collect
 from nova.api.ec2.identity import Identity
@@ -13,7 +26,20 @@ from nova.http.front import Front
 from nova.rpc.conductor import ConductorCalls
 
 # In the order in which doc/ec2.md lists them.
-MODULES = (regions, instances, instance_attributes, instance_types, images, keypairs, tags)
+MODULES = (
+    regions,
+    instances,
+    instance_attributes,
+    instance_types,
+    images,
+    volumes,
+    snapshots,
+    security_groups,
+    addresses,
+    vpcs,
+    keypairs,
+    tags,
+)
 ACTIONS = collect(*MODULES)
 
 

@@ -17,6 +17,7 @@ _ALWAYS = frozenset(("DryRun",))
 # The values of a thing that a filter compares with; one of them has to match.
 Filter = Callable[[Any], Iterable[Any]]
 Item = dict[str, Any]
+Codes = Mapping[type[DomainError], str]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Action:
     takes: frozenset[str] = frozenset()
     holds: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     lists: Listing | None = None
-    codes: Mapping[type[DomainError], str] = field(default_factory=dict)
+    codes: Codes = field(default_factory=dict)
 
     def check(self, given: Mapping[str, Any]) -> None:
         """Raises BadRequest (Unsupported) for a parameter that would not be honoured."""
@@ -75,7 +76,7 @@ def action(
     takes: Iterable[str] = (),
     holds: Mapping[str, tuple[Any, ...]] | None = None,
     lists: Listing | None = None,
-    codes: Mapping[type[DomainError], str] | None = None,
+    codes: Codes | None = None,
 ) -> Callable[[Callable[..., Any]], Action]:
     rules = (policy,) if isinstance(policy, str) else policy
     return lambda handler: Action(name, handler, rules, frozenset(takes), holds or {}, lists, codes or {})

@@ -81,6 +81,11 @@ def kind_of(ec2_id: str) -> str:
     return match[1]
 
 
+def check(kind: str, ec2_id: str) -> None:
+    """Raises BadRequest (Malformed) for what is no id of this kind."""
+    _number(kind, ec2_id)
+
+
 def not_found(kind: str, ec2_id: str) -> errors.BadRequest:
     return errors.BadRequest(f"The ID '{ec2_id[:100]}' does not exist", f"{NOUNS[kind]}.NotFound")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from nova.api.compute import network_actions
 from nova.api.ec2 import errors, instance_view
 from nova.api.ec2.call import Call
 from nova.api.ec2.declaration import action
@@ -91,10 +92,10 @@ def _set_groups(call: Call, server: Instance) -> None:
     held = [group["id"] for group in groups.of_server(call.project_id, server.uuid)]
     for group in wanted:
         if group not in held:
-            groups.add_to_server(call.project_id, server.uuid, group)
+            network_actions.add_security_group.handler(call.on(server, {"name": group}))
     for group in held:
         if group not in wanted:
-            groups.remove_from_server(call.project_id, server.uuid, group)
+            network_actions.remove_security_group.handler(call.on(server, {"name": group}))
 
 
 @action("ResetInstanceAttribute", policy="os_compute_api:servers:update", takes=("InstanceId", "Attribute"))
