@@ -155,3 +155,44 @@ def describe_attribute(call: Call) -> Item:
     if attribute not in values:
         raise errors.unsupported("Attribute", attribute)
     return {"ImageId": ec2_id, **values[attribute]}
+
+
+@action(
+    "ModifyImageAttribute",
+    policy=_CREATE,
+    takes=(
+        *("ImageId", "Attribute", "OperationType", "UserGroups", "Value", "Description.Value"),
+        *("LaunchPermission.Add.Group", "LaunchPermission.Remove.Group"),
+    ),
+)
+def modify_attribute(call: Call) -> None:
+    """The description, and whether everybody may launch the image, in either of EC2's two ways to say it."""
+    given = call.given
+    image = own(call, given["ImageId"])
+    permission, description = given.get("LaunchPermission", {}), given.get("Description", {}).get("Value")
+    groups = {verb.lower(): [each["Group"] for each in permission.get(verb, ())] for verb in ("Add", "Remove")}
+    match given.get("Attribute"):
+        case "description":
+            description = given.get("Value")
+        case "launchPermission":
+            groups.setdefault(given.get("OperationType", ""), []).extend(given.get("UserGroups", ()))
+        case str(attribute):
+            raise errors.unsupported("Attribute", attribute)
+    for operation, named in groups.items():
+        if operation not in ("add", "remove") or set(named) - {"all"}:
+            raise errors.bad_value("LaunchPermission", operation if operation not in ("add", "remove") else named)
+    if description is None and not any(groups.values()):
+        raise errors.missing_parameter("Attribute")
+    if description is not None:
+        call.services.images.set_properties(image.id, {"description": description or None}, call.context)
+    if any(groups.values()):
+        visibility = "public" if groups["add"] else "private"
+        call.services.images.set_visibility(image.id, visibility, call.context)
+
+
+@action("ResetImageAttribute", policy=_CREATE, takes=("ImageId", "Attribute"))
+def reset_attribute(call: Call) -> None:
+    """launchPermission: the image is the project's alone again."""
+    if call.given["Attribute"] != "launchPermission":
+        raise errors.unsupported("Attribute", call.given["Attribute"])
+    call.services.images.set_visibility(own(call, call.given["ImageId"]).id, "private", call.context)

@@ -86,6 +86,15 @@ def test_an_image_is_made_of_a_server_and_deregistered(api, client):
         "InvalidAMIID.NotFound"
     )
     assert code(api.client(project="other").deregister_image, ImageId=image_id) == "InvalidAMIID.NotFound"
+    client.modify_image_attribute(ImageId=image_id, Attribute="description", Value="other")
+    client.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"Group": "all"}]})
+    theirs = api.client(project="other").describe_images(ImageIds=[image_id])["Images"][0]
+    assert (theirs["Description"], theirs["Public"]) == ("other", True)
+    assert code(api.client(project="other").deregister_image, ImageId=image_id) == "AuthFailure"
+    client.reset_image_attribute(ImageId=image_id, Attribute="launchPermission")
+    assert code(api.client(project="other").describe_images, ImageIds=[image_id]) == "InvalidAMIID.NotFound"
+    wanted = {"ImageId": image_id, "LaunchPermission": {"Add": [{"UserId": "other"}]}}
+    assert code(client.modify_image_attribute, **wanted) == "Unsupported"
     client.deregister_image(ImageId=image_id)
     assert code(client.describe_images, ImageIds=[image_id]) == "InvalidAMIID.NotFound"
 
