@@ -113,7 +113,7 @@ def _own(call: Call) -> Item:
     group_id, name = call.given.get("GroupId"), call.given.get("GroupName")
     if (group_id is None) == (name is None):
         raise errors.missing_parameter("GroupId")
-    found = call.ids.target("sg", group_id) if group_id else groups.id_of(call.project_id, name)
+    found = call.ids.target("sg", group_id) if group_id is not None else groups.id_of(call.project_id, name)
     group: Item = groups.get(call.project_id, found)
     return group
 

@@ -1,6 +1,8 @@
 """Instances through boto3: their life, what they show, and what is refused."""
 
 import base64
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
@@ -222,3 +224,26 @@ def code(call, *arguments, **options):
         call(*arguments, **options)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] < 500
     return caught.value.response["Error"]["Code"]
+
+
+def test_a_request_that_is_sent_four_times_at_once_is_accepted_once(api):
+    clients = [api.client(project="crowd") for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda client: api.run(client, 2, wait_for=None, ClientToken="crowd"), clients))
+
+    assert len({tuple(sorted(ids)) for ids in made}) == 1
+    assert len(instances(clients[0])) == 2
+
+
+def test_ids_are_the_same_in_every_process_and_no_two_things_share_one(api, client):
+    calls = api.cloud.conductor_calls
+    targets = [str(uuid.uuid4()) for _ in range(600)]
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(lambda _: calls.ec2_numbers("vol", targets), range(4)))
+
+    assert all(each == numbers[0] for each in numbers)
+    assert len(set(numbers[0])) == 600
+    assert calls.ec2_targets("vol", numbers[0]) == targets
+    assert calls.ec2_targets("snap", numbers[0]) == [None] * 600
