@@ -13,6 +13,7 @@ from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.functional.ec2.conftest import Ec2
 from tests.functional.ec2.test_instances import code
 from tests.functional.keystone import SECRET
 
@@ -20,12 +21,12 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 REGIONS = {"Action": "DescribeRegions", "Version": "2016-11-15"}
 
 
-def signed(api, method="POST", parameters=REGIONS, signer=SigV4Auth, path="/", **options):
+def signed(api, method="POST", parameters=REGIONS, signer=SigV4Auth, path="/", key=("user:project", SECRET)):
     """A request as botocore signs it."""
     body = urlencode(parameters) if method == "POST" else ""
     url = f"{api.address}{path}" + ("" if method == "POST" else f"?{urlencode(parameters)}")
     request = AWSRequest(method, url, headers=dict(FORM) if body else {}, data=body)
-    signer(Credentials("user:project", SECRET), "ec2", "nova", **options).add_auth(request)
+    signer(Credentials(*key), "ec2", "nova").add_auth(request)
     return request.prepare()
 
 
@@ -213,3 +214,27 @@ def test_the_request_id_is_the_one_of_the_log(api, caplog):
     assert answer.headers["x-amzn-RequestId"] == request_id
     assert request_id in caplog.text
     assert "Signature=" not in caplog.text.replace("Signature=***", "")
+
+
+def test_a_real_keystone_accepts_and_refuses_the_same(make_cloud, real_keystone):
+    served = Ec2(make_cloud(real_keystone.settings("keystone")))
+    access, secret = real_keystone.make_access_key()
+
+    try:
+        right = [
+            send(signed(served, "POST", key=(access, secret))),
+            send(signed(served, "GET", key=(access, secret))),
+            send(signed(served, "GET", signer=SigV4QueryAuth, key=(access, secret))),
+            second(served, "GET", secret, AWSAccessKeyId=access),
+            second(served, "POST", secret, AWSAccessKeyId=access),
+        ]
+        wrong = [
+            send(signed(served, key=(access, "wrong"))),
+            send(signed(served, key=("unknown", secret))),
+            second(served, "GET", "wrong", AWSAccessKeyId=access),
+        ]
+    finally:
+        served.stop()
+
+    assert [answer.status_code for answer in right] == [200] * 5, right[0].text
+    assert [error(answer) for answer in wrong] == ["AuthFailure"] * 3
