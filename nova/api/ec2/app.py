@@ -19,7 +19,7 @@ from nova.api.ec2.declaration import Action
 from nova.api.ec2.identity import Identity
 from nova.api.ec2.ids import Ids
 from nova.api.ec2.model import model
-from nova.errors import DomainError
+from nova.errors import DomainError, NotFound
 from nova.http import body
 from nova.http.wsgi import CONTEXT, Environ, StartResponse, Wsgi, request_id, status_line
 
@@ -66,8 +66,11 @@ class Application:
         self._check_rules(action, request)
         if given.get("DryRun"):
             raise errors.DryRun()
+        ids = self._ids.for_call()
         try:
-            result = action.handler(Call(request, given, self._ids))
+            result = action.handler(Call(request, given, ids))
+        except NotFound as error:
+            raise ids.missing_in(error.message) or _coded(action, error) from error
         except DomainError as error:
             raise _coded(action, error) from error
         if action.lists is not None:

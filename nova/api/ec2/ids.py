@@ -3,6 +3,7 @@
 Whose a thing is, is not asked here: what an id stands for is looked up afterwards within what the caller may see.
 """
 
+import copy
 import re
 from collections.abc import Iterable
 
@@ -37,13 +38,31 @@ class Ids:
     def __init__(self, conductor: ConductorCalls) -> None:
         self._conductor = conductor
         self._known: dict[tuple[str, str], str] = {}
+        self._asked: dict[str, tuple[str, str]] = {}
+
+    def for_call(self) -> "Ids":
+        """The same, for one call: with what the call itself has asked for."""
+        own = copy.copy(self)
+        own._asked = {}
+        return own
+
+    def missing_in(self, message: str) -> errors.BadRequest | None:
+        """The error for the id that the call has asked for, when a message says that what it stands for is not there.
+
+        So nobody learns whether an id is another project's, or what it stands for.
+        """
+        for target, (kind, ec2_id) in self._asked.items():
+            if target in message:
+                return not_found(kind, ec2_id)
+        return None
 
     def many(self, kind: str, targets: Iterable[str | None]) -> dict[str | None, str | None]:
         """EC2's ids by what they stand for; None stands for None."""
         wanted = [target for target in dict.fromkeys(targets) if target]
         missing = [target for target in wanted if (kind, target) not in self._known]
         if len(self._known) + len(missing) > _REMEMBERED:
-            self._known, missing = {}, wanted
+            self._known.clear()
+            missing = wanted
         if missing:
             for target, number in zip(missing, self._conductor.ec2_numbers(kind, missing), strict=True):
                 if number is not None:
@@ -63,6 +82,7 @@ class Ids:
         for ec2_id, target in found.items():
             if target is None:
                 raise not_found(kind, ec2_id)
+            self._asked[target] = (kind, ec2_id)
         return {ec2_id: target for ec2_id, target in found.items() if target is not None}
 
     def target(self, kind: str, ec2_id: str) -> str:

@@ -3,12 +3,13 @@
 Source: EC2 API reference, "Tags".
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from nova.api.ec2 import errors
+from nova.api.ec2 import errors, subnets
 from nova.api.ec2.call import Call, read_tags, tag_list
 from nova.api.ec2.declaration import Listing, action
-from nova.api.ec2.ids import kind_of
+from nova.api.ec2.ids import kind_of, not_found, written
 from nova.api.ec2.listing import path
 from nova.structs.ec2 import Tag
 
@@ -77,10 +78,40 @@ def _resources(call: Call) -> tuple[list[Any], list[str]]:
         by_kind.setdefault(kind, []).append(ec2_id)
     servers = call.servers(by_kind.pop("i", []))
     for kind, ids in by_kind.items():
-        # A tag is the project's own: on another's thing nobody else sees it.
-        if kind != "key":
-            call.ids.targets("ami" if kind in ("aki", "ari") else kind, [_as_image(each) for each in ids])
+        _check_seen(call, kind, ids)
     return servers, [each for ids in by_kind.values() for each in ids]
+
+
+def _check_seen(call: Call, kind: str, ec2_ids: list[str]) -> None:
+    """Raises BadRequest for the first thing that the caller does not see."""
+    if kind in ("ami", "aki", "ari"):
+        for image_id in call.ids.targets("ami", map(_as_image, ec2_ids)).values():
+            call.services.images.get(image_id, call.context)
+        return
+    if kind == "key":
+        seen = {written(kind, pair.id) for pair in call.conductor.keypairs(call.context.user_id)}
+    else:
+        targets = _SEEN[kind](call)
+        seen = {ec2_id for ec2_id, target in call.ids.targets(kind, ec2_ids).items() if target in targets}
+    for ec2_id in ec2_ids:
+        if ec2_id not in seen:
+            raise not_found(kind, ec2_id)
+
+
+def _ids(things: Iterable[Any]) -> set[str]:
+    return {thing["id"] for thing in things}
+
+
+# The things of a kind that a project sees, by what other APIs call them.
+_SEEN: dict[str, Callable[[Call], set[str]]] = {
+    "vol": lambda call: {volume.id for volume in call.services.volumes.find(call.context)},
+    "snap": lambda call: _ids(call.services.volumes.snapshots(call.context)),
+    "sg": lambda call: _ids(call.services.network.security_groups.of_project(call.project_id)),
+    "eni": lambda call: _ids(call.services.network.ports_of_project(call.project_id)),
+    "eipalloc": lambda call: _ids(call.services.network.floating_ips.of_project(call.project_id)),
+    "subnet": lambda call: _ids(subnets.of_project(call)[0]),
+    **dict.fromkeys(("vpc", "igw", "rtb"), lambda call: {call.project_id}),
+}
 
 
 def _as_image(ec2_id: str) -> str:

@@ -1,6 +1,7 @@
 """Volumes, snapshots, images, security groups, addresses and networks through boto3."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.functional.ec2.conftest import wait
 from tests.functional.ec2.test_instances import code, instances
@@ -255,3 +256,37 @@ def test_what_is_not_there_or_not_done_has_its_code(client, call, options, expec
     client.describe_security_groups()
 
     assert code(getattr(client, call), **options) == expected
+
+
+def test_what_is_anothers_looks_like_what_is_not_there(api, client):
+    other = api.client(project="stranger")
+    group = other.create_security_group(GroupName="theirs", Description="d")["GroupId"]
+    (server,) = api.run(other)
+    image = other.create_image(InstanceId=server, Name="theirs")["ImageId"]
+    volume = api.cloud.cinder.add(project="stranger")
+    volume_id = f"vol-{api.cloud.conductor_calls.ec2_numbers('vol', [volume])[0]:08x}"
+    vpc = other.describe_vpcs()["Vpcs"][0]["VpcId"]
+
+    def told(call, **options):
+        with pytest.raises(ClientError) as caught:
+            getattr(client, call)(**options)
+        ec2_id = next(iter(options.values()))
+        return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"].replace(ec2_id, "ID")
+
+    for call, name, theirs, more in (
+        ("delete_security_group", "GroupId", group, {}),
+        ("describe_image_attribute", "ImageId", image, {"Attribute": "kernel"}),
+        ("deregister_image", "ImageId", image, {}),
+        ("delete_volume", "VolumeId", volume_id, {}),
+        ("create_snapshot", "VolumeId", volume_id, {}),
+        ("modify_volume", "VolumeId", volume_id, {"Size": 9}),
+        ("create_security_group", "VpcId", vpc, {"GroupName": "g", "Description": "d"}),
+    ):
+        unknown = f"{theirs.partition('-')[0]}-00ffffff"
+        assert told(call, **{name: theirs}, **more) == told(call, **{name: unknown}, **more), call
+    for theirs in (group, image, vpc):
+        unknown = f"{theirs.partition('-')[0]}-00ffffff"
+        codes = {
+            code(client.create_tags, Resources=[each], Tags=[{"Key": "k", "Value": "v"}]) for each in (theirs, unknown)
+        }
+        assert len(codes) == 1, theirs
