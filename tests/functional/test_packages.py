@@ -14,7 +14,16 @@ from tests.functional.nova_all import NovaAll
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("nova-all", "nova-api", "nova-api-metadata", "nova-compute", "nova-conductor", "nova-consoleauth", "nova-manage"),
+    *(
+        "nova-all",
+        "nova-api",
+        "nova-api-metadata",
+        "nova-cert",
+        "nova-compute",
+        "nova-conductor",
+        "nova-consoleauth",
+        "nova-manage",
+    ),
     *(
         "nova-network",
         "nova-novncproxy",
