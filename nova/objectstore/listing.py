@@ -126,7 +126,7 @@ def _start(given: dict[str, str]) -> str:
     if token is None:
         return given.get("start-after", "")
     try:
-        return base64.urlsafe_b64decode(token).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise S3Error("InvalidArgument", "The continuation token provided is incorrect") from None
 

@@ -33,7 +33,7 @@ COMMANDS = (
         "nova-scheduler",
         "nova-serialproxy",
     ),
-    *("nova-spicehtml5proxy", "placement-manage"),
+    *("nova-spicehtml5proxy", "nova-xvpvncproxy", "placement-manage"),
 )
 
 
