@@ -123,6 +123,11 @@ class Message:
         # is_given: to an application, which reads the rest of a streamed body.
         self.is_whole = self.is_given = False
 
+    def take(self) -> bytearray:
+        """The part of the body that is here; it is nobody else's from now on."""
+        taken, self.body = self.body, bytearray()
+        return taken
+
 
 class Reader:
     """Makes requests of bytes. The methods on_* are httptools' callbacks."""
@@ -164,25 +169,39 @@ class Reader:
         message.is_given = True
         return message
 
-    def read_on(self, wire: Wire, message: Message, until: float, size: int) -> None:
-        """More of a streamed body. Raises BodyFailure."""
+    def read_on(self, wire: Wire, message: Message, received: int, until: float, size: int) -> bytes | bytearray:
+        """More of a streamed body, of which so much was received; nothing for a chunk's edge. Raises BodyFailure."""
+        # Of a body whose length is known there is nothing to parse, and bytes behind it stay where they are.
+        left = None if message.announced is None else message.announced - received
         try:
             if message.expects_continue:
                 message.expects_continue = False
                 wire.send(b"HTTP/1.1 100 Continue\r\n\r\n", self._limits.header_s)
-            data = wire.receive(until, size)
+            data = wire.receive(until, size if left is None else min(size, left))
         except TimeoutError:
             raise BodyFailure(408, "The request's body did not come in time.") from None
         except OSError as error:
             raise BodyFailure(400, f"The connection broke: {error}") from error
         if not data:
             raise BodyFailure(400, "The client ended the request before its body was whole.")
+        if left is not None:
+            if len(data) == left:
+                self._begin_anew(message)
+            return data
         try:
             self._feed(data)
         except Refused as refusal:
             raise BodyFailure(refusal.status, refusal.message) from None
         if message.is_whole and message in self._complete:
             self._complete.remove(message)
+        return message.take()
+
+    def _begin_anew(self, message: Message) -> None:
+        """The parser has not seen the end of this message's body: another reads what comes next."""
+        message.is_whole = True
+        self._parser = httptools.HttpRequestParser(self)
+        self._message = Message()
+        self._head_bytes = 0
 
     def _feed(self, data: bytes) -> None:
         try:

@@ -25,19 +25,21 @@ class BodyStream:
         self._limits = limits
         self._began: float | None = None
         self._received = 0
+        self._piece: bytes | bytearray = b""
 
     def read(self, size: int = _PIECE) -> bytes | bytearray:
         """Some bytes, size at most; none at the end. Raises BodyFailure."""
         message = self._message
         if self._began is None:
             self._began = time.monotonic()
-        while not message.body and not message.is_whole:
+            self._piece = message.take()
+            self._received = len(self._piece)
+        while not self._piece and not message.is_whole:
             until = self._began + self._limits.body_s + self._received / self._limits.body_rate
-            self._reader.read_on(self._wire, message, until, _PIECE)
-            self._received += len(message.body)
-        if len(message.body) <= size:
-            data, message.body = message.body, bytearray()
+            self._piece = self._reader.read_on(self._wire, message, self._received, until, _PIECE)
+            self._received += len(self._piece)
+        if len(self._piece) <= size:
+            data, self._piece = self._piece, b""
             return data
-        data = message.body[:size]
-        del message.body[:size]
+        data, self._piece = self._piece[:size], self._piece[size:]
         return data

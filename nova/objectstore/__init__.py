@@ -7,7 +7,7 @@ From a request inwards:
     signature.py    what a signature (v4) covers, and when it was made
     authentication.py    who asks: Keystone checks the signature
     buckets.py, objects.py, multipart.py    what is done with them
-    payload.py      a body that is verified while it is read; chunked.py, checksums.py
+    payload.py      a body that is verified while it is read; chunked.py, checksums.py, digests.py
     conditions.py, ranges.py    If-*, Range
     listing.py      pages of keys
     documents.py    XML, read and written

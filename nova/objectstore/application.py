@@ -162,6 +162,7 @@ def _routes(buckets: Buckets) -> dict[tuple[str, str, frozenset[str]], Handler]:
         ("object", "HEAD", "", objects.get),
         ("object", "DELETE", "", objects.delete),
         ("object", "GET", "acl", buckets.access_control),
+        ("object", "GET", "tagging", objects.tags),
         ("object", "POST", "uploads", multipart.create),
         ("object", "PUT", "partNumber uploadId", multipart.put_part),
         ("object", "PUT", "partNumber uploadId copy", multipart.copy_part),

@@ -86,6 +86,12 @@ def _get(request: Request, project: Project, entry: Entry) -> Answer:
     return Answer(200 if span is None else 206, headers, body)
 
 
+def tags(request: Request, project: Project, payload: Payload) -> Answer:
+    """None: clients ask before they copy."""
+    project.object(request.bucket, request.key)
+    return Answer.document("Tagging", {"TagSet": {}})
+
+
 def delete(request: Request, project: Project, payload: Payload) -> Answer:
     condition = conditions.for_write(request.headers)
     project.delete(request.bucket, [request.key], condition)

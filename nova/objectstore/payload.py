@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from nova.objectstore import checksums
 from nova.objectstore.checksums import ALGORITHMS
 from nova.objectstore.chunked import AwsChunked
+from nova.objectstore.digests import Digests
 from nova.objectstore.errors import S3Error
 from nova.objectstore.request import Request
 from nova.objectstore.signature import UNSIGNED, ChunkSigner, Signed, is_sha256
@@ -17,6 +18,8 @@ _STREAMING = "STREAMING-"
 _SIGNED = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
 _UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _LARGEST_DOCUMENT = 2 * 1024 * 1024
+# A thread costs more than the digests of so much.
+_SMALL = 1024 * 1024
 LARGEST = 5 * 1024**3
 
 
@@ -53,16 +56,17 @@ class Payload:
     def pieces(self) -> Iterator[bytes | bytearray]:
         """The body. Raises S3Error, BodyFailure; after the last piece, too."""
         received = 0
-        while data := self._read():
-            received += len(data)
-            if self.length is not None and received > self.length:
-                raise S3Error("IncompleteBody")
-            self._md5.update(data)
-            if self._sha256 is not None:
-                self._sha256.update(data)
-            if self._sum is not None:
-                self._sum.update(data)
-            yield data
+        sums = [one for one in (self._md5, self._sha256, self._sum) if one is not None]
+        digests = Digests(sums, beside=(self.length or 0) > _SMALL)
+        try:
+            while data := self._read():
+                received += len(data)
+                if self.length is not None and received > self.length:
+                    raise S3Error("IncompleteBody")
+                digests.update(data)
+                yield data
+        finally:
+            digests.close()
         if self.length is not None and received != self.length:
             raise S3Error("IncompleteBody")
         self._verify()

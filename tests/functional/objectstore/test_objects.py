@@ -256,3 +256,14 @@ def test_quota_counts_everything_in_a_bucket(make_store, user):
     client.delete_object(**where)
 
     client.put_object(Bucket="small", Key="y", Body=bytes(1_000_000))
+
+
+def test_green_threads_serve_it_too(make_store, user):
+    client = user.client(make_store("concurrency_backend = eventlet"))
+    client.create_bucket(Bucket="photos")
+    body = bytes(range(256)) * 20000
+
+    for number in range(2):
+        client.put_object(Bucket="photos", Key=f"x{number}", Body=body)
+
+    assert client.get_object(Bucket="photos", Key="x1")["Body"].read() == body
