@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -62,3 +63,14 @@ def test_a_store_that_is_only_read_makes_nothing(tmp_path):
     store.sweep()
 
     assert not (tmp_path / "buckets").exists()
+
+
+def test_workers_that_begin_at_once_share_one_index(tmp_path):
+    def begin(number):
+        # A store of its own, as each worker process has.
+        Store(tmp_path, None, 10).project("demo").add_bucket(f"bucket-{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(begin, range(4)))
+
+    assert len(Store(tmp_path, None, 10).project("demo").buckets()) == 4
