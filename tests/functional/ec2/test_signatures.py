@@ -217,8 +217,8 @@ def test_the_request_id_is_the_one_of_the_log(api, caplog):
 
 
 def test_a_real_keystone_accepts_and_refuses_the_same(make_cloud, real_keystone):
-    served = Ec2(make_cloud(real_keystone.settings("keystone")))
-    access, secret = real_keystone.make_access_key()
+    served = Ec2(make_cloud(real_keystone.section("keystone")))
+    access, secret = real_keystone.add_credential(*real_keystone.add_user("signer"))
 
     try:
         right = [
