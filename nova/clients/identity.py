@@ -1,10 +1,7 @@
-"""What is asked of the Identity service: whether a project exists, and who has signed a request."""
+"""Whether a project exists: the Identity service is asked, in the user's name."""
 
 import logging
-import time
-from typing import Any
 
-from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
 from nova import errors
@@ -39,44 +36,3 @@ class Projects:
             self._service.answer("GET", f"/projects/{segment(project_id)}", missing, context=context)
         except (errors.Unavailable, errors.Unauthorized, errors.Forbidden) as error:
             LOG.warning("project %s is not looked up: %s", project_id, error)
-
-
-# A refusal of a signature and one of our own token look alike. So often, at most, a new token of our own is tried.
-_LOGIN_EVERY_S = 30
-
-
-class SignatureInvalid(errors.Unauthorized):
-    text = "The Identity service does not accept the signature."
-
-
-class SignedRequests:
-    """Whose signature a request of another protocol carries. path: where the Identity service checks this kind.
-
-    url: where it is when the catalog is not to say it.
-    """
-
-    def __init__(self, adapter: Adapter, path: str, url: str | None = None) -> None:
-        self._service = Service("The Identity service", adapter)
-        self._path = url or path
-        self._logged_in_at = 0.0
-
-    def token(self, credentials: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """A token of the user who has signed, and what it says. Raises SignatureInvalid, Unavailable."""
-        response = self._post(credentials, may_log_in=False)
-        if response.status_code == 401 and time.monotonic() >= self._logged_in_at + _LOGIN_EVERY_S:
-            self._logged_in_at = time.monotonic()
-            response = self._post(credentials, may_log_in=True)
-        if response.status_code in (400, 401, 404):
-            raise SignatureInvalid()
-        if response.status_code != 200 or not response.headers.get("X-Subject-Token"):
-            raise self._service.failed(response)
-        return response.headers["X-Subject-Token"], dict(self._service.part(response, "token"))
-
-    def _post(self, credentials: dict[str, Any], may_log_in: bool) -> Any:
-        body = {"credentials": credentials}
-        try:
-            return self._service.adapter.post(
-                self._path, json=body, raise_exc=False, allow_reauth=may_log_in, log=False
-            )
-        except exceptions.ClientException as error:
-            raise self._service.unreachable(error) from error

@@ -1,6 +1,7 @@
 """Who asks: the signature is read here and checked by Keystone."""
 
-from nova.clients.s3_credentials import AccessKeyUnknown, S3Credentials, SignatureWrong
+from nova.clients.s3_credentials import S3Credentials
+from nova.clients.signed_requests import AccessKeyUnknown, SignatureInvalid
 from nova.http.wsgi import CONTEXT
 from nova.objectstore import signature
 from nova.objectstore.errors import S3Error
@@ -22,7 +23,7 @@ class Authentication:
             context = self._credentials.check(signed.access, signed.string_to_sign, signed.signature, request.id)
         except AccessKeyUnknown:
             raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=signed.access) from None
-        except SignatureWrong:
+        except SignatureInvalid:
             raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=signed.access) from None
         request.environ[CONTEXT] = context
         if request.method not in _READS and set(context.roles) <= {_READER}:

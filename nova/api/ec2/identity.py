@@ -1,21 +1,19 @@
 """Who asks: the user whose signature a request carries, as the Identity service knows it."""
 
 import datetime
-from typing import Any
 
+import msgspec
 from keystoneauth1.adapter import Adapter
 
 from nova.api.ec2 import errors
 from nova.api.ec2.signature import Signed
-from nova.clients.identity import SignatureInvalid, SignedRequests
-from nova.clock import parse_utc, utcnow
+from nova.clients.signed_requests import SignatureInvalid, SignedRequests
+from nova.clock import utcnow
 from nova.http.wsgi import Environ, request_id
 from nova.structs.context import Context
 
 # Signatures that are remembered. A client that makes no two requests alike uses each once.
 _REMEMBERED = 10000
-
-Token = tuple[str, dict[str, Any]]
 
 
 class Identity:
@@ -23,37 +21,26 @@ class Identity:
 
     def __init__(self, adapter: Adapter, url: str | None) -> None:
         self._requests = SignedRequests(adapter, "/ec2tokens", url)
-        self._tokens: dict[str, tuple[datetime.datetime, Token]] = {}
+        self._signers: dict[str, tuple[datetime.datetime, Context]] = {}
 
     def context(self, environ: Environ, signed: Signed) -> Context:
         """The caller. Raises BadSignature, Unavailable."""
-        token_id, token = self._token(signed)
-        roles = tuple(str(role["name"]).lower() for role in token.get("roles", ()))
-        return Context(
-            user_id=token["user"]["id"],
-            project_id=token["project"]["id"],
-            roles=roles,
-            is_admin="admin" in roles,
-            user_domain_id=(token["user"].get("domain") or {}).get("id"),
-            project_domain_id=(token["project"].get("domain") or {}).get("id"),
-            auth_token=token_id,
-            token_expires_at=parse_utc(token["expires_at"]),
-            request_id=request_id(environ),
-            remote_address=environ.get("REMOTE_ADDR"),
-        )
-
-    def _token(self, signed: Signed) -> Token:
+        own = {"request_id": request_id(environ), "remote_address": environ.get("REMOTE_ADDR")}
         key, now = signed.key, utcnow()
-        known = self._tokens.get(key)
+        known = self._signers.get(key)
         if known is not None and now < known[0]:
-            return known[1]
+            return msgspec.structs.replace(known[1], **own)
         try:
-            token = self._requests.token(signed.credentials)
+            signer = self._requests.signer(signed.credentials, request_id(environ))
         except SignatureInvalid as error:
             raise errors.BadSignature() from error
-        if len(self._tokens) >= _REMEMBERED:
-            self._tokens = {key: entry for key, entry in list(self._tokens.items()) if entry[0] > now}
-        if len(self._tokens) >= _REMEMBERED:
-            self._tokens = {}
-        self._tokens[key] = (min(signed.expires_at, parse_utc(token[1]["expires_at"])), token)
-        return token
+        self._remember(key, signed.expires_at, signer)
+        return msgspec.structs.replace(signer, **own)
+
+    def _remember(self, key: str, until: datetime.datetime, signer: Context) -> None:
+        now = utcnow()
+        if len(self._signers) >= _REMEMBERED:
+            self._signers = {key: entry for key, entry in list(self._signers.items()) if entry[0] > now}
+        if len(self._signers) >= _REMEMBERED:
+            self._signers = {}
+        self._signers[key] = (min(until, signer.token_expires_at or now), signer)
