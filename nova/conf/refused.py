@@ -6,8 +6,6 @@ Any other option that has no meaning here is read over. Source: the Compute conf
 _OFF = ("", "false", "no", "off", "0", "none")
 
 _NOT_BUILT = {
-    ("DEFAULT", "keystone_ec2_insecure"): "the certificate of the Identity service is checked as [keystone] says",
-    ("DEFAULT", "lockout_attempts"): "failed signatures do not lock an access key",
     ("ephemeral_storage_encryption", "enabled"): "disks are not encrypted",
     ("glance", "default_trusted_certificate_ids"): "certificates of image signatures are not checked",
     ("glance", "enable_certificate_validation"): "certificates of image signatures are not checked",
