@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from nova.clock import utcnow
+from nova.http import signature_v4
+from nova.http.signature_v4 import ALGORITHM, LONGEST_LIFE_S
 from nova.objectstore.errors import S3Error
 from nova.objectstore.request import Request
 
-ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _WINDOW = datetime.timedelta(minutes=15)
-_LONGEST_S = 7 * 24 * 3600
 _SCOPE = re.compile(r"(?P<access>[^/]+)/(?P<scope>(?P<day>\d{8})/[\w-]+/s3/aws4_request)", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -54,8 +54,7 @@ def read(request: Request) -> Signed:
 
 
 def _in_header(request: Request, authorization: str) -> Signed:
-    pairs = (part.strip().partition("=") for part in authorization.removeprefix(ALGORITHM).split(","))
-    parts = {name: value for name, _, value in pairs}
+    parts = signature_v4.fields(authorization)
     payload = request.headers.get("x-amz-content-sha256")
     if payload is None:
         raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
@@ -73,8 +72,8 @@ def _presigned(request: Request) -> Signed:
         raise _only_version_4()
     time, expires = given.get("X-Amz-Date", ""), given.get("X-Amz-Expires", "")
     made = _made(time)
-    if not re.fullmatch(r"\d{1,6}", expires, re.ASCII) or not 0 < int(expires) <= _LONGEST_S:
-        raise S3Error("InvalidArgument", f"X-Amz-Expires must be between 1 and {_LONGEST_S} seconds.")
+    if not re.fullmatch(r"\d{1,6}", expires, re.ASCII) or not 0 < int(expires) <= LONGEST_LIFE_S:
+        raise S3Error("InvalidArgument", f"X-Amz-Expires must be between 1 and {LONGEST_LIFE_S} seconds.")
     if made - _WINDOW > utcnow():
         raise S3Error("RequestTimeTooSkewed", RequestTime=time)
     if made + datetime.timedelta(seconds=int(expires)) < utcnow():
@@ -133,7 +132,7 @@ def _canonical_request(request: Request, names: list[str], payload: str, query: 
 
 def _made(time: str) -> datetime.datetime:
     try:
-        return datetime.datetime.strptime(time, "%Y%m%dT%H%M%SZ")
+        return signature_v4.time(time)
     except ValueError:
         raise S3Error("AccessDenied", "The request names no valid time in X-Amz-Date.") from None
 

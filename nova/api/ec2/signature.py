@@ -12,10 +12,10 @@ from typing import Any
 
 from nova.api.ec2 import errors
 from nova.clock import utcnow
+from nova.http import signature_v4
+from nova.http.signature_v4 import ALGORITHM, LONGEST_LIFE_S
 from nova.http.wsgi import Environ
 
-_V4 = "AWS4-HMAC-SHA256"
-_V4_TIME = "%Y%m%dT%H%M%SZ"
 # Parameters that are the signature's, not the action's.
 _OF_SIGNATURES = frozenset(
     (
@@ -32,7 +32,6 @@ _OF_SIGNATURES = frozenset(
         *("X-Amz-Signature", "X-Amz-SignedHeaders"),
     )
 )
-_LONGEST_EXPIRY_S = 7 * 86400
 
 Pairs = list[tuple[str, str]]
 
@@ -58,7 +57,7 @@ def read(environ: Environ, pairs: Pairs, body: bytes, window_s: int) -> Signed:
     if "SecurityToken" in parameters or "X-Amz-Security-Token" in parameters or "HTTP_X_AMZ_SECURITY_TOKEN" in environ:
         raise errors.BadSignature("Temporary security tokens are not known here.", "InvalidClientTokenId")
     authorization = environ.get("HTTP_AUTHORIZATION", "")
-    in_header, in_query = authorization.startswith(_V4), "X-Amz-Algorithm" in parameters
+    in_header, in_query = authorization.startswith(ALGORITHM), "X-Amz-Algorithm" in parameters
     is_second = "SignatureVersion" in parameters
     if in_header + in_query + is_second != 1:
         raise errors.BadSignature("A request has one signature, of version 2 or 4.", "MissingAuthenticationToken")
@@ -82,7 +81,7 @@ def _second(environ: Environ, parameters: dict[str, str], window_s: int) -> Sign
             raise errors.missing_parameter(name)
     if "Expires" in parameters and "Timestamp" not in parameters:
         expires_at = _time(parameters["Expires"], "Expires")
-        if not utcnow() <= expires_at <= utcnow() + datetime.timedelta(seconds=_LONGEST_EXPIRY_S):
+        if not utcnow() <= expires_at <= utcnow() + datetime.timedelta(seconds=LONGEST_LIFE_S):
             raise _expired()
     else:
         expires_at = _within(_time(parameters.get("Timestamp", ""), "Timestamp"), window_s)
@@ -92,7 +91,7 @@ def _second(environ: Environ, parameters: dict[str, str], window_s: int) -> Sign
 
 
 def _in_header(environ: Environ, authorization: str, parameters: dict[str, str], body: bytes, window_s: int) -> Signed:
-    parts = dict(part.strip().partition("=")[::2] for part in authorization.removeprefix(_V4).split(",") if "=" in part)
+    parts = signature_v4.fields(authorization)
     sent_at = environ.get("HTTP_X_AMZ_DATE", "")
     scope = _scope(parts.get("Credential", ""), sent_at)
     names = parts.get("SignedHeaders", "").split(";")
@@ -112,14 +111,14 @@ def _in_header(environ: Environ, authorization: str, parameters: dict[str, str],
 
 
 def _in_query(environ: Environ, parameters: dict[str, str], body: bytes, window_s: int) -> Signed:
-    if environ["REQUEST_METHOD"] != "GET" or parameters["X-Amz-Algorithm"] != _V4:
+    if environ["REQUEST_METHOD"] != "GET" or parameters["X-Amz-Algorithm"] != ALGORITHM:
         raise errors.BadSignature("A signature in the query is for a GET, and of version 4.")
     sent_at = parameters.get("X-Amz-Date", "")
     scope = _scope(parameters.get("X-Amz-Credential", ""), sent_at)
     if parameters.get("X-Amz-SignedHeaders") != "host":
         raise errors.BadSignature("A signature in the query covers the header Host.", "IncompleteSignature")
     lifetime = parameters.get("X-Amz-Expires", str(window_s))
-    if not (lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 8 and int(lifetime) <= _LONGEST_EXPIRY_S):
+    if not (lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 8 and int(lifetime) <= LONGEST_LIFE_S):
         raise errors.bad_value("X-Amz-Expires", lifetime)
     expires_at = _within(_v4_time(sent_at), window_s, int(lifetime))
     params = {name: value for name, value in parameters.items() if name != "X-Amz-Signature"}
@@ -165,7 +164,7 @@ def _time(text: str, name: str) -> datetime.datetime:
 
 def _v4_time(text: str) -> datetime.datetime:
     try:
-        return datetime.datetime.strptime(text, _V4_TIME)
+        return signature_v4.time(text)
     except ValueError as error:
         raise errors.bad_value("X-Amz-Date", text) from error
 
