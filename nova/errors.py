@@ -96,6 +96,10 @@ class ConsoleTypeUnavailable(Invalid):
     text = "Unavailable console type {console_type}."
 
 
+class IdempotencyMismatch(Invalid):
+    text = "A request with this client token was accepted already, and it requested something else."
+
+
 class Unauthorized(DomainError):
     status = 401
     text = "Authentication required."

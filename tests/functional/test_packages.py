@@ -14,9 +14,26 @@ from tests.functional.nova_all import NovaAll
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("nova-all", "nova-api", "nova-api-metadata", "nova-compute", "nova-conductor", "nova-consoleauth", "nova-manage"),
-    *("nova-network", "nova-novncproxy", "nova-placement-api", "nova-policy", "nova-scheduler", "nova-serialproxy"),
-    *("nova-spicehtml5proxy", "placement-manage"),
+    *(
+        "nova-all",
+        "nova-api",
+        "nova-api-metadata",
+        "nova-cert",
+        "nova-compute",
+        "nova-conductor",
+        "nova-consoleauth",
+        "nova-manage",
+    ),
+    *(
+        "nova-network",
+        "nova-novncproxy",
+        "nova-objectstore",
+        "nova-placement-api",
+        "nova-policy",
+        "nova-scheduler",
+        "nova-serialproxy",
+    ),
+    *("nova-spicehtml5proxy", "nova-xvpvncproxy", "placement-manage"),
 )
 
 

@@ -20,7 +20,7 @@ CLOUD_PACKAGES=(
     procps util-linux
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
-TEST_PACKAGES=(postgresql shellcheck ovn-central)
+TEST_PACKAGES=(postgresql shellcheck ovn-central awscli s3cmd)
 BROWSER_PACKAGES=(chromium)
 
 # install_packages PACKAGE...: those that are missing.

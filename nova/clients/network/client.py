@@ -175,6 +175,11 @@ class Networking:
             raise errors.PortNotFound(port_id=port_id)
         return port
 
+    def ports_of_project(self, project_id: str) -> list[Json]:
+        """A project's ports, but for those of the Networking service itself."""
+        ports = self._http.find("ports", {"project_id": project_id})
+        return [port for port in ports if not port["device_owner"].startswith("network:")]
+
     # Metadata
 
     def device_at(self, address: str, network_id: str | None = None) -> tuple[str, str] | None:
