@@ -102,7 +102,8 @@ def _overtake(
     active: Any,
 ) -> Accepted:
     """Another operation is under way: a delete makes it unwind, some wait for it, anything else is refused."""
-    if workflow.waits:
+    # Nothing comes after a delete.
+    if workflow.waits and instance.task_state != "deleting":
         document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
         core.engine.accept(connection, context, workflow, instance, document, queue=False, waits=True)
         return Accepted(instance)
