@@ -62,7 +62,7 @@ def installed(request, source, tmp_path_factory):
     [site] = environment.glob("lib/python3*/site-packages")
     (site / "requirements.pth").write_text(sysconfig.get_path("purelib"))
     pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install")
-    run(*pip, "--no-deps", "--no-build-isolation", "--no-index", archive, cwd=made)
+    run(*pip, "--no-deps", "--no-build-isolation", "--no-index", "--ignore-installed", archive, cwd=made)
     return environment
 
 
