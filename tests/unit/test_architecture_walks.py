@@ -27,9 +27,9 @@ class Walk(NamedTuple):
 
 
 WALKS = {
-    "create server": Walk((REQUEST, OPERATION, "Walk: create server"), 18, 1200),
-    "resize": Walk((REQUEST, OPERATION, "Walk: resize"), 14, 800),
-    "attach volume": Walk((REQUEST, OPERATION, "Walk: attach volume"), 13, 700),
+    "create server": Walk((REQUEST, OPERATION, "Walk: create server"), 17, 1200),
+    "resize": Walk((REQUEST, OPERATION, "Walk: resize"), 13, 800),
+    "attach volume": Walk((REQUEST, OPERATION, "Walk: attach volume"), 12, 700),
     "create a port": Walk(("Walk: create a port",), 6, 300),
 }
 
