@@ -31,10 +31,10 @@ from nova.conductor.calls.quotas import QuotaCalls
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.calls.steps import EngineCalls
 from nova.conductor.core import Core
-from nova.conductor.engine.commits import no_boundary
 from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.engine.step_runner import no_boundary
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import WORKFLOWS

@@ -20,11 +20,10 @@ from sqlalchemy.engine import Connection
 from nova import concurrency, errors, log_context, metrics
 from nova.clock import utcnow
 from nova.conductor.engine import completion
-from nova.conductor.engine.commits import Commits, no_boundary
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.operation import Document, Operation
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.engine.step_runner import StepRunner, UnknownStep
+from nova.conductor.engine.step_runner import StepRunner, UnknownStep, no_boundary
 from nova.db import operations
 from nova.db.engine import Database
 from nova.db.operations import RUNNING, Lease, LeaseLost
@@ -53,8 +52,12 @@ class Engine:
         self._lease_s = conf.conductor.lease_s
         self._poll_s = conf.conductor.poll_interval_s
         self._owner = str(uuids.uuid4())
-        commits = Commits(
+        self._runner = StepRunner(
             db,
+            context,
+            workflows,
+            compute,
+            liveness,
             self.wake,
             self._owner,
             self._lease_s,
@@ -62,7 +65,6 @@ class Engine:
             conf.conductor.left_pauses_s,
             boundary,
         )
-        self._runner = StepRunner(db, commits, context, workflows, compute, liveness)
         self._pool = concurrency.Pool(conf.conductor.threads, "engine")
         self._periodics: list[concurrency.Periodic] = []
         # Only what really goes on here keeps its lease: whatever else this conductor holds runs out.

@@ -1,4 +1,4 @@
-"""What is still done behind a point of no return when a step has used up its tries: first what can do without it.
+"""What is still done behind a point of no return when a step has used up its tries: what can do without it, and later the rest.
 
 A step that failed because somebody is away is *left*, and tried again later; one that was refused is *given up*. A
 step that needs one of them shares its fate. Pure: the step runner asks, and commits what it is told.
@@ -58,12 +58,9 @@ def following(
     return None, failure
 
 
-def settled(workflow: Operation[Any], failure: Failure, is_late: bool) -> Failure:
-    """The failure at the end of a round: the first one says whether the server is what the operation makes of it."""
-    if is_late:
-        return failure
-    is_settled = not failure.given_up and all(workflow.step(name).can_wait for name in failure.left)
-    return msgspec.structs.replace(failure, is_settled=is_settled)
+def is_settled(workflow: Operation[Any], failure: Failure) -> bool:
+    """Whether the server is what the operation makes of it, though steps are left."""
+    return not failure.given_up and all(workflow.step(name).can_wait for name in failure.left)
 
 
 def _before(workflow: Operation[Any], step: Step[Any], names: tuple[str, ...]) -> frozenset[str]:

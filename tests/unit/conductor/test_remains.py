@@ -83,11 +83,7 @@ def test_what_is_left_may_be_refused_once():
     assert failed(ONE, BROKEN, refused, is_late=True).given_up == ("one",)
 
 
-def is_settled(failure):
-    return remains.settled(WORKFLOW, failure, is_late=False).is_settled
-
-
 def test_a_server_is_settled_when_all_that_is_left_can_wait():
-    assert is_settled(Failure(error="", message="", left=("one", "four")))
-    assert not is_settled(Failure(error="", message="", left=("one", "three")))
-    assert not is_settled(Failure(error="", message="", left=("one",), given_up=("four",)))
+    assert remains.is_settled(WORKFLOW, Failure(error="", message="", left=("one", "four")))
+    assert not remains.is_settled(WORKFLOW, Failure(error="", message="", left=("one", "three")))
+    assert not remains.is_settled(WORKFLOW, Failure(error="", message="", left=("one",), given_up=("four",)))
