@@ -315,36 +315,27 @@ def advance(connection: Connection, held: Lease, **changes: Any) -> bool:
 
 def close(connection: Connection, held: Lease, state: str, document: str, message: str | None) -> bool:
     """End a held operation; whether it was cancelled. Raises LeaseLost."""
-    return advance(
-        connection,
-        held,
-        state=state,
-        document=document,
-        failure=held.failure,
-        active_key=None,
-        order=None,
-        waiting_host=None,
-        lease_owner=None,
-        wake_at=None,
-        message=message,
-        finished_at=utcnow(),
+    return _let_server_go(
+        connection, held, state=state, document=document, message=message, wake_at=None, finished_at=utcnow()
     )
 
 
 def leave(connection: Connection, held: Lease, document: str, message: str | None, until: datetime.datetime) -> bool:
     """Let go of an operation that has something left, until then; whether it is cancelled. Raises LeaseLost."""
+    return _let_server_go(connection, held, state=LEFT, document=document, message=message, wake_at=until)
+
+
+def _let_server_go(connection: Connection, held: Lease, **changes: Any) -> bool:
+    """The operation is not under way any more: another may begin."""
     return advance(
         connection,
         held,
-        state=LEFT,
-        document=document,
         failure=held.failure,
         active_key=None,
         order=None,
         waiting_host=None,
         lease_owner=None,
-        wake_at=until,
-        message=message,
+        **changes,
     )
 
 
