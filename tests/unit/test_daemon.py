@@ -53,7 +53,7 @@ def test_a_service_that_waits_for_ever_does_not_keep_its_daemon(start, backend, 
     daemon, _ = start(backend, waits_while)
 
     daemon.terminate()
-    _, log = daemon.communicate(timeout=90)
+    _, log = daemon.communicate(timeout=60)
 
     assert daemon.returncode == 0
     assert "did not stop" in log
@@ -73,4 +73,4 @@ def test_a_daemon_that_is_told_to_reads_its_files_again_and_goes_on(start, worke
         daemon.wait(1)
     daemon.terminate()
 
-    assert daemon.wait(90) == 0
+    assert daemon.wait(30) == 0
