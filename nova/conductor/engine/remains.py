@@ -1,4 +1,4 @@
-"""What is still done behind a point of no return when a step has used up its tries: what can do without it, and later the rest.
+"""What is still done behind a point of no return when a step has used up its tries: first what can do without it.
 
 A step that failed because somebody is away is *left*, and tried again later; one that was refused is *given up*. A
 step that needs one of them shares its fate. Pure: the step runner asks, and commits what it is told.

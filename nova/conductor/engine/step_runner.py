@@ -65,8 +65,8 @@ class StepRunner:
     """Runs steps for one conductor.
 
     context is what steps may ask; compute(host) reaches a host's daemon; wake has an operation looked at; owner and
-    lease_s are of the leases it goes on with; pauses_s come between the tries of a step, the last again and again; left_pauses_s between the rounds of
-    what is left behind a point of no return.
+    lease_s are of the leases it goes on with; pauses_s come between the tries of a step, the last again and again;
+    left_pauses_s between the rounds of what is left behind a point of no return.
     """
 
     db: Database
