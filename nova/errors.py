@@ -96,6 +96,10 @@ class ConsoleTypeUnavailable(Invalid):
     text = "Unavailable console type {console_type}."
 
 
+class IdempotencyMismatch(Invalid):
+    text = "A request with this client token was accepted already, and it requested something else."
+
+
 class Unauthorized(DomainError):
     status = 401
     text = "Authentication required."
@@ -226,6 +230,12 @@ class ServerIsLocked(Conflict):
 
 class ServerNotReady(Conflict):
     text = "Instance {server_id} is not ready"
+
+
+class LeftToDo(Conflict):
+    """An operation that is over has something left to do, which goes first; reason says why it is not done yet."""
+
+    text = "Cannot '{action}' instance {server_id} until the rest of '{operation}' is done: {reason}"
 
 
 class SharesAttached(Conflict):

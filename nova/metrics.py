@@ -14,4 +14,5 @@ STEPS = Histogram("nova_step_seconds", "Steps of operations done", ["operation",
 TAKEOVERS = Counter("nova_operation_takeovers", "Operations taken over from a conductor that fell silent")
 DRIVING = Gauge("nova_operations_driving", "Operations this conductor is working on")
 LATE = Gauge("nova_operations_oldest_due_seconds", "How long the operation that waits longest is due")
+LEFT = Gauge("nova_operations_left", "Operations that have something left to do behind their point of no return")
 DEAF = Gauge("nova_rpc_deaf", "Whether this daemon does not hear itself through its own queue", ["topic"])

@@ -5,6 +5,7 @@
     tools/bench.py --only crowd --database URL     with 100,000 servers, written by the database itself
     tools/bench.py --metrics URL   and how much memory the daemon with this /metrics page has taken
     tools/bench.py placement       the Placement API (see tools/bench_placement.py)
+    tools/bench.py objectstore     an object's way in and out (see tools/bench_objectstore.py)
     tools/bench.py scheduler       decisions among many hosts (see tools/bench_scheduler.py)
 
 Any Compute endpoint will do: it is found in the Keystone catalog, so that two implementations can be
@@ -32,6 +33,7 @@ import openstack
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_crowd
+import bench_objectstore
 import bench_placement
 import bench_scheduler
 
@@ -313,6 +315,9 @@ def main() -> int:
     if sys.argv[1:2] == ["placement"]:
         del sys.argv[1]
         return bench_placement.main()
+    if sys.argv[1:2] == ["objectstore"]:
+        del sys.argv[1]
+        return bench_objectstore.main()
     if sys.argv[1:2] == ["scheduler"]:
         del sys.argv[1]
         return bench_scheduler.main()

@@ -144,6 +144,8 @@ register_cloud() {
     run_client register.py "$SECRET" \
         "glance=image=http://$ADDRESS:$GLANCE_PORT" \
         "nova=compute=http://$ADDRESS:$COMPUTE_PORT/v2.1" \
+        "ec2=ec2=http://$ADDRESS:$EC2_PORT/" \
+        "s3=s3=http://$ADDRESS:$OBJECTS_PORT" \
         "placement=placement=http://$ADDRESS:$PLACEMENT_PORT" \
         "nova-network=network=http://$ADDRESS:$NETWORK_PORT" \
         "${volumes[@]}"

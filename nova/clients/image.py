@@ -157,6 +157,13 @@ class Images:
             self._answer("PATCH", _path(image_id), context, image_id, data=json.dumps(patch), headers=headers)
         return self._fetch(image_id, context)
 
+    def set_visibility(self, image_id: str, visibility: str, context: Context | None = None) -> None:
+        """Raises Forbidden where the Image service lets this user not do it."""
+        patch = [{"op": "replace", "path": "/visibility", "value": visibility}]
+        headers = {"Content-Type": _PATCH_TYPE}
+        self._answer("PATCH", _path(image_id), context, image_id, data=json.dumps(patch), headers=headers)
+        self._forget(image_id)
+
     def download(self, image_id: str, start: int = 0, context: Context | None = None) -> Iterator[bytes]:
         """The image's data from byte start on. Raises errors.Unavailable when the stream breaks off."""
         headers = {"Range": f"bytes={start}-"} if start else {}

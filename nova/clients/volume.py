@@ -262,6 +262,10 @@ class Volumes:
         body = {"os-reimage": {"image_id": image_id, "reimage_reserved": True}}
         self._act(volume_id, body, _REIMAGING)
 
+    def extend(self, volume_id: str, size_gb: int, context: Context | None = None) -> None:
+        """Let a volume grow, one in use too. Raises VolumeNotFound, Invalid for a size that is not more, QuotaExceeded."""
+        self._act(volume_id, {"os-extend": {"new_size": size_gb}}, context=context)
+
     # Snapshots
 
     def snapshot(self, snapshot_id: str, context: Context | None = None) -> Json:
@@ -306,9 +310,11 @@ class Volumes:
         body = {"os-update_snapshot_status": {"status": status, "progress": progress}}
         self._answer("POST", f"/snapshots/{segment(snapshot_id)}/action", json=body)
 
-    def _act(self, volume_id: str, body: Json, microversion: str = _MICROVERSION) -> None:
+    def _act(
+        self, volume_id: str, body: Json, microversion: str = _MICROVERSION, context: Context | None = None
+    ) -> None:
         path, missing = f"/volumes/{segment(volume_id)}/action", VolumeNotFound(volume_id=volume_id)
-        self._answer("POST", path, missing=missing, microversion=microversion, json=body)
+        self._answer("POST", path, context, missing=missing, microversion=microversion, json=body)
 
     def _ask(self, method: str, path: str, key: str, **options: Any) -> Any:
         return self._service.part(self._answer(method, path, **options), key)

@@ -1,11 +1,11 @@
-"""nova-api: the Compute API and, unless [DEFAULT] enabled_apis says otherwise, the metadata API."""
+"""nova-api: the APIs of [DEFAULT] enabled_apis: the Compute API, the metadata API and the EC2 API."""
 
 from collections.abc import Sequence
 
 from oslo_config import cfg
 
 from nova import concurrency, daemon
-from nova.api.compute import application
+from nova.api import compute, ec2
 from nova.cmd import api_metadata
 from nova.http.service import HttpService
 from nova.rpc.bus import connect
@@ -14,12 +14,14 @@ from nova.rpc.conductor import conductor_client
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     services: list[daemon.Component] = []
+    threads = conf.default_green_pool_size if concurrency.is_green() else conf.default_thread_pool_size
     if "osapi_compute" in conf.enabled_apis:
-        conductor = conductor_client(connect(conf))
-        app = application(conf, conductor)
+        app = compute.application(conf, conductor_client(connect(conf)))
         address = (conf.osapi_compute_listen, conf.osapi_compute_listen_port)
-        threads = conf.default_green_pool_size if concurrency.is_green() else conf.default_thread_pool_size
         services.append(HttpService(conf, "osapi_compute", app, *address, threads))
+    if "ec2" in conf.enabled_apis:
+        app = ec2.application(conf, conductor_client(connect(conf)))
+        services.append(HttpService(conf, "ec2", app, conf.ec2_listen, conf.ec2_listen_port, threads))
     if "metadata" in conf.enabled_apis:
         services.extend(api_metadata.build(conf))
     return services

@@ -1,19 +1,21 @@
 """A server's record of its ports, brought up to what the Networking API says of them.
 
-A workflow at work writes that record itself, and knows better: a server with one is left alone.
+A workflow at work writes that record itself, and knows better which ports are the server's and which of them its user
+brought: meanwhile the record learns only what became of the ports that it has.
 """
 
 import contextlib
 import logging
 from collections.abc import Iterable
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.conductor.acceptance import told
 from nova.conductor.core import Core
 from nova.conductor.workflows.interfaces import PORT_IS_GONE
-from nova.db import instances
+from nova.db import instances, operations
 from nova.structs.context import Context
 from nova.structs.instance import Instance
 from nova.structs.network import Vif
@@ -42,9 +44,14 @@ def refresh(core: Core, instance: Instance, without: str | None = None, context:
 
     def work(connection: Connection) -> None:
         now = instances.get(connection, instance.uuid, for_update=True)
+        if now.task_state is not None or now.is_deleted:
+            return
         known = {vif.port_id: vif for vif in now.vifs}
-        shown = (*vifs.values(), *(known[port_id] for port_id in kept if port_id in known))
-        if now.task_state is None and not now.is_deleted and _differ(now.vifs, shown):
+        if _ids(now) == _ids(instance) and operations.active(connection, instance.uuid) is None:
+            shown = (*vifs.values(), *(known[port_id] for port_id in kept))
+        else:
+            shown = tuple(_as_brought(vifs.get(vif.port_id, vif), vif) for vif in now.vifs)
+        if _differ(now.vifs, shown):
             instances.change(connection, instance.uuid, vifs=shown)
 
     core.db.write(work)
@@ -65,6 +72,14 @@ def _refresh_at_rest(core: Core, server_id: str) -> None:
         instance = core.db.read(lambda c: instances.get(c, server_id))
         if instance.task_state is None and not instance.is_deleted:
             refresh(core, instance)
+
+
+def _ids(instance: Instance) -> set[str]:
+    return {vif.port_id for vif in instance.vifs}
+
+
+def _as_brought(vif: Vif, record: Vif) -> Vif:
+    return msgspec.structs.replace(vif, tag=record.tag, is_preexisting=record.is_preexisting)
 
 
 def _differ(before: tuple[Vif, ...], now: tuple[Vif, ...]) -> bool:

@@ -19,6 +19,7 @@ from nova.conductor.calls.aggregates import AggregateCalls
 from nova.conductor.calls.annotations import AnnotationCalls
 from nova.conductor.calls.catalog import CatalogCalls
 from nova.conductor.calls.consoles import ConsoleCalls
+from nova.conductor.calls.ec2 import Ec2Calls
 from nova.conductor.calls.events import WatchingCalls
 from nova.conductor.calls.external import ExternalCalls
 from nova.conductor.calls.groups import GroupCalls
@@ -63,6 +64,7 @@ CALLS = (
     HostCalls,
     EngineCalls,
     GuestCalls,
+    Ec2Calls,
 )
 
 

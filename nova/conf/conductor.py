@@ -32,6 +32,14 @@ OPTIONS = [
         bounds=False,
         help="Seconds between the tries of a step that needs a service which is away; the last counts for all later ones.",
     ),
+    cfg.ListOpt(
+        "left_pauses_s",
+        item_type=types.Float(min=0.0),
+        default=[60.0, 120.0, 300.0, 600.0],
+        bounds=False,
+        help="Seconds between the rounds in which what is left of an operation behind its point of no return is tried; "
+        "the last counts for all later ones.",
+    ),
     cfg.IntOpt(
         "purge_after_days",
         default=90,

@@ -25,6 +25,13 @@ VNC = SimpleNamespace(
         ),
         cfg.StrOpt("novncproxy_host", default="0.0.0.0", help="Address nova-novncproxy listens on."),
         cfg.PortOpt("novncproxy_port", default=6080, help="Port of nova-novncproxy."),
+        cfg.URIOpt(
+            "xvpvncproxy_base_url",
+            help="Address that native VNC clients open (http://PROXY:6081/console); unset, consoles of the type xvpvnc are "
+            "refused.",
+        ),
+        cfg.StrOpt("xvpvncproxy_host", default="0.0.0.0", help="Address nova-xvpvncproxy listens on."),
+        cfg.PortOpt("xvpvncproxy_port", default=6081, help="Port of nova-xvpvncproxy."),
     ],
 )
 

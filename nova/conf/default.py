@@ -36,13 +36,13 @@ OPTIONS = [
     cfg.ListOpt(
         "enabled_apis",
         default=["osapi_compute", "metadata"],
-        item_type=types.String(choices=["osapi_compute", "metadata"]),
+        item_type=types.String(choices=["osapi_compute", "metadata", "ec2"]),
         help="Which APIs nova-api serves.",
     ),
     cfg.ListOpt(
         "enabled_ssl_apis",
         default=[],
-        item_type=types.String(choices=["osapi_compute", "metadata", "placement", "network"]),
+        item_type=types.String(choices=["osapi_compute", "metadata", "placement", "network", "ec2", "s3"]),
         help="Which APIs of this host speak TLS, with the certificate of [wsgi] ssl_cert_file.",
     ),
     cfg.StrOpt("osapi_compute_listen", default="0.0.0.0", help="Address the Compute API listens on."),

@@ -10,7 +10,6 @@ GROUPS = frozenset(
         "barbican_service_user",
         "cache",
         "cells",
-        "crypto",
         "cyborg",
         "devices",
         "ephemeral_storage_encryption",

@@ -24,6 +24,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.console import guest_end, pages
 from nova.console.open_consoles import OpenConsoles
+from nova.console.raw import RawViewer
 from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
 from nova.http.acceptor import Acceptor
@@ -40,8 +41,8 @@ LOG = logging.getLogger(__name__)
 
 _TLS_HANDSHAKE = b"\x16"
 
-_EXPIRED = "This console address is unknown or has expired; ask for a new one."
-_NO_ANSWER = "The console service does not answer; try again in a moment."
+EXPIRED = "This console address is unknown or has expired; ask for a new one."
+NO_ANSWER = "The console service does not answer; try again in a moment."
 _NO_GUEST = "The guest's console does not answer."
 
 
@@ -115,9 +116,35 @@ class ConsoleProxy:
         wire = Wire(connection)
         try:
             if self._secure(wire):
-                _Handler(wire, address, self)
+                self._answer(wire, address)
         finally:
             wire.socket.close()
+
+    def _answer(self, wire: Wire, source: tuple[Any, ...]) -> None:
+        """Serve one connection to its end."""
+        _Handler(wire, source, self)
+
+    def show(self, viewer: Viewer | RawViewer, access: ConsoleAccess, token: str, source: str) -> Ending:
+        """Show the console that a token opens, until it ends."""
+        address = access.address
+        try:
+            guest = guest_end.connect(address, self.guest_tls)
+        except OSError as error:
+            LOG.warning("console of server %s on %s port %s: %s", access.instance_id, address.host, address.port, error)
+            return Ending(INTERNAL, _NO_GUEST)
+        with guest:
+            try:
+                # The guest may have ended, and another have got its port, before the connection was made.
+                if self.access(token) != access:
+                    return Ending(POLICY, EXPIRED)
+            except errors.Unavailable:
+                return Ending(INTERNAL, NO_ANSWER)
+            LOG.info("viewer %s opens a console of server %s", source, access.instance_id)
+            _prepare(guest)
+            viewer.begin()
+            with self.open_consoles.opened(access) as console:
+                relay = Relay(viewer, guest, self.end_of(access))
+                return relay.run(lambda: self.is_stopping, lambda: console.is_over)
 
     def _secure(self, wire: Wire) -> bool:
         """Speak TLS when the viewer begins with a TLS handshake; whether the connection may be used."""
@@ -232,10 +259,10 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
             try:
                 access = self._proxy.access(token)
             except errors.Unavailable:
-                self._refuse(503, "No console now", _NO_ANSWER)
+                self._refuse(503, "No console now", NO_ANSWER)
                 return
             if access is None:
-                self._refuse(403, "No such console", _EXPIRED)
+                self._refuse(403, "No such console", EXPIRED)
                 return
         location = screen.redirect(screen.web, self.path)
         if location is None:
@@ -262,27 +289,10 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         try:
             access = self._proxy.access(token)
         except errors.Unavailable:
-            return Ending(INTERNAL, _NO_ANSWER)
-        if access is None:
-            return Ending(POLICY, _EXPIRED)
-        address = access.address
-        try:
-            guest = guest_end.connect(address, self._proxy.guest_tls)
-        except OSError as error:
-            LOG.warning("console of server %s on %s port %s: %s", access.instance_id, address.host, address.port, error)
-            return Ending(INTERNAL, _NO_GUEST)
-        with guest:
-            try:
-                # The guest may have ended, and another have got its port, before the connection was made.
-                if self._proxy.access(token) != access:
-                    return Ending(POLICY, _EXPIRED)
-            except errors.Unavailable:
-                return Ending(INTERNAL, _NO_ANSWER)
-            LOG.info("viewer %s opens a console of server %s", self.client_address[0], access.instance_id)
-            _prepare(guest)
-            with self._proxy.open_consoles.opened(access) as console:
-                relay = Relay(viewer, guest, self._proxy.end_of(access))
-                return relay.run(lambda: self._proxy.is_stopping, lambda: console.is_over)
+            return Ending(INTERNAL, NO_ANSWER)
+        if access is None or token is None:
+            return Ending(POLICY, EXPIRED)
+        return self._proxy.show(viewer, access, token, self.client_address[0])
 
 
 def _prepare(guest: socket.socket) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import NamedTuple
 
+from nova.console.raw import RawViewer
 from nova.console.websocket import TooMuch, Viewer
 
 # Close codes of RFC 6455, section 7.4.1.
@@ -33,7 +34,7 @@ _GUEST_LEFT = Ending(NORMAL, "The guest closed its console.")
 class Relay:
     """One open console. until is a time of time.monotonic(), None for no end."""
 
-    def __init__(self, viewer: Viewer, guest: socket.socket, until: float | None) -> None:
+    def __init__(self, viewer: Viewer | RawViewer, guest: socket.socket, until: float | None) -> None:
         self._viewer = viewer
         self._connection = viewer.socket
         self._guest = guest

@@ -39,6 +39,9 @@ class Viewer(HttpWebSocket):
     def has_unsent(self) -> bool:
         return bool(self._send_buffer)
 
+    def begin(self) -> None:
+        """Nothing stands between the handshake and the first frame."""
+
     def flush(self) -> None:
         """Send what the connection takes now."""
         self._flush()

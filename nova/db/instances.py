@@ -1,6 +1,7 @@
 """Queries on servers' records."""
 
 import datetime
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -113,7 +114,13 @@ def project_of(connection: Connection, uuid: str) -> str | None:
 
 
 def change(connection: Connection, uuid: str, **changes: Any) -> None:
-    """Write some fields of one record; consoles of a guest that ends with it are revoked."""
+    """Write some fields of one record; consoles of a guest that ends with it are revoked.
+
+    delete_on_termination of a device that the record has stays as it is: set_delete_on_termination() is its users' word,
+    and who writes the devices here may have read them long before it.
+    """
+    if "block_devices" in changes:
+        changes["block_devices"] = _as_their_users_wish(connection, uuid, changes["block_devices"])
     values = _to_columns(changes)
     values.setdefault("updated_at", utcnow())
     if "vm_state" in values:
@@ -124,6 +131,16 @@ def change(connection: Connection, uuid: str, **changes: Any) -> None:
     connection.execute(update(_table).where(_table.c.uuid == uuid).ordered_values(*ordered))
     if console_tokens.ends_consoles(changes):
         console_tokens.remove_of(connection, uuid)
+
+
+def set_delete_on_termination(connection: Connection, uuid: str, device_id: str, is_set: bool) -> None:
+    """Whether a device's volume is to be deleted with its server."""
+    devices = tuple(
+        msgspec.structs.replace(device, delete_on_termination=is_set) if device.id == device_id else device
+        for device in _devices(connection, uuid)
+    )
+    values = _to_columns({"block_devices": devices})
+    connection.execute(update(_table).where(_table.c.uuid == uuid).values(updated_at=utcnow(), **values))
 
 
 def next_generation(connection: Connection, uuid: str) -> int:
@@ -263,6 +280,19 @@ def name_is_used(connection: Connection, name: str, project_id: str | None, othe
 def count_on_host(connection: Connection, host: str) -> int:
     query = select(func.count()).select_from(_table).where(_table.c.host == host, _table.c.deleted_at.is_(None))
     return connection.scalar(query) or 0
+
+
+def _devices(connection: Connection, uuid: str) -> tuple[BlockDevice, ...]:
+    text = connection.scalar(select(_table.c.block_devices).where(_table.c.uuid == uuid).with_for_update())
+    return msgspec.json.decode(text or "[]", type=tuple[BlockDevice, ...])
+
+
+def _as_their_users_wish(connection: Connection, uuid: str, devices: Iterable[BlockDevice]) -> tuple[BlockDevice, ...]:
+    wishes = {device.id: device.delete_on_termination for device in _devices(connection, uuid)}
+    return tuple(
+        msgspec.structs.replace(device, delete_on_termination=wishes.get(device.id, device.delete_on_termination))
+        for device in devices
+    )
 
 
 def _to_columns(fields: dict[str, Any]) -> dict[str, Any]:

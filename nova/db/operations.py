@@ -32,6 +32,9 @@ _UNDER_WAY = (RUNNING, UNWINDING)
 # QUEUED is begun when the one under way has been unwound for it, WAITING whenever that is over.
 WAITING = "waiting"
 _NOT_BEGUN = (QUEUED, WAITING)
+# Over for its user, but for some steps behind its point of no return: they are tried now and then.
+LEFT = "left"
+_CAN_GO_ON = (*_UNDER_WAY, LEFT)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +42,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     message is for users; whole_message, where users are not told everything, and details are for administrators.
     function, module: of the step that failed.
+
+    left: the names of the steps that are still to be done, in order; given_up: of those that never will be. is_settled:
+    the server is what the operation was to make of it. rounds: how often what is left has been tried. refused: the
+    steps among them that were refused by somebody who is there again.
     """
 
     error: str
@@ -50,6 +57,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int = 500
     function: str = ""
     module: str = ""
+    left: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    is_settled: bool = False
+    rounds: int = 0
+    refused: tuple[str, ...] = ()
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +194,7 @@ def active(connection: Connection, instance_uuid: str, for_update: bool = False)
 
 def open_documents(connection: Connection, instance_uuid: str, name: str) -> list[str]:
     """The documents of a server's operations of one name that have not ended."""
-    not_ended = _table.c.state.in_((*_NOT_BEGUN, *_UNDER_WAY))
+    not_ended = _table.c.state.in_((*_NOT_BEGUN, *_CAN_GO_ON))
     return list(
         connection.scalars(
             select(_table.c.document).where(_table.c.instance_uuid == instance_uuid, _table.c.name == name, not_ended)
@@ -226,16 +238,19 @@ def promote(connection: Connection, uuid: str, instance_uuid: str, deadline_at: 
 
 
 def lease(connection: Connection, uuid: str, owner: str, seconds: float) -> Lease | None:
-    """Take an operation nobody holds, or whose holder's lease has run out; None when it cannot be had."""
+    """Take an operation nobody holds, or whose holder's lease has run out; None when it cannot be had.
+
+    What is left of one is under way while somebody holds it; it lets an operation that is under way go first.
+    """
     now = utcnow()
     free = or_(_table.c.lease_owner.is_(None), _table.c.wake_at <= now)
     query = (
         select(*(_table.c[name] for name in _LEASED))
-        .where(_table.c.uuid == uuid, _table.c.state.in_(_UNDER_WAY), free)
+        .where(_table.c.uuid == uuid, _table.c.state.in_(_CAN_GO_ON), free)
         .with_for_update()
     )
     row = connection.execute(query).one_or_none()
-    if row is None:
+    if row is None or (row.state == LEFT and not _begin_left(connection, uuid, row.instance_uuid, seconds)):
         return None
     taken = connection.execute(
         update(_table)
@@ -249,6 +264,18 @@ def lease(connection: Connection, uuid: str, owner: str, seconds: float) -> Leas
     if taken.rowcount != 1:
         return None
     return _lease_from(row, row.generation + 1)
+
+
+def _begin_left(connection: Connection, uuid: str, instance_uuid: str, seconds: float) -> bool:
+    """Let what is left of an operation be the one under way; False, and looked at later, where there is another."""
+    own = update(_table).where(_table.c.uuid == uuid)
+    try:
+        with connection.begin_nested():
+            connection.execute(own.values(active_key=instance_uuid))
+    except IntegrityError:
+        connection.execute(own.values(wake_at=utcnow() + datetime.timedelta(seconds=seconds)))
+        return False
+    return True
 
 
 _LEASED = (
@@ -288,20 +315,60 @@ def advance(connection: Connection, held: Lease, **changes: Any) -> bool:
 
 def close(connection: Connection, held: Lease, state: str, document: str, message: str | None) -> bool:
     """End a held operation; whether it was cancelled. Raises LeaseLost."""
+    return _let_server_go(
+        connection, held, state=state, document=document, message=message, wake_at=None, finished_at=utcnow()
+    )
+
+
+def leave(connection: Connection, held: Lease, document: str, message: str | None, until: datetime.datetime) -> bool:
+    """Let go of an operation that has something left, until then; whether it is cancelled. Raises LeaseLost."""
+    return _let_server_go(connection, held, state=LEFT, document=document, message=message, wake_at=until)
+
+
+def _let_server_go(connection: Connection, held: Lease, **changes: Any) -> bool:
+    """The operation is not under way any more: another may begin."""
     return advance(
         connection,
         held,
-        state=state,
-        document=document,
         failure=held.failure,
         active_key=None,
         order=None,
         waiting_host=None,
         lease_owner=None,
-        wake_at=None,
-        message=message,
-        finished_at=utcnow(),
+        **changes,
     )
+
+
+def left(connection: Connection, instance_uuid: str) -> Row[Any, Any, Any, Any] | None:
+    """uuid, name, failure and message of the operation on a server that has something left, and is not under way."""
+    query = select(_table.c.uuid, _table.c.name, _table.c.failure, _table.c.message)
+    return connection.execute(
+        query.where(_table.c.instance_uuid == instance_uuid, _table.c.state == LEFT, _table.c.active_key.is_(None))
+        .order_by(_table.c.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def end_left(connection: Connection, instance_uuid: str) -> None:
+    """What is left of a server's operations is not done any more: another request makes it needless."""
+    connection.execute(
+        update(_table)
+        .where(_table.c.instance_uuid == instance_uuid, _table.c.state == LEFT, _table.c.active_key.is_(None))
+        .values(
+            state=CANCELLED, generation=_table.c.generation + 1, lease_owner=None, wake_at=None, finished_at=utcnow()
+        )
+    )
+
+
+def had_left(connection: Connection, instance_uuid: str) -> bool:
+    """Whether any operation on a server has, or had when it ended, something left to do."""
+    query = select(_table.c.failure).where(_table.c.instance_uuid == instance_uuid, _table.c.failure.is_not(None))
+    return any(msgspec.json.decode(text, type=Failure).left for text in connection.scalars(query))
+
+
+def count_left(connection: Connection) -> int:
+    is_left = (_table.c.wake_at.is_not(None), _table.c.state == LEFT)
+    return connection.scalar(select(func.count()).select_from(_table).where(*is_left))  # type: ignore[return-value]
 
 
 def due(connection: Connection, limit: int = 200) -> list[str]:

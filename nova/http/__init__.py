@@ -8,6 +8,7 @@ From the socket inwards:
     acceptor.py     takes connections, a thread for each, and refuses what is too much
     server.py       serves an application to them
     connection.py   one connection: requests read by deadline, answers written
+    streaming.py    a request's body that an application reads while it comes
     front.py        the outermost layer of every application: request id, scheme, guard of errors, count
     access_log.py   a line of the log for each request, without secrets
     auth.py         who asks: keystonemiddleware, or noauth2

@@ -13,7 +13,7 @@ from nova.http.wsgi import CONTEXT, Environ, request_id
 
 LOG = logging.getLogger(__name__)
 
-_SECRET = re.compile(r"token|sign|secret|passw|credential|auth|accesskey|api_?key|^key\Z|^sig\Z", re.I)
+_SECRET = re.compile(r"token|sign|user_?data|secret|passw|credential|auth|accesskey|api_?key|^key\Z|^sig\Z", re.I)
 # What could end a line of the log, or the quotes in it.
 _UNSAFE = re.compile(r"[^!#-~]")
 

@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: requests are read whole, by deadline, and answers written, one after another.
 
 An application never waits for a client: it is called when the request's body is here, and its turn ends when its
-answer is.
+answer is. Where the limits say that bodies are streamed, it is called when the header is here, and reads the body
+itself (nova.http.streaming).
 """
 
 import io
@@ -21,7 +22,8 @@ from urllib.parse import unquote
 import httptools
 
 from nova.http.limits import Limits
-from nova.http.wsgi import CLIENT, INTERNAL, Environ, Fault, Wsgi
+from nova.http.streaming import BodyStream
+from nova.http.wsgi import CLIENT, INTERNAL, RAW, BodyFailure, Environ, Fault, RawRequest, Wsgi
 
 LOG = logging.getLogger(__name__)
 
@@ -116,8 +118,15 @@ class Message:
         self.method = self.version = ""
         self.has_header = self.is_kept = False
         self.expects_continue = False
-        # The length that its header gives for the body.
-        self.announced = 0
+        # The length that its header gives for the body; None for a body in chunks, and for none.
+        self.announced: int | None = None
+        # is_given: to an application, which reads the rest of a streamed body.
+        self.is_whole = self.is_given = False
+
+    def take(self) -> bytearray:
+        """The part of the body that is here; it is nobody else's from now on."""
+        taken, self.body = self.body, bytearray()
+        return taken
 
 
 class Reader:
@@ -136,6 +145,9 @@ class Reader:
         has_begun = self._head_bytes > 0
         until = time.monotonic() + (self._limits.header_s if has_begun else idle_s)
         while not self._complete:
+            if self._limits.streams_bodies and self._message.has_header and not self._message.is_given:
+                self._message.is_given = True
+                return self._message
             try:
                 data = wire.receive(until)
             except TimeoutError:
@@ -151,9 +163,45 @@ class Reader:
             self._feed(data)
             if self._message.has_header and not had_header:
                 until = time.monotonic() + self._limits.body_s
-                if self._message.expects_continue and not self._complete:
+                if self._message.expects_continue and not self._complete and not self._limits.streams_bodies:
                     wire.send(b"HTTP/1.1 100 Continue\r\n\r\n", self._limits.header_s)
-        return self._complete.popleft()
+        message = self._complete.popleft()
+        message.is_given = True
+        return message
+
+    def read_on(self, wire: Wire, message: Message, received: int, until: float, size: int) -> bytes | bytearray:
+        """More of a streamed body, of which so much was received; nothing for a chunk's edge. Raises BodyFailure."""
+        # Of a body whose length is known there is nothing to parse, and bytes behind it stay where they are.
+        left = None if message.announced is None else message.announced - received
+        try:
+            if message.expects_continue:
+                message.expects_continue = False
+                wire.send(b"HTTP/1.1 100 Continue\r\n\r\n", self._limits.header_s)
+            data = wire.receive(until, size if left is None else min(size, left))
+        except TimeoutError:
+            raise BodyFailure(408, "The request's body did not come in time.") from None
+        except OSError as error:
+            raise BodyFailure(400, f"The connection broke: {error}") from error
+        if not data:
+            raise BodyFailure(400, "The client ended the request before its body was whole.")
+        if left is not None:
+            if len(data) == left:
+                self._begin_anew(message)
+            return data
+        try:
+            self._feed(data)
+        except Refused as refusal:
+            raise BodyFailure(refusal.status, refusal.message) from None
+        if message.is_whole and message in self._complete:
+            self._complete.remove(message)
+        return message.take()
+
+    def _begin_anew(self, message: Message) -> None:
+        """The parser has not seen the end of this message's body: another reads what comes next."""
+        message.is_whole = True
+        self._parser = httptools.HttpRequestParser(self)
+        self._message = Message()
+        self._head_bytes = 0
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -180,7 +228,7 @@ class Reader:
             raise Refused(431, "The request has too many headers.")
         if any(len(name) + len(value) > limits.header_line_bytes for name, value in message.headers):
             raise Refused(431, "A line of the request's header is too long.")
-        if max(len(message.body), message.announced) > limits.body_bytes:
+        if max(len(message.body), message.announced or 0) > limits.body_bytes:
             raise Refused(413, f"A body may have {limits.body_bytes} bytes at most.")
 
     def on_message_begin(self) -> None:
@@ -211,6 +259,7 @@ class Reader:
             self._message.body += data
 
     def on_message_complete(self) -> None:
+        self._message.is_whole = True
         self._complete.append(self._message)
         self._head_bytes = 0
 
@@ -248,7 +297,8 @@ class Connection:
                     return
                 self.is_idle = False
                 message.is_kept &= number < limits.requests_per_connection and not self.is_last
-                if not self._answer(app, turn, message):
+                stream = BodyStream(reader, self.wire, message, limits) if limits.streams_bodies else None
+                if not self._answer(app, turn, message, stream):
                     return
                 self.is_idle = True
         except Refused as refusal:
@@ -259,14 +309,22 @@ class Connection:
             response.send(self._fault(refusal.status, refusal.message)(environ, response.start))
             self.wire.linger()
 
-    def _answer(self, app: Wsgi, turn: AbstractContextManager[Any], message: Message) -> bool:
+    def _answer(
+        self, app: Wsgi, turn: AbstractContextManager[Any], message: Message, stream: BodyStream | None
+    ) -> bool:
         """Whether the connection is good for another request."""
         response = _Response(self.wire, message, self._limits.answer_s)
         environ = self._environ(message)
+        if stream is not None:
+            environ["wsgi.input"] = stream
         try:
             with turn:
                 chunks = app(environ, response.start)
+            # What is left of a body that nobody wanted is not read for the next request's sake.
+            response.is_kept &= message.is_whole
             response.send(chunks)
+            if not message.is_whole:
+                self.wire.linger()
         except OSError as error:
             LOG.debug("client %s went away: %s", self._source[0], error)
             return False
@@ -294,6 +352,7 @@ class Connection:
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https" if isinstance(self.wire.socket, ssl.SSLSocket) else "http",
             "wsgi.input": io.BytesIO(message.body),
+            RAW: RawRequest(path, message.headers),
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
@@ -308,7 +367,10 @@ class Connection:
             key = f"HTTP_{name.replace('-', '_')}" if name != "CONTENT-TYPE" else "CONTENT_TYPE"
             value = raw_value.decode("latin-1").strip()
             environ[key] = f"{environ[key]},{value}" if key in environ else value
-        if environ.pop("HTTP_CONTENT_LENGTH", None) is not None or message.body:
+        has_length = environ.pop("HTTP_CONTENT_LENGTH", None) is not None
+        if self._limits.streams_bodies:
+            environ["CONTENT_LENGTH"] = "" if message.announced is None else str(message.announced)
+        elif has_length or message.body:
             environ["CONTENT_LENGTH"] = str(len(message.body))
         return environ
 

@@ -14,7 +14,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Limits:
     """The limits of one listening address in one process. A number of connections of 0 means no such limit.
 
-    A deadline counts from the moment the server begins to wait, and bytes do not extend it.
+    A deadline counts from the moment the server begins to wait, and bytes do not extend it: but for a streamed body,
+    which may take body_s and as long as it needs at body_rate.
     """
 
     # Worked on at once; more wait for their turn.
@@ -31,6 +32,9 @@ class Limits:
     requests_per_connection: int = 1000
     header_line_bytes: int = 16384
     body_bytes: int = 1024 * 1024
+    # Whether the application reads bodies while they come. It has to bound them itself.
+    streams_bodies: bool = False
+    body_rate: int = 16384
 
     @classmethod
     def of(cls, conf: cfg.ConfigOpts, requests: int) -> "Limits":

@@ -1,6 +1,8 @@
 """The component of a daemon that serves one WSGI application on one address."""
 
+import dataclasses
 import socket
+import sys
 
 from oslo_config import cfg
 
@@ -45,6 +47,18 @@ class HttpService(_Listening):
         sock = listen(*self._address, self._keep_idle_s)
         self._server = HttpServer(sock, self._app, self._limits, self._tls, self._fault)
         self._server.start()
+
+
+class StreamingService(HttpService):
+    """An application that reads bodies of any length itself, while they come.
+
+    It waits for its clients, so as many requests are worked on as there may be connections: a slow one keeps no
+    other out.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, api: str, app: Front, host: str, port: int) -> None:
+        super().__init__(conf, api, app, host, port, conf.wsgi.max_connections or sys.maxsize)
+        self._limits = dataclasses.replace(self._limits, streams_bodies=True, body_bytes=sys.maxsize)
 
 
 class HealthService(_Listening):

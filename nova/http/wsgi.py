@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -15,8 +15,26 @@ Fault = Callable[[int, str], Wsgi]
 CONTEXT = "nova.context"
 # The key of the Client that waits for the answer; servers that are not ours know none.
 CLIENT = "nova.client"
+# The key of the RawRequest; servers that are not ours know none.
+RAW = "nova.request"
 UNAUTHORIZED = "The request you have made requires authentication."
 INTERNAL = "An unexpected error has occurred. Its cause is in the log, under this request's id."
+
+
+class RawRequest(NamedTuple):
+    """What a signature covers: the path as it was sent, still quoted, and every header, in its order."""
+
+    path: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class BodyFailure(Exception):
+    """A streamed body cannot be read on: 400 when it is broken or its client has gone, 408 when it is too slow."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
 
 
 class Client(Protocol):

@@ -17,6 +17,7 @@ from nova.rpc.network import NetworkingCalls
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
+from nova.structs.ec2 import Tag
 from nova.structs.flavor import Flavor
 from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, NodeUse, ServiceRecord, SignOfLife
 from nova.structs.instance import Instance
@@ -41,7 +42,8 @@ class ServerCalls:
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
         """Accept a request for servers: records, quota and operations are committed when this returns.
 
-        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, Invalid, MultipleNetworks.
+        The same request with the same client_token gives the servers that were accepted first, in whatever state.
+        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, Invalid, MultipleNetworks, IdempotencyMismatch.
         """
 
     def server(
@@ -420,6 +422,25 @@ class GuestCalls:
         """
 
 
+class Ec2Calls:
+    """What the EC2 API keeps."""
+
+    def ec2_numbers(self, kind: str, targets: list[str]) -> list[int | None]:
+        """The number of each of these things in EC2's ids, given on first use and for ever; None for no server.
+
+        kind is the prefix of the ids: i, ami, vol and so on. targets are what other APIs call them.
+        """
+
+    def ec2_targets(self, kind: str, numbers: list[int]) -> list[str | None]:
+        """What each of these numbers stands for; whose it is, is not asked."""
+
+    def ec2_tags(self, context: Context) -> list[Tag]:
+        """The tags of the caller's project, but for those of servers, which are their metadata."""
+
+    def change_ec2_tags(self, context: Context, set: list[Tag], remove: list[Tag]) -> None:
+        """First remove, then add or replace. Raises QuotaExceeded for one tag too many."""
+
+
 class ConductorCalls(
     ServerCalls,
     WatchingCalls,
@@ -435,6 +456,7 @@ class ConductorCalls(
     NetworkingCalls,
     ConsoleCalls,
     GuestCalls,
+    Ec2Calls,
 ):
     """Everything the conductor answers."""
 

@@ -157,18 +157,20 @@ class Peers:
     ) -> list[HostCandidate]:
         """The hosts in the order in which this scheduler takes them, since others may be choosing at the same moment.
 
-        is_crowded: this scheduler has several requests at once. Only among hosts that weigh the same does the order
-        change when nobody else is choosing, and not at all when there is nobody else.
+        is_crowded: this scheduler has several requests at once. Where there is nobody else the order does not change,
+        and when nobody else is choosing, only among hosts that weigh the same; but for the first member of an affinity
+        group, hosts are as good that differ by a few servers.
         """
         peers = self.others()
         if not peers or not ranking.hosts:
             return ranking.hosts
         change = change_of_best(ranking, request)
-        is_race = is_crowded or self._clock() < self._race_until
         if request.group is not None and request.group.policy in ("affinity", "soft-affinity"):
             if request.group.hosts:
                 return ranking.hosts
-            return _together(ranking, request.group.uuid, abs(change) * FIRST_MEMBERS if is_race else 0.0)
+            # Whether others place its first members is not known: Placement may show a claim before its news come.
+            return _together(ranking, request.group.uuid, abs(change) * FIRST_MEMBERS)
+        is_race = is_crowded or self._clock() < self._race_until
         if change >= 0:
             # Servers stack: how full a host is does not tell this scheduler's from others'.
             change *= _fitting(ranking.hosts[0], request)

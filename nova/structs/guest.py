@@ -84,6 +84,7 @@ class ConsoleKind(enum.StrEnum):
     SPICE_HTML5 = "spice-html5"
     SPICE_DIRECT = "spice-direct"
     SERIAL = "serial"
+    XVPVNC = "xvpvnc"
 
 
 class ConsoleAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,8 +7,10 @@ import msgspec
 # What the Compute API calls the kinds. Source: API reference, "Migrations (os-migrations)", migration_type.
 RESIZE, COLD, LIVE, EVACUATION = "resize", "migration", "live-migration", "evacuation"
 
-# Statuses in which a migration is over: nothing is held in its name any more.
-ENDED = ("completed", "confirmed", "reverted", "done", "cancelled", "error", "failed")
+# Statuses in which a migration is over: nothing is held in its name any more, or was left where the server is not.
+ENDED_WELL = ("completed", "confirmed", "reverted", "done")
+# Those, and statuses of which only the first half is true.
+ENDED = (*ENDED_WELL, "cancelled", "error", "failed")
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

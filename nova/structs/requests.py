@@ -4,6 +4,7 @@ import datetime
 
 import msgspec
 
+from nova.structs.ec2 import ClientToken
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, VmState
 from nova.structs.network import NetworkRequest
@@ -44,6 +45,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     scheduler_hints: dict[str, object] = {}
     trusted_certs: tuple[str, ...] | None = None
     may_have_no_disk: bool = True
+    client_token: ClientToken | None = None
 
     @property
     def boots_from_volume(self) -> bool:

@@ -24,6 +24,7 @@ def test_operators_see_every_daemon_that_serves_the_others(cloud):
     services = cloud.openstack("compute", "service", "list")
 
     assert {service["Binary"] for service in services} == {
+        "nova-cert",
         "nova-compute",
         "nova-conductor",
         "nova-consoleauth",

@@ -91,6 +91,10 @@ class FakeCinder:
             if volume["status"] != "in-use":
                 return 400, {"badRequest": {"message": "Invalid volume: it is not in use."}}
             volume["status"] = "detaching"
+        if "os-extend" in body:
+            if body["os-extend"]["new_size"] <= volume["size"]:
+                return 400, {"badRequest": {"message": "New size for extend must be greater than current size."}}
+            volume["size"] = body["os-extend"]["new_size"]
         if "os-roll_detaching" in body:
             volume["status"] = "in-use"
         if "os-reimage" in body:

@@ -56,6 +56,7 @@ connection = sqlite:///{directory}/placement.db
 [conductor]
 poll_interval_s = 0.2
 lease_s = 5
+left_pauses_s = 0.2, 0.5
 [oslo_policy]
 enforce_scope = true
 [placement]
@@ -92,7 +93,7 @@ class Killed(BaseException):
 class Boundary:
     """What is to happen between two commits of an operation; every conductor of a cloud calls it.
 
-    moment: leased, done, committed, ordered, failed or undone. Each plan is carried out once.
+    moment: leased, done, put off, committed, ordered, failed or undone. Each plan is carried out once.
     """
 
     def __init__(self):
@@ -293,6 +294,10 @@ class Cloud:
     @property
     def db(self):
         return self.conductors[0].db
+
+    @property
+    def has_nova_network(self):
+        return self._neutron is None
 
     def stand_beside(self, neutron=None, cinder=None, glance=None):
         """Real services take the place of their stand-ins; what earlier tests have left in them goes."""

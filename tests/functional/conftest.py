@@ -11,6 +11,7 @@ from tests.functional.glance import FakeGlance
 from tests.functional.nova_all import ImageService, free_port
 from tests.functional.real_cinder import RealCinder
 from tests.functional.real_glance import RealGlance
+from tests.functional.real_keystone import RealKeystone
 from tests.functional.real_neutron import RealNeutron
 
 _stopping = []
@@ -93,6 +94,11 @@ def real_cinder(tmp_path_factory, real_glance):
 @pytest.fixture(scope="session")
 def real_glance(tmp_path_factory):
     yield from _running(RealGlance(tmp_path_factory.mktemp("glance")))
+
+
+@pytest.fixture(scope="session")
+def real_keystone(tmp_path_factory):
+    yield from _running(RealKeystone(tmp_path_factory.mktemp("keystone")))
 
 
 @pytest.fixture(scope="session")

@@ -53,12 +53,12 @@ class FakeGlance:
             return _json(201, self.images[image_id])
         if len(parts) == 2:
             asked = {name: value for name, value in request.GET.items() if name not in ("limit", "marker")}
-            found = [one for one in self.images.values() if asked.items() <= one.items()]
+            found = [
+                one for one in self.images.values() if asked.items() <= one.items() and not _is_hidden(request, one)
+            ]
             return _json(200, {"images": found})
         image = self.images.get(parts[2])
-        project = (request.headers.get("X-Auth-Token") or "").partition(":")[2]
-        hidden = image is not None and image["visibility"] == "private" and project not in (image["owner"], "service")
-        if image is None or hidden:
+        if image is None or _is_hidden(request, image):
             return webob.Response(status=404)
         if parts[3:] == ["file"] and request.method == "PUT":
             self.data[parts[2]] = request.body
@@ -79,6 +79,11 @@ class FakeGlance:
                 else:
                     image[name] = change["value"]
         return _json(200, image)
+
+
+def _is_hidden(request, image):
+    project = (request.headers.get("X-Auth-Token") or "").partition(":")[2]
+    return image["visibility"] == "private" and project not in (image["owner"], "service")
 
 
 def _json(status, content):

@@ -13,8 +13,12 @@ _WITHOUT_GUEST = (VmState.SHELVED_OFFLOADED, VmState.DELETED)
 
 
 def settle(cloud, timeout_s=PATIENCE_S):
-    """Wait until no operation is under way."""
-    wait(lambda: cloud.db.read(operations.count_under_way) == 0, "every operation has ended", timeout_s)
+    """Wait until no operation is under way, and nothing is left of one."""
+
+    def open_now(connection):
+        return operations.count_under_way(connection) + operations.count_left(connection)
+
+    wait(lambda: cloud.db.read(open_now) == 0, "every operation has ended", timeout_s)
 
 
 def leftovers(cloud):
@@ -42,7 +46,7 @@ def _transient(servers: list[Instance]):
 
 def _open_operations(cloud):
     table = Operation.__table__
-    is_open = table.c.state.in_(("queued", "running", "unwinding"))
+    is_open = table.c.state.in_(("queued", "running", "unwinding", "left"))
     rows = cloud.db.read(lambda c: c.execute(select(table.c.name, table.c.state).where(is_open)).all())
     return [f"operation {row.name} is {row.state}" for row in rows]
 

@@ -1,16 +1,24 @@
-"""An Identity service in memory: enough of its API v3 to say whether a project is one.
+"""An Identity service in memory: enough of its API v3 to say whether a project is one, and who has signed a request.
 
-Any project is, until a test says which are. The real Keystone is used end to end.
+Any project is, until a test says which are. Signatures are checked by the code that the real Keystone uses, which is
+used end to end.
 """
 
+import datetime
 import json
 
 import webob
+from keystoneclient.contrib.ec2.utils import Ec2Signer
+
+# An access key is USER:PROJECT, as tokens are; everybody's secret key is this one.
+SECRET = "secret"
 
 
 class FakeKeystone:
     def __init__(self):
         self.projects = None
+        # Requests to check a signature.
+        self.checks = 0
 
     def __call__(self, environ, start_response):
         return self._answer(webob.Request(environ))(environ, start_response)
@@ -21,7 +29,26 @@ class FakeKeystone:
                 if self.projects is not None and project_id not in self.projects:
                     return _json(404, {"error": {"code": 404, "message": f"Could not find project: {project_id}."}})
                 return _json(200, {"project": {"id": project_id, "name": project_id, "enabled": True}})
+            case "POST", ["v3", "ec2tokens"]:
+                return self._check_signature(request.json["credentials"], request.headers.get("X-Auth-Token"))
         return webob.Response(status=404)
+
+    def _check_signature(self, credentials, token):
+        self.checks += 1
+        if token != "admin:service" or credentials["signature"] != Ec2Signer(SECRET).generate(credentials):
+            return _json(401, {"error": {"code": 401, "message": "The request requires authentication."}})
+        user, _, project = credentials["access"].partition(":")
+        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        roles = ["admin"] if user == "admin" else ["reader"] if user == "reader" else ["member", "reader"]
+        issued = {
+            "user": {"id": user, "domain": {"id": "default"}},
+            "project": {"id": project, "domain": {"id": "default"}},
+            "roles": [{"name": role} for role in roles],
+            "expires_at": ends.isoformat(),
+        }
+        response = _json(200, {"token": issued})
+        response.headers["X-Subject-Token"] = credentials["access"]
+        return response
 
 
 def _json(status, content):

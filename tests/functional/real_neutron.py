@@ -3,8 +3,8 @@
 A host is known to OVN as soon as it is added; nothing plugs its ports, so they stay DOWN until a test says otherwise.
 """
 
+import itertools
 import subprocess
-import uuid
 
 from throwaway_databases import MariaDB
 
@@ -86,6 +86,8 @@ class RealNeutron(RealService):
     def __init__(self, directory):
         super().__init__(directory)
         self._database = None
+        # OVN refuses a second host at one address.
+        self._hosts = itertools.count(1)
         self._pids = [directory / f"{part}.pid" for part in ("nb", "sb", "northd")]
 
     def configure(self):
@@ -115,7 +117,8 @@ class RealNeutron(RealService):
 
     def add_host(self, name):
         """Make a host known to OVN, so that ports can be bound to it."""
-        self._sbctl("chassis-add", name, "geneve", f"127.1.{uuid.uuid4().bytes[0]}.{uuid.uuid4().bytes[1]}")
+        number = next(self._hosts)
+        self._sbctl("chassis-add", name, "geneve", f"127.1.{number // 256}.{number % 256}")
         self._sbctl("set", "chassis", name, f"hostname={name}")
         chassis = self._sbctl("get", "chassis", name, "_uuid")
         self._sbctl("create", "Chassis_Private", f"name={name}", f"chassis={chassis}")

@@ -49,11 +49,10 @@ timeout = 0.2
 """
 SOON = "step_pauses_s = 0.1, 0.5\n"
 # Even a step that is tried sixty times is given up within three seconds.
-LONG = "step_pauses_s = 0.05\n"
+LONG = "step_pauses_s = 0.05\nleft_pauses_s = 0.2\n"
 
-# All at once, and each alone but one: where the Networking service alone stays away, a live migration is given up when
-# its guest has moved, and its volumes stay in the hands of both hosts.
-AWAY_FOR_LONG = [tuple(NEIGHBOURS), *((address,) for address in NEIGHBOURS if address != "http://network")]
+# All at once, and each alone.
+AWAY_FOR_LONG = [tuple(NEIGHBOURS), *((address,) for address in NEIGHBOURS)]
 # Those that a cloud needs settings or dead hosts of their own for are in every_operation.
 TOGETHER = [name for name in SETUPS if not SETUPS[name].settings and workflow_of(name) != "evacuate"]
 # What is to go and could not is asked to go again: there is nothing to go back to.

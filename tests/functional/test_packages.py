@@ -14,9 +14,26 @@ from tests.functional.nova_all import NovaAll
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("nova-all", "nova-api", "nova-api-metadata", "nova-compute", "nova-conductor", "nova-consoleauth", "nova-manage"),
-    *("nova-network", "nova-novncproxy", "nova-placement-api", "nova-policy", "nova-scheduler", "nova-serialproxy"),
-    *("nova-spicehtml5proxy", "placement-manage"),
+    *(
+        "nova-all",
+        "nova-api",
+        "nova-api-metadata",
+        "nova-cert",
+        "nova-compute",
+        "nova-conductor",
+        "nova-consoleauth",
+        "nova-manage",
+    ),
+    *(
+        "nova-network",
+        "nova-novncproxy",
+        "nova-objectstore",
+        "nova-placement-api",
+        "nova-policy",
+        "nova-scheduler",
+        "nova-serialproxy",
+    ),
+    *("nova-spicehtml5proxy", "nova-xvpvncproxy", "placement-manage"),
 )
 
 
@@ -45,7 +62,7 @@ def installed(request, source, tmp_path_factory):
     [site] = environment.glob("lib/python3*/site-packages")
     (site / "requirements.pth").write_text(sysconfig.get_path("purelib"))
     pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install")
-    run(*pip, "--no-deps", "--no-build-isolation", "--no-index", archive, cwd=made)
+    run(*pip, "--no-deps", "--no-build-isolation", "--no-index", "--ignore-installed", archive, cwd=made)
     return environment
 
 

@@ -69,6 +69,42 @@ virt_type = qemu
 discover_hosts_in_cells_interval = 300
 """
 
+# What a file of a release that had these APIs says of them.
+MITAKA = """
+[DEFAULT]
+enabled_apis = ec2,osapi_compute,metadata
+enabled_ssl_apis =
+ec2_listen = 0.0.0.0
+ec2_listen_port = 8773
+ec2_workers = 4
+ec2_host = $my_ip
+ec2_dmz_host = $my_ip
+ec2_port = 8773
+ec2_scheme = http
+ec2_path = /
+region_list =
+lockout_attempts = 5
+lockout_minutes = 15
+lockout_window = 15
+keystone_ec2_url = http://controller:5000/v2.0/ec2tokens
+keystone_ec2_insecure = false
+ec2_timestamp_expiry = 300
+buckets_path = $state_path/buckets
+s3_listen = 0.0.0.0
+s3_listen_port = 3333
+s3_host = $my_ip
+s3_port = 3333
+image_decryption_dir = /tmp
+cert_manager = nova.cert.manager.CertManager
+cert_topic = cert
+ca_path = $state_path/CA
+use_project_ca = true
+[vnc]
+xvpvncproxy_host = 0.0.0.0
+xvpvncproxy_port = 6081
+xvpvncproxy_base_url = http://controller:6081/console
+"""
+
 
 def load(tmp_path, text):
     path = tmp_path / "nova.conf"
@@ -86,6 +122,15 @@ def test_a_file_written_after_the_installation_guide_is_understood(tmp_path):
     assert conf.neutron.metadata_proxy_shared_secret == "METADATA_SECRET"
     assert conf.glance.api_servers == ["http://controller:9292"]
     assert conf.libvirt.virt_type == "qemu"
+
+
+def test_a_file_of_a_release_with_ec2_objectstore_and_cert_is_understood(tmp_path):
+    conf = load(tmp_path, MITAKA)
+
+    assert conf.enabled_apis == ["ec2", "osapi_compute", "metadata"]
+    assert conf.ec2_host == conf.my_ip
+    assert conf.crypto.use_project_ca is True
+    assert conf.buckets_path == f"{conf.state_path}/buckets"
 
 
 def test_an_unknown_group_is_an_error_that_names_file_and_group(tmp_path):

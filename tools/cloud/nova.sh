@@ -4,7 +4,7 @@
 # Every daemon of a distributed cloud but those on hosts, in an order that a reader may like; they may start in any.
 CONTROL_DAEMONS=(
     nova-conductor nova-scheduler nova-placement-api nova-network nova-api nova-api-metadata
-    nova-consoleauth nova-novncproxy nova-spicehtml5proxy
+    nova-consoleauth nova-novncproxy nova-spicehtml5proxy nova-xvpvncproxy nova-cert nova-objectstore
 )
 
 # nova_daemons: what runs in this cloud, as NAME@HOST for those on hosts.
@@ -43,6 +43,14 @@ state_path = $(state_path)
 osapi_compute_listen = $ADDRESS
 osapi_compute_listen_port = $COMPUTE_PORT
 osapi_compute_workers = 1
+enabled_apis = osapi_compute, metadata, ec2
+ec2_listen = $ADDRESS
+ec2_listen_port = $EC2_PORT
+ec2_host = $ADDRESS
+ec2_port = $EC2_PORT
+s3_listen = $ADDRESS
+s3_listen_port = $OBJECTS_PORT
+s3_workers = 1
 metadata_listen = $ADDRESS
 metadata_listen_port = $METADATA_PORT
 metadata_workers = 1
@@ -78,6 +86,9 @@ enabled = true
 novncproxy_host = $ADDRESS
 novncproxy_port = $NOVNC_PORT
 novncproxy_base_url = http://$ADDRESS:$NOVNC_PORT/vnc_auto.html
+xvpvncproxy_host = $ADDRESS
+xvpvncproxy_port = $XVPVNC_PORT
+xvpvncproxy_base_url = http://$ADDRESS:$XVPVNC_PORT/console
 
 [spice]
 enabled = true
@@ -152,7 +163,7 @@ connection = $(database_url nova_api)"
     write_part nova-placement-api "[placement_database]
 connection = $(database_url placement)"
     write_part nova-api "[DEFAULT]
-enabled_apis = osapi_compute"
+enabled_apis = osapi_compute, ec2"
     write_part nova-network "[DEFAULT]
 $(network_configuration)
 network_dataplane = $([ "$FAKE_HOSTS" = 0 ] && echo true || echo false)
@@ -258,7 +269,8 @@ start_daemon() {
 
 wait_for_nova() {
     local daemon=nova-all
-    for pair in "nova-api:$COMPUTE_PORT" "nova-placement-api:$PLACEMENT_PORT" "nova-network:$NETWORK_PORT"; do
+    for pair in "nova-api:$COMPUTE_PORT" "nova-api:$EC2_PORT" "nova-placement-api:$PLACEMENT_PORT" \
+        "nova-network:$NETWORK_PORT" "nova-objectstore:$OBJECTS_PORT"; do
         [ "$MODE" = embedded ] || daemon=${pair%:*}
         wait_for_http "$daemon" "$ADDRESS" "${pair#*:}" 60
     done

@@ -28,12 +28,15 @@ derive_settings() {
     SUFFIX=; [ "$OFFSET" = 0 ] || SUFFIX=$OFFSET
     KEYSTONE_PORT=$((5000 + OFFSET))
     GLANCE_PORT=$((9292 + OFFSET))
+    EC2_PORT=$((8773 + OFFSET))
     COMPUTE_PORT=$((8774 + OFFSET))
     VOLUME_PORT=$((8776 + OFFSET))
     METADATA_PORT=$((8775 + OFFSET))
     PLACEMENT_PORT=$((8778 + OFFSET))
     NETWORK_PORT=$((9696 + OFFSET))
+    OBJECTS_PORT=$((3333 + OFFSET))
     NOVNC_PORT=$((6080 + OFFSET))
+    XVPVNC_PORT=$((6081 + OFFSET))
     SPICE_PORT=$((6082 + OFFSET))
     HEALTH_PORT=$((18700 + OFFSET))
     # Below the range from which the kernel gives ports to clients.

@@ -1,7 +1,8 @@
 # What a person asks about a running cloud, part by part.
 # shellcheck shell=bash
 
-# Every part of this cloud, one a line: name, address, port; - when it listens nowhere.
+# Every part of this cloud, one a line: name, address, port; - when it listens nowhere. One that answers on several ports
+# has a line for each.
 cloud_parts() {
     local index name address
     if [ "$MODE" = distributed ]; then
@@ -22,12 +23,18 @@ cloud_parts() {
     done
     for name in $(nova_daemons); do
         case $name in
-            nova-all | nova-api) echo "$name $ADDRESS $COMPUTE_PORT" ;;
+            nova-all)
+                printf "$name $ADDRESS %s\n" "$COMPUTE_PORT" "$EC2_PORT" "$OBJECTS_PORT" "$PLACEMENT_PORT" "$NETWORK_PORT" \
+                    "$METADATA_PORT" "$NOVNC_PORT" "$SPICE_PORT" "$XVPVNC_PORT"
+                ;;
+            nova-api) printf "$name $ADDRESS %s\n" "$COMPUTE_PORT" "$EC2_PORT" ;;
+            nova-objectstore) echo "$name $ADDRESS $OBJECTS_PORT" ;;
             nova-placement-api) echo "$name $ADDRESS $PLACEMENT_PORT" ;;
             nova-network) echo "$name $ADDRESS $NETWORK_PORT" ;;
             nova-api-metadata) echo "$name $ADDRESS $METADATA_PORT" ;;
             nova-novncproxy) echo "$name $ADDRESS $NOVNC_PORT" ;;
             nova-spicehtml5proxy) echo "$name $ADDRESS $SPICE_PORT" ;;
+            nova-xvpvncproxy) echo "$name $ADDRESS $XVPVNC_PORT" ;;
             *) echo "$name - -" ;;
         esac
     done

@@ -67,7 +67,13 @@ class Cloud:
     def parts(self) -> dict[str, str]:
         """Every part of the cloud, and its health as tools/cloud.sh has it: "down" when it does not run."""
         lines = [re.split(r"\s{2,}", line.strip()) for line in self.tool("status").splitlines()[1:]]
-        return {words[0].split()[0]: words[-1].split(" ", 1)[-1] if len(words) < 3 else words[-1] for words in lines}
+        parts: dict[str, str] = {}
+        for words in lines:
+            name, health = words[0].split()[0], words[-1].split(" ", 1)[-1] if len(words) < 3 else words[-1]
+            # A part has a line for each of its ports: one that is not well counts.
+            if parts.get(name) in (None, *_WELL):
+                parts[name] = health
+        return parts
 
     def start_all(self) -> None:
         """Bring back whatever is away."""

@@ -64,7 +64,7 @@ from nova.clients.share import Shares
 from nova.clients.volume import Volumes
 from nova.http import auth
 from nova.http.access_log import AccessLog
-from nova.http.declaration import collect
+from nova.http.declaration import Endpoint, collect
 from nova.http.front import Front
 from nova.http.policy import Policy
 from nova.http.wsgi import Environ, StartResponse, Wsgi
@@ -120,10 +120,14 @@ MODULES = (
 _SECRET_PATH = re.compile(r"(/os-console-auth-tokens/)[^/]+")
 
 
-def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Front:
-    """The whole service, authentication included, as a WSGI application."""
-    operations = tuple(collect(*MODULES))
-    request_services = Services(
+def make_services(
+    conf: cfg.ConfigOpts,
+    conductor: ConductorCalls,
+    transport: requests.Session | None = None,
+    operations: tuple[Endpoint, ...] = (),
+) -> Services:
+    """What handlers ask, for the Compute API and for those that do the same in other words."""
+    return Services(
         conf=conf,
         operations=operations,
         conductor=conductor,
@@ -135,6 +139,12 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
         shares=Shares(adapters.service_adapter(conf, "manila", transport)),
         projects=Projects(adapters.service_adapter(conf, "keystone", transport)),
     )
+
+
+def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Front:
+    """The whole service, authentication included, as a WSGI application."""
+    operations = tuple(collect(*MODULES))
+    request_services = make_services(conf, conductor, transport, operations)
     guarded = auth.authenticate(Application(operations, request_services), conf, faults.fault)
     return Front(_Open(conf, guarded), conf, faults.fault, AccessLog(_SECRET_PATH))
 

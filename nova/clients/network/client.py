@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 # A port's description, where the id that was chosen for it cannot be its own.
-_CHOSEN_ID = "Made for a server as {}"
+_MADE_HERE = "Made for a server as "
 
 
 class Networking:
@@ -96,12 +96,17 @@ class Networking:
             self._release(port, port["id"] in keep)
 
     def view(self, instance_uuid: str, known: Sequence[Vif] = ()) -> tuple[Vif, ...]:
-        """A server's ports as they are now. known: its record, for what the Networking API does not know."""
+        """A server's ports as they are now. known: its record, for what the Networking API does not know.
+
+        A port that the record does not know is its user's, but for one that was made for a server.
+        """
         order = {vif.port_id: index for index, vif in enumerate(known)}
         before = {vif.port_id: vif for vif in known}
         ports = sorted(self._ports_of(instance_uuid), key=lambda port: order.get(port["id"], len(order)))
         marks = [
-            (before[port["id"]].tag, before[port["id"]].is_preexisting) if port["id"] in before else (None, False)
+            (before[port["id"]].tag, before[port["id"]].is_preexisting)
+            if port["id"] in before
+            else (None, not self._is_made_here(port))
             for port in ports
         ]
         return self._vifs(ports, marks, None)
@@ -138,7 +143,7 @@ class Networking:
             self._release(port, keep)
             return
         for each in self._ports_of(instance_uuid):
-            if each["description"] == _CHOSEN_ID.format(port_id):
+            if each["description"] == _MADE_HERE + port_id:
                 self._release(each, keep)
 
     def add_fixed_ip(self, instance_uuid: str, network_id: str, known: Collection[str]) -> None:
@@ -169,6 +174,11 @@ class Networking:
         if port is None:
             raise errors.PortNotFound(port_id=port_id)
         return port
+
+    def ports_of_project(self, project_id: str) -> list[Json]:
+        """A project's ports, but for those of the Networking service itself."""
+        ports = self._http.find("ports", {"project_id": project_id})
+        return [port for port in ports if not port["device_owner"].startswith("network:")]
 
     # Metadata
 
@@ -209,7 +219,7 @@ class Networking:
             if chooses_id:
                 port["id"] = port_ids[index]
             else:
-                port["description"] = _CHOSEN_ID.format(port_ids[index])
+                port["description"] = _MADE_HERE + port_ids[index]
             if request.fixed_ip:
                 port["fixed_ips"] = [{"ip_address": request.fixed_ip}]
             if groups:
@@ -263,6 +273,9 @@ class Networking:
             self._http.put(f"ports/{port['id']}", {"port": free})
         except errors.NotFound:
             LOG.info("port %s went before it could be unbound", port["id"])
+
+    def _is_made_here(self, port: Json) -> bool:
+        return self.networks.has("nova-network") or port.get("description", "").startswith(_MADE_HERE)
 
     def _ports_of(self, instance_uuid: str) -> list[Json]:
         project_id = self._project_of(instance_uuid) if self._project_of is not None else None

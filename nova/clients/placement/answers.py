@@ -71,6 +71,7 @@ class Inventories(msgspec.Struct):
 
 class Traits(msgspec.Struct):
     traits: list[str]
+    resource_provider_generation: int
 
 
 class Aggregates(msgspec.Struct):

@@ -23,6 +23,15 @@ class ProviderInUse(errors.Conflict):
     text_for_users = "The resource provider is in use."
 
 
+# On a host that takes no servers by an operator's word.
+DISABLED = "COMPUTE_STATUS_DISABLED"
+
+
+def _is_others(trait: str) -> bool:
+    """Whether a trait is not one of those that a host's daemon says of itself."""
+    return trait.startswith("CUSTOM_") or trait == DISABLED
+
+
 class _Offer(msgspec.Struct, frozen=True):
     """What a provider has in Placement, as of a generation."""
 
@@ -94,7 +103,7 @@ class Providers(PlacementHttp):
     ) -> None:
         """Make a provider offer exactly this inventory, and have these traits.
 
-        A missing provider is created. Custom traits that others have set on it stay. Raises errors.NameExists
+        A missing provider is created. Traits that others have set on it stay. Raises errors.NameExists
         when another provider has the name, ProviderInUse when a class that is to go is in use.
         """
         wanted = (dict(inventory), frozenset(traits))
@@ -108,6 +117,21 @@ class Providers(PlacementHttp):
                 return
         raise errors.GenerationConflict(what=f"resource provider {uuid}")
 
+    def set_trait(self, uuid: str, trait: str, is_set: bool) -> bool:
+        """Give a provider one trait more, or one less; False without the provider."""
+        path = f"/resource_providers/{uuid}/traits"
+        for _ in attempts():
+            response = self._ask("GET", path, expected=(200, 404))
+            if response.status_code == 404:
+                return False
+            now = self._decode(response, answers.Traits)
+            if (trait in now.traits) == is_set:
+                return True
+            wanted = {*now.traits, trait} if is_set else set(now.traits) - {trait}
+            if self._put(uuid, "traits", {"traits": sorted(wanted)}, now.resource_provider_generation) is not None:
+                return True
+        raise errors.GenerationConflict(what=f"resource provider {uuid}")
+
     def _write(self, uuid: str, name: str, inventory: dict[str, Inventory], traits: frozenset[str]) -> bool:
         """Create or change a provider, its inventory and traits; False when another change came between."""
         now = self._offer(uuid, name) or self._create(uuid, name)
@@ -118,7 +142,7 @@ class Providers(PlacementHttp):
             self._define("resource_classes", inventory)
             bodies = {kind: msgspec.structs.asdict(each) for kind, each in inventory.items()}
             generation = self._put(uuid, "inventories", {"inventories": bodies}, now.generation)
-        foreign = {trait for trait in now.traits if trait.startswith("CUSTOM_")} - self._own_traits.get(uuid, set())
+        foreign = {trait for trait in now.traits if _is_others(trait)} - self._own_traits.get(uuid, set())
         wanted = traits | foreign
         if generation is not None and wanted != now.traits:
             self._define("traits", traits)

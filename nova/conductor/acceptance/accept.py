@@ -49,7 +49,7 @@ def accept_operation(
 ) -> Accepted:
     """Accept an operation on a server.
 
-    Raises ServerNotFound, ServerIsLocked, WrongServerState.
+    Raises ServerNotFound, ServerIsLocked, WrongServerState, LeftToDo.
     """
     instance = instances.get(connection, server_id, for_update=True)
     if instance.is_deleted:
@@ -65,6 +65,7 @@ def accept_operation(
     active = operations.active(connection, server_id, for_update=True)
     if active is not None:
         return _overtake(connection, core, context, instance, workflow, document, active)
+    _settle_left(connection, core, instance, workflow)
     document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
     task_state = workflow.steps[0].shows(document)
     instances.change(connection, server_id, task_state=task_state)
@@ -73,6 +74,22 @@ def accept_operation(
     if lease is None:
         raise errors.ServerNotReady(server_id=server_id)
     return Accepted(msgspec.structs.replace(instance, task_state=task_state), lease)
+
+
+def _settle_left(connection: Connection, core: Core, instance: Instance, workflow: Operation[Any]) -> None:
+    """What is left of another operation is done first: what needs the same things is refused meanwhile."""
+    left = operations.left(connection, instance.uuid)
+    if left is None or workflow.waits:
+        return
+    if workflow.overtakes or workflow.ends_left:
+        operations.end_left(connection, instance.uuid)
+        return
+    failure = msgspec.json.decode(left.failure, type=operations.Failure)
+    if not (workflow.beside_left and failure.is_settled):
+        core.engine.wake(left.uuid)
+        raise errors.LeftToDo(
+            action=workflow.asked_for, server_id=instance.uuid, operation=left.name, reason=failure.message
+        )
 
 
 def _overtake(
@@ -85,7 +102,8 @@ def _overtake(
     active: Any,
 ) -> Accepted:
     """Another operation is under way: a delete makes it unwind, some wait for it, anything else is refused."""
-    if workflow.waits:
+    # Nothing comes after a delete.
+    if workflow.waits and instance.task_state != "deleting":
         document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
         core.engine.accept(connection, context, workflow, instance, document, queue=False, waits=True)
         return Accepted(instance)

@@ -22,13 +22,15 @@ from nova.structs.requests import ServerQuery
 # Source: Compute API reference, "Create Console".
 _KINDS = {
     ("vnc", "novnc"): ConsoleKind.NOVNC,
-    ("vnc", "xvpvnc"): None,
+    ("vnc", "xvpvnc"): ConsoleKind.XVPVNC,
     ("spice", "spice-html5"): ConsoleKind.SPICE_HTML5,
     ("spice", "spice-direct"): ConsoleKind.SPICE_DIRECT,
     ("serial", "serial"): ConsoleKind.SERIAL,
     ("rdp", "rdp-html5"): None,
     ("mks", "webmks"): None,
 }
+# The same screen shown in another way: hosts know one name for it.
+_SCREENS = {ConsoleKind.XVPVNC: ConsoleKind.NOVNC}
 # While these run, the guest is about to be somewhere else or nowhere.
 _LEAVING = ("deleting", "migrating")
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED)
@@ -49,6 +51,8 @@ class ConsoleCalls:
 
     def console(self, context: Context, server_id: str, protocol: str, type: str) -> RemoteConsole:
         kind = _kind(protocol, type)
+        if kind == ConsoleKind.XVPVNC and not self._conf.vnc.xvpvncproxy_base_url:
+            raise errors.ConsoleTypeUnavailable(console_type=type)
         instance = self._database.read(lambda c: instances.get(c, server_id))
         address = self._address(instance, kind)
         token = self._consoleauth.authorize(server_id, kind, address)
@@ -96,7 +100,7 @@ class ConsoleCalls:
                 action="get_console", server_id=instance.uuid, attribute="task_state", state=instance.task_state
             )
         try:
-            return self._compute(instance.host).console_address(instance.uuid, kind)
+            return self._compute(instance.host).console_address(instance.uuid, _SCREENS.get(kind, kind))
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=instance.uuid) from error
         except errors.NotImplementedHere as error:
@@ -127,6 +131,7 @@ def _url(conf: cfg.ConfigOpts, kind: ConsoleKind, token: str) -> str:
     """The page to open. noVNC takes the path of its websocket from the page's query, so its token is in there."""
     pages: dict[ConsoleKind, tuple[str, str]] = {
         ConsoleKind.NOVNC: (conf.vnc.novncproxy_base_url, "path=" + quote(f"?token={token}", safe="")),
+        ConsoleKind.XVPVNC: (conf.vnc.xvpvncproxy_base_url or "", f"token={token}"),
         ConsoleKind.SPICE_HTML5: (conf.spice.html5proxy_base_url, f"token={token}"),
         ConsoleKind.SPICE_DIRECT: (conf.spice.spice_direct_proxy_base_url, f"token={token}"),
         ConsoleKind.SERIAL: (conf.serial_console.base_url, f"token={token}"),

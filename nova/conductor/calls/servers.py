@@ -15,9 +15,10 @@ from nova.conductor.acceptance.boot_volumes import BootVolumes
 from nova.conductor.core import Core
 from nova.conductor.engine import completion
 from nova.conductor.workflows import WORKFLOWS, attach_volume
-from nova.db import events, instances, operations
+from nova.db import ec2, events, instances, operations
 from nova.db.operations import Lease
 from nova.structs.context import Context
+from nova.structs.ec2 import ClientToken
 from nova.structs.event_details import EventDetails
 from nova.structs.instance import Instance, VmState
 from nova.structs.operation import OperationRecord, Outcome
@@ -29,6 +30,30 @@ class ServerCalls:
         self._core = core
 
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
+        accepted = self._accepted(context, request.client_token)
+        if accepted is not None:
+            return accepted
+        try:
+            return self._create_servers(context, request)
+        except ec2.TokenIsTaken:
+            # By the same request, which its client has sent twice.
+            return self._accepted(context, request.client_token) or []
+
+    def _accepted(self, context: Context, token: ClientToken | None) -> list[Instance] | None:
+        """The servers of a request that was accepted with this token, deleted ones too. Raises IdempotencyMismatch."""
+        if token is None:
+            return None
+
+        def work(connection: Connection) -> list[Instance] | None:
+            reservation_id = ec2.reservation(connection, context.project_id, token)
+            if reservation_id is None:
+                return None
+            query = ServerQuery(project_id=context.project_id, reservation_id=reservation_id, is_deleted=None)
+            return instances.find(connection, query)
+
+        return self._core.db.read(work)
+
+    def _create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
         count = self._core.step_context.network.validate(
             context, request.networks, request.max_count, request.security_groups, at_least=request.min_count
         )
@@ -41,6 +66,8 @@ class ServerCalls:
             leases.clear()
             made = accept.accept_build(connection, self._core, context, request, volumes.devices)
             leases.extend(lease for _, lease in made)
+            if request.client_token is not None:
+                ec2.keep_token(connection, context.project_id, request.client_token, made[0][0].reservation_id)
             return [instance for instance, _ in made]
 
         try:
@@ -138,11 +165,7 @@ class ServerCalls:
         def work(connection: Connection) -> None:
             instance = _live(connection, server_id)
             chosen = attach_volume.find(instance, volume_id)
-            devices = tuple(
-                msgspec.structs.replace(device, delete_on_termination=flag) if device is chosen else device
-                for device in instance.block_devices
-            )
-            instances.change(connection, server_id, block_devices=devices)
+            instances.set_delete_on_termination(connection, server_id, chosen.id, flag)
 
         self._core.db.write(work)
 

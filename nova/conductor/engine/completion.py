@@ -4,7 +4,7 @@ The one place that assigns vm_state. Each function returns the operations to wak
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from nova.clock import utcnow
 from nova.conductor.engine import journal
 from nova.conductor.engine.operation import Document, Operation
 from nova.db import instances, operations
-from nova.db.operations import CANCELLED, FAILED, SUCCEEDED, Failure, Lease
+from nova.db.operations import CANCELLED, FAILED, LEFT, SUCCEEDED, Failure, Lease
 from nova.errors import Cancelled, DiskMissing
 from nova.structs.instance import Fault, Instance, VmState
 
@@ -25,17 +25,52 @@ def succeed(
     connection: Connection, workflow: Operation[Document], held: Lease, document: Document, text: str
 ) -> list[str]:
     """The operation did what it was for."""
+    if held.state == LEFT and held.failure is not None and held.failure.is_settled:
+        return end_settled(connection, workflow, held, document)
     instance = instances.get(connection, held.instance_uuid, for_update=True)
-    state = workflow.succeeds_as(document)
-    reached = {} if state is None else {"vm_state": state, "fault": None}
-    changes = {
-        **workflow.server(document),
-        **reached,
-        "task_state": None,
-        **workflow.finish(connection, document, instance),
-    }
+    changes = _succeeded(connection, workflow, document, instance)
     end = _End(SUCCEEDED, f"done {workflow.step(held.step).name}", text)
     return _close(connection, workflow, held, document, end, instance, changes)
+
+
+def leave(
+    connection: Connection,
+    workflow: Operation[Document],
+    held: Lease,
+    document: Document,
+    text: str,
+    until: datetime,
+) -> list[str]:
+    """The operation is over but for some steps, which are tried again: the server may be used meanwhile."""
+    failure = held.failure
+    assert failure is not None
+    if operations.leave(connection, held, text, failure.message, until):
+        # Somebody waits for the server, and does without what is left.
+        return abandon(connection, workflow, held, document)
+    woken = _promote(connection, operations.waiting(connection, held.instance_uuid), held.instance_uuid)
+    if held.state == LEFT:
+        return woken
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    if failure.is_settled:
+        changes = _succeeded(connection, workflow, document, instance)
+    else:
+        changes = {
+            **_failed(workflow, held, document, workflow.abandons_as),
+            **workflow.abandon(connection, document, instance),
+        }
+    instances.change(connection, held.instance_uuid, **changes)
+    end = _End(LEFT, "abandoned", text)
+    _log(connection, workflow, held, document, end, "left", instance, changes)
+    return woken
+
+
+def end_settled(connection: Connection, workflow: Operation[Document], held: Lease, document: Document) -> list[str]:
+    """What was left is done, or will never be: the server has been what it should be, and stays what it is by now."""
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    failure = held.failure
+    is_done = failure is None or not (failure.left or failure.given_up)
+    end = _End(SUCCEEDED, "finished", held.document) if is_done else _End(_state_of(held), "given up", held.document)
+    return _close(connection, workflow, held, document, end, instance, {"task_state": instance.task_state})
 
 
 def fail(
@@ -53,6 +88,8 @@ def fail(
 
 def abandon(connection: Connection, workflow: Operation[Document], held: Lease, document: Document) -> list[str]:
     """The operation ends behind its point of no return: nothing is undone, what holds the server's data stays."""
+    if held.state == LEFT and held.failure is not None and held.failure.is_settled:
+        return end_settled(connection, workflow, held, document)
     instance = instances.get(connection, held.instance_uuid, for_update=True)
     changes = {
         **_failed(workflow, held, document, workflow.abandons_as),
@@ -73,6 +110,7 @@ def end_unknown(connection: Connection, held: Lease) -> None:
 def reset(connection: Connection, instance: Instance, state: VmState) -> tuple[dict[str, Any], list[str]]:
     """An administrator says what the server is; an operation under way makes way. Gives what changed, too."""
     changes: dict[str, Any] = {"vm_state": state, "task_state": None}
+    operations.end_left(connection, instance.uuid)
     if state is VmState.ACTIVE:
         changes["fault"] = None
     instances.change(connection, instance.uuid, **changes)
@@ -99,6 +137,16 @@ def _is_cancelled(failure: Failure) -> bool:
 def _state_of(held: Lease) -> str:
     assert held.failure is not None
     return CANCELLED if _is_cancelled(held.failure) else FAILED
+
+
+def _succeeded(
+    connection: Connection, workflow: Operation[Document], document: Document, instance: Instance
+) -> dict[str, Any]:
+    """What the server is after an operation that did what it was for."""
+    state = workflow.succeeds_as(document)
+    reached = {} if state is None else {"vm_state": state, "fault": None}
+    finished = workflow.finish(connection, document, instance)
+    return {**workflow.server(document), **reached, "task_state": None, **finished}
 
 
 def _failed(workflow: Operation[Document], held: Lease, document: Document, state: VmState | None) -> dict[str, Any]:
@@ -139,19 +187,39 @@ def _close(
         operations.drop_waiting(connection, held.instance_uuid)
     else:
         successor = operations.waiting(connection, held.instance_uuid)
-    if successor is not None:
-        deadline = utcnow() + timedelta(seconds=_QUEUED_DEADLINE_S)
-        operations.promote(connection, successor, held.instance_uuid, deadline)
+    woken = _promote(connection, successor, held.instance_uuid)
     instances.change(connection, held.instance_uuid, **changes)
-    moment = "error" if failure else "end"
-    payload = {
+    _log(connection, workflow, held, document, end, "error" if failure else "end", instance, changes)
+    return woken
+
+
+def _promote(connection: Connection, successor: str | None, instance_uuid: str) -> list[str]:
+    if successor is None:
+        return []
+    operations.promote(connection, successor, instance_uuid, utcnow() + timedelta(seconds=_QUEUED_DEADLINE_S))
+    return [successor]
+
+
+def _log(
+    connection: Connection,
+    workflow: Operation[Document],
+    held: Lease,
+    document: Document,
+    end: _End,
+    moment: str,
+    instance: Instance,
+    changes: dict[str, Any],
+) -> None:
+    failure = None if end.state == SUCCEEDED else held.failure
+    payload: dict[str, Any] = {
         "operation": workflow.name,
         "step": workflow.step(held.step).name,
-        "message": message,
+        "message": None if failure is None else failure.message,
     }
+    if failure is not None and failure.left:
+        payload["left"] = list(failure.left)
     details = journal.event_details(workflow, held, document, (end.moment, moment), changes, failure, instance)
     journal.append(connection, f"instance.{workflow.name}.{moment}", held, payload, details)
-    return [successor] if successor is not None else []
 
 
 def _without_secrets(workflow: Operation[Document], text: str) -> str:

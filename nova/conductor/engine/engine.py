@@ -52,9 +52,18 @@ class Engine:
         self._lease_s = conf.conductor.lease_s
         self._poll_s = conf.conductor.poll_interval_s
         self._owner = str(uuids.uuid4())
-        pauses_s = conf.conductor.step_pauses_s
         self._runner = StepRunner(
-            db, context, workflows, compute, liveness, self.wake, self._owner, self._lease_s, pauses_s, boundary
+            db,
+            context,
+            workflows,
+            compute,
+            liveness,
+            self.wake,
+            self._owner,
+            self._lease_s,
+            conf.conductor.step_pauses_s,
+            conf.conductor.left_pauses_s,
+            boundary,
         )
         self._pool = concurrency.Pool(conf.conductor.threads, "engine")
         self._periodics: list[concurrency.Periodic] = []
@@ -146,6 +155,7 @@ class Engine:
     def take_due(self) -> None:
         """Look at every operation whose time has come: takeovers, deadlines, pauses, lost wake-up calls."""
         metrics.LATE.set(self._late_s())
+        metrics.LEFT.set(self._db.read(operations.count_left))
         for uuid in self._db.read(operations.due):
             if uuid not in self._driving and uuid not in self._waking:
                 self._waking.add(uuid)

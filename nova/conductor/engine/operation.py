@@ -102,6 +102,10 @@ class Step(Generic[Document]):
     PointPassed turns the operation forward, behind its point of no return. A step that does not apply
     to the document is passed over, both ways, without a trace. One that is_optional and fails for good counts as
     done.
+
+    Behind the point of no return a step needs those before it, but for those in despite: when one of these has used up
+    its tries, it is done all the same. The server is what the operation makes of it before a step is done
+    that can_wait.
     """
 
     do: Callable[[Document, StepContext], Document | OnHost | Recorded[Document]]
@@ -116,10 +120,17 @@ class Step(Generic[Document]):
     learns: Callable[[Document, DomainError], Document] = lambda document, error: document
     applies: Callable[[Document], bool] = lambda document: True
     is_optional: bool = False
+    despite: tuple[Callable[..., Any], ...] = ()
+    can_wait: bool = False
 
     @property
     def name(self) -> str:
         return self.do.__name__
+
+    @property
+    def able_without(self) -> frozenset[str]:
+        """The names of the steps before it that it does not need."""
+        return frozenset(function.__name__ for function in self.despite)
 
     def shows(self, document: Document) -> str | None:
         """The server's task_state while this step is next or under way."""
@@ -142,6 +153,9 @@ class Operation(Generic[Document]):
     engine undoes nothing: it goes forward, and where that fails for good the operation is abandoned. The server
     is then abandons_as (None: what it was), and everything that holds its data is left as it is. The point is passed
     when the step behind it is first tried; with passes_when_done, as soon as the last step before it is done.
+    finishes_later: steps behind it that failed because somebody is away are tried again when the operation is over, for
+    as long as it takes. Meanwhile other operations on the server are refused, but for those that run beside_left where the
+    server is whole, and for those that end it (ends_left).
     """
 
     name: str
@@ -164,6 +178,9 @@ class Operation(Generic[Document]):
     asked_as: str | None = None
     # Delete may overtake: the operation under way is told to unwind first.
     overtakes: bool = False
+    finishes_later: bool = False
+    beside_left: bool = False
+    ends_left: bool = False
     # Begins when the operation under way is over, where there is one; others are refused then.
     waits: bool = False
     # Works on a locked server for its owner too.

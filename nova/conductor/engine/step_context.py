@@ -8,13 +8,13 @@ from typing import Any
 from oslo_config import cfg
 
 from nova import errors
-from nova.db import events, hosts, instances, server_groups, server_migrations
+from nova.db import events, hosts, instances, operations, server_groups, server_migrations
 from nova.db.engine import Database
 from nova.rpc.compute import ComputeCalls
 from nova.rpc.scheduler import SchedulerCalls, SchedulerNews
 from nova.structs.host import Node
 from nova.structs.instance import Instance
-from nova.structs.migration import MigrationQuery
+from nova.structs.migration import Migration, MigrationQuery
 from nova.structs.schedule import Decision, GroupView
 
 
@@ -42,10 +42,14 @@ class StepContext:
         assert self.compute is not None
         return self.compute(host).connector(host)
 
-    def newest_migration(self, instance_uuid: str) -> set[str]:
+    def newest_migration(self, instance_uuid: str) -> Migration | None:
         """The server's newest migration, which may hold resources of its source whatever became of it."""
-        newest = self.db.read(lambda c: server_migrations.find(c, MigrationQuery(instance_uuid=instance_uuid, limit=1)))
-        return {migration.uuid for migration in newest}
+        query = MigrationQuery(instance_uuid=instance_uuid, limit=1)
+        return next(iter(self.db.read(lambda c: server_migrations.find(c, query))), None)
+
+    def had_left(self, instance_uuid: str) -> bool:
+        """Whether an operation on the server has ended with something left to do."""
+        return self.db.read(lambda c: operations.had_left(c, instance_uuid))
 
     def is_up(self, host: str) -> bool:
         """Whether a host's daemon is known to live."""

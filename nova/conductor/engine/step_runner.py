@@ -16,14 +16,14 @@ from sqlalchemy.engine import Connection
 
 from nova import errors, metrics
 from nova.clock import utcnow
-from nova.conductor.engine import completion, journal, recovery
+from nova.conductor.engine import completion, journal, recovery, remains
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.operation import Document, HostAnswer, OnHost, Operation, Recorded, Step, nothing_to_undo
 from nova.conductor.engine.recovery import Course, OperationExpired
 from nova.conductor.engine.step_context import StepContext
 from nova.db import operations
 from nova.db.engine import Database
-from nova.db.operations import RUNNING, UNWINDING, Failure, Lease, LeaseLost
+from nova.db.operations import LEFT, RUNNING, UNWINDING, Failure, Lease, LeaseLost
 from nova.rpc.compute import ComputeCalls
 from nova.structs.operation import StepAnswer, StepOrder
 
@@ -65,7 +65,8 @@ class StepRunner:
     """Runs steps for one conductor.
 
     context is what steps may ask; compute(host) reaches a host's daemon; wake has an operation looked at; owner and
-    lease_s are of the leases it goes on with; pauses_s come between the tries of a step, the last again and again.
+    lease_s are of the leases it goes on with; pauses_s come between the tries of a step, the last again and again;
+    left_pauses_s between the rounds of what is left behind a point of no return.
     """
 
     db: Database
@@ -77,6 +78,7 @@ class StepRunner:
     owner: str
     lease_s: float
     pauses_s: Sequence[float]
+    left_pauses_s: Sequence[float]
     boundary: Callable[[str, str, str], None] = no_boundary
 
     def run(self, held: Lease, answer: StepAnswer | None) -> Lease | None:
@@ -87,6 +89,11 @@ class StepRunner:
         turn = self._turn(held, answer)
         if held.state == UNWINDING:
             return self._backward(turn)
+        if held.state == LEFT and held.is_cancelled:
+            self._abandon(turn, errors.Cancelled())
+            return None
+        if held.state == LEFT:
+            return self._forward(turn)
         if held.is_cancelled or utcnow() >= held.deadline_at:
             is_tried = held.order is not None or self.db.read(lambda c: operations.has_begun(c, held.uuid, held.step))
             is_behind = self._is_behind_return(turn, is_tried)
@@ -165,26 +172,27 @@ class StepRunner:
     ) -> Lease | None:
         """Commit a step that is done: its result, the server's new state, and the next step."""
         workflow, held, step = turn.workflow, turn.held, turn.step
-        following = workflow.after(step, document)
+        following, failure = remains.following(
+            workflow, step, document, remains.done(held.failure, step), held.state == LEFT
+        )
+        if following is None and remains.is_missing_any(failure):
+            assert failure is not None
+            return self._go_on(turn, None, failure, document, record)
         text = msgspec.json.encode(document).decode()
         woken: list[str] = []
 
         def work(connection: Connection) -> bool:
             woken.clear()
-            if record:
-                record(connection)
-            written: dict[str, Any] = {}
-            for commit in step.commit:
-                written |= commit(connection, document) or {}
-            journal.record(connection, held, step.name, turn.started)
+            written = _record_end(connection, turn, document, record, None)
             if following is None:
-                woken.extend(completion.succeed(connection, workflow, held, document, text))
+                ended = msgspec.structs.replace(held, failure=failure)
+                woken.extend(completion.succeed(connection, workflow, ended, document, text))
                 return False
             is_cancelled = self._keep(
-                connection, held, step=following.name, document=text, state=held.state, failure=held.failure
+                connection, held, step=following.name, document=text, state=held.state, failure=failure
             )
             moments = (f"done {step.name}", f"begins {following.name}")
-            task_state = following.shows(document)
+            task_state = None if held.state == LEFT else following.shows(document)
             name = following.name
             journal.show(connection, workflow, held, turn.document, document, task_state, moments, written, name)
             return is_cancelled
@@ -194,7 +202,13 @@ class StepRunner:
         if following is None:
             return None
         return msgspec.structs.replace(
-            held, step=following.name, document=text, order=None, is_cancelled=is_cancelled, wake_at=None
+            held,
+            step=following.name,
+            document=text,
+            failure=failure,
+            order=None,
+            is_cancelled=is_cancelled,
+            wake_at=None,
         )
 
     def _send_order(self, turn: Turn[Document], outcome: OnHost, name: str) -> None:
@@ -247,6 +261,8 @@ class StepRunner:
         held, step = turn.held, turn.step
         LOG.info("%s of server %s: %s failed: %s", held.name, held.instance_uuid, step.name, error)
         tries = self.db.read(lambda c: operations.failures(c, held.uuid, step.name))
+        if held.state == LEFT:
+            return self._advance(turn, turn.document) if step.is_optional else self._go_without(turn, error, trace)
         # A host that is down has not been sent the order.
         is_tried = tries > 0 or held.order is not None or not isinstance(error, errors.HostUnreachable)
         match recovery.course_after(error, step, tries, self._is_behind_return(turn, is_tried)):
@@ -259,7 +275,7 @@ class StepRunner:
                 document = step.learns(document, error)
                 return self._unwind(turn, error, trace, turn.workflow.again_at(step, error), document)
             case Course.ABANDON:
-                self._abandon(turn, error, trace)
+                return self._go_without(turn, error, trace)
         return None
 
     def _stop(self, turn: Turn[Document], is_behind_return: bool) -> Lease | None:
@@ -270,6 +286,9 @@ class StepRunner:
         course = recovery.course_after(error, turn.step, 0, is_behind_return)
         if course is Course.UNWIND:
             return self._unwind(turn, error)
+        if not turn.held.is_cancelled:
+            # What it waited for may come later.
+            return self._go_without(turn, error)
         self._abandon(turn, error)
         return None
 
@@ -289,6 +308,7 @@ class StepRunner:
             operations.advance(connection, turn.held, order=None, waiting_host=None, lease_owner=None, wake_at=until)
 
         self.db.write(work)
+        self.boundary(turn.held.name, name, "put off")
 
     def _unwind(
         self,
@@ -314,6 +334,82 @@ class StepRunner:
         self._count(turn, turn.step.name, "error")
         self.boundary(held.name, turn.step.name, "failed")
         return msgspec.structs.replace(held, state=UNWINDING, failure=failure, document=text, order=None, wake_at=None)
+
+    def _go_without(self, turn: Turn[Document], error: errors.DomainError, trace: str | None = None) -> Lease | None:
+        """A step behind the point of no return has used up its tries: go on with the steps that do not need it."""
+        workflow, held, step = turn.workflow, turn.held, turn.step
+        is_late = held.state == LEFT
+        earlier = held.failure if is_late else None
+        failure = earlier or _failure(turn, error, trace)
+        failure = remains.without(workflow, step, failure, error, is_late)
+        following, missing = remains.following(workflow, step, turn.document, failure, is_late)
+        assert missing is not None
+        if following is None and not missing.left and not is_late:
+            self._abandon(turn, error, trace)
+            return None
+        LOG.warning("%s of server %s goes on without %s: %s", held.name, held.instance_uuid, step.name, error)
+        return self._go_on(turn, following, missing, turn.document, None, trace or error.message)
+
+    def _go_on(
+        self,
+        turn: Turn[Document],
+        following: Step[Document] | None,
+        failure: Failure,
+        document: Document,
+        record: Callable[[Connection], None] | None,
+        reason: str | None = None,
+    ) -> Lease | None:
+        """Commit how a step ended while others are missing (reason: why it failed), and the step that comes now."""
+        if following is None:
+            self._end_round(turn, failure, document, record, reason)
+            return None
+        text = msgspec.json.encode(document).decode()
+        held = msgspec.structs.replace(turn.held, failure=failure, document=text)
+        name, shown = following.name, None if held.state == LEFT else following.shows(document)
+
+        def work(connection: Connection) -> bool:
+            written = _record_end(connection, turn, document, record, reason)
+            is_cancelled = self._keep(connection, held, step=name, failure=failure, document=text)
+            moments = (f"begins {name}",)
+            journal.show(connection, turn.workflow, held, turn.document, document, shown, moments, written, name)
+            return is_cancelled
+
+        is_cancelled = self.db.write(work)
+        self._committed(turn, turn.step.name, "success" if reason is None else "error", [])
+        return msgspec.structs.replace(held, step=name, order=None, is_cancelled=is_cancelled, wake_at=None)
+
+    def _end_round(
+        self,
+        turn: Turn[Document],
+        failure: Failure,
+        document: Document,
+        record: Callable[[Connection], None] | None,
+        reason: str | None,
+    ) -> None:
+        """Commit that all was tried: what is left waits for the next round; where that is nothing, it ends here."""
+        is_settled = failure.is_settled if turn.held.state == LEFT else remains.is_settled(turn.workflow, failure)
+        pause_s = self.left_pauses_s[min(failure.rounds, len(self.left_pauses_s) - 1)]
+        failure = msgspec.structs.replace(failure, is_settled=is_settled, rounds=failure.rounds + 1)
+        text = msgspec.json.encode(document).decode()
+        held = msgspec.structs.replace(turn.held, failure=failure, document=text)
+        woken: list[str] = []
+
+        def work(connection: Connection) -> None:
+            _record_end(connection, turn, document, record, reason)
+            if failure.left:
+                operations.advance(connection, held, step=failure.left[0])
+                until = utcnow() + timedelta(seconds=pause_s)
+                woken[:] = completion.leave(connection, turn.workflow, held, document, text, until)
+            else:
+                woken[:] = completion.abandon(connection, turn.workflow, held, document)
+
+        self.db.write(work)
+        what, why = f"{held.name} of server {held.instance_uuid}", failure.whole_message or failure.message
+        if failure.left:
+            LOG.warning("%s has left %s, tried again in %.0f s: %s", what, ", ".join(failure.left), pause_s, why)
+        if failure.given_up:
+            LOG.error("%s gives up %s: %s", what, ", ".join(failure.given_up), why)
+        self._committed(turn, turn.step.name, "success" if reason is None else "error", woken)
 
     def _abandon(self, turn: Turn[Document], error: errors.DomainError, trace: str | None = None) -> None:
         """Commit that the operation ends here, behind its point of no return; nothing is undone."""
@@ -435,6 +531,24 @@ def _absorbed(answer: StepAnswer, reading: HostAnswer[Document] | None, document
     return reading.absorb(document, msgspec.json.decode(answer.result, type=reading.kind))
 
 
+def _record_end(
+    connection: Connection,
+    turn: Turn[Document],
+    document: Document,
+    record: Callable[[Connection], None] | None,
+    reason: str | None,
+) -> dict[str, Any]:
+    """Record how a step ended, with what it made unless it failed; gives the columns of the server that it wrote."""
+    written: dict[str, Any] = {}
+    if reason is None:
+        if record:
+            record(connection)
+        for commit in turn.step.commit:
+            written |= commit(connection, document) or {}
+    journal.record(connection, turn.held, turn.step.name, turn.started, reason)
+    return written
+
+
 def _failure(
     turn: Turn[Document], error: errors.DomainError, trace: str | None, resume_at: Step[Document] | None = None
 ) -> Failure:
@@ -444,6 +558,7 @@ def _failure(
         whole = _with_history(whole, earlier.whole_message or earlier.message)
         if details or earlier.details:
             details = _with_history(details or error.message, earlier.details or earlier.message)
+    missing = turn.held.failure or Failure(error="", message="")
     return Failure(
         error=type(error).__name__,
         message=message,
@@ -453,6 +568,10 @@ def _failure(
         status=error.status,
         function=turn.step.name,
         module=turn.step.do.__module__,
+        left=missing.left,
+        given_up=missing.given_up,
+        is_settled=missing.is_settled,
+        rounds=missing.rounds,
     )
 
 

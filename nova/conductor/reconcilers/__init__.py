@@ -6,6 +6,7 @@ Each reconciler takes no input, may run on every conductor at once, and does not
 from nova import concurrency
 from nova.conductor.core import Core
 from nova.conductor.reconcilers import allocations, liveness, purge, waiting
+from nova.conductor.reconcilers.disabled import DisabledHosts
 
 
 class Reconcilers:
@@ -17,9 +18,11 @@ class Reconcilers:
 
     def start(self) -> None:
         conf = self._core.conf
+        often = min(5.0, conf.service_down_time / 4)
         plan = (
-            (min(5.0, conf.service_down_time / 4), lambda: liveness.reconcile(self._core), "liveness"),
-            (min(5.0, conf.service_down_time / 4), lambda: waiting.reconcile(self._core), "what waits for its time"),
+            (often, lambda: liveness.reconcile(self._core), "liveness"),
+            (often, lambda: waiting.reconcile(self._core), "what waits for its time"),
+            (often, DisabledHosts(self._core).reconcile, "what Placement knows of disabled hosts"),
             (300.0, lambda: allocations.reconcile(self._core), "repair of allocations"),
             (3600.0, lambda: purge.reconcile(self._core), "purge"),
         )

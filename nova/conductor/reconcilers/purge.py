@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
 from nova.conductor.core import Core
-from nova.db import events, instances, operations, server_migrations
+from nova.db import ec2, events, instances, operations, server_migrations
 
 _BATCH = 100
 
@@ -29,3 +29,4 @@ def reconcile(core: Core) -> None:
         pass
     while core.db.write(lambda c: events.purge(c, before, _BATCH)) == _BATCH:
         pass
+    core.db.write(lambda c: ec2.forget_tokens(c, before), is_repeatable=True)

@@ -1,24 +1,30 @@
 """Ends what waits for its time: resizes nobody confirms, shelved servers that still lie on a host,
 deleted ones nobody restores.
 
-Each asks for an operation as a user would; another request under way comes first. Read are the servers whose time may have
-come, by a column that is never too late, and no others: there may be very many that wait.
+Each begins an operation as a user's request would, but another request comes first, under way or over: whether the
+server waits still, and has waited for so long, is asked in the transaction that begins it. Read are the servers whose time
+may have come, by a column that is never too late, and no others: there may be very many that wait.
 """
 
+import dataclasses
 import datetime
 import logging
 import uuid as uuids
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.calls.servers import ServerCalls
+from nova.conductor.acceptance import told
 from nova.conductor.core import Core
+from nova.conductor.engine.operation import Acceptance, Operation
 from nova.conductor.workflows import soft_delete
-from nova.conductor.workflows.shelve import SINCE
+from nova.conductor.workflows.confirm_resize import CONFIRM_RESIZE
+from nova.conductor.workflows.delete import DELETE
+from nova.conductor.workflows.shelve import SHELVE_OFFLOAD, SINCE
 from nova.db import instances
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState
@@ -32,14 +38,15 @@ Since = Callable[[Instance], datetime.datetime | None]
 
 def reconcile(core: Core) -> None:
     conf = core.conf
-    for state, wait_s, since, operation in (
-        (VmState.RESIZED, conf.resize_confirm_window, _resized, "confirmResize"),
-        (VmState.SHELVED, conf.shelved_offload_time, _shelved, "shelveOffload"),
-        (VmState.SOFT_DELETED, conf.reclaim_instance_interval, _deleted, "delete"),
+    for state, wait_s, since, workflow in (
+        (VmState.RESIZED, conf.resize_confirm_window, _resized, CONFIRM_RESIZE),
+        (VmState.SHELVED, conf.shelved_offload_time, _shelved, SHELVE_OFFLOAD),
+        (VmState.SOFT_DELETED, conf.reclaim_instance_interval, _deleted, DELETE),
     ):
         if wait_s > 0:
+            due = _when_due(workflow, state, wait_s, since)
             for server in _due(core, state, wait_s, since):
-                _ask(core, server, operation)
+                _begin(core, server, due)
 
 
 def _resized(server: Instance) -> datetime.datetime | None:
@@ -80,11 +87,31 @@ def _read(connection: Connection, state: VmState, before: datetime.datetime, aft
     return instances.waiting_since(connection, state, before, after_id, _BATCH)
 
 
-def _ask(core: Core, instance: Instance, operation: str) -> None:
+def _when_due(workflow: Operation[Any], state: VmState, wait_s: int, since: Since) -> Operation[Any]:
+    """The operation where a server has been in a state for so long, and nothing else is under way."""
+
+    def begin(acceptance: Acceptance, document: Any) -> Any:
+        when = since(acceptance.instance)
+        if when is None or when > utcnow() - datetime.timedelta(seconds=wait_s):
+            raise errors.WrongServerState(
+                action=workflow.asked_for, server_id=acceptance.instance.uuid, attribute="vm_state", state=str(state)
+            )
+        return workflow.begin(acceptance, document)
+
+    return dataclasses.replace(
+        workflow,
+        from_states=frozenset({state}),
+        begin=begin,
+        overtakes=False,
+        ends_left=workflow.overtakes or workflow.ends_left,
+    )
+
+
+def _begin(core: Core, instance: Instance, workflow: Operation[Any]) -> None:
     context = Context(
         user_id=instance.user_id, project_id=instance.project_id, is_admin=True, request_id=f"req-{uuids.uuid4()}"
     )
     try:
-        ServerCalls(core).operate(context, instance.uuid, operation, {})
+        told.begin(core, context, instance, workflow)
     except errors.DomainError as error:
-        LOG.info("%s of server %s comes later: %s", operation, instance.uuid, error)
+        LOG.info("%s of server %s comes later: %s", workflow.name, instance.uuid, error)

@@ -277,13 +277,18 @@ ATTACH_VOLUME = Operation(
 DETACH_VOLUME = Operation(
     "detach_volume",
     DetachVolume,
-    steps=(Step(mark_detaching, mark_attached), Step(unplug_volume, plug_again), Step(close, retries=20)),
+    steps=(
+        Step(mark_detaching, mark_attached),
+        Step(unplug_volume, plug_again),
+        Step(close, retries=20, can_wait=True),
+    ),
     from_states=_FROM,
     begin=_begin_detach,
     succeeds_as=unchanged,
     # A volume that is closed is free for others. Detaching one that could not be closed may be asked for again.
     no_return_after=unplug_volume,
     abandons_as=None,
+    finishes_later=True,
     finish=_not_attached,
     tells=_tells,
 )
@@ -294,7 +299,7 @@ SWAP_VOLUME = Operation(
     steps=(
         Step(open_new, close_new, retries=20),
         Step(swap, swap_back, timeout_s=24 * 3600.0),
-        Step(close_old, retries=20),
+        Step(close_old, retries=20, can_wait=True),
     ),
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESIZED}),
     begin=_begin_swap,
@@ -302,6 +307,7 @@ SWAP_VOLUME = Operation(
     # The guest writes to the new volume.
     no_return_after=swap,
     abandons_as=None,
+    finishes_later=True,
     finish=_swapped,
     abandon=_swapped,
     tells=lambda op: {"volume_id": op.volume_id, "new_volume_id": op.new_volume_id},

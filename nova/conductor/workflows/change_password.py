@@ -37,4 +37,5 @@ CHANGE_PASSWORD = Operation(
     begin=_begin,
     succeeds_as=unchanged,
     secrets=("password",),
+    beside_left=True,
 )

@@ -60,15 +60,16 @@ CONFIRM_RESIZE = Operation(
     "confirmResize",
     Confirm,
     steps=(
-        Step(forget_old_guest),
+        Step(forget_old_guest, can_wait=True),
         # What Placement keeps then is released by the reconciler of allocations.
-        Step(release_source, retries=20, is_optional=True),
+        Step(release_source, retries=20, is_optional=True, can_wait=True),
     ),
     from_states=frozenset({VmState.RESIZED}),
     begin=_begin,
     succeeds_as=_end,
     # The old guest may be half removed: the server must not be reverted to it.
     no_return_after=from_the_start,
+    finishes_later=True,
     finish=_finish,
     fail=_fail,
 )

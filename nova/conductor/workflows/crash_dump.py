@@ -26,4 +26,5 @@ CRASH_DUMP = Operation(
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED, VmState.ERROR}),
     begin=on_its_host,
     succeeds_as=unchanged,
+    beside_left=True,
 )

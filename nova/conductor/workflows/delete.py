@@ -19,6 +19,7 @@ from nova.conductor.workflows.resize_quota import server_quota
 from nova.conductor.workflows.shelve import IMAGE
 from nova.db import quotas, server_groups, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
+from nova.structs.migration import ENDED_WELL
 from nova.structs.steps import GuestArguments
 
 LOG = logging.getLogger(__name__)
@@ -45,6 +46,25 @@ def forget_old_guest(op: Delete, context: StepContext) -> OnHost | Delete:
     return OnHost(before.host, "forget_aside", GuestArguments(instance=instance), skip_if_down=True)
 
 
+def clean_other_host(op: Delete, context: StepContext) -> OnHost | Delete:
+    """A move that was given up behind its point of no return has left a guest, or disks, on the host it came from."""
+    instance = context.instance(op.instance_id)
+    other = _other_host(instance, context)
+    if other is None:
+        return op
+    # A dead host finds what it has when it is back.
+    return guest.destroy(instance, other, skip_if_down=True)
+
+
+def _other_host(instance: Instance, context: StepContext) -> str | None:
+    """Where else a server's guest, or its disks, may be; None: nowhere, by the word of its newest migration."""
+    migration = context.newest_migration(instance.uuid)
+    if migration is None or (migration.status in ENDED_WELL and not context.had_left(instance.uuid)):
+        return None
+    hosts = (migration.source_host, migration.dest_host)
+    return next((host for host in hosts if host and host != instance.host), None)
+
+
 def remove_ports(op: Delete, context: StepContext) -> Delete:
     instance = context.instance(op.instance_id)
     context.network.release(op.instance_id, keep=tuple(vif.port_id for vif in instance.vifs if vif.is_preexisting))
@@ -54,7 +74,7 @@ def remove_ports(op: Delete, context: StepContext) -> Delete:
 def remove_storage(op: Delete, context: StepContext) -> Delete:
     """Its volumes are free again, those that were to go with it are deleted, and its host has no more to do with its shares."""
     instance = context.instance(op.instance_id)
-    volumes.release_all(context, instance, and_delete=True)
+    volumes.release_all(context, instance, and_delete=True, had_others=context.had_left(op.instance_id))
     shares.release_all(context, instance)
     return op
 
@@ -63,8 +83,9 @@ def release_allocations(op: Delete, context: StepContext) -> Delete:
     """What a resize, or a move that was given up, has left with its migration is the server's, too."""
     context.give_host_back(op.instance_id)
     before = context.instance(op.instance_id).properties.resized_from
+    newest = context.newest_migration(op.instance_id)
     migrations = {before.migration_id} if before is not None else set()
-    for migration_id in migrations | context.newest_migration(op.instance_id):
+    for migration_id in migrations | ({newest.uuid} if newest is not None else set()):
         context.placement.release(migration_id)
     return op
 
@@ -99,16 +120,34 @@ DELETE = Operation(
     steps=(
         Step(destroy_guest, task_state="deleting"),
         Step(forget_old_guest, task_state="deleting"),
+        # Optional: nothing of the server needs it, and that host finds it by itself later.
+        Step(clean_other_host, task_state="deleting", is_optional=True),
         Step(remove_ports, task_state="deleting"),
         # A volume that is still being made cannot be deleted yet.
-        Step(remove_storage, task_state="deleting", retries=20),
-        Step(release_allocations, task_state="deleting"),
+        Step(remove_storage, task_state="deleting", retries=20, despite=(remove_ports,)),
+        Step(release_allocations, task_state="deleting", despite=(remove_ports, remove_storage)),
         # Optional: an Image service that stays away keeps no server from going.
-        Step(remove_image, task_state="deleting", is_optional=True),
+        Step(
+            remove_image,
+            task_state="deleting",
+            is_optional=True,
+            despite=(remove_ports, remove_storage, release_allocations),
+        ),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},
     succeeds_as=always(VmState.DELETED),
     no_return_after=from_the_start,
+    # The host was added after these: doing one twice equals doing it once.
+    indexed=(
+        destroy_guest.__name__,
+        forget_old_guest.__name__,
+        remove_ports.__name__,
+        remove_storage.__name__,
+        release_allocations.__name__,
+        remove_image.__name__,
+        remove_image.__name__,
+    ),
+    finishes_later=True,
     finish=_finish,
     overtakes=True,
 )

@@ -105,9 +105,22 @@ EVACUATE = Operation(
         *volumes.moved_steps("rebuild_block_device_mapping"),
         Step(spawn, destroy, task_state="rebuild_spawning", answer=guest.POWER_STATE, timeout_s=1800),
         Step(stop_guest, task_state="rebuild_spawning", answer=guest.POWER_STATE),
-        Step(volumes.disconnect_source, task_state="rebuild_spawning", retries=20),
+        Step(
+            volumes.disconnect_source,
+            task_state="rebuild_spawning",
+            retries=20,
+            despite=(stop_guest,),
+            can_wait=True,
+        ),
         # What Placement keeps then is released by the reconciler of allocations.
-        Step(moving.release_source, task_state="rebuild_spawning", retries=20, is_optional=True),
+        Step(
+            moving.release_source,
+            task_state="rebuild_spawning",
+            retries=20,
+            is_optional=True,
+            despite=(stop_guest, volumes.disconnect_source),
+            can_wait=True,
+        ),
     ),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
     begin=_begin,
@@ -116,6 +129,8 @@ EVACUATE = Operation(
     fails_as=VmState.ERROR,
     # The guest runs on its new host.
     no_return_after=spawn,
+    finishes_later=True,
+    ends_left=True,
     finish=_finish,
     fail=_fail,
     abandon=_abandon,

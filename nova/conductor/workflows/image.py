@@ -91,6 +91,7 @@ CREATE_IMAGE = Operation(
     succeeds_as=unchanged,
     tells=lambda op: {"image_id": op.image_id},
     deadline_s=13 * 3600.0,
+    beside_left=True,
 )
 
 CREATE_BACKUP = Operation(
@@ -104,4 +105,5 @@ CREATE_BACKUP = Operation(
     succeeds_as=unchanged,
     tells=lambda op: {"image_id": op.image_id},
     deadline_s=13 * 3600.0,
+    beside_left=True,
 )

@@ -108,6 +108,7 @@ def _fail(connection: Connection, op: LiveMigrate, instance: Instance) -> dict[s
 
 
 _MIGRATING = "migrating"
+_PORTS = (moving.bind_ports,)
 
 LIVE_MIGRATE = Operation(
     "live-migration",
@@ -134,12 +135,19 @@ LIVE_MIGRATE = Operation(
             timeout_s=24 * 3600.0,
             retries=_UNTIL_IT_IS_KNOWN,
         ),
-        Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_place,), retries=20),
-        Step(confirm_arrival, task_state=_MIGRATING, retries=20),
-        Step(clean_source, task_state=_MIGRATING, retries=20),
-        Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20),
+        Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_ports,), retries=20, can_wait=True),
+        Step(confirm_arrival, task_state=_MIGRATING, retries=20, despite=_PORTS, can_wait=True),
+        Step(clean_source, task_state=_MIGRATING, retries=20, despite=_PORTS, can_wait=True),
+        Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20, despite=_PORTS, can_wait=True),
         # What Placement keeps then is released by the reconciler of allocations.
-        Step(moving.release_source, task_state=_MIGRATING, retries=20, is_optional=True),
+        Step(
+            moving.release_source,
+            task_state=_MIGRATING,
+            retries=20,
+            is_optional=True,
+            despite=(*_PORTS, volumes.disconnect_source),
+            can_wait=True,
+        ),
     ),
     asked_as="os-migrateLive",
     from_states=frozenset({VmState.ACTIVE, VmState.PAUSED}),
@@ -150,6 +158,7 @@ LIVE_MIGRATE = Operation(
     passes_when_done=True,
     # What is left over on the source does the running guest no harm.
     abandons_as=None,
+    finishes_later=True,
     finish=_finish,
     fail=_fail,
     abandon=_fail,

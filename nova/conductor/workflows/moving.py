@@ -200,6 +200,14 @@ def place(op: Move) -> dict[str, object]:
     return columns
 
 
+def write_ports(connection: Connection, op: Move) -> dict[str, object]:
+    """A step's commit: the record shows the ports as they are bound now. Its volumes may be others by now."""
+    if op.vifs is None:
+        return {}
+    instances.change(connection, op.instance_id, vifs=op.vifs)
+    return {"vifs": op.vifs}
+
+
 def write_place(connection: Connection, op: Move) -> dict[str, object]:
     """A step's commit: from here on the record says that the server is at its destination."""
     columns = place(op)

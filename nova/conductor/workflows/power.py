@@ -45,6 +45,7 @@ START = Operation(
     from_states=frozenset({VmState.STOPPED}),
     succeeds_as=always(VmState.ACTIVE),
     finish=guest.power_state_column,
+    beside_left=True,
 )
 
 STOP = Operation(
@@ -54,6 +55,7 @@ STOP = Operation(
     from_states=frozenset({VmState.ACTIVE, VmState.RESCUED, VmState.ERROR}),
     succeeds_as=always(VmState.STOPPED),
     finish=guest.power_state_column,
+    beside_left=True,
 )
 
 # Each undoes the other: a guest whose pause may have come too late goes on.
@@ -65,6 +67,7 @@ PAUSE = Operation(
     begin=on_its_host,
     succeeds_as=always(VmState.PAUSED),
     finish=guest.power_state_column,
+    beside_left=True,
 )
 
 UNPAUSE = Operation(
@@ -75,6 +78,7 @@ UNPAUSE = Operation(
     begin=on_its_host,
     succeeds_as=always(VmState.ACTIVE),
     finish=guest.power_state_column,
+    beside_left=True,
 )
 
 SUSPEND = Operation(
@@ -86,6 +90,7 @@ SUSPEND = Operation(
     succeeds_as=always(VmState.SUSPENDED),
     finish=guest.power_state_column,
     bars_shares=True,
+    beside_left=True,
 )
 
 RESUME = Operation(
@@ -97,4 +102,5 @@ RESUME = Operation(
     begin=on_its_host,
     succeeds_as=always(VmState.ACTIVE),
     finish=guest.power_state_column,
+    beside_left=True,
 )

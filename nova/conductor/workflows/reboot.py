@@ -37,4 +37,5 @@ REBOOT = Operation(
     from_states=allowed_from,
     succeeds_as=always(VmState.ACTIVE),
     finish=guest.power_state_column,
+    beside_left=True,
 )

@@ -51,6 +51,7 @@ RESCUE = Operation(
     finish=guest.power_state_column,
     tells=lambda op: {"image_id": op.image.id if op.image else None},
     secrets=("password",),
+    beside_left=True,
 )
 
 UNRESCUE = Operation(
@@ -62,4 +63,5 @@ UNRESCUE = Operation(
     begin=_begin,
     succeeds_as=always(VmState.ACTIVE),
     finish=guest.power_state_column,
+    beside_left=True,
 )

@@ -167,7 +167,7 @@ _STEPS: tuple[Step[Resize], ...] = (
     Step(take_over, remove_new_guest, task_state="resize_finish", timeout_s=6 * 3600),
     # Undone with the step above, which removes the guest.
     Step(start_guest, task_state="resize_finish", answer=guest.POWER_STATE),
-    Step(volumes.disconnect_source, task_state="resize_finish", retries=20),
+    Step(volumes.disconnect_source, task_state="resize_finish", retries=20, can_wait=True),
 )
 _FROM = frozenset({VmState.ACTIVE, VmState.STOPPED})
 
@@ -181,6 +181,7 @@ RESIZE_SERVER = Operation(
     # The new guest runs, and what its user writes is on its disks alone.
     no_return_after=start_guest,
     abandons_as=VmState.RESIZED,
+    finishes_later=True,
     finish=_finish,
     fail=_fail,
     abandon=_finish,

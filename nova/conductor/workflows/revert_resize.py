@@ -149,16 +149,18 @@ REVERT_RESIZE = Operation(
         Step(bring_back_elsewhere, set_aside_again, task_state=_REVERTING),
         Step(destroy_new_guest, task_state=_REVERTING),
         Step(hand_source_back, task_state=_REVERTING, retries=20),
-        Step(bind_ports, task_state=_REVERTING, retries=20),
-        Step(volumes.reconnect_source, task_state=_REVERTING, retries=20),
-        Step(bring_back, task_state=_REVERTING),
-        Step(start_guest, task_state=_REVERTING, answer=guest.POWER_STATE),
+        Step(bind_ports, task_state=_REVERTING, retries=20, despite=(hand_source_back,)),
+        Step(volumes.reconnect_source, task_state=_REVERTING, retries=20, despite=(hand_source_back, bind_ports)),
+        # The guest is made with its ports and volumes as they are then.
+        Step(bring_back, task_state=_REVERTING, despite=(hand_source_back,)),
+        Step(start_guest, task_state=_REVERTING, answer=guest.POWER_STATE, despite=(hand_source_back,)),
     ),
     from_states=frozenset({VmState.RESIZED}),
     begin=_begin,
     succeeds_as=_end,
     # Once the new guest is gone there is only the old one to go on with.
     no_return_after=bring_back_elsewhere,
+    finishes_later=True,
     # The source was handed back after these: doing them twice equals doing them once.
     indexed=(
         bring_back_elsewhere.__name__,

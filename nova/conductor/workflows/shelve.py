@@ -222,8 +222,14 @@ _OFFLOAD = (
     Step(check_image, task_state=_OFFLOADING),
     Step(destroy_guest, task_state=_OFFLOADING),
     Step(unbind_ports, task_state=_OFFLOADING, retries=20),
-    Step(keep_volumes_reserved, task_state=_OFFLOADING, retries=20),
-    Step(release_allocations, task_state=_OFFLOADING, retries=20),
+    Step(keep_volumes_reserved, task_state=_OFFLOADING, retries=20, despite=(unbind_ports,)),
+    Step(
+        release_allocations,
+        task_state=_OFFLOADING,
+        retries=20,
+        despite=(unbind_ports, keep_volumes_reserved),
+        can_wait=True,
+    ),
 )
 
 SHELVE = Operation(
@@ -240,6 +246,7 @@ SHELVE = Operation(
     begin=_begin_shelve,
     succeeds_as=_end,
     no_return_after=check_image,
+    finishes_later=True,
     finish=_finish,
     abandon=_abandon,
     tells=lambda op: {"offloads": op.offloads},
@@ -255,6 +262,7 @@ SHELVE_OFFLOAD = Operation(
     begin=_begin_offload,
     succeeds_as=always(VmState.SHELVED_OFFLOADED),
     no_return_after=check_image,
+    finishes_later=True,
     finish=_finish,
     abandon=_abandon,
     tells=lambda op: {"offloads": op.offloads},

@@ -69,6 +69,7 @@ SOFT_DELETE = Operation(
     succeeds_as=always(VmState.SOFT_DELETED),
     finish=_deleted,
     overtakes=True,
+    beside_left=True,
 )
 
 RESTORE = Operation(
@@ -78,4 +79,5 @@ RESTORE = Operation(
     from_states=frozenset({VmState.SOFT_DELETED}),
     succeeds_as=always(VmState.ACTIVE),
     finish=_restored,
+    beside_left=True,
 )

@@ -83,14 +83,15 @@ def unattached(instance: Instance) -> tuple[BlockDevice, ...]:
     )
 
 
-def release_all(context: StepContext, instance: Instance, and_delete: bool = False) -> None:
-    """The server has its volumes no more; and_delete: those that go with it are deleted."""
+def release_all(context: StepContext, instance: Instance, and_delete: bool = False, had_others: bool = False) -> None:
+    """The server has its volumes no more; and_delete: those that go with it are deleted; had_others: it may have
+    attachments of volumes that its record does not name any more."""
     owned = of(instance)
-    if not owned:
+    if not owned and not had_others:
         return
     ours = {device.volume_id for device in owned}
     for attachment in context.volumes.attachments(instance.uuid):
-        if attachment["volume_id"] in ours:
+        if had_others or attachment["volume_id"] in ours:
             context.volumes.release(attachment["id"])
     for device in owned:
         if and_delete and device.delete_on_termination:

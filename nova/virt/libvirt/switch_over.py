@@ -41,7 +41,7 @@ def settle(here: Connection, uri: str, uuid: str, is_paused: bool) -> bool:
     here. Raises errors.Unavailable when that cannot be known; nothing was changed then.
     """
     domain = here.find(uuid)
-    state = PowerState.NOSTATE if domain is None else power.read_state(domain)
+    state = PowerState.NOSTATE if domain is None else _find_state(domain)
     with _destination(uri) as there:
         if domain is not None and state is PowerState.RUNNING:
             # libvirt lets it go on here only when it takes the migration for failed.
@@ -64,8 +64,25 @@ def end_copy(connection: Connection, uuid: str) -> None:
         power.remove(connection.domain(uuid))
 
 
+def _find_state(domain: Proxy) -> PowerState:
+    """What a guest does, by its QEMU. Raises errors.Unavailable.
+
+    Its state alone is, at a libvirtd that came back, what the one before wrote down, until it has found out more.
+    """
+    try:
+        # What asks QEMU waits for that.
+        domain.memoryStats()
+    except errors.GuestFailed as error:
+        if error.details.get("code") != libvirt.VIR_ERR_OPERATION_INVALID:
+            raise _changes(error) from error
+    except errors.GuestNotFound as error:
+        raise _changes(error) from error
+    return power.read_state(domain)
+
+
 def _has_run(copy: Proxy) -> bool:
     """Whether a guest that was taken over has run there, as far as anybody can tell: what it wrote then counts."""
+    _find_state(copy)
     # libvirtd ends at its start a guest whose processors it had not started before it died.
     return tuple(copy.state()) != (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DAEMON)
 
@@ -77,9 +94,12 @@ def _go_on(domain: Proxy, is_paused: bool) -> None:
         try:
             domain.resume()
         except errors.GuestFailed as error:
-            # A libvirtd that has just come back is still finding out what became of its guests.
-            detail = error.message
-            raise errors.Unavailable(service="The hypervisor", reason="the guest changes", detail=detail) from error
+            raise _changes(error) from error
+
+
+def _changes(error: errors.DomainError) -> errors.Unavailable:
+    """A libvirtd that has just come back is still finding out what became of its guests."""
+    return errors.Unavailable(service="The hypervisor", reason="the guest changes", detail=error.message)
 
 
 @contextlib.contextmanager

@@ -108,6 +108,50 @@ def test_a_port_the_user_brought_outlives_the_server_it_was_attached_to(cloud, u
     assert port["device_id"] == ""
 
 
+def port_of(user, port_id):
+    return user.get(f"/v2.0/ports/{port_id}", url="http://network").json().get("port")
+
+
+def tell_of_change(user, server_id):
+    event = {"name": "network-changed", "server_uuid": server_id}
+    assert user.post("/os-server-external-events", {"events": [event]}).status_code == 200
+
+
+def test_a_port_of_which_is_told_while_it_is_attached_stays_its_users(cloud, user, admin, network):
+    cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    port_id = user.post("/v2.0/ports", {"port": {"network_id": network}}, url="http://network").json()["port"]["id"]
+    body = {"interfaceAttachment": {"port_id": port_id}}
+
+    cloud.boundary.call_at("attach_interface", "plug", "ordered", lambda: tell_of_change(admin, server_id))
+
+    assert user.post(f"/servers/{server_id}/os-interface", body).status_code == 200
+    tell_of_change(admin, server_id)
+
+    listed = user.get(f"/servers/{server_id}/os-interface").json()["interfaceAttachments"]
+    assert [one["port_id"] for one in listed].count(port_id) == 1
+    assert len(user.server(server_id)["addresses"]["net-0"]) == 2
+    user.delete(f"/servers/{server_id}")
+    settle(cloud)
+    assert port_of(user, port_id)["device_id"] == ""
+
+
+def test_a_port_that_its_user_gave_a_server_outlives_it(cloud, user, admin, network):
+    cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    port_id = user.post("/v2.0/ports", {"port": {"network_id": network}}, url="http://network").json()["port"]["id"]
+    body = {"port": {"device_id": server_id, "device_owner": "compute:nova"}}
+    given = user.put(f"/v2.0/ports/{port_id}", body, url="http://network").status_code
+    # nova-network lets nobody but the Compute service give ports away.
+    assert given == (403 if cloud.has_nova_network else 200)
+    tell_of_change(admin, server_id)
+
+    user.delete(f"/servers/{server_id}")
+    settle(cloud)
+
+    assert port_of(user, port_id)["device_id"] == ""
+
+
 def test_a_host_that_cannot_plug_leaves_no_port_behind(cloud, user, admin, network):
     host = cloud.add_host()
     server_id = user.create_server()["id"]

@@ -109,3 +109,17 @@ def test_an_interface_that_its_user_detaches_is_detached_once(cloud, user, host,
     settle(cloud)
 
     assert [name for name, _ in history(cloud, server_id)] == ["detach_interface", "create"]
+
+
+def test_a_port_that_goes_with_its_server_is_nothing_to_be_detached(cloud, user, host, server_id):
+    [port_id] = ports_of(user, server_id)
+
+    def tell_of_deletion():
+        assert tell(user, server_id, "network-vif-deleted", port_id) == 200
+
+    cloud.boundary.call_at("delete", "remove_ports", "done", tell_of_deletion)
+
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert history(cloud, server_id) == [("delete", "succeeded"), ("create", "succeeded")]

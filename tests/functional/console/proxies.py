@@ -21,6 +21,7 @@ from nova.conductor.calls.consoles import ConsoleCalls
 from nova.conf import load
 from nova.console import proxy
 from nova.console.auth import ConsoleAuthService
+from nova.console.xvp import xvp_vnc
 from nova.daemon import Component
 from nova.db.engine import Database
 from nova.rpc.bus import connect
@@ -75,6 +76,8 @@ def start(conf: cfg.ConfigOpts) -> tuple[list[Component], dict[str, int]]:
     conductor = Server(bus, "conductor", "here", ConsoleContract, calls)
     consoleauth = ConsoleAuthService(conf, bus, make_client(bus, "conductor", ConsoleContract))
     screens = {name: getattr(proxy, name)(conf, consoleauth_client(bus)) for name in ("novnc", "spice_html5", "serial")}
+    if conf.vnc.xvpvncproxy_base_url:
+        screens["xvp_vnc"] = xvp_vnc(conf, consoleauth_client(bus))
     services = [conductor, consoleauth, *screens.values()]
     for service in services:
         service.start()

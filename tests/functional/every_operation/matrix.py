@@ -104,7 +104,6 @@ class Clouds:
 def revive(cloud, user, name):
     """Start a host that was down, and said to be; what was on it and is elsewhere now goes."""
     cloud.start_host(name)
-    cloud.reap()
     services = user.get("/os-services?binary=nova-compute").json()["services"]
     [service] = [one for one in services if one["host"] == cloud.hypervisor(name).name]
     assert user.put(f"/os-services/{service['id']}", {"forced_down": False}).status_code == 200

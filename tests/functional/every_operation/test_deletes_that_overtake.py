@@ -24,9 +24,5 @@ def test_a_delete_overtakes_whatever_is_under_way(cloud, user, operation, step):
         user.act(server_of(cloud), "forceDelete")
         settle(cloud)
 
-    if operation == "live-migration":
-        # Once the guest has moved nobody need wait any more: what it left on the source that host finds by itself.
-        cloud.reap()
-
     assert server_of(cloud) is None
     assert leftovers(cloud) == []

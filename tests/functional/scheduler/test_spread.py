@@ -80,7 +80,8 @@ def test_every_weigher_counts_what_is_on_its_way(cloud, schedulers, options):
 
 def test_racing_servers_fill_the_largest_hosts_first(cloud, schedulers):
     sizes = {f"host-{index}": 4096 + 512 * index for index in range(16)}
-    several = schedulers(sizes, cpu_weight_multiplier=0.0, disk_weight_multiplier=0.0)
+    # Memory alone bounds how many a host takes: the largest gets seven, and some more from each other scheduler.
+    several = schedulers(sizes, vcpus=16, cpu_weight_multiplier=0.0, disk_weight_multiplier=0.0)
 
     decisions = racing(cloud, several, 30)
 
@@ -92,8 +93,9 @@ def test_racing_servers_fill_the_largest_hosts_first(cloud, schedulers):
         room[best] -= 512
         in_turn[best] += 1
     hosts = counted(decisions)
-    # News travel: each other scheduler may send a server to a host before this one's is known there.
-    assert max(hosts[name] - in_turn[name] for name in sizes) <= len(several) - 1
+    # News travel: before this scheduler's are known there, each other one may send a server to a host, or two where it
+    # decides faster than they arrive. Schedulers that knew nothing of each other would put five too many on the largest.
+    assert max(hosts[name] - in_turn[name] for name in sizes) <= 2 * (len(several) - 1)
     assert refused_claims(decisions) == 0
 
 

@@ -40,12 +40,28 @@ def test_the_point_of_no_return_is_a_step_and_nothing_behind_it_is_undone(workfl
     assert [step.undo for step in behind] == [nothing_to_undo] * len(behind)
 
 
+def section(title):
+    return PAGE.read_text().split(f"## {title}")[1].split("\n## ")[0]
+
+
+def test_what_is_left_for_later_is_told_to_operators():
+    rows = re.findall(r"^\| ([\w, -]+) \|", section("What is left for later"), re.M)
+    told = {name for row in rows for name in row.split(", ")} - {"Operation"}
+
+    assert told == {name for name, workflow in WORKFLOWS.items() if workflow.finishes_later}
+
+
+def test_what_a_step_can_do_without_comes_before_it_behind_the_point(workflow):
+    for step in workflow.steps:
+        for name in step.able_without:
+            other = workflow.step(name)
+            assert workflow.is_behind_return(other)
+            assert workflow.steps.index(other) < workflow.steps.index(step)
+        assert not step.can_wait or workflow.is_behind_return(step)
+
+
 def test_the_points_of_no_return_are_told_to_operators():
-    told = dict(
-        re.findall(
-            r"^\| ([\w-]+) \| `?([\w ]+)`? \|", PAGE.read_text().split("## Where nothing can be undone")[1], re.M
-        )
-    )
+    told = dict(re.findall(r"^\| ([\w-]+) \| `?([\w ]+)`? \|", section("Where nothing can be undone"), re.M))
     points = {
         name: "from the start" if workflow.no_return_after is from_the_start else workflow.no_return_after.__name__
         for name, workflow in WORKFLOWS.items()

@@ -1,0 +1,22 @@
+"""[DEFAULT], nova-objectstore: where it listens, where buckets lie, and how much one may hold."""
+
+from oslo_config import cfg
+
+OPTIONS = [
+    cfg.StrOpt("s3_listen", default="0.0.0.0", help="Address nova-objectstore listens on."),
+    cfg.PortOpt("s3_listen_port", default=3333, help="Port of nova-objectstore."),
+    cfg.IntOpt("s3_workers", min=1, help="Worker processes of nova-objectstore; one per core when unset."),
+    cfg.StrOpt(
+        "buckets_path",
+        default="$state_path/buckets",
+        help="Directory of nova-objectstore's buckets, on a file system of this host alone.",
+    ),
+    cfg.StrOpt("s3_region", default="RegionOne", help="Region that buckets say they are in."),
+    cfg.IntOpt("s3_max_buckets", default=100, min=0, help="Most buckets of one project."),
+    cfg.IntOpt(
+        "s3_bucket_quota_mb",
+        default=-1,
+        min=-1,
+        help="Most MiB in one bucket, parts of unfinished uploads included; -1 is as much as the disk takes.",
+    ),
+]

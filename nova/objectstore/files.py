@@ -1,0 +1,130 @@
+"""Objects' bytes: files with names of our own, written once, on the disk before anybody refers to them.
+
+A file is a segment of an object. It lies in incoming/ until it is whole, then in data/. What no index refers to after
+a crash is removed a day later, by its age alone: nothing that is being written is that old.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_PIECE = 262144
+_ORPHAN_S = 24 * 3600
+
+Segment = tuple[str, int]
+
+
+class Files:
+    """The files of one project."""
+
+    def __init__(self, root: Path) -> None:
+        self._incoming = root / "incoming"
+        self._data = root / "data"
+
+    def make(self) -> None:
+        for directory in (self._incoming, self._data):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def has_any(self) -> bool:
+        """Whether there is any object's file."""
+        return self._data.exists() and any(self._data.glob("*/*"))
+
+    def write(self, pieces: Iterable[bytes | bytearray]) -> Segment:
+        """Keep pieces as a new file: it is on the disk when its name is given. Nothing stays when pieces raises."""
+        name = uuid.uuid4().hex
+        path = self._incoming / name
+        size = 0
+        try:
+            with path.open("xb", buffering=0) as file:
+                for piece in pieces:
+                    size += len(piece)
+                    view = memoryview(piece)
+                    while view:
+                        view = view[file.write(view) :]
+                os.fsync(file.fileno())
+            self._settle(path, name)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return name, size
+
+    def copy(self, segments: Iterable[Segment]) -> list[Segment]:
+        """New names for the same bytes: files are never changed, so nothing is copied. Raises FileNotFoundError."""
+        copies = []
+        try:
+            for name, size in segments:
+                copy = uuid.uuid4().hex
+                target = self._path(copy)
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                os.link(self._path(name), target)
+                copies.append((copy, size))
+                _sync(target.parent)
+        except BaseException:
+            self.remove(name for name, _ in copies)
+            raise
+        return copies
+
+    def read(self, segments: Iterable[Segment], begin: int, end: int) -> Iterator[bytes]:
+        """The bytes from begin to before end of the segments in their order. Raises FileNotFoundError."""
+        offset = 0
+        for name, size in segments:
+            first, last = max(begin - offset, 0), min(end - offset, size)
+            offset += size
+            if first >= last:
+                continue
+            with self._path(name).open("rb", buffering=0) as file:
+                file.seek(first)
+                while first < last:
+                    piece = file.read(min(_PIECE, last - first))
+                    if not piece:
+                        raise OSError(f"segment {name} is shorter than its index says")
+                    first += len(piece)
+                    yield piece
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._path(name).unlink(missing_ok=True)
+
+    def old(self) -> list[str]:
+        """Names of files that have not changed for a day, links included."""
+        before = time.time() - _ORPHAN_S
+        return [path.name for path in self._data.glob("*/*") if _changed(path) < before]
+
+    def remove_broken(self) -> int:
+        """Remove what was begun a day ago and never became whole; how many files."""
+        before = time.time() - _ORPHAN_S
+        broken = [path for path in self._incoming.glob("*") if _changed(path) < before]
+        for path in broken:
+            path.unlink(missing_ok=True)
+        return len(broken)
+
+    def _path(self, name: str) -> Path:
+        return self._data / name[:2] / name
+
+    def _settle(self, path: Path, name: str) -> None:
+        target = self._path(name)
+        with suppress(FileExistsError):
+            target.parent.mkdir(mode=0o700)
+            _sync(self._data)
+        path.rename(target)
+        _sync(target.parent)
+
+
+def _changed(path: Path) -> float:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return time.time()
+    # A link to an old file is young.
+    return max(status.st_mtime, status.st_ctime)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,234 @@
+"""Objects of all projects, below buckets_path: a directory for each project, its index and its files.
+
+    buckets_path/HASH/index.sqlite    HASH is of the project's id
+    buckets_path/HASH/data/xx/...     segments of objects (nova.objectstore.files)
+
+A change first writes files, then commits the index, then removes the files that nothing refers to any more.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from nova.objectstore.errors import S3Error
+from nova.objectstore.files import Files, Segment
+from nova.objectstore.index import Bucket, Entry, Index, Transaction, Upload
+
+LOG = logging.getLogger(__name__)
+
+_OPEN_PROJECTS = 200
+
+
+class Store:
+    """The projects that have something here. quota_bytes is of one bucket; None for none."""
+
+    def __init__(self, root: Path, quota_bytes: int | None, most_buckets: int) -> None:
+        self._root = root
+        self._quota_bytes = quota_bytes
+        self._most_buckets = most_buckets
+        self._projects: dict[str, Project] = {}
+        self._lock = threading.Lock()
+
+    def project(self, project_id: str) -> "Project":
+        name = hashlib.sha256(project_id.encode()).hexdigest()
+        return self._project(self._root / name)
+
+    def sweep(self) -> None:
+        """Remove what crashes left behind a day ago."""
+        for directory in self._root.glob("*"):
+            if (directory / "index.sqlite").exists():
+                self._project(directory).sweep()
+
+    def close(self) -> None:
+        with self._lock:
+            for project in self._projects.values():
+                project.index.close()
+            self._projects.clear()
+
+    def _project(self, directory: Path) -> "Project":
+        with self._lock:
+            project = self._projects.pop(directory.name, None)
+            project = project or Project(directory, self._quota_bytes, self._most_buckets)
+            self._projects[directory.name] = project
+            if len(self._projects) > _OPEN_PROJECTS:
+                self._projects.pop(next(iter(self._projects))).index.close()
+            return project
+
+
+class Project:
+    """One project's buckets. Everything raises S3Error."""
+
+    def __init__(self, directory: Path, quota_bytes: int | None, most_buckets: int) -> None:
+        self._directory = directory
+        self._quota_bytes = quota_bytes
+        self._most_buckets = most_buckets
+        self._index_path = directory / "index.sqlite"
+        self.index = Index(self._index_path)
+        self.files = Files(directory)
+
+    def buckets(self) -> list[Bucket]:
+        if not self._index_path.exists():
+            return []
+        with self.index.read() as transaction:
+            return transaction.buckets()
+
+    def add_bucket(self, name: str) -> None:
+        if not self._index_path.exists() and self.files.has_any():
+            LOG.error("%s has objects and no index: it must be restored first", self._directory)
+            raise S3Error("InternalError")
+        self.files.make()
+        with self.index.write() as transaction:
+            if transaction.bucket(name):
+                raise S3Error("BucketAlreadyOwnedByYou", BucketName=name)
+            if len(transaction.buckets()) >= self._most_buckets:
+                raise S3Error("TooManyBuckets")
+            transaction.add_bucket(name, time.time())
+
+    def delete_bucket(self, name: str) -> None:
+        """Delete a bucket without objects, and the uploads to it that nobody finished."""
+        parts: list[Entry] = []
+        with self.changing(name) as transaction:
+            if transaction.objects(name, b"", 1):
+                raise S3Error("BucketNotEmpty", BucketName=name)
+            while uploads := transaction.uploads(name, b"", "", 100):
+                for upload in uploads:
+                    parts.extend(transaction.parts(upload.id).values())
+                    transaction.delete_upload(upload.id)
+            transaction.delete_bucket(name)
+        self._remove(*parts)
+
+    @contextmanager
+    def reading(self, bucket: str) -> Iterator[Transaction]:
+        """A transaction on a bucket that is there."""
+        if not self._index_path.exists():
+            raise S3Error("NoSuchBucket", BucketName=bucket)
+        with self.index.read() as transaction:
+            if transaction.bucket(bucket) is None:
+                raise S3Error("NoSuchBucket", BucketName=bucket)
+            yield transaction
+
+    @contextmanager
+    def changing(self, bucket: str) -> Iterator[Transaction]:
+        if not self._index_path.exists():
+            raise S3Error("NoSuchBucket", BucketName=bucket)
+        with self.index.write() as transaction:
+            if transaction.bucket(bucket) is None:
+                raise S3Error("NoSuchBucket", BucketName=bucket)
+            yield transaction
+
+    def object(self, bucket: str, key: str) -> Entry:
+        with self.reading(bucket) as transaction:
+            entry = transaction.object(bucket, key)
+        if entry is None:
+            raise S3Error("NoSuchKey", Key=key)
+        return entry
+
+    def check_room(self, bucket: str, size: int) -> None:
+        """Refuse what cannot have room before anything of it is read; a commit counts again."""
+        with self.reading(bucket) as transaction:
+            self._check_quota(transaction, bucket, size)
+
+    def put(self, bucket: str, key: str, entry: Entry, condition: Callable[[Entry | None], None]) -> None:
+        """Let a key be this object, whose files are here. condition is asked about the one that it was."""
+        with self._committing(entry.segments), self.changing(bucket) as transaction:
+            old = transaction.object(bucket, key)
+            condition(old)
+            self._check_quota(transaction, bucket, entry.size - (old.size if old else 0))
+            transaction.put_object(bucket, key, entry)
+            transaction.use(bucket, entry.size - (old.size if old else 0))
+        self._remove(old)
+
+    def delete(self, bucket: str, keys: Iterable[str], condition: Callable[[Entry | None], None]) -> None:
+        """Delete those of the objects that are there."""
+        deleted = []
+        with self.changing(bucket) as transaction:
+            for key in keys:
+                entry = transaction.object(bucket, key)
+                condition(entry)
+                if entry is not None:
+                    transaction.delete_object(bucket, key)
+                    transaction.use(bucket, -entry.size)
+                    deleted.append(entry)
+        self._remove(*deleted)
+
+    def put_part(self, upload: Upload, number: int, entry: Entry) -> None:
+        with self._committing(entry.segments), self.changing(upload.bucket) as transaction:
+            if transaction.upload(upload.id) is None:
+                raise S3Error("NoSuchUpload", UploadId=upload.id)
+            old = transaction.parts(upload.id).get(number)
+            growth = entry.size - (old.size if old else 0)
+            self._check_quota(transaction, upload.bucket, growth)
+            transaction.put_part(upload.id, number, entry)
+            transaction.use(upload.bucket, growth)
+        self._remove(old)
+
+    def abort(self, upload: Upload) -> None:
+        with self.changing(upload.bucket) as transaction:
+            if transaction.upload(upload.id) is None:
+                raise S3Error("NoSuchUpload", UploadId=upload.id)
+            parts = transaction.parts(upload.id).values()
+            transaction.delete_upload(upload.id)
+            transaction.use(upload.bucket, -sum(part.size for part in parts))
+        self._remove(*parts)
+
+    def complete(
+        self,
+        upload: Upload,
+        assemble: Callable[[dict[int, Entry]], Entry],
+        condition: Callable[[Entry | None], None],
+    ) -> Entry:
+        """Make one object of an upload's parts: assemble makes it of those there are, and says which segments it took."""
+        with self.changing(upload.bucket) as transaction:
+            if transaction.upload(upload.id) is None:
+                raise S3Error("NoSuchUpload", UploadId=upload.id)
+            parts = transaction.parts(upload.id)
+            entry = assemble(parts)
+            old = transaction.object(upload.bucket, upload.key)
+            condition(old)
+            transaction.put_object(upload.bucket, upload.key, entry)
+            transaction.delete_upload(upload.id)
+            released = sum(part.size for part in parts.values()) + (old.size if old else 0)
+            transaction.use(upload.bucket, entry.size - released)
+        kept = {name for name, _ in entry.segments}
+        dropped = [
+            replace(part, segments=tuple(segment for segment in part.segments if segment[0] not in kept))
+            for part in parts.values()
+        ]
+        self._remove(old, *dropped)
+        return entry
+
+    def sweep(self) -> None:
+        # The files first: what comes to be referred to afterwards is not that old.
+        old = self.files.old()
+        with self.index.read() as transaction:
+            orphans = set(old) - transaction.segments()
+        self.files.remove(orphans)
+        if count := len(orphans) + self.files.remove_broken():
+            LOG.warning("%s: %d files of requests that never ended are removed", self._directory, count)
+
+    @contextmanager
+    def _committing(self, segments: Iterable[Segment]) -> Iterator[None]:
+        """Files that are referred to when the block ends, and gone when it refuses.
+
+        Where it broke, nobody knows whether they are referred to: sweep() finds out.
+        """
+        try:
+            yield
+        except S3Error:
+            self.files.remove(name for name, _ in segments)
+            raise
+
+    def _check_quota(self, transaction: Transaction, bucket: str, growth: int) -> None:
+        has = transaction.bucket(bucket)
+        if self._quota_bytes is None or has is None or growth <= 0:
+            return
+        if has.used + growth > self._quota_bytes:
+            raise S3Error("QuotaExceeded", BucketName=bucket)
+
+    def _remove(self, *entries: Entry | None) -> None:
+        self.files.remove(name for entry in entries if entry is not None for name, _ in entry.segments)
