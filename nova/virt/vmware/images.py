@@ -5,7 +5,6 @@ an image. Root disks stand on it, or are copies; one that is larger stands on a 
 """
 
 import logging
-import threading
 import uuid as uuids
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from nova.structs.image import Image
 from nova.virt import image_format
 from nova.virt.vmware.cluster import Datastore
 from nova.virt.vmware.files import Files
+from nova.virt.vmware.machines import Turns
 
 LOG = logging.getLogger(__name__)
 
@@ -32,14 +32,13 @@ class DatastoreImages:
         self._host = host
         self._directory = f"{conf.vmware.cache_prefix or host}{conf.image_cache.subdirectory_name}"
         self._known: set[str] = set()
-        self._locks: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def disk(self, image: Image, disk: Disk, store: Datastore, adapter: str) -> tuple[str, int]:
         """The cached disk of disk's size, and that in KiB. Raises errors.ImageInvalid, errors.DiskFull."""
         path = Path(disk.image_path or "")
         size_kb = self.size_kb(image, disk)
-        with self._only_one(image.id):
+        with self._turns.of(image.id):
             base = f"{self._place(image, store)}/{image.id}.vmdk"
             own_kb = -(-_content_bytes(image, path) // 1024)
             if not self._is_there(base, image, store):
@@ -68,7 +67,7 @@ class DatastoreImages:
 
     def iso(self, image: Image, disk: Disk, store: Datastore) -> str:
         """The cached file of an ISO image."""
-        with self._only_one(image.id):
+        with self._turns.of(image.id):
             path = f"{self._place(image, store)}/{image.id}.iso"
             if not self._is_there(path, image, store):
                 part = self._part(image, store)
@@ -116,10 +115,6 @@ class DatastoreImages:
 
     def _part(self, image: Image, store: Datastore) -> str:
         return f"{self._place(image, store)}.part-{uuids.uuid4().hex[:8]}"
-
-    def _only_one(self, image_id: str) -> threading.Lock:
-        with self._lock:
-            return self._locks.setdefault(image_id, threading.Lock())
 
 
 def disk_type(image: Image) -> str:

@@ -9,6 +9,7 @@ which placement made it (nova.virt.holdings) is among its options from its first
 import logging
 import threading
 import uuid as uuids
+import weakref
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -316,12 +317,13 @@ def _within(pool: Any) -> Any:
 
 
 class Turns:
-    """One turn at a time for each guest."""
+    """One turn at a time for each guest, or whatever else has a name."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, threading.Lock] = {}
+        # A lock lasts as long as somebody holds it or waits for it.
+        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def of(self, uuid: str) -> threading.Lock:
+    def of(self, name: str) -> Any:
         with self._lock:
-            return self._locks.setdefault(uuid, threading.Lock())
+            return self._locks.setdefault(name, threading.Lock())

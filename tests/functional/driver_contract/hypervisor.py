@@ -1,6 +1,7 @@
 """What a kind of hypervisor gives to the suite: drivers for it, and a look at what is there that no driver takes part in."""
 
 import datetime
+import gc
 import multiprocessing
 import os
 import signal
@@ -148,6 +149,8 @@ class Hypervisor(ABC):
         return process.exitcode != 0
 
     def _act(self, pipe: Any, act: Callable[[Driver], None]) -> None:
+        # What the test's process has open here, too, is not this one's to close.
+        gc.disable()
         try:
             driver = self.driver()
             pipe.send("ready")
