@@ -24,6 +24,7 @@ from tests.functional.driver_contract.faults import Faults
 NOW = datetime.timedelta()
 HOST = "host-1"
 
+_STARTS = 4
 _fork = multiprocessing.get_context("fork")
 
 
@@ -135,11 +136,7 @@ class Hypervisor(ABC):
 
         Whether it died; False when it was done before. 0: it dies before it changes anything.
         """
-        ours, theirs = _fork.Pipe()
-        process = _fork.Process(target=self._act, args=(theirs, act))
-        process.start()
-        theirs.close()
-        assert ours.recv() == "ready", "the driver did not start"
+        process, ours = self._start(act)
         assert process.pid is not None
         self.faults.kill_after(number, process.pid)
         ours.send(number)
@@ -147,6 +144,21 @@ class Hypervisor(ABC):
         self.faults.clear()
         assert process.exitcode in (0, -signal.SIGKILL), f"it ended with {process.exitcode}"
         return process.exitcode != 0
+
+    def _start(self, act: Callable[[Driver], None]) -> tuple[Any, Any]:
+        """A process whose driver has started, and that waits for a word through the pipe."""
+        for _ in range(_STARTS):
+            ours, theirs = _fork.Pipe()
+            process = _fork.Process(target=self._act, args=(theirs, act))
+            process.start()
+            theirs.close()
+            try:
+                assert ours.recv() == "ready"
+                return process, ours
+            except EOFError:
+                # A fork may find a lock of a C library held by a thread that it does not have: libvirt's event loop is one.
+                process.join()
+        raise AssertionError("the driver did not start")
 
     def _act(self, pipe: Any, act: Callable[[Driver], None]) -> None:
         # What the test's process has open here, too, is not this one's to close.
