@@ -73,8 +73,13 @@ run_lint() {
 run_tests() {
     local status=0 options=()
     export COVERAGE_FILE=$RESULTS/coverage.$1
-    # Each file brings what it needs; the clouds of e2e have the machine for themselves.
-    [ "$1" = e2e ] || options=(-n "$(nproc)" --dist loadfile)
+    # Each file brings what it needs; the clouds of e2e have the machine for themselves. Functional tests often wait for
+    # daemons: one more than there are processors keeps these busy.
+    case $1 in
+        e2e) ;;
+        functional) options=(-n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder) ;;
+        *) options=(-n "$(nproc)" --dist loadfile) ;;
+    esac
     case $1 in unit | contract) options+=(--cov --cov-report=) ;; esac
     # Their databases are many and small: a slow disk would decide how long they take.
     case $1 in unit | contract | security) export TMPDIR=/dev/shm ;; *) unset TMPDIR ;; esac

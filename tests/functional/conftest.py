@@ -15,6 +15,19 @@ from tests.functional.real_keystone import RealKeystone
 from tests.functional.real_neutron import RealNeutron
 
 _stopping = []
+# Files that take minutes begin first: one that began last would be waited for alone.
+_LONG = (
+    "test_promises.py",
+    "test_nova_all.py",
+    "test_beside_real_services.py",
+    "test_accepted_in_bad_weather.py",
+    "test_packages.py",
+    "test_manage.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.fixture(scope="session")
