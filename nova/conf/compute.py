@@ -4,7 +4,8 @@ from oslo_config import cfg
 
 OPTIONS = [
     cfg.StrOpt(
-        "compute_driver", help="Hypervisor driver: libvirt.LibvirtDriver, xenapi.XenAPIDriver or fake.FakeDriver."
+        "compute_driver",
+        help="Hypervisor driver: libvirt.LibvirtDriver, vmwareapi.VMwareVCDriver, xenapi.XenAPIDriver or fake.FakeDriver.",
     ),
     cfg.StrOpt("instances_path", default="$state_path/instances", help="Directory of guests' disks."),
     cfg.BoolOpt(
