@@ -60,7 +60,8 @@ def migrate_until_it_is_known(source, spec, facts, progress=lambda percent: True
 
 
 def abort_until_it_is_done(destination, second_host, spec):
-    """What the conductor does, and an operator: a QEMU that does not answer the libvirtd that came back is killed."""
+    """What the conductor does, and an operator: a QEMU that does not answer the libvirtd that came back is killed, and a
+    libvirtd that believes for ever that a migration comes in is started anew."""
 
     def is_done():
         try:
@@ -68,6 +69,9 @@ def abort_until_it_is_done(destination, second_host, spec):
         except errors.DomainError as error:
             assert not isinstance(error, errors.PointPassed)
             second_host.kill_qemu(spec.uuid)
+            if "state change lock" in f"{error.message} {error.details}":
+                second_host.libvirtd("kill")
+                second_host.libvirtd("up")
             return False
         return True
 
