@@ -3,9 +3,7 @@
 import contextlib
 import datetime
 import logging
-import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +45,21 @@ from nova.virt.libvirt import (
     volume_swap,
 )
 from nova.virt.libvirt.connection import Connection, Proxy
-from nova.virt.libvirt.domain_xml import build, interface
+from nova.virt.libvirt.definition import Definitions
+from nova.virt.libvirt.domain_xml import interface
 from nova.virt.libvirt.domain_xml.disk import disk as disk_element
-from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE, Drive
+from nova.virt.libvirt.domain_xml.facts import METADATA_NAMESPACE
 from nova.virt.libvirt.guest_disks import GuestDisks
 from nova.virt.libvirt.host import HostFacts
+from nova.virt.libvirt.live_migration import LiveMigrations
 from nova.virt.libvirt.share_mounts import ShareMounts
 from nova.virt.libvirt.storage import Storage
 from nova.virt.libvirt.volumes import VolumeConnections
+from nova.virt.turns import Turns
 
 LOG = logging.getLogger(__name__)
 
 _START_PATIENCE_S = 10.0
-_TURN_S = 30.0
 _AGENT_S = 60
 
 
@@ -89,9 +89,12 @@ class LibvirtDriver:
         self._mounts = ShareMounts(conf)
         self._disks = GuestDisks(conf.instances_path, self._storage)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
+        self._definitions = Definitions(
+            conf, self._connection, self._options, self._disks, self._volumes, lambda: self._host_facts.xml
+        )
+        self._migrations = LiveMigrations(conf, self._connection, self._disks, self._volumes, self._definitions)
         self._facts: HostFacts | None = None
-        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-        self._locks_lock = threading.Lock()
+        self._turns = Turns()
 
     def start(self) -> None:
         self._connection.open(_START_PATIENCE_S)
@@ -123,7 +126,7 @@ class LibvirtDriver:
         policy = spec.flavor.extra_specs.get("hw:cpu_policy", "shared")
         if policy != "shared":
             raise errors.HostRefused(host=self._conf.host, reason=f"it has no CPUs for the policy '{policy}'")
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
             if domain is None or not self._disks.are_whole(spec):
                 is_found = self._claim(spec, domain, undo)
@@ -135,18 +138,18 @@ class LibvirtDriver:
                 if not is_found:
                     password.inject(spec, directory, self._options, self._conf)
                 vif.plug(spec.vifs)
-                domain = self._define(spec, undo)
+                domain = self._definitions.define(spec, undo)
                 undo.callback(power.remove, domain)
             elif not power.is_active(domain):
                 vif.plug(spec.vifs)
-                self._plan(spec, undo)
+                self._definitions.plan(spec, undo)
             power.start(domain)
             undo.pop_all()
 
     def destroy(
         self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
     ) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             domain = self._connection.find(uuid)
             if domain is not None:
                 power.remove(domain)
@@ -157,7 +160,7 @@ class LibvirtDriver:
                 self._disks.holdings.release(uuid, made_by)
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             domain = self._connection.domain(uuid)
             if target == PowerState.RUNNING and not power.is_active(domain):
                 _ensure_bridges(domain)
@@ -165,7 +168,7 @@ class LibvirtDriver:
             power.REACH[target](domain, grace)
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             domain = self._connection.find(spec.uuid)
             if kind == RebootKind.SOFT and domain is not None and power.read_state(domain) == PowerState.RUNNING:
                 if power.ask_to_shut_down(domain, grace):
@@ -189,14 +192,14 @@ class LibvirtDriver:
         return console.find_address(self._connection.domain(uuid).XMLDesc(0), kind, addresses)
 
     def attach_vif(self, uuid: str, vif_: Vif) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             domain = self._connection.domain(uuid)
             vif.plug((vif_,))
             element = interface.interface(vif_, None, self._host_facts.xml)
             devices.attach(domain, element, devices.by_mac(vif_.mac))
 
     def detach_vif(self, uuid: str, vif_: Vif) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._detach(uuid, devices.by_mac(vif_.mac))
 
     # Volumes
@@ -205,7 +208,7 @@ class LibvirtDriver:
         return self._volumes.describe_host()
 
     def attach_volume(self, uuid: str, disk: Disk) -> None:
-        with self._only_one(uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(uuid), contextlib.ExitStack() as undo:
             domain = self._connection.domain(uuid)
             find = devices.by_volume(files.volume_key(disk))
             undo.callback(self._volumes.disconnect, uuid, files.volume_key(disk))
@@ -218,13 +221,13 @@ class LibvirtDriver:
             undo.pop_all()
 
     def detach_volume(self, uuid: str, disk: Disk) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             source = disk_element(self._volumes.locate(disk)).find("source") if disk.volume else None
             self._detach(uuid, devices.by_volume(files.volume_key(disk), source))
             self._volumes.disconnect(uuid, files.volume_key(disk))
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
-        with self._only_one(uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(uuid), contextlib.ExitStack() as undo:
             domain = self._connection.domain(uuid)
             undo.callback(self._volumes.disconnect, uuid, files.volume_key(new))
             drive = self._volumes.connect(uuid, new)
@@ -235,7 +238,7 @@ class LibvirtDriver:
     # VolumeExtension
 
     def extend_volume(self, uuid: str, disk: Disk, size_bytes: int) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             domain = self._connection.domain(uuid)
             seen_bytes = self._volumes.extend(uuid, disk, size_bytes)
             source = disk_element(self._volumes.locate(disk)).find("source")
@@ -244,26 +247,26 @@ class LibvirtDriver:
     # Shares
 
     def define_shares(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.domain(spec.uuid)
-            self._define(spec, undo)
+            self._definitions.define(spec, undo)
             undo.pop_all()
             if not power.is_active(domain):
                 self._mounts.unmount(spec.uuid)
 
     def mount_shares(self, uuid: str, shares: tuple[Share, ...]) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             for share in shares:
                 self._mounts.mount(uuid, share)
 
     def unmount_shares(self, uuid: str) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._mounts.unmount(uuid)
 
     # Snapshots
 
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             root = files.guest_directory(self._conf.instances_path, uuid) / "disk"
             disk_calls.quick(target.parent.mkdir, parents=True, exist_ok=True)
             snapshot.copy_root(self._connection.domain(uuid), root, target, image_format, self._storage)
@@ -271,11 +274,11 @@ class LibvirtDriver:
     # VolumeSnapshots
 
     def snapshot_volume(self, uuid: str, disk: Disk, new_file: str) -> VolumeFile:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             return volume_snapshot.take(self._connection.domain(uuid), files.volume_key(disk), new_file)
 
     def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             key = files.volume_key(disk)
             return volume_snapshot.merge(self._connection.domain(uuid), key, file_to_merge, merge_target)
 
@@ -283,17 +286,17 @@ class LibvirtDriver:
 
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
         directory = files.guest_directory(self._conf.instances_path, spec.uuid)
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             rescue.make_disks(spec, rescue_disk, directory, self._storage, undo)
             self._switch_off(spec.uuid)
-            undo.callback(lambda: self._define(spec, contextlib.ExitStack()))
-            drives = rescue.plan(self._plan(spec, undo), spec, directory, self._host_facts.xml)
+            undo.callback(lambda: self._definitions.define(spec, contextlib.ExitStack()))
+            drives = rescue.plan(self._definitions.plan(spec, undo), spec, directory, self._host_facts.xml)
             vif.plug(spec.vifs)
-            power.start(self._define_drives(spec, drives))
+            power.start(self._definitions.define_drives(spec, drives))
             undo.pop_all()
 
     def unrescue(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             directory = files.guest_directory(self._conf.instances_path, spec.uuid)
             domain = self._connection.find(spec.uuid)
             if domain is None or rescue.is_rescued(directory) or not power.is_active(domain):
@@ -304,33 +307,20 @@ class LibvirtDriver:
     # Resizing
 
     def resize_disks(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
             if domain is not None and power.is_active(domain):
                 raise errors.GuestFailed(reason="The disks of a running guest are not resized")
             self._disks.check(spec)
             self._storage.resize(spec)
-            self._define(spec, undo)
+            self._definitions.define(spec, undo)
             undo.pop_all()
 
     # LiveMigration
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
-            domain = self._connection.find(spec.uuid)
-            if domain is not None and self._disks.awaits(spec):
-                power.remove(domain)
-            elif domain is not None and domain.isPersistent():
-                # Being defined is what tells that a guest has arrived.
-                reason = "a guest of this server is defined here already"
-                raise errors.HostRefused(host=self._conf.host, reason=reason)
-            self._disconnect_left_over(spec)
-            is_shared, token = self._disks.make_incoming(spec, undo)
-            vif.plug(spec.vifs)
-            drives = self._plan(spec, undo)
-            facts = migration.describe_destination(spec, self._conf, self._host_facts.xml, is_shared, drives, token)
-            undo.pop_all()
-        return _as_dict(facts)
+        with self._turns.guest(spec.uuid):
+            return self._migrations.prepare_destination(spec)
 
     def migrate(
         self,
@@ -340,27 +330,12 @@ class LibvirtDriver:
         progress: Callable[[int], bool],
         is_paused: bool = False,
     ) -> None:
-        destination = msgspec.convert(facts, migration.Facts)
-        uri = migration.remote_uri(self._conf, to, destination)
-        with self._only_one(spec.uuid):
-            try:
-                self._leave(spec, uri, destination, progress)
-            except errors.DomainError as error:
-                has_left = self._has_left(spec, uri, is_paused, progress)
-                self._disks.end_move(spec)
-                if not has_left:
-                    raise _final(error) from error
-            else:
-                self._disks.end_move(spec)
+        with self._turns.guest(spec.uuid):
+            self._migrations.migrate(spec, to, facts, progress, is_paused)
 
     def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
-        with self._only_one(spec.uuid):
-            if stays_away:
-                switch_over.end_copy(self._connection, spec.uuid)
-            elif switch_over.has_arrived(self._connection, spec.uuid):
-                raise errors.PointPassed(reason="The guest has arrived: there is nothing to abort")
-            self._volumes.disconnect_all(spec.uuid)
-            self._disks.abort_incoming(spec)
+        with self._turns.guest(spec.uuid):
+            self._migrations.abort_destination(spec, stays_away)
 
     def has_arrived(self, uuid: str) -> bool:
         return switch_over.has_arrived(self._connection, uuid)
@@ -374,7 +349,7 @@ class LibvirtDriver:
     # Moving
 
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             if not self._disks.holdings.is_out_of_the_way(spec):
                 self._disks.check(spec)
                 domain = self._connection.find(spec.uuid)
@@ -382,10 +357,10 @@ class LibvirtDriver:
                     power.remove(domain)
                 self._volumes.disconnect_all(spec.uuid)
                 self._disks.holdings.set_aside(spec)
-            return _as_dict(self._aside.describe(spec.uuid, self._conf))
+            return dict(msgspec.to_builtins(self._aside.describe(spec.uuid, self._conf)))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
             if domain is not None and self._disks.are_whole(spec):
                 return
@@ -394,11 +369,11 @@ class LibvirtDriver:
             self._aside.copy(spec, source, moving.source_uri(self._conf, source), undo)
             self._storage.resize(spec)
             vif.plug(spec.vifs)
-            self._define(spec, undo)
+            self._definitions.define(spec, undo)
             undo.pop_all()
 
     def bring_back(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.find(spec.uuid)
             if self._disks.holdings.is_aside(spec):
                 if domain is not None:
@@ -409,11 +384,11 @@ class LibvirtDriver:
             # A crash may have come between the disks' return and the definition's.
             if domain is None and self._disks.are_whole(spec):
                 vif.plug(spec.vifs)
-                self._define(spec, undo)
+                self._definitions.define(spec, undo)
             undo.pop_all()
 
     def forget_aside(self, uuid: str) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._disks.holdings.forget_aside(uuid)
 
     # HeldDisksOnHost
@@ -422,7 +397,7 @@ class LibvirtDriver:
         return self._disks.holdings.held()
 
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._disks.holdings.mark(uuid, disks_id)
 
     def rename_host(self, old: str, new: str) -> None:
@@ -430,7 +405,7 @@ class LibvirtDriver:
         self._volumes.rename_host(old, new)
 
     def remove_held_disks(self, held: HeldDisks) -> None:
-        with self._only_one(held.server):
+        with self._turns.guest(held.server):
             if held.place != "own" or self._connection.find(held.server) is None:
                 self._disks.holdings.remove_held(held)
 
@@ -463,31 +438,6 @@ class LibvirtDriver:
         assert self._facts is not None
         return self._facts
 
-    def _define(self, spec: GuestSpec, undo: contextlib.ExitStack) -> Proxy:
-        """Define the guest as spec has it; undo disconnects the volumes this needs."""
-        return self._define_drives(spec, self._plan(spec, undo))
-
-    def _define_drives(self, spec: GuestSpec, drives: tuple[Drive, ...]) -> Proxy:
-        log = files.console_log(self._conf.instances_path, spec.uuid)
-        port = self._serial_port()
-        domain: Proxy = self._connection.change("defineXML", build(spec, drives, self._host_facts.xml, str(log), port))
-        return domain
-
-    def _plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
-        directory = files.guest_directory(self._conf.instances_path, spec.uuid)
-        drives = {}
-        for disk in spec.disks:
-            if disk.kind == "volume":
-                undo.callback(self._volumes.disconnect, spec.uuid, files.volume_key(disk))
-                drives[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
-        return files.plan_drives(spec, directory, self._host_facts.xml, self._options, drives)
-
-    def _serial_port(self) -> int | None:
-        """A free port for the serial console; None where there are none."""
-        if self._host_facts.xml.serial_listen is None:
-            return None
-        return console.choose_port(self._host_facts.xml.serial_listen)
-
     def _switch_off(self, uuid: str) -> None:
         domain = self._connection.find(uuid)
         if domain is not None:
@@ -504,7 +454,7 @@ class LibvirtDriver:
             is_rescued = domain is not None and rescue.is_rescued(
                 files.guest_directory(self._conf.instances_path, spec.uuid)
             )
-            power.start(domain if is_rescued and domain is not None else self._define(spec, undo))
+            power.start(domain if is_rescued and domain is not None else self._definitions.define(spec, undo))
             undo.pop_all()
 
     def _claim(self, spec: GuestSpec, domain: Proxy | None, undo: contextlib.ExitStack, may_share: bool = True) -> bool:
@@ -512,37 +462,8 @@ class LibvirtDriver:
         were found on shared storage."""
         if domain is not None and self._disks.may_replace(spec, may_share):
             power.remove(domain)
-        self._disconnect_left_over(spec)
+        self._definitions.disconnect_left_over(spec)
         return self._disks.holdings.claim(spec, undo, may_share=may_share)
-
-    def _disconnect_left_over(self, spec: GuestSpec) -> None:
-        if self._disks.are_left_over(spec):
-            # What an earlier guest has connected stands in the directory that is put away.
-            self._volumes.disconnect_all(spec.uuid)
-
-    def _leave(self, spec: GuestSpec, uri: str, destination: migration.Facts, progress: Callable[[int], bool]) -> None:
-        """Begin to move the guest, and watch it to its end. Raises errors.DomainError when it may have stayed."""
-        domain = self._connection.find(spec.uuid)
-        if domain is None or not power.is_active(domain):
-            raise errors.GuestFailed(reason="A guest that does not run cannot be moved live")
-        if destination.is_shared:
-            self._disks.prove_shared(spec.uuid, destination.token)
-        migration.check_name(uri)
-        if not self._disks.begin_move(spec):
-            # What has been copied before is old by now.
-            raise errors.GuestFailed(reason="The live migration broke off")
-        migration.move(domain, spec, uri, destination, self._conf, progress)
-
-    def _has_left(self, spec: GuestSpec, uri: str, is_paused: bool, progress: Callable[[int], bool]) -> bool:
-        """Where the guest is after all. Raises errors.Unavailable while that is not known, errors.Cancelled."""
-        domain = self._connection.find(spec.uuid)
-        # libvirtd goes on with what a nova-compute began that was killed, or whose connection broke.
-        is_aborted = domain is not None and not migration.watch(domain, spec, self._conf, progress)
-        if switch_over.settle(self._connection, uri, spec.uuid, is_paused):
-            return True
-        if is_aborted:
-            raise errors.Cancelled("The live migration was aborted.", stays=True)
-        return False
 
     def _detach(self, uuid: str, find: devices.Find) -> None:
         domain = self._connection.find(uuid)
@@ -550,36 +471,10 @@ class LibvirtDriver:
             options = self._conf.libvirt
             devices.detach(domain, find, options.device_detach_attempts, options.device_detach_timeout)
 
-    @contextlib.contextmanager
-    def _only_one(self, uuid: str) -> Iterator[None]:
-        with self._locks_lock:
-            lock = self._locks.setdefault(uuid, threading.Lock())
-        # Steps of one guest come one after the other: what is waited for here is a step that hangs, or a reconciler.
-        if not lock.acquire(timeout=_TURN_S):
-            LOG.error("guest %s is busy with something that has not ended for more than %.0f s", uuid, _TURN_S)
-            raise errors.Unavailable(service="The guest", reason="another step of it has not ended on its host")
-        try:
-            yield
-        finally:
-            lock.release()
-
-
-def _final(error: errors.DomainError) -> errors.DomainError:
-    """Why the guest stays, which is known by now whatever did not answer before."""
-    if isinstance(error, errors.Cancelled):
-        return errors.Cancelled(error.message, stays=True)
-    return error.turned_into(errors.GuestStays)
-
 
 def _is_overlay(conf: cfg.ConfigOpts) -> bool:
     kind: str = conf.libvirt.images_type
     return bool(conf.use_cow_images) if kind == "default" else kind == "qcow2"
-
-
-def _as_dict(facts: msgspec.Struct) -> dict[str, Any]:
-    """Facts for the other host of a move, as they travel."""
-    mapping: dict[str, Any] = msgspec.to_builtins(facts)
-    return mapping
 
 
 def _is_ours(domain: Proxy) -> bool:

@@ -16,11 +16,12 @@ from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, Gue
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.virt.holdings import Holdings
+from nova.virt.turns import Turns
 from nova.virt.vmware import guest_config
 from nova.virt.vmware.building import Builder
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
-from nova.virt.vmware.machines import Machine, Machines, MachineShelf, Turns
+from nova.virt.vmware.machines import Machine, Machines, MachineShelf
 from nova.virt.vmware.moving import Moves
 from nova.virt.vmware.session import Session, has_fault
 from nova.virt.vmware.volumes import VolumeDisks
@@ -28,7 +29,6 @@ from nova.virt.vmware.volumes import VolumeDisks
 LOG = logging.getLogger(__name__)
 
 _NEEDED = ("host_ip", "host_username", "host_password", "cluster_name")
-_TURN_S = 30.0
 # What a guest without VMware's tools, or with tools that do not run yet, says to a request.
 _DEAF = ("ToolsUnavailable", "InvalidPowerState", "NotSupported", "MethodNotFound", "InvalidState")
 
@@ -258,11 +258,5 @@ class VMwareVCDriver:
     @contextlib.contextmanager
     def _turn(self, uuid: str) -> Iterator[MachineShelf]:
         """A guest's turn, with what is known of its machines during it. Raises errors.Unavailable."""
-        lock = self._turns.of(uuid)
-        if not lock.acquire(timeout=_TURN_S):
-            LOG.error("guest %s is busy with something that has not ended for more than %.0f s", uuid, _TURN_S)
-            raise errors.Unavailable(service="The guest", reason="another step of it has not ended on its host")
-        try:
+        with self._turns.guest(uuid):
             yield self._shelf()
-        finally:
-            lock.release()

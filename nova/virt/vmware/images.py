@@ -14,9 +14,9 @@ from nova import errors
 from nova.structs.guest import Disk
 from nova.structs.image import Image
 from nova.virt import image_format
+from nova.virt.turns import Turns
 from nova.virt.vmware.cluster import Datastore
 from nova.virt.vmware.files import Files
-from nova.virt.vmware.machines import Turns
 
 LOG = logging.getLogger(__name__)
 

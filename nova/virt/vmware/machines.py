@@ -7,9 +7,7 @@ which placement made it (nova.virt.holdings) is among its options from its first
 """
 
 import logging
-import threading
 import uuid as uuids
-import weakref
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -314,16 +312,3 @@ def _within(pool: Any) -> Any:
             kinds.TraversalSpec(name="machines", type=vim.ResourcePool, path="vm"),
         ],
     )
-
-
-class Turns:
-    """One turn at a time for each guest, or whatever else has a name."""
-
-    def __init__(self) -> None:
-        # A lock lasts as long as somebody holds it or waits for it.
-        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def of(self, name: str) -> Any:
-        with self._lock:
-            return self._locks.setdefault(name, threading.Lock())

@@ -4,9 +4,7 @@ import contextlib
 import datetime
 import logging
 import re
-import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from nova.structs.disks import DisksId, HeldDisks
 from nova.structs.guest import ConsoleAddress, ConsoleKind, Disk, GuestSpec, GuestState, NodeState, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
+from nova.virt.turns import Turns
 from nova.virt.xenserver import blueprint, console, diagnostics, migration, moving, power, rescue, snapshot
 from nova.virt.xenserver.events import Events
 from nova.virt.xenserver.guests import Guests
@@ -27,7 +26,6 @@ from nova.virt.xenserver.session import Session
 
 LOG = logging.getLogger(__name__)
 
-_TURN_S = 30.0
 _UUID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -44,8 +42,7 @@ class XenAPIDriver:
         self._guests = Guests(self._session, self._facts, conf, name)
         self._migrations = LiveMigrations(self._session, self._facts, self._guests, name)
         self._events = Events(self._session, name)
-        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-        self._locks_lock = threading.Lock()
+        self._turns = Turns()
 
     def start(self) -> None:
         self._facts.look_again()
@@ -67,7 +64,7 @@ class XenAPIDriver:
 
     def create(self, spec: GuestSpec) -> None:
         blueprint.check(spec)
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             holdings = self._guests.holdings(spec)
             vm = self._guests.vms.find(spec.uuid)
             if vm is None or not vm.is_whole or not holdings.is_own(spec) or self._guests.missing(vm, spec):
@@ -84,7 +81,7 @@ class XenAPIDriver:
     def destroy(
         self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
     ) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             vm = self._guests.vms.find(uuid)
             if vm is None:
                 return
@@ -93,7 +90,7 @@ class XenAPIDriver:
                 self._guests.holdings().release(uuid, made_by)
 
     def set_power(self, uuid: str, target: PowerState, grace: datetime.timedelta = datetime.timedelta()) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             vm = self._guests.guest(uuid)
             if target is PowerState.RUNNING:
                 self._guests.start(vm)
@@ -105,7 +102,7 @@ class XenAPIDriver:
                 power.shut_down(self._session, vm, grace)
 
     def reboot(self, spec: GuestSpec, kind: RebootKind, grace: datetime.timedelta) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             vm = self._guests.vms.find(spec.uuid)
             if kind is RebootKind.SOFT and vm is not None and power.read_state(vm) is PowerState.RUNNING:
                 if power.ask_to_shut_down(self._session, vm, grace):
@@ -121,11 +118,11 @@ class XenAPIDriver:
         return console.find_address(self._session, self._guests.guest(uuid), kind)
 
     def attach_vif(self, uuid: str, vif: Vif) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._guests.devices.attach_vif(self._guests.guest(uuid), vif)
 
     def detach_vif(self, uuid: str, vif: Vif) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             vm = self._guests.vms.find(uuid)
             if vm is not None:
                 self._guests.devices.detach_vif(vm, vif)
@@ -136,11 +133,11 @@ class XenAPIDriver:
         return self._guests.volumes.connector()
 
     def attach_volume(self, uuid: str, disk: Disk) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._guests.volumes.attach(self._guests.guest(uuid), disk)
 
     def detach_volume(self, uuid: str, disk: Disk) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._guests.volumes.detach(self._guests.vms.find(uuid), disk)
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
@@ -149,19 +146,19 @@ class XenAPIDriver:
     # Snapshots
 
     def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             snapshot.copy_root(self._session, self._guests.guest(uuid), self._guests.disks, target, image_format)
 
     # Rescue
 
     def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             vm = self._guests.guest(spec.uuid)
             rescue.begin(self._session, self._guests, vm, spec, rescue_disk)
             self._guests.start(self._guests.vms.get(spec.uuid))
 
     def unrescue(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             vm = self._guests.vms.find(spec.uuid)
             if vm is not None and not rescue.is_rescued(vm) and power.read_state(vm) is PowerState.RUNNING:
                 return
@@ -172,7 +169,7 @@ class XenAPIDriver:
     # Resizing
 
     def resize_disks(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid), contextlib.ExitStack() as undo:
+        with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             vm = self._guests.check(spec)
             if not vm.is_off:
                 raise errors.GuestFailed(reason="The disks of a running guest are not resized")
@@ -183,27 +180,27 @@ class XenAPIDriver:
     # Moving
 
     def set_aside(self, spec: GuestSpec) -> dict[str, Any]:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             return moving.set_aside(self._session, self._guests, spec)
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         blueprint.check(spec)
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             moving.take_over(self._session, self._guests, spec, facts)
 
     def bring_back(self, spec: GuestSpec) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             moving.bring_back(self._session, self._guests, spec)
 
     def forget_aside(self, uuid: str) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._guests.holdings().forget_aside(uuid)
 
     # LiveMigration
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
         blueprint.check(spec)
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             return migration.as_dict(self._migrations.prepare(spec))
 
     def migrate(
@@ -214,17 +211,17 @@ class XenAPIDriver:
         progress: Callable[[int], bool],
         is_paused: bool = False,
     ) -> None:
-        with self._only_one(spec.uuid):
+        with self._turns.guest(spec.uuid):
             self._migrations.migrate(spec, migration.as_facts(facts), progress)
 
     def abort_destination(self, spec: GuestSpec, stays_away: bool = False) -> None:
         # The guest is one for both hosts: where its source says that it runs there, there is no copy here.
         if not stays_away:
-            with self._only_one(spec.uuid):
+            with self._turns.guest(spec.uuid):
                 self._migrations.abort(spec)
 
     def has_arrived(self, uuid: str) -> bool:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             return self._migrations.has_arrived(uuid)
 
     # HeldDisksOnHost
@@ -233,7 +230,7 @@ class XenAPIDriver:
         return self._guests.holdings().held()
 
     def mark_disks(self, uuid: str, disks_id: DisksId) -> None:
-        with self._only_one(uuid):
+        with self._turns.guest(uuid):
             self._guests.holdings().mark(uuid, disks_id)
 
     def rename_host(self, old: str, new: str) -> None:
@@ -241,7 +238,7 @@ class XenAPIDriver:
         self._guests.holdings().rename_host(old, new)
 
     def remove_held_disks(self, held: HeldDisks) -> None:
-        with self._only_one(held.server):
+        with self._turns.guest(held.server):
             vm = self._guests.vms.find(held.name)
             if vm is not None and (held.place != "own" or not vm.is_whole):
                 self._guests.holdings().remove_held(held)
@@ -266,19 +263,6 @@ class XenAPIDriver:
                 vm = self._guests.define(vm, spec, undo)
             self._guests.start(vm)
             undo.pop_all()
-
-    @contextlib.contextmanager
-    def _only_one(self, uuid: str) -> Iterator[None]:
-        with self._locks_lock:
-            lock = self._locks.setdefault(uuid, threading.Lock())
-        # Steps of one guest come one after the other: what is waited for here is a step that hangs, or a reconciler.
-        if not lock.acquire(timeout=_TURN_S):
-            LOG.error("guest %s is busy with something that has not ended for more than %.0f s", uuid, _TURN_S)
-            raise errors.Unavailable(service="The guest", reason="another step of it has not ended on its host")
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def _state(vm: Vm) -> GuestState:

@@ -1,0 +1,59 @@
+"""How a guest is defined: its domain, over disks that are there and volumes that are connected for it."""
+
+import contextlib
+from collections.abc import Callable
+
+from oslo_config import cfg
+
+from nova.structs.guest import GuestSpec
+from nova.virt.libvirt import console, files
+from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.domain_xml import build
+from nova.virt.libvirt.domain_xml.facts import Drive, Host
+from nova.virt.libvirt.guest_disks import GuestDisks
+from nova.virt.libvirt.volumes import VolumeConnections
+
+
+class Definitions:
+    """The definitions of the guests of one libvirtd. facts() are the host's, which libvirtd has to be asked for first."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        connection: Connection,
+        options: files.DiskOptions,
+        disks: GuestDisks,
+        volumes: VolumeConnections,
+        facts: Callable[[], Host],
+    ) -> None:
+        self.facts = facts
+        self._conf, self._connection, self._options = conf, connection, options
+        self._disks, self._volumes = disks, volumes
+
+    def define(self, spec: GuestSpec, undo: contextlib.ExitStack) -> Proxy:
+        """Define the guest as spec has it; undo disconnects the volumes this needs."""
+        return self.define_drives(spec, self.plan(spec, undo))
+
+    def define_drives(self, spec: GuestSpec, drives: tuple[Drive, ...]) -> Proxy:
+        """Define the guest on these drives."""
+        facts = self.facts()
+        log = files.console_log(self._conf.instances_path, spec.uuid)
+        # A free port for the serial console, where guests have one.
+        port = None if facts.serial_listen is None else console.choose_port(facts.serial_listen)
+        domain: Proxy = self._connection.change("defineXML", build(spec, drives, facts, str(log), port))
+        return domain
+
+    def plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
+        """The drives that spec names, its volumes connected; undo disconnects them."""
+        directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+        drives = {}
+        for disk in spec.disks:
+            if disk.kind == "volume":
+                undo.callback(self._volumes.disconnect, spec.uuid, files.volume_key(disk))
+                drives[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
+        return files.plan_drives(spec, directory, self.facts(), self._options, drives)
+
+    def disconnect_left_over(self, spec: GuestSpec) -> None:
+        """Let go the volumes of an earlier guest, whose directory is about to be put away."""
+        if self._disks.are_left_over(spec):
+            self._volumes.disconnect_all(spec.uuid)
