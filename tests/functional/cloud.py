@@ -26,7 +26,7 @@ from nova.rpc.conductor import conductor_client
 from nova.rpc.local import bus_of
 from nova.rpc.server import Server
 from nova.scheduler.service import Scheduler
-from nova.virt.fake import Hypervisor, _hypervisors
+from nova.virt.fake.hypervisor import HYPERVISORS, Hypervisor
 from tests.functional.cinder import FakeCinder
 from tests.functional.glance import FakeGlance
 from tests.functional.keystone import FakeKeystone
@@ -213,7 +213,7 @@ class Cloud:
     def add_host(self, name="host-1", machine=None, **size):
         """A fake host with a nova-compute; back when it can take servers."""
         full = self._full(name)
-        _hypervisors[full] = Hypervisor(full, **size)
+        HYPERVISORS[full] = Hypervisor(full, **size)
         if self._neutron is not None:
             self._neutron.add_host(full)
         return self.start_host(name, machine)
@@ -232,7 +232,7 @@ class Cloud:
 
     def rename_host(self, name, new):
         """A machine gets another name: what is on it stays."""
-        _hypervisors[self._full(new)] = hypervisor = _hypervisors.pop(self._full(name))
+        HYPERVISORS[self._full(new)] = hypervisor = HYPERVISORS.pop(self._full(name))
         hypervisor.name = self._full(new)
 
     def stop_host(self, name):
@@ -264,7 +264,7 @@ class Cloud:
             content.clear()
 
     def hypervisor(self, name="host-1"):
-        return _hypervisors[self._full(name)]
+        return HYPERVISORS[self._full(name)]
 
     def add_network(self):
         """The network that a server of the project gets when its user names none."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from nova.conf import load
 from nova.structs.guest import Disk
 from nova.structs.instance import BlockDevice
-from nova.virt import fake
 from nova.virt.driver import Driver
-from nova.virt.fake_state import StateDirectory
+from nova.virt.fake import FakeDriver, hypervisor
+from nova.virt.fake.state import StateDirectory
 from tests.functional.driver_contract.faults import Faults
 from tests.functional.driver_contract.hypervisor import HOST, Hypervisor
 
@@ -22,8 +22,8 @@ class FakeHypervisor(Hypervisor):
     def driver(self) -> Driver:
         conf = load([], [])
         conf.set_override("fake_state_path", str(self.directory))
-        self._there = fake._hypervisors[HOST] = _Counted(self.faults, StateDirectory(str(self.directory)))
-        return fake.FakeDriver(conf, HOST)
+        self._there = hypervisor.HYPERVISORS[HOST] = _Counted(self.faults, StateDirectory(str(self.directory)))
+        return FakeDriver(conf, HOST)
 
     def write(self, uuid: str, text: str) -> None:
         self._there.shelf.directories[uuid].content = text
@@ -53,7 +53,7 @@ class FakeHypervisor(Hypervisor):
         return self.directory / "image"
 
 
-class _Counted(fake.Hypervisor):
+class _Counted(hypervisor.Hypervisor):
     """Whatever is kept of it is a change."""
 
     def __init__(self, faults: Faults, states: StateDirectory) -> None:
@@ -73,4 +73,4 @@ def running(directory: Path):
     try:
         yield FakeHypervisor(directory)
     finally:
-        fake._hypervisors.pop(HOST, None)
+        hypervisor.HYPERVISORS.pop(HOST, None)

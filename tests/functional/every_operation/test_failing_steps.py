@@ -2,7 +2,7 @@
 
 from nova import errors
 from nova.conductor.workflows import WORKFLOWS
-from nova.virt.fake import ANY
+from nova.virt.fake.hypervisor import ANY
 from tests.functional.every_operation.matrix import every_step, run
 from tests.functional.invariants import leftovers
 from tests.functional.operation_set_ups import SETUPS, workflow_of

@@ -10,7 +10,6 @@ from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec, RebootKind
 from nova.structs.image import Image
 from nova.structs.instance import PowerState
-from nova.virt import fake, fake_disks
 from nova.virt.fake import FakeDriver
 
 UUID = "8ae9fd30-6ee9-4ad5-b1c4-6a0e2b6a3a11"
@@ -23,8 +22,8 @@ def process(tmp_path, monkeypatch):
     conf.set_override("fake_state_path", str(tmp_path / "fake"))
 
     def begin():
-        monkeypatch.setattr(fake, "_hypervisors", {})
-        monkeypatch.setattr(fake_disks, "_images", {})
+        monkeypatch.setattr("nova.virt.fake.driver.HYPERVISORS", {})
+        monkeypatch.setattr("nova.virt.fake.disks._images", {})
         return [FakeDriver(conf, name) for name in ("host-1", "host-2")]
 
     return begin
@@ -100,9 +99,9 @@ def test_image_of_a_disk_is_known_to_the_next_process(process, tmp_path):
 
 def test_without_a_directory_a_process_keeps_nothing(process, monkeypatch):
     conf = configuration.load([], [])
-    monkeypatch.setattr(fake, "_hypervisors", {})
+    monkeypatch.setattr("nova.virt.fake.driver.HYPERVISORS", {})
     FakeDriver(conf, "host-1").create(spec())
 
-    monkeypatch.setattr(fake, "_hypervisors", {})
+    monkeypatch.setattr("nova.virt.fake.driver.HYPERVISORS", {})
 
     assert FakeDriver(conf, "host-1").guests() == ()

@@ -8,7 +8,7 @@ from nova import errors
 from nova.structs.disks import DisksId, Mark
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec
-from nova.virt.fake_disks import FakeShelf
+from nova.virt.fake.disks import FakeShelf
 from nova.virt.holdings import Finding, Holdings
 
 UUID = "6f70656e-0000-4000-8000-000000000001"

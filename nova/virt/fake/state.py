@@ -14,7 +14,7 @@ from nova.structs.guest import Disk, GuestSpec, RebootKind
 from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
-from nova.virt.fake_disks import Directory
+from nova.virt.fake.disks import Directory
 
 _IMAGES = "images"
 
