@@ -7,6 +7,7 @@ sort as S3 sorts them. Quota is counted where the thing it counts changes.
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS part (
     checksum TEXT NOT NULL, segments TEXT NOT NULL, PRIMARY KEY (upload, number));
 """
 _BUSY_S = 30
+_RETRY_S = 0.005
 _IDLE_CONNECTIONS = 8
 
 
@@ -108,12 +110,22 @@ class Index:
         connection.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        # FULL: what was answered for has reached the disk, whatever happens to the machine.
-        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
-            connection.execute(statement)
-        connection.executescript(_SCHEMA)
-        return connection
+        """A connection to the database, which is made where it is missing."""
+        # SQLite waits for locks, but not for those of another worker that makes the database, or is the last to leave it.
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                # FULL: what was answered for has reached the disk, whatever happens to the machine.
+                for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
+                    connection.execute(statement)
+                connection.executescript(_SCHEMA)
+                return connection
+            except sqlite3.OperationalError as error:
+                connection.close()
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_S)
 
 
 class Transaction:

@@ -40,7 +40,7 @@ class HypervisorHost:
         self.directory, self.name = directory, name
         self.instances = directory / "instances"
         for part in ("etc", "run", "lib", "log"):
-            (directory / part).mkdir()
+            (directory / part).mkdir(parents=True)
         (directory / "cache").symlink_to(cache)
         self._configure()
         isolated = ["unshare", "--mount", "--uts", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -152,10 +152,11 @@ def _require_hypervisor() -> None:
 def make_host(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     _require_hypervisor()
     cache = request.config.cache.mkdir("libvirt-capabilities")
+    directory = tmp_path_factory.mktemp("hypervisors")
     with contextlib.ExitStack() as hosts:
 
         def make(name: str) -> HypervisorHost:
-            host = HypervisorHost(tmp_path_factory.mktemp(name), name, Path(cache))
+            host = HypervisorHost(directory / name, name, Path(cache))
             hosts.callback(host.close)
             return host
 
@@ -284,4 +285,4 @@ def _answers(host: HypervisorHost) -> bool:
 
 def uri_of_any_host(host: HypervisorHost) -> str:
     """Hosts' directories are named after them: what live_migration_uri is for hosts with names."""
-    return host.uri.replace(host.directory.name, "%s0")
+    return host.uri.replace(f"/{host.name}/", "/%s/")
