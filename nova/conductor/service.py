@@ -34,7 +34,7 @@ from nova.conductor.core import Core
 from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.engine.step_runner import no_boundary
+from nova.conductor.engine.turn import no_boundary
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import WORKFLOWS
