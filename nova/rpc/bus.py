@@ -19,6 +19,10 @@ class BusFailure(errors.Unavailable):
     """The other side did not answer in time, or the bus did not take the message."""
 
 
+class NotAnswered(BusFailure, errors.MaybeDone):
+    """The bus took the call, and no answer came in time."""
+
+
 def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     """The bus named by [DEFAULT] transport_url.
 
