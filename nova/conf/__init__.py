@@ -7,7 +7,7 @@ a global. Each module here has OPTIONS and, unless it describes [DEFAULT], a GRO
 import configparser
 import copy
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from keystoneauth1 import loading as auth_loading
@@ -80,6 +80,8 @@ MODULES = (
 # Groups in which this cloud logs in somewhere: they carry keystoneauth's auth and session options.
 CLIENT_GROUPS = ("cinder", "glance", "keystone", "manila", "neutron", "placement")
 
+_UPSTREAMS_GROUPS = upstream.GROUPS.keys() | {group for group, _ in [*upstream.NEEDLESS, *refused.REFUSALS]}
+
 # Half of what the callers of this cloud wait for it.
 _REQUEST_S = 30
 # Of one attempt; the middleware makes four.
@@ -115,7 +117,7 @@ def load(args: Sequence[str] = (), files: Sequence[str] | None = None) -> cfg.Co
         if ending.code == 1:
             raise BadConfiguration(_explain(ValueError("a value does not fit its option"), conf)) from ending
         raise
-    known = {group for group, _ in list_options()} | upstream.GROUPS
+    known = {group for group, _ in list_options()}
     for path in conf.config_file or ():
         _check_file(conf, path, known)
     _register_client_auth(conf)
@@ -184,17 +186,17 @@ def _register_client_auth(conf: cfg.ConfigOpts) -> None:
             conf.register_opts(auth_loading.get_auth_plugin_conf_options(plugin), group=group)
 
 
-def _check_file(conf: cfg.ConfigOpts, path: str, known_groups: Iterable[str]) -> None:
+def _check_file(conf: cfg.ConfigOpts, path: str, own_groups: Collection[str]) -> None:
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0", delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(Path(path).read_text())
     for group in parser.sections():
-        if group not in known_groups:
+        if group not in own_groups and group not in _UPSTREAMS_GROUPS:
             raise BadConfiguration(f"{path}: [{group}] is not a group of options this release knows")
         for option, value in parser.items(group):
             if (why := refused.reason(group, option, value)) is not None:
                 raise BadConfiguration(f"{path}: [{group}] {option} = {value} is not supported: {why}")
-        if group in upstream.GROUPS:
+        if group not in own_groups:
             continue
         for option in parser.options(group):
             _check_option(conf, path, group, option)

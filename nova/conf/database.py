@@ -11,8 +11,6 @@ CONNECTION_OPTIONS = [
     cfg.IntOpt("max_pool_size", default=5, min=1, help="Connections kept open by one process."),
     cfg.IntOpt("max_overflow", default=50, min=0, help="Further connections one process may open at a peak."),
     cfg.IntOpt("connection_recycle_time", default=3600, help="Seconds after which a connection is replaced."),
-    cfg.IntOpt("max_retries", default=10, help="Attempts to reach the database at start; below 0 for ever."),
-    cfg.IntOpt("retry_interval", default=10, min=0, help="Seconds between two such attempts."),
 ]
 
 MODULES = (

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nova import conf as configuration
+from nova.conf import refused, upstream
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = """
@@ -184,15 +186,70 @@ def test_a_daemon_refuses_a_bad_file_with_one_line_and_status_2(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def contract(*projects):
+    """Options of upstream's reference, by group and name."""
+    path = Path(os.environ.get("CONTRACT_DIR", ROOT.parent / "shared" / "contract")) / "config_options.json"
+    if not path.exists():
+        pytest.skip(f"there is no contract at {path}")
+    found = json.loads(path.read_text())
+    return {(one["group"], one["name"].replace("-", "_")): one for project in projects for one in found[project]}
+
+
+def test_every_option_of_upstream_is_honoured_or_translated_or_refused_or_needless():
+    own = {(group, name) for group, options in configuration.list_options() for o in options for name in names(o)}
+    verdicts = {
+        option: (option in own) + (option in refused.REFUSALS) + (option in upstream.NEEDLESS)
+        for option in contract("nova", "placement")
+    }
+
+    assert [option for option, count in verdicts.items() if count == 0 and not upstream.needless(*option)] == []
+    assert [option for option, count in verdicts.items() if count > 1] == []
+
+
+def names(option):
+    return [option.dest, *(before.name.replace("-", "_") for before in option.deprecated_opts if before.name)]
+
+
+def test_every_option_of_this_project_is_read_somewhere():
+    code = {path: path.read_text() for path in (ROOT / "nova").rglob("*.py")}
+    elsewhere = "\n".join(text for path, text in code.items() if path.parent != ROOT / "nova" / "conf")
+    everywhere = "\n".join(code.values())
+    unread = [
+        (group, option.dest)
+        for group, options in own_options()
+        for option in options
+        if not re.search(rf"\b{option.dest}\b", elsewhere) and not re.search(rf"\.{option.dest}\b", everywhere)
+    ]
+
+    assert [(group, name) for group, name in unread if not is_read_by_pattern(group, name)] == []
+
+
+def own_options():
+    for module in configuration.MODULES:
+        group = getattr(module, "GROUP", None)
+        yield group.name if group else "DEFAULT", module.OPTIONS
+
+
+def is_read_by_pattern(group, name):
+    return group == "cors" or (group == "DEFAULT" and name.startswith("quota_"))
+
+
+@pytest.mark.parametrize("group, option", refused.REFUSALS, ids=lambda value: value)
+def test_what_nobody_would_give_is_refused_and_what_asks_for_nothing_is_not(tmp_path, group, option):
+    with pytest.raises(configuration.BadConfiguration, match=re.escape(refused.REFUSALS[group, option].why)):
+        load(tmp_path, f"[{group}]\n{option} = {'something' if refused.REFUSALS[group, option].off else 'false'}\n")
+    upstreams = contract("nova", "placement").get((group, option), {}).get("default")
+    if isinstance(upstreams, list):
+        upstreams = ",".join(upstreams)
+    load(tmp_path, f"[{group}]\n{option} = {'' if upstreams is None else upstreams}\n")
+
+
 def test_options_that_mean_the_same_have_upstreams_defaults():
-    contract = Path(os.environ.get("CONTRACT_DIR", ROOT.parent / "shared" / "contract")) / "config_options.json"
-    if not contract.exists():
-        pytest.skip(f"there is no contract at {contract}")
-    known = {(one["group"], one["name"]): one for one in json.loads(contract.read_text())["nova"]}
+    known = contract("nova")
     differing = []
     for group, options in configuration.list_options():
         for option in options:
-            theirs = known.get((group, option.dest))
+            theirs = known.get((group, option.name))
             if theirs is None or theirs.get("default_is_sample") or (group, option.dest) in DIFFERENT_ON_PURPOSE:
                 continue
             if option.default != theirs.get("default"):
@@ -214,7 +271,6 @@ DIFFERENT_ON_PURPOSE = {
 def test_the_sample_files_are_those_the_code_gives(tmp_path):
     subprocess.run([sys.executable, "-W", "ignore", "tools/make_samples.py", str(tmp_path)], check=True, cwd=ROOT)
 
-    for name in ("nova.conf.sample", "policy.yaml.sample"):
-        assert (tmp_path / name).read_text() == (ROOT / "etc" / "nova" / name).read_text(), (
-            f"{name} is out of date: run tools/make_samples.py"
-        )
+    for name in ("etc/nova/nova.conf.sample", "etc/nova/policy.yaml.sample", "doc/options.md"):
+        made = tmp_path / Path(name).name
+        assert made.read_text() == (ROOT / name).read_text(), f"{name} is out of date: run tools/make_samples.py"

@@ -51,6 +51,7 @@ class Engine:
         boundary: Callable[[str, str, str], None] = no_boundary,
     ) -> None:
         self._db = db
+        self._workflows = workflows
         self._lease_s = conf.conductor.lease_s
         self._poll_s = conf.conductor.poll_interval_s
         self._owner = str(uuids.uuid4())
@@ -95,7 +96,7 @@ class Engine:
         (queue) or to end (waits), or another one was first. is_first: the server is made in this transaction.
         """
         uuid = str(uuids.uuid4())
-        deadline = utcnow() + timedelta(seconds=workflow.deadline_s)
+        deadline = utcnow() + timedelta(seconds=self._workflows[workflow.name].deadline_s)
         text = msgspec.json.encode(document).decode()
         request_id = context.request_id or f"req-{uuids.uuid4()}"
         added = operations.add(
