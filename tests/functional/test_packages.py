@@ -72,6 +72,10 @@ def test_every_command_says_its_version(installed):
 
     [version] = set(said)
     assert version[0].isdigit()
+    assert version.count("\n") == 1
+    [metadata] = installed.glob("lib/python3*/site-packages/nova_control_plane-*.dist-info")
+    assert metadata.name == f"nova_control_plane-{version.strip()}.dist-info"
+    assert (metadata / "licenses" / "LICENSE").exists()
 
 
 def test_samples_and_units_come_with_it(installed):
