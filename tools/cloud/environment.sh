@@ -21,7 +21,7 @@ CLOUD_PACKAGES=(
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
 TEST_PACKAGES=(
-    postgresql shellcheck ovn-central awscli s3cmd
+    postgresql shellcheck groff-base ovn-central awscli s3cmd
     # the simulated vCenter
     golang-go golang-github-vmware-govmomi-dev
 )
