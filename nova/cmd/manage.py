@@ -13,7 +13,7 @@ from oslo_config import cfg
 
 from nova import errors, release
 from nova.cmd import config_options, placement_manage
-from nova.conf import BadConfiguration, load
+from nova.conf import BadConfiguration, load, required
 from nova.db import cells, host_identity, hosts, migrations
 from nova.db.engine import Database
 from nova.structs.host import Cell
@@ -27,11 +27,9 @@ def main() -> int:
     arguments = parser().parse_args()
     try:
         conf = load(config_options.chosen(arguments))
+        required.database(conf)
     except BadConfiguration as error:
         print(f"nova-manage: {error}", file=sys.stderr)
-        return 2
-    if not conf.database.connection:
-        print("nova-manage: [database] connection is not set", file=sys.stderr)
         return 2
     command: Callable[[cfg.ConfigOpts, argparse.Namespace], int] = arguments.command
     return command(conf, arguments)

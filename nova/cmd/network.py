@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
-from nova.conf import BadConfiguration, load
+from nova.conf import BadConfiguration, load, required
 from nova.http.service import HttpService
 from nova.network.api import NullDataplane, application
 from nova.network.host import rights
@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 
 # Requests in hand at once.
 _THREADS = 100
+
+NEEDS = (required.tokens,)
 
 
 def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Component]:
@@ -41,7 +43,9 @@ def main() -> int:
     known, arguments = parser().parse_known_args()
     if known.teardown:
         return _teardown(arguments)
-    return daemon.run("nova-network", build, argv=arguments, prepare=lambda conf: _separate(conf, known.user))
+    return daemon.run(
+        "nova-network", build, needs=NEEDS, argv=arguments, prepare=lambda conf: _separate(conf, known.user)
+    )
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nova import release
 from nova.cmd import config_options
-from nova.conf import BadConfiguration, load
+from nova.conf import BadConfiguration, load, required
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -17,11 +17,9 @@ def run(arguments: Sequence[str]) -> int:
         return int(ending.code or 0)
     try:
         conf = load(config_options.chosen(parsed))
+        required.placement_database(conf)
     except BadConfiguration as error:
         print(f"placement-manage: {error}", file=sys.stderr)
-        return 2
-    if not conf.placement_database.connection:
-        print("placement-manage: [placement_database] connection is not set", file=sys.stderr)
         return 2
     from nova.placement import database_version, sync_database
     from nova.placement.schema import MigrationsMissing

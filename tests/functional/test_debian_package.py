@@ -87,7 +87,9 @@ def test_each_unit_starts_a_command_of_the_package(installed):
 def test_every_command_runs_from_where_it_lies(installed):
     names = sorted(path.name for path in (installed / "usr/bin").iterdir())
 
-    said = on_the_machine(installed, f"printf '%s\\n' {installed}/usr/bin/* | xargs -P 2 -I COMMAND COMMAND --version")
+    said = on_the_machine(
+        installed, f"printf '%s\\n' {installed}/usr/bin/* | xargs -P 2 -I COMMAND sh -c 'COMMAND --version'"
+    )
 
     assert {"nova-api", "nova-compute", "nova-manage", "placement-manage"} <= set(names)
     shown = run("dpkg-query", f"--admindir={installed}/var/lib/dpkg", "-W", "-f=${Version}", "nova-control-plane")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nova import conf as configuration
-from nova.conf import refused, upstream
+from nova.conf import files, refused, review, upstream
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = """
@@ -274,3 +274,70 @@ def test_the_sample_files_are_those_the_code_gives(tmp_path):
     for name in ("etc/nova/nova.conf.sample", "etc/nova/policy.yaml.sample", "doc/options.md"):
         made = tmp_path / Path(name).name
         assert made.read_text() == (ROOT / name).read_text(), f"{name} is out of date: run tools/make_samples.py"
+
+
+def test_no_option_of_upstream_nor_of_the_guide_is_called_unknown(tmp_path):
+    of_groups = {}
+    for group, name in contract("nova", "placement"):
+        if (group, name) not in refused.REFUSALS:
+            of_groups.setdefault(group, []).append(name)
+    path = tmp_path / "nova.conf"
+    path.write_text("".join(f"[{group}]\n" + "".join(f"{n} = \n" for n in names) for group, names in of_groups.items()))
+    exist = configuration.options_of_files(list(files.settings([str(path)])))
+
+    assert list(review.unknown(exist, files.settings([str(path)]))) == []
+
+
+def test_of_a_guide_for_an_old_release_only_what_is_gone_is_called_unknown(tmp_path):
+    conf = load(
+        tmp_path, GUIDE.replace("[libvirt]", "[oslo_messaging_rabbit]\nheartbeat_rate = 3\nssl = true\n[libvirt]")
+    )
+
+    slips = {line.split("] ")[1].split(" ")[0] for line in review.review(conf)}
+
+    # Of releases before the reference's.
+    assert slips == {"use_neutron", "firewall_driver", "os_region_name", "url"}
+
+
+@pytest.mark.parametrize(
+    "group, option, value, right",
+    [
+        ("scheduler", "max_attempts", "0", "an integer of at least 1"),
+        ("api", "auth_strategy", "trust", "one of keystone, noauth2"),
+        ("DEFAULT", "enabled_apis", "osapi,metadata", "each part must be one of osapi_compute, metadata, ec2"),
+        ("DEFAULT", "host", "two words", "a host name or an IP address"),
+        ("vnc", "enabled", "perhaps", "true or false"),
+    ],
+)
+def test_a_bad_value_is_told_what_is_right(tmp_path, group, option, value, right):
+    with pytest.raises(configuration.BadConfiguration) as caught:
+        load(tmp_path, f"[{group}]\n{option} = {value}\n")
+
+    assert f"{tmp_path}/nova.conf: [{group}] {option} = {value}: it must be " in str(caught.value)
+    assert right in str(caught.value)
+
+
+def test_a_value_that_names_another_option_is_checked_too(tmp_path):
+    with pytest.raises(configuration.BadConfiguration, match=r"\[api\] max_limit"):
+        load(tmp_path, "[DEFAULT]\nstate_path = many\n[api]\nmax_limit = $state_path\n")
+
+
+@pytest.mark.parametrize("text", ["[libvirt]\nswtpm_enabled = true\n", "[databaze]\n", "[vnc]\nenabled = perhaps\n"])
+def test_a_file_of_a_directory_is_looked_at_like_the_first(tmp_path, text):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/10.conf").write_text(text)
+    (tmp_path / "nova.conf").write_text("[DEFAULT]\n")
+    words = ["--config-file", str(tmp_path / "nova.conf"), "--config-dir", str(tmp_path / "parts")]
+
+    with pytest.raises(configuration.BadConfiguration, match=re.escape(f"{tmp_path}/parts/10.conf")):
+        configuration.load(words)
+
+
+def test_a_wrong_group_is_told_the_nearest(tmp_path):
+    with pytest.raises(configuration.BadConfiguration, match=r"is it \[database\]\?"):
+        load(tmp_path, "[databaze]\n")
+
+
+def test_a_plugin_that_does_not_exist_is_told_which_do(tmp_path):
+    with pytest.raises(configuration.BadConfiguration, match=r"\[placement\] auth_type = pasword: .*, password,"):
+        load(tmp_path, "[placement]\nauth_type = pasword\n")
