@@ -12,7 +12,7 @@ import oslo_messaging
 from oslo_config import cfg, generator
 
 import nova.conf
-from nova.conf import refused, upstream
+from nova.conf import earlier, refused, upstream
 from nova.policies import compute, network, placement
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +68,7 @@ def _translated(group: str, own: list[cfg.Opt]) -> list[str]:
         for option in own
         for before in option.deprecated_opts
     )
+    old = sorted({*old, *((f"[{was[0]}] {was[1]}", now[1]) for was, now in earlier.RENAMED.items() if now[0] == group)})
     lines = [f"| `{before}` | read as `{now}` |" for before, now in old]
     return ["| Earlier name | |", "|---|---|", *lines, ""] if lines else []
 

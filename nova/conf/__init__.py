@@ -17,6 +17,7 @@ from keystonemiddleware.auth_token import list_opts as list_auth_token_options
 from oslo_config import cfg
 from oslo_log import _options as log_options
 from oslo_log import log as oslo_log
+from oslo_messaging import opts as messaging_options
 from oslo_policy import opts as policy_options
 
 from nova import release
@@ -29,6 +30,7 @@ from nova.conf import (
     crypto,
     database,
     default,
+    earlier,
     ec2,
     glance,
     image_cache,
@@ -125,6 +127,7 @@ def load(args: Sequence[str] = (), files: Sequence[str] | None = None) -> cfg.Co
         sys.stderr.write(said.getvalue())
         raise
     _check_files(files_.of(conf), conf)
+    _translate(conf)
     _register_client_auth(conf)
     return conf
 
@@ -181,6 +184,22 @@ def _session_options() -> list[cfg.Opt]:
                 "less than the callers of this cloud wait (rpc_response_timeout)."
             )
     return options
+
+
+def _translate(conf: cfg.ConfigOpts) -> None:
+    """Let what files say in options of earlier releases count as the defaults of today's."""
+    for found in earlier.translate(files_.values(conf)):
+        group, option = found.name
+        if group in (*CLIENT_GROUPS, "keystone_authtoken"):
+            auth_loading.register_auth_conf_options(conf, group)
+            conf.register_opts(auth_loading.get_auth_plugin_conf_options("password"), group=group)
+        elif option == "transport_url":
+            conf.register_opts(messaging_options.list_opts()[0][1])
+        try:
+            conf.set_default(option, found.value, None if group == "DEFAULT" else group)
+        except ValueError as error:
+            before = ", ".join(f"[{group}] {option}" for group, option in found.before)
+            raise BadConfiguration(f"{files_.where(conf)}: {before}: {error}") from error
 
 
 def _register_client_auth(conf: cfg.ConfigOpts) -> None:

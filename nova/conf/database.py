@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
+import sqlalchemy
 from oslo_config import cfg
+
+# What a URL that names no driver means: the guides of earlier releases name none.
+_DRIVERS = {"mysql": "mysql+pymysql", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 CONNECTION_OPTIONS = [
     cfg.StrOpt(
@@ -24,3 +28,9 @@ MODULES = (
         OPTIONS=[cfg.StrOpt("connection", secret=True, help="Not used.")],
     ),
 )
+
+
+def parse(url: str) -> sqlalchemy.URL:
+    """The URL of a database, with the driver that reaches it. Raises sqlalchemy.exc.ArgumentError."""
+    parsed = sqlalchemy.make_url(url)
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))

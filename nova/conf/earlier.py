@@ -72,6 +72,7 @@ RENAMED: dict[Name, Name] = {
         DEFAULT             neutron_url                          neutron   endpoint_override
         DEFAULT             neutron_region_name                  neutron   region_name
         neutron             url                                  neutron   endpoint_override
+        keystone_authtoken  auth_uri                             keystone_authtoken  www_authenticate_uri
         placement           os_region_name                       placement region_name
         placement           os_interface                         placement valid_interfaces
     """),

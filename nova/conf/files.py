@@ -46,6 +46,11 @@ def settings(paths: Sequence[str]) -> Iterator[Setting]:
                 yield from (Setting(path, group, option, value) for value in values)
 
 
+def values(conf: cfg.ConfigOpts) -> dict[tuple[str, str], str]:
+    """What the files set, by group and option; the last one wins."""
+    return {(one.group, one.option): one.value for one in settings(of(conf)) if one.option}
+
+
 def where(conf: cfg.ConfigOpts) -> str:
     """The files, for a message about what is in none of them."""
     return ", ".join(of(conf)) or "there is no /etc/nova/nova.conf"

@@ -21,6 +21,10 @@ class Refusal(NamedTuple):
 _VNC = Refusal("the way from the proxy to the guest's screen is neither authenticated nor encrypted")
 _SPICE = Refusal("SPICE screens have QEMU's own settings")
 _SIGNATURES = Refusal("certificates of image signatures are not checked")
+_NO_QPID = Refusal(
+    "the message bus is RabbitMQ, as transport_url = rabbit://USER:PASSWORD@HOST:PORT/ names it",
+    ("rabbit", "kombu", "nova.rpc.impl_kombu", "nova.openstack.common.rpc.impl_kombu"),
+)
 _NOT_PINNED = Refusal("processors of a host are not set apart for guests")
 _NO_DEVICES = Refusal("no devices of hosts are given to guests")
 
@@ -36,9 +40,15 @@ REFUSALS: dict[tuple[str, str], Refusal] = {
     ("DEFAULT", "periodic_enable"): Refusal("periodic work cannot be switched off", _ON, off=False),
     ("DEFAULT", "pointer_model"): Refusal("every guest with a screen has a tablet", ("usbtablet",)),
     ("DEFAULT", "preallocate_images"): Refusal("disks take their space when they are written to"),
+    ("DEFAULT", "network_manager"): Refusal(
+        "networks have DHCP, and those of projects are apart by themselves", ("nova.network.manager.flatdhcpmanager",)
+    ),
+    ("DEFAULT", "qpid_hostname"): _NO_QPID,
+    ("DEFAULT", "qpid_hosts"): _NO_QPID,
     ("DEFAULT", "record"): Refusal("what passes consoles is not recorded"),
     ("DEFAULT", "reserved_huge_pages"): Refusal("huge pages of hosts are not counted"),
     ("DEFAULT", "resize_fs_using_block_device"): Refusal("file systems in guests' disks are not changed"),
+    ("DEFAULT", "rpc_backend"): _NO_QPID,
     ("DEFAULT", "running_deleted_instance_timeout"): Refusal("a guest whose server was deleted is not kept for a time"),
     ("DEFAULT", "vcpu_pin_set"): _NOT_PINNED,
     ("DEFAULT", "volume_usage_poll_interval"): Refusal("the use of volumes is not measured"),

@@ -6,13 +6,13 @@ Each check is called with the configuration, and raises BadConfiguration.
 import difflib
 from collections.abc import Callable
 
-import sqlalchemy
 from keystoneauth1 import loading as auth_loading
 from oslo_config import cfg
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from nova.conf import files
 from nova.conf.bad_configuration import BadConfiguration
+from nova.conf.database import parse
 
 Check = Callable[[cfg.ConfigOpts], None]
 
@@ -56,7 +56,7 @@ def _check_url(conf: cfg.ConfigOpts, group: str) -> None:
     if not url:
         raise _missing(conf, group, "connection", _URL)
     try:
-        sqlalchemy.make_url(url).get_dialect().import_dbapi()
+        parse(url).get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         # Its value holds a password.
         message = f"[{group}] connection: it must be {_URL}"

@@ -58,6 +58,17 @@ GROUPS = {
 
 # Why, and the options by group that need no answer for that reason.
 _NEEDLESS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("earlier releases had to be told; networks come from [neutron], whether a Neutron or nova-network answers there", {
+        "DEFAULT": "firewall_driver force_dhcp_release libvirt_vif_driver linuxnet_interface_driver"
+        " linuxnet_ovs_integration_bridge multi_host network_api_class network_size neutron_auth_strategy"
+        " neutron_ovs_bridge security_group_api send_arp_for_ha share_dhcp_address use_neutron",
+        "neutron": "auth_strategy",
+    }),
+    ("earlier releases had it; nothing depends on it", {
+        "DEFAULT": "api_paste_config iscsi_helper root_helper scheduler_driver scheduler_host_manager"
+        " verbose volumes_path",
+        "scheduler": "driver",
+    }),
     ("one database holds the whole cloud", {
         "DEFAULT": "cell_worker_thread_pool_size",
         "api": "instance_list_cells_batch_fixed_size instance_list_cells_batch_strategy instance_list_per_project_cells"

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from nova import errors
+from nova.conf.database import parse
 
 LOG = logging.getLogger(__name__)
 
@@ -45,10 +46,6 @@ def _make_private(file: Path) -> None:
         file.touch(mode=0o600)
 
 
-# What a URL that names no driver means: the guides of earlier releases name none.
-_DRIVERS = {"mysql": "mysql+pymysql", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-
-
 class Database:
     """One database. write() and read() run a function in a transaction and give its result.
 
@@ -69,8 +66,7 @@ class Database:
         options: Mapping[str, Any] | None = None,
         connect_args: Mapping[str, Any] | None = None,
     ) -> None:
-        parsed = sqlalchemy.make_url(url)
-        parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+        parsed = parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
             _make_private(Path(parsed.database))
