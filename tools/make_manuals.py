@@ -17,7 +17,7 @@ from nova.cmd import config_options, network
 ROOT = Path(__file__).parent.parent
 # Everything else is a daemon.
 USERS = ("nova-policy",)
-TOOLS = ("nova-manage", "placement-manage", *USERS)
+TOOLS = ("nova-manage", "nova-status", "placement-manage", *USERS)
 COMPLETED = ("nova-manage", "placement-manage")
 
 STATUS = """.SH EXIT STATUS

@@ -1,6 +1,8 @@
 """Queries on message cells."""
 
-from sqlalchemy import delete, insert, select
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
@@ -27,3 +29,8 @@ def add(connection: Connection, cell: Cell) -> bool:
 
 def remove(connection: Connection, uuid: str) -> bool:
     return connection.execute(delete(_table).where(_table.c.uuid == uuid)).rowcount == 1
+
+
+def change(connection: Connection, uuid: str, **changes: Any) -> bool:
+    """False when there is no such cell."""
+    return connection.execute(update(_table).where(_table.c.uuid == uuid).values(**changes)).rowcount == 1

@@ -2,13 +2,9 @@
 
 from datetime import timedelta
 
-from sqlalchemy.engine import Connection
-
 from nova.clock import utcnow
 from nova.conductor.core import Core
-from nova.db import ec2, events, instances, operations, server_migrations
-
-_BATCH = 100
+from nova.db import ec2, events, purging
 
 
 def reconcile(core: Core) -> None:
@@ -17,16 +13,7 @@ def reconcile(core: Core) -> None:
     if not days:
         return
     before = utcnow() - timedelta(days=days)
-
-    def work(connection: Connection) -> int:
-        uuids = instances.purge(connection, before, _BATCH)
-        if uuids:
-            operations.purge(connection, uuids)
-            server_migrations.purge(connection, uuids)
-        return len(uuids)
-
-    while core.db.write(work) == _BATCH:
-        pass
-    while core.db.write(lambda c: events.purge(c, before, _BATCH)) == _BATCH:
+    purging.purge_servers(core.db, before)
+    while core.db.write(lambda c: events.purge(c, before, purging.BATCH)) == purging.BATCH:
         pass
     core.db.write(lambda c: ec2.forget_tokens(c, before), is_repeatable=True)
