@@ -35,7 +35,10 @@ def test_man_can_read_every_page():
     "line, offered",
     [
         ("nova-manage ce", ["cell_v2"]),
-        ("nova-manage --config-file /etc/nova/nova.conf db ", ["sync", "version", "--help"]),
+        (
+            "nova-manage --config-file /etc/nova/nova.conf db ",
+            ["sync", "version", "purge", "archive_deleted_rows", "online_data_migrations", "--help"],
+        ),
         ("nova-manage cell_v2 delete_cell --cell", ["--cell_uuid"]),
         ("placement-manage db s", ["sync"]),
     ],
