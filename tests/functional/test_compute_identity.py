@@ -38,7 +38,7 @@ def server_id(cloud, host):
 
 
 def rename(cloud, *words):
-    parser = manage._parser()
+    parser = manage.parser()
     arguments = parser.parse_args(["host", "rename", *words])
     return arguments.command(cloud.conf, arguments)
 

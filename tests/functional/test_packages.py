@@ -37,24 +37,11 @@ COMMANDS = (
 )
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """The tree as a clone has it: what only lies in the working directory is in no package."""
-    directory = tmp_path_factory.mktemp("source") / "nova"
-    directory.mkdir()
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    names = [name for name in listed.decode().split("\0") if name and (ROOT / name).exists()]
-    tar = subprocess.run(["tar", "-c", *names], cwd=ROOT, capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x"], cwd=directory, input=tar, check=True)
-    return directory
-
-
 @pytest.fixture(scope="module", params=["wheel", "sdist"])
-def installed(request, source, tmp_path_factory):
+def installed(request, tmp_path_factory):
     """An environment that has the package from this kind of archive, and its requirements."""
     made = tmp_path_factory.mktemp("dist")
-    build = f"from setuptools import build_meta; build_meta.build_{request.param}({str(made)!r})"
-    run(sys.executable, "-W", "ignore", "-c", build, cwd=source)
+    run(ROOT / "tools/package.sh", request.param, made, cwd=made, PYTHON=sys.executable)
     [archive] = made.iterdir()
     environment = tmp_path_factory.mktemp("installed") / "env"
     venv.create(environment)
@@ -125,14 +112,14 @@ def test_a_package_without_its_migrations_is_not_called_in_order(installed, tmp_
         assert "has no migrations" in done.stderr
 
 
-def run(*words, cwd):
+def run(*words, cwd, **environment):
     """What a command prints; it must end well."""
-    done = call(*words, cwd=cwd)
+    done = call(*words, cwd=cwd, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def call(*words, cwd):
+def call(*words, cwd, **environment):
     """Run a command that knows nothing of the tree."""
-    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+    environment["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin"
     return subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=environment)
