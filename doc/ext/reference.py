@@ -18,8 +18,9 @@ from typing import Any
 from unittest import mock
 
 import oslo_messaging
+import yaml
 from reference_api import api
-from reference_text import cell, code, paragraphs, table
+from reference_text import cell, code, paragraphs, quoted, table
 
 from nova import conf, errors, metrics
 from nova.api.compute import MODULES
@@ -195,6 +196,26 @@ def _below(kind: type[Any]) -> Iterator[type[Any]]:
             yield from _below(one)
 
 
+_KINDS = {
+    "prelude": "What it is about", "features": "New", "upgrade": "Before an upgrade", "security": "Security",
+    "fixes": "Repaired", "deprecations": "Deprecated", "issues": "Known issues", "critical": "Critical",
+    "other": "Other",
+}  # fmt: skip
+
+
+def release_notes() -> str:
+    """What every release note says, by kind."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "releasenotes" / "notes").glob("*.yaml")):
+        for kind, notes in yaml.safe_load(path.read_text()).items():
+            told[kind] += [notes] if isinstance(notes, str) else notes
+    parts = ["# Release notes", "What users and operators notice since the first release."]
+    for kind, title in _KINDS.items():
+        if kind in told:
+            parts += [f"## {title}", "\n".join(f"* {quoted(note)}" for note in told[kind])]
+    return "\n\n".join(parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "api": api,
     "options": options,
@@ -203,6 +224,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics": figures,
     "notifications": notifications,
     "errors": error_codes,
+    "release-notes": release_notes,
 }
 
 

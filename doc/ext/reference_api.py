@@ -60,7 +60,7 @@ def _kind(schema: dict[str, Any]) -> str:
     kind = " or ".join(kinds) if isinstance(kinds, list) else kinds
     if "enum" in schema:
         return f"{kind}: {', '.join(code(word) for word in schema['enum'])}"
-    return f"{kind}, may repeat" if kind == "array" else kind
+    return f"{_kind(schema['items'])}, may repeat" if kind == "array" else kind
 
 
 def _examples(title: str, content: dict[str, Any]) -> list[str]:
@@ -71,6 +71,6 @@ def _examples(title: str, content: dict[str, Any]) -> list[str]:
         for name, example in examples.items():
             value = example["value"]
             text = value if media_type != "application/json" else json.dumps(value, indent=2, ensure_ascii=False)
-            suffix = f" ({code(name)})" if name not in ("", "answer") else ""
+            suffix = f" ({code(name)})" if len(examples) > 1 else ""
             blocks.append(f"{title}{suffix}:\n\n```{'json' if media_type.endswith('json') else 'text'}\n{text}\n```")
     return blocks

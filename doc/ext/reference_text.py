@@ -20,6 +20,12 @@ def cell(text: str) -> str:
     return " ".join(paragraphs(text))
 
 
+def quoted(text: str) -> str:
+    """A text in which ``...`` is code, as in release notes."""
+    parts = re.split(r"``(.+?)``", " ".join(text.split()))
+    return "".join(code(part) if number % 2 else escaped(part) for number, part in enumerate(parts))
+
+
 def code(value: Any) -> str:
     """A value as code; what would end the code or a table's cell is written otherwise."""
     text = str(value).replace("|", "\\|")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nova import conf, errors
 from nova.api.compute import MODULES, versions
@@ -62,6 +63,13 @@ def test_every_notification_and_metric_and_error_is_listed(pages):
     assert "| `nova_step_seconds` | histogram | `operation`, `step`, `outcome` |" in pages["metrics"]
     assert f"| 404 | `{errors.FlavorNotFound.__name__}` |" in pages["errors"]
     assert "| 409 | `placement.concurrent_update` |" in pages["errors"]
+
+
+def test_every_release_note_is_told(pages):
+    notes = (_ROOT / "releasenotes" / "notes").glob("*.yaml")
+    wanted = sum(len(told) for path in notes for kind, told in yaml.safe_load(path.read_text()).items())
+
+    assert pages["release-notes"].count("\n* ") == wanted
 
 
 def test_every_operation_is_described(pages):

@@ -7,14 +7,18 @@ from http import HTTPStatus
 from typing import Any
 
 from nova.api.compute import faults, versions
-from nova.api.compute.openapi_examples import answer_example, request_example
+from nova.api.compute.openapi_examples import answer_examples, request_example, value_example
 from nova.api.compute.openapi_schemas import Components, pascal, portable
 from nova.http.declaration import SERVER, Endpoint
 from nova.http.schema import LINK, METADATA, Field, Obj
-from nova.http.versions import FIRST, FOREVER
+from nova.http.versions import FIRST
 
 _FAULT = {"$ref": "#/components/schemas/Fault"}
 _VERSION = {"$ref": "#/components/parameters/ApiVersion"}
+_SUCCESS = {
+    201: "Created.", 202: "Accepted: it is done after this answer.", 207: "Done in part; each item has its own code.",
+    300: "See there.",
+}  # fmt: skip
 _ERRORS = {
     400: "The request is not valid.", 401: "There is no valid token.", 403: "Policy or quota forbids it.",
     404: "There is no such thing, or not at this version.", 406: "There is no such version.",
@@ -170,7 +174,7 @@ class _Maker:
             for code in (one.success(self._version), *one.other_codes):
                 answers[code].append((one, schema))
         for code, given in answers.items():
-            responses[str(code)] = self._answer(identifier, "Done." if code < 300 else "See there.", given)
+            responses[str(code)] = self._answer(identifier, _SUCCESS.get(code, "Done."), given)
         for code in sorted(_error_codes(found)):
             responses[str(code)] = {"$ref": f"#/components/responses/{_error_name(code)}"}
         return responses
@@ -184,7 +188,8 @@ class _Maker:
         for one, schema in told:
             name = pascal(one.action or identifier, "answer")
             schemas[one.action or "answer"] = self._components.part(name, schema)
-            examples[one.action or "answer"] = {"value": answer_example(schema)}
+            for form, value in answer_examples(schema).items():
+                examples[one.action or form] = {"value": value}
         if len(told) < len(given):
             # Generated clients would read a body where there is none.
             kinds = (f"{action} answers with {schema['$ref'].rpartition('/')[2]}" for action, schema in schemas.items())
@@ -240,7 +245,7 @@ def _facts(one: Endpoint) -> str:
         facts.append(f"Policy rule: `{one.policy}`.")
     if one.since > FIRST:
         facts.append(f"Since {versions.text(one.since)}.")
-    if one.until < FOREVER:
+    if one.until < versions.MAXIMUM:
         facts.append(f"Until {versions.text(one.until)}.")
     if one.is_open:
         facts.append("It needs no token.")
@@ -250,7 +255,7 @@ def _facts(one: Endpoint) -> str:
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     schema = {"type": "string", "minLength": 1}
     return [
-        {"name": name, "in": "path", "required": True, "schema": schema, "example": answer_example(schema, name)}
+        {"name": name, "in": "path", "required": True, "schema": schema, "example": value_example(schema, name)}
         for name in _PARAMETER.findall(path)
     ]
 

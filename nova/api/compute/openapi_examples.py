@@ -18,7 +18,7 @@ _BY_NAME: dict[str, Any] = {
     "id": _ID, "imageRef": "70a599e0-31e7-49b7-b260-868f441e862b", "ip_protocol": "tcp", "key": "purpose",
     "label": "private", "mac_addr": "fa:16:3e:4c:2c:30", "memory_mb": 2048, "message": "No valid host was found.",
     "name": "web-1", "networks": "auto", "output": "login: ", "path": "/etc/motd",
-    "project_id": "6f70656e737461636b20342065766572", "protocol": "vnc", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1",
+    "project_id": "6f70656e737461636b20342065766572", "protocol": "vnc", "purpose": "web", "reservation_id": "r-4k2x9m1p", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1",
     "ram": 2048, "rel": "self", "size": 10, "status": "ACTIVE", "tag": "web", "tenant_id":
     "6f70656e737461636b20342065766572", "to_port": 22, "user_id": "fake-user", "vcpus": 2, "vif_type":
     "ovs", "volume_size": 10,
@@ -38,9 +38,21 @@ def request_example(schema: dict[str, Any]) -> Any:
     return _example(schema, "", _is_asked)
 
 
-def answer_example(schema: dict[str, Any], name: str = "") -> Any:
-    """Everything an answer can have."""
-    return _example(schema, name, lambda field, parent: True)
+def answer_examples(schema: dict[str, Any]) -> dict[str, Any]:
+    """Everything an answer can have; where there are several forms, each of them, by its first key."""
+    forms = schema.get("anyOf", ())
+    if "type" in schema or not all(form.get("properties") for form in forms) or not forms:
+        return {"answer": _example(schema, "", _is_told)}
+    return {next(iter(form["properties"])): _example(form, "", _is_told) for form in forms}
+
+
+def value_example(schema: dict[str, Any], name: str) -> Any:
+    """A value of a field or parameter of this name."""
+    return _example(schema, name, _is_told)
+
+
+def _is_told(field: str, parent: dict[str, Any]) -> bool:
+    return True
 
 
 def _is_asked(field: str, parent: dict[str, Any]) -> bool:
