@@ -28,9 +28,9 @@ def api() -> str:
                 by_tag[one["tags"][0]].append(_operation(f"{method.upper()} {path}", one, made["components"]))
     parts = [
         "# Operations of the Compute API",
-        f"As of microversion {versions.text(versions.MAXIMUM)}. `GET /v2.1/openapi.json` gives the same for programs, of "
-        "any version, without a token. Paths are below `/v2.1`; every request carries `X-Auth-Token` and, for a version "
-        "above 2.1, `OpenStack-API-Version`.",
+        f"As of microversion {versions.text(versions.MAXIMUM)}. Paths are below `/v2.1`. Every request carries "
+        "`X-Auth-Token` and, for a version above 2.1, `OpenStack-API-Version`. `GET /v2.1/openapi.json` gives the same "
+        "to programs, for any version and without a token.",
     ]
     for tag, operations in by_tag.items():
         parts += [f"## {tag}", *operations]

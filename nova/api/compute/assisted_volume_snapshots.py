@@ -48,7 +48,10 @@ class _DeleteInfo(msgspec.Struct):
 
 @post("/os-assisted-volume-snapshots", policy=f"{_RULE}create", body=CREATE, answer=_CREATED, errors=(400, 401, 403))
 def create(request: Request) -> dict[str, Any]:
-    """Snapshot a volume of a running server, for the Block Storage service. The snapshot is made after the answer. Raises Invalid for a volume that no running server has."""
+    """Snapshot a volume of a running server, for the Block Storage service. The snapshot is made after the answer.
+
+    Raises Invalid for a volume that no running server has.
+    """
     fields = request.body["snapshot"]
     info, volume_id = fields["create_info"], fields["volume_id"]
     _check_name(info["new_file"])

@@ -207,7 +207,10 @@ _IMAGE_ID = Answer(
     errors=(400, 403, 404, 409),
 )
 def create_image(request: Request) -> Reply:
-    """Make an image of the server. It is there, without data, when this answers. Raises QuotaExceeded for too many properties."""
+    """Make an image of the server. It is there, without data, when this answers.
+
+    Raises QuotaExceeded for too many properties.
+    """
     fields = request.body
     _check_image_metadata(request, fields)
     facts = {"image_type": "snapshot", **(fields.get("metadata") or {})}

@@ -24,7 +24,8 @@ _ERRORS = {
     404: "There is no such thing, or not at this version.", 406: "There is no such version.",
     409: "The state of the thing forbids it.", 410: "The operation is gone for every version.",
     413: "The request is too large.", 415: "The content type is not JSON.",
-    429: "There are too many of them at a time.", 500: "The service failed.", 501: "The hypervisor cannot do it.", 503: "Another service does not answer.",
+    429: "There are too many of them at a time.", 500: "The service failed.",
+    501: "The hypervisor cannot do it.", 503: "Another service does not answer.",
 }  # fmt: skip
 _PARAMETER = re.compile(r"{(\w+)}")
 # What the program says of its errors, where a reader of the document has the responses.
@@ -56,23 +57,17 @@ class _Maker:
     """One document while it is made."""
 
     def __init__(self, operations: tuple[Endpoint, ...], version: int) -> None:
-        self._operations = operations
+        self._operations = [one for one in operations if one.is_gone or one.holds(version)]
         self._version = version
         self._components = Components()
-        # Handlers that stand at two paths share their name.
+        # Handlers that stand at two paths share their name, also where only one of the two is of this version.
         names = {(one.name, one.method, one.path) for one in operations}
         self._uses = Counter(name for name, _, _ in names)
 
     def document(self, base_url: str) -> dict[str, Any]:
-        held: dict[str, dict[str, list[Endpoint]]] = {}
-        for one in self._operations:
-            if one.is_gone or one.holds(self._version):
-                held.setdefault(one.path, {}).setdefault(one.method, []).append(one)
-        self._name_well_known([one for methods in held.values() for found in methods.values() for one in found])
-        paths = {
-            path: {method.lower(): self._operation(path, found) for method, found in by_method.items()}
-            for path, by_method in held.items()
-        }
+        self._name_well_known()
+        # Components are complete when the paths are.
+        paths = self._paths()
         return {
             "openapi": "3.1.0",
             "info": {
@@ -88,18 +83,24 @@ class _Maker:
                 "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
                 "responses": {_error_name(code): _error(code) for code in _ERRORS},
                 "parameters": {"ApiVersion": _version_header(self._version)},
-                "schemas": {
-                    **self._components.schemas,
-                    "Fault": _fault(),
-                },
+                "schemas": {**self._components.schemas, "Fault": _fault()},
             },
         }
 
-    def _name_well_known(self, operations: list[Endpoint]) -> None:
+    def _paths(self) -> dict[str, dict[str, Any]]:
+        held: dict[str, dict[str, list[Endpoint]]] = {}
+        for one in self._operations:
+            held.setdefault(one.path, {}).setdefault(one.method, []).append(one)
+        return {
+            path: {method.lower(): self._operation(path, found) for method, found in by_method.items()}
+            for path, by_method in held.items()
+        }
+
+    def _name_well_known(self) -> None:
         """A resource has the name of the key under which it is shown: what shows the same shares it."""
         for name, shape in _EVERYWHERE:
             self._components.add(name, portable(shape.json_schema(self._version)))
-        for field in filter(None, map(_shown, operations)):
+        for field in filter(None, map(_shown, self._operations)):
             schema = portable(field.shape.json_schema(self._version))
             if schema.get("properties"):
                 self._components.add(pascal(field.name), schema)
@@ -180,7 +181,7 @@ class _Maker:
         return responses
 
     def _answer(self, identifier: str, text: str, given: list[tuple[Endpoint, dict[str, Any]]]) -> dict[str, Any]:
-        """The answer with one code; among actions, those that have a body may share the code with those that have none."""
+        """The answer with one code, which actions that have a body may share with those that have none."""
         told = [(one, schema) for one, schema in given if schema and schema != {"type": "null"}]
         if not told:
             return {"description": text}

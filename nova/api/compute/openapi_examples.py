@@ -1,4 +1,4 @@
-"""Examples of the OpenAPI document, made of its schemas: values that are valid, and look like what users send and get."""
+"""Examples of the OpenAPI document, made of its schemas: valid values that look like what users send and get."""
 
 import re
 from typing import Any
@@ -10,18 +10,19 @@ _ID = "9f2a4c1e-6b7d-4d3a-8c55-0e1f2a3b4c5d"
 _TIME = "2026-01-15T10:30:00Z"
 # What a field of a name holds; a value that its schema refuses is not taken.
 _BY_NAME: dict[str, Any] = {
-    "OS-DCF:diskConfig": "AUTO", "adminPass": "kVq7RzXw2Lm9", "address": "198.51.100.10", "alias": "os-keypairs",
-    "availability_zone": "zone-1", "before": "2026-01-15", "binary": "nova-compute", "cidr": "192.0.2.0/24",
-    "device": "/dev/vdb", "disk": 20, "disabled_reason": "new memory", "flavorRef": "m1.small", "fixed_ip": "192.0.2.10",
-    "from_port": 22, "gateway": "192.0.2.1", "host": "compute-1", "hostname": "web-1", "href":
-    "http://compute.example.com/v2.1/servers/9f2a4c1e-6b7d-4d3a-8c55-0e1f2a3b4c5d", "hypervisor_hostname": "compute-1",
-    "id": _ID, "imageRef": "70a599e0-31e7-49b7-b260-868f441e862b", "ip_protocol": "tcp", "key": "purpose",
-    "label": "private", "mac_addr": "fa:16:3e:4c:2c:30", "memory_mb": 2048, "message": "No valid host was found.",
-    "name": "web-1", "networks": "auto", "output": "login: ", "path": "/etc/motd",
-    "project_id": "6f70656e737461636b20342065766572", "protocol": "vnc", "purpose": "web", "reservation_id": "r-4k2x9m1p", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1",
-    "ram": 2048, "rel": "self", "size": 10, "status": "ACTIVE", "tag": "web", "tenant_id":
-    "6f70656e737461636b20342065766572", "to_port": 22, "user_id": "fake-user", "vcpus": 2, "vif_type":
-    "ovs", "volume_size": 10,
+    "address": "198.51.100.10", "adminPass": "kVq7RzXw2Lm9", "alias": "os-keypairs", "availability_zone": "zone-1",
+    "before": "2026-01-15", "binary": "nova-compute", "cidr": "192.0.2.0/24", "device": "/dev/vdb",
+    "disabled_reason": "new memory", "disk": 20, "fixed_ip": "192.0.2.10", "flavorRef": "m1.small", "from_port": 22,
+    "gateway": "192.0.2.1", "host": "compute-1", "hostname": "web-1",
+    "href": "http://compute.example.com/v2.1/servers/9f2a4c1e-6b7d-4d3a-8c55-0e1f2a3b4c5d",
+    "hypervisor_hostname": "compute-1", "id": _ID, "imageRef": "3b1f6d2a-8c4e-4f70-9a15-2d6e7c8b9a01",
+    "ip_protocol": "tcp", "key": "purpose", "label": "private", "mac_addr": "fa:16:3e:5a:01:c7", "memory_mb": 2048,
+    "message": "No valid host was found.", "name": "web-1", "networks": "auto", "OS-DCF:diskConfig": "AUTO",
+    "output": "login: ", "path": "/etc/motd", "project_id": "0c7b3e1f9a5d4c2b8e6f7a1d2c3b4e5f", "protocol": "vnc",
+    "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1", "purpose": "web", "ram": 2048, "rel": "self",
+    "reservation_id": "r-4k2x9m1p", "size": 10, "status": "ACTIVE", "tag": "web",
+    "tenant_id": "0c7b3e1f9a5d4c2b8e6f7a1d2c3b4e5f", "to_port": 22, "user_id": "b7d02c94e1f84a3c9d5e6f7081a2b3c4",
+    "vcpus": 2, "vif_type": "ovs", "volume_size": 10,
 }  # fmt: skip
 _BY_FORMAT = {
     "uuid": _ID, "date-time": _TIME, "ipv4": "192.0.2.10", "ipv6": "2001:db8::10", "base64": "aGVsbG8K",

@@ -250,7 +250,8 @@ def show(request: Request) -> Instance:
 def create(request: Request) -> Reply:
     """Create one server or more.
 
-    It is accepted when this answers and built afterwards: its status becomes ACTIVE, or ERROR with a fault that says why.
+    It is accepted when this answers and built afterwards: its status becomes ACTIVE, or ERROR with a fault that
+    says why.
     Raises Invalid, ImageNotFound and FlavorNotFound as 400, QuotaExceeded.
     """
     fields = request.body["server"]

@@ -124,6 +124,12 @@ def test_what_is_shown_has_the_name_of_its_kind():
     assert schemas["ServersShowAnswer"]["properties"] == {"server": {"$ref": "#/components/schemas/Server"}}
 
 
+def test_the_document_alone_needs_no_token():
+    described = _operations(_document(104))
+
+    assert [name for name, one in described.items() if one.get("security") == []] == ["get /openapi.json"]
+
+
 def test_the_stream_of_events_is_one():
     answer = _document(104)["paths"]["/servers/events"]["get"]["responses"]["200"]
 
