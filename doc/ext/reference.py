@@ -69,12 +69,16 @@ def policies() -> str:
             guarded[one.policy].append(code(f"{one.method} {one.path}" + (f" ({one.action})" if one.action else "")))
     parts = ["# Policies", "Rules of `policy.yaml`. `nova-policy` says which of them somebody passes."]
     for title, module in (("Compute", compute), ("Placement", placement), ("Networking (nova-network)", network)):
-        rows = [
-            (code(one.name), code(one.check_str), " ".join(one.scope_types or ()), ", ".join(guarded[one.name]))
-            for one in module.list_rules()
-        ]
-        parts += [f"## {title}", table(("Rule", "Default", "Scope", "Guards"), rows)]
+        parts.append(f"## {title}")
+        parts += [_rule(one, guarded[one.name]) for one in module.list_rules()]
     return "\n\n".join(parts)
+
+
+def _rule(rule: Any, guarded: list[str]) -> str:
+    facts = [f"Default {code(rule.check_str)}"]
+    facts += [f"Scope: {', '.join(rule.scope_types)}"] if rule.scope_types else []
+    facts += [f"Guards {', '.join(guarded)}"] if guarded else []
+    return f"{code(rule.name)}\n: {'. '.join(facts)}."
 
 
 class _Parser(Exception):
@@ -91,7 +95,8 @@ def commands() -> str:
     seen: dict[str, str] = {}
     for name, _, target in (line.partition(" = ") for line in scripts if line):
         module = importlib.import_module(target.partition(":")[0])
-        parts += [f"## {name}", *paragraphs((module.__doc__ or "").partition(": ")[2] or module.__doc__ or "")]
+        text = (module.__doc__ or "").removeprefix(f"{name}: ")
+        parts += [f"## {name}", *paragraphs(text[:1].upper() + text[1:])]
         for title, text in _usages(name, module.main):
             same = seen.setdefault(" ".join(text.replace(name, "").split()), name)
             parts.append(f"Its options are those of [{same}](#{same})." if same != name else _usage(title, text))
