@@ -28,7 +28,12 @@ def choose(backend: str | None = None) -> None:
 
 
 def _configured(arguments: Sequence[str]) -> str | None:
-    files = re.findall(r"--config-file[ =](\S+)", " ".join(arguments)) or ["/etc/nova/nova.conf"]
+    words = " ".join(arguments)
+    files = re.findall(r"--config-file[ =](\S+)", words) or ["/etc/nova/nova.conf"]
+    own = os.path.basename(sys.argv[0])
+    directories = re.findall(r"--config-dir[ =](\S+)", words) or ["/etc/nova/nova.conf.d", f"/etc/nova/{own}.conf.d"]
+    for directory in filter(os.path.isdir, directories):
+        files += [os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".conf")]
     backend = None
     for path in files:
         try:

@@ -20,7 +20,9 @@ from oslo_config import cfg
 from oslo_log import log as oslo_log
 
 from nova import concurrency
-from nova.conf import BadConfiguration, load
+from nova.conf import BadConfiguration, files, load
+from nova.conf.required import Check
+from nova.conf.review import review
 from nova.http import health
 from nova.http.service import HealthService
 
@@ -54,23 +56,29 @@ def run(
     workers: Callable[[cfg.ConfigOpts], int] | None = None,
     argv: Sequence[str] | None = None,
     prepare: Callable[[cfg.ConfigOpts], None] | None = None,
+    needs: Sequence[Check] = (),
 ) -> int:
     """Run the services that build makes until a signal; the exit status.
 
     build is called in each worker process, after the fork: nothing that holds a socket or a thread
-    is shared. Without workers there is one process. prepare is called once, before anything is opened: whose rights the
-    daemon has is decided there. A configuration that cannot be used ends the
+    is shared. Without workers there is one process. needs are checked and prepare is called once, before anything is
+    opened: whose rights the daemon has is decided there. A configuration that cannot be used ends the
     daemon with status 2 and one line that says why.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         conf = load(sys.argv[1:] if argv is None else argv)
+        for check in needs:
+            check(conf)
+        unknown = review(conf)
         if prepare:
             prepare(conf)
     except BadConfiguration as error:
         print(f"{name}: {error}", file=sys.stderr)
         return _UNUSABLE
     oslo_log.setup(conf, name)
+    for line in unknown:
+        LOG.warning("%s", line)
     count = workers(conf) if workers else 1
     if count == 1:
         status = _work(name, conf, build)
@@ -129,7 +137,7 @@ def _work(
                 reloading.clear()
                 _reload(name, conf)
     except BadConfiguration as error:
-        LOG.error("%s: %s", name, error)
+        _refuse(name, conf, error, worker)
         return _UNUSABLE
     except Exception:
         LOG.exception("%s cannot go on", name)
@@ -138,6 +146,16 @@ def _work(
         _stop(name, services)
     LOG.info("%s is down", name)
     return 0
+
+
+def _refuse(name: str, conf: cfg.ConfigOpts, error: BadConfiguration, worker: int | None) -> None:
+    """One line for whoever started the daemon, from one worker of many, and one in the log, where that is elsewhere."""
+    line = f"{name}: {files.locate(conf, str(error))}"
+    if not worker:
+        print(line, file=sys.stderr)
+    if conf.log_file or conf.log_dir or conf.use_syslog or conf.use_journal or conf.log_config_append:
+        # The traceback would only lead here.
+        LOG.error("%s", line)
 
 
 def _reload(name: str, conf: cfg.ConfigOpts) -> None:

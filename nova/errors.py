@@ -326,7 +326,11 @@ class Unavailable(DomainError):
     text = "{service} is not available: {reason}. Try again later."
 
 
-class OutcomeUnknown(Unavailable):
+class MaybeDone(Unavailable):
+    """What was asked for may have been done: what it stands on is not to be taken away."""
+
+
+class OutcomeUnknown(MaybeDone):
     """A commit was sent and not answered: all it was to change is there, or nothing of it."""
 
     text = "{service} went away while it was asked to commit: whether the change was made is unknown."

@@ -1,4 +1,7 @@
-"""Write etc/nova/nova.conf.sample and etc/nova/policy.yaml.sample from the code: tools/make_samples.py [DIRECTORY]."""
+"""Write nova.conf.sample, policy.yaml.sample and options.md from the code: tools/make_samples.py [DIRECTORY].
+
+Without a directory they go where they belong: etc/nova and doc.
+"""
 
 import io
 import sys
@@ -8,9 +11,18 @@ from pathlib import Path
 import oslo_messaging
 from oslo_config import cfg, generator
 
+import nova.conf
+from nova.conf import earlier, refused, upstream
 from nova.policies import compute, network, placement
 
 ROOT = Path(__file__).parent.parent
+OPTIONS_HEAD = """# Options
+
+A file that was written for upstream's nova works here: every option of its reference is honoured, read under its later
+name, refused, or not needed. **Honoured**: `nova.conf.sample` says what it does. **Refused**: it asks for something that
+this release does not give; no daemon starts with it, because guests or their users would miss it. **Not needed**: nothing
+is missed without it; it is read over. An option that is not on this page is unknown. This page is made by
+`tools/make_samples.py`; the libraries' own groups (`[oslo_messaging_rabbit]` and the like) are in their documentation."""
 NAMESPACES = ("nova", "oslo.log", "oslo.messaging", "oslo.policy", "oslo.concurrency")
 
 
@@ -35,11 +47,56 @@ def policy() -> str:
     return "\n".join(lines) + "\n"
 
 
+def options() -> str:
+    """What becomes of each option of upstream's nova.conf, as a page."""
+    lines = [OPTIONS_HEAD]
+    own = dict(nova.conf.list_options())
+    elsewhere = {group for group, _ in [*refused.REFUSALS, *upstream.NEEDLESS]} | upstream.GROUPS.keys()
+    for group in sorted(own.keys() | elsewhere):
+        lines += ["", f"## [{group}]", ""]
+        if group in own:
+            names = sorted({option.dest for option in own[group]})
+            lines += ["Honoured: " + ", ".join(f"`{name}`" for name in names) + ".", ""]
+            lines += _translated(group, own[group])
+        lines += _not_honoured(group)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _translated(group: str, own: list[cfg.Opt]) -> list[str]:
+    old = sorted(
+        (f"[{before.group or group}] {before.name or option.name}", option.dest)
+        for option in own
+        for before in option.deprecated_opts
+    )
+    old = sorted({*old, *((f"[{was[0]}] {was[1]}", now[1]) for was, now in earlier.RENAMED.items() if now[0] == group)})
+    lines = [f"| `{before}` | read as `{now}` |" for before, now in old]
+    return ["| Earlier name | |", "|---|---|", *lines, ""] if lines else []
+
+
+def _not_honoured(group: str) -> list[str]:
+    rows = []
+    if group in upstream.GROUPS:
+        rows.append(f"| any other | not needed | {upstream.GROUPS[group]} |")
+    for (where, name), why in upstream.NEEDLESS.items():
+        if where == group:
+            rows.append(f"| `{name}` | not needed | {why} |")
+    for (where, name), refusal in refused.REFUSALS.items():
+        if where == group:
+            rows.append(f"| `{name}` | refused{_but_for(refusal)} | {refusal.why} |")
+    return ["| Option | Here | Why |", "|---|---|---|", *sorted(rows), ""] if rows else []
+
+
+def _but_for(refusal: refused.Refusal) -> str:
+    values = [f"`{value}`" for value in refusal.harmless if value]
+    return f" unless {' or '.join(values)}" if values else ""
+
+
 def main() -> int:
-    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "etc" / "nova"
+    samples, doc = (Path(sys.argv[1]),) * 2 if len(sys.argv) > 1 else (ROOT / "etc" / "nova", ROOT / "doc")
     with redirect_stdout(sys.stderr):
-        (directory / "nova.conf.sample").write_text(configuration())
-        (directory / "policy.yaml.sample").write_text(policy())
+        (samples / "nova.conf.sample").write_text(configuration())
+        (samples / "policy.yaml.sample").write_text(policy())
+        (doc / "options.md").write_text(options())
     return 0
 
 

@@ -8,6 +8,8 @@ from keystoneauth1 import loading, plugin
 from keystoneauth1.adapter import Adapter
 from oslo_config import cfg
 
+from nova.conf.cinder import ANY_OF_THIS_KIND
+
 _SERVICE_TYPES = {
     "cinder": "block-storage",
     "glance": "image",
@@ -35,9 +37,8 @@ def service_adapter(conf: cfg.ConfigOpts, group: str, transport: requests.Sessio
         group,
         session=session,
         auth=auth,
-        service_type=conf[group].service_type or _SERVICE_TYPES[group],
         user_agent="nova",
-        **_location(conf, group),
+        **{"service_type": conf[group].service_type or _SERVICE_TYPES[group], **_location(conf, group)},
     )
 
 
@@ -45,10 +46,24 @@ def _location(conf: cfg.ConfigOpts, group: str) -> dict[str, Any]:
     """Where a service is, as far as its group has options that keystoneauth does not read itself."""
     if group == "glance" and conf.glance.api_servers:
         return {"endpoint_override": conf.glance.api_servers[0]}
+    if group == "cinder":
+        return _volume_location(conf)
     if group == "keystone":
         # Catalogs name the Identity service with its version, or without.
         return {"min_version": conf.keystone.min_version or "3", "max_version": conf.keystone.max_version or "3.latest"}
     return {}
+
+
+def _volume_location(conf: cfg.ConfigOpts) -> dict[str, Any]:
+    location: dict[str, Any] = {}
+    if conf.cinder.endpoint_template:
+        location["endpoint_override"] = conf.cinder.endpoint_template
+    if conf.cinder.os_region_name:
+        location["region_name"] = conf.cinder.os_region_name
+    if conf.cinder.catalog_info != ANY_OF_THIS_KIND:
+        kind, name, interface = conf.cinder.catalog_info.split(":", 2)
+        location |= {"service_type": kind, "service_name": name or None, "interface": interface.removesuffix("URL")}
+    return location
 
 
 def _credentials(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin | None:

@@ -36,7 +36,7 @@ class Rollback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and not isinstance(error, errors.OutcomeUnknown):
+        if error is not None and not isinstance(error, errors.MaybeDone):
             self.run(at_once=not isinstance(error, errors.Unavailable))
 
     def made(self, what: str, undo: Callable[..., Any], *args: Any) -> None:

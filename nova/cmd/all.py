@@ -23,6 +23,8 @@ from nova.cmd import (
 # What others stand on comes first, and goes last.
 _DAEMONS = (conductor, placement_api, network, scheduler, compute, consoleauth, api)
 
+NEEDS = (*conductor.NEEDS, *placement_api.NEEDS, *network.NEEDS, *scheduler.NEEDS, *compute.NEEDS, *api.NEEDS)
+
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     wanted = {
@@ -39,4 +41,4 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-all", build)
+    return daemon.run("nova-all", build, needs=NEEDS)

@@ -7,9 +7,12 @@ from oslo_config import cfg
 from nova import concurrency, daemon
 from nova.api import compute, ec2
 from nova.cmd import api_metadata
+from nova.conf import required
 from nova.http.service import HttpService
 from nova.rpc.bus import connect
 from nova.rpc.conductor import conductor_client
+
+NEEDS = (required.tokens,)
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
@@ -28,4 +31,4 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-api", build, workers=lambda conf: conf.osapi_compute_workers or daemon.cores())
+    return daemon.run("nova-api", build, needs=NEEDS, workers=lambda conf: conf.osapi_compute_workers or daemon.cores())

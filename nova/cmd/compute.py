@@ -7,7 +7,10 @@ from oslo_config import cfg
 from nova import daemon
 from nova.compute.compute_id import ComputeId
 from nova.compute.service import Compute
+from nova.conf import required
 from nova.rpc.bus import connect
+
+NEEDS = (required.credentials("glance"), required.credentials("placement"))
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
@@ -17,4 +20,4 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-compute", build)
+    return daemon.run("nova-compute", build, needs=NEEDS)

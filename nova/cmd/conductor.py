@@ -6,7 +6,10 @@ from oslo_config import cfg
 
 from nova import daemon
 from nova.conductor.service import Conductor
+from nova.conf import required
 from nova.rpc.bus import connect
+
+NEEDS = (required.database, required.credentials("placement"))
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
@@ -14,4 +17,6 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-conductor", build, workers=lambda conf: conf.conductor.workers or daemon.cores())
+    return daemon.run(
+        "nova-conductor", build, needs=NEEDS, workers=lambda conf: conf.conductor.workers or daemon.cores()
+    )

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from oslo_config import cfg
 
 from nova import errors, release
-from nova.cmd import placement_manage
-from nova.conf import BadConfiguration, load
+from nova.cmd import config_options, placement_manage
+from nova.conf import BadConfiguration, load, required
 from nova.db import cells, host_identity, hosts, migrations
 from nova.db.engine import Database
 from nova.structs.host import Cell
@@ -24,15 +24,12 @@ _CELL0 = "00000000-0000-0000-0000-000000000000"
 def main() -> int:
     if "placement" in sys.argv[1:]:
         return placement_manage.run([word for word in sys.argv[1:] if word != "placement"])
-    arguments = _parser().parse_args()
-    options = [item for path in arguments.config_file or () for item in ("--config-file", path)]
+    arguments = parser().parse_args()
     try:
-        conf = load(options)
+        conf = load(config_options.chosen(arguments))
+        required.database(conf)
     except BadConfiguration as error:
         print(f"nova-manage: {error}", file=sys.stderr)
-        return 2
-    if not conf.database.connection:
-        print("nova-manage: [database] connection is not set", file=sys.stderr)
         return 2
     command: Callable[[cfg.ConfigOpts, argparse.Namespace], int] = arguments.command
     return command(conf, arguments)
@@ -132,14 +129,14 @@ def rename_host(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nova-manage", description=__doc__)
-    # Upstream's tool takes the option before and behind the command.
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="nova-manage", description=__doc__)
+    # Upstream's tool takes the options before and behind the command.
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config-file", action="append", default=argparse.SUPPRESS, metavar="FILE")
-    parser.add_argument("--version", action="version", version=release.version())
-    parser.add_argument("--config-file", action="append", metavar="FILE")
-    groups = parser.add_subparsers(metavar="db|api_db|cell_v2|host|placement", required=True)
+    config_options.add(common, again=True)
+    top.add_argument("--version", action="version", version=release.version())
+    config_options.add(top)
+    groups = top.add_subparsers(metavar="db|api_db|cell_v2|host|placement", required=True)
 
     def group(name: str, description: str) -> argparse._SubParsersAction:  # type: ignore[type-arg]
         return groups.add_parser(name, help=description).add_subparsers(required=True, metavar="COMMAND")
@@ -174,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     renamed.add_argument("new")
     renamed.add_argument("--node", help="the machine's new hypervisor_hostname")
     groups.add_parser("placement", help="Placement's database: see placement-manage")
-    return parser
+    return top
 
 
 def _add_cell(conf: cfg.ConfigOpts, cell: Cell) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
-from nova.conf import BadConfiguration, load
+from nova.conf import BadConfiguration, load, required
 from nova.http.service import HttpService
 from nova.network.api import NullDataplane, application
 from nova.network.host import rights
@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 
 # Requests in hand at once.
 _THREADS = 100
+
+NEEDS = (required.tokens,)
 
 
 def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Component]:
@@ -38,18 +40,24 @@ def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequ
 
 
 def main() -> int:
-    if "--teardown" in sys.argv:
-        return _teardown([argument for argument in sys.argv[1:] if argument != "--teardown"])
-    arguments, user = _split(sys.argv[1:])
-    return daemon.run("nova-network", build, argv=arguments, prepare=lambda conf: _separate(conf, user))
+    known, arguments = parser().parse_known_args()
+    if known.teardown:
+        return _teardown(arguments)
+    return daemon.run(
+        "nova-network", build, needs=NEEDS, argv=arguments, prepare=lambda conf: _separate(conf, known.user)
+    )
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[str], str]:
-    """The command line without --user, which names whom nova-network is to be when it has been started as root."""
-    parser = argparse.ArgumentParser(prog="nova-network", add_help=False, allow_abbrev=False)
-    parser.add_argument("--user", default="")
-    known, others = parser.parse_known_args(arguments)
-    return others, known.user
+def parser() -> argparse.ArgumentParser:
+    """What nova-network takes besides every daemon's options."""
+    made = argparse.ArgumentParser(prog="nova-network", add_help=False, allow_abbrev=False)
+    made.add_argument("--user", default="", help="whom nova-network is to be when it has been started as root")
+    made.add_argument(
+        "--teardown",
+        action="store_true",
+        help="take away every bridge, DHCP server and rule nova-network made on this host, and end",
+    )
+    return made
 
 
 def _separate(conf: cfg.ConfigOpts, user: str) -> None:

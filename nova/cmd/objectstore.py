@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import concurrency, daemon
+from nova.conf import required
 from nova.http.service import StreamingService
 from nova.objectstore.application import application, make_store
 from nova.objectstore.store import Store
@@ -29,6 +30,9 @@ class Sweeper:
         self._store.close()
 
 
+NEEDS = (required.credentials("keystone"),)
+
+
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     store = make_store(conf)
     service = StreamingService(conf, "s3", application(conf, store), conf.s3_listen, conf.s3_listen_port)
@@ -36,4 +40,4 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-objectstore", build, workers=lambda conf: conf.s3_workers or daemon.cores())
+    return daemon.run("nova-objectstore", build, needs=NEEDS, workers=lambda conf: conf.s3_workers or daemon.cores())

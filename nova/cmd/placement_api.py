@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
+from nova.conf import required
 from nova.http.service import HttpService
 from nova.placement import application
 
 # Requests one worker has in hand at once; each may hold a database connection.
 _THREADS = 100
+
+NEEDS = (required.placement_database, required.tokens)
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
@@ -19,4 +22,6 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-placement-api", build, workers=lambda conf: conf.placement.workers or daemon.cores())
+    return daemon.run(
+        "nova-placement-api", build, needs=NEEDS, workers=lambda conf: conf.placement.workers or daemon.cores()
+    )

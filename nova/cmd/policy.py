@@ -7,6 +7,7 @@ import argparse
 import sys
 
 from nova import release
+from nova.cmd import config_options
 from nova.conf import BadConfiguration, load
 from nova.http.policy import Policy
 from nova.policies import compute
@@ -14,18 +15,9 @@ from nova.structs.context import Context
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="nova-policy", description=__doc__)
-    parser.add_argument("--version", action="version", version=release.version())
-    parser.add_argument("--config-file", action="append", default=[])
-    parser.add_argument("words", nargs="*", help="policy check")
-    parser.add_argument("--api-name", default="", help="part of the rules' names")
-    parser.add_argument("--target", nargs="*", default=[], help="project_id=P or user_id=U of the thing acted on")
-    parser.add_argument("--os-roles", default="", help="the caller's roles, separated by commas")
-    parser.add_argument("--os-project-id", default="")
-    parser.add_argument("--os-user-id", default="")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     try:
-        conf = load([item for path in arguments.config_file for item in ("--config-file", path)])
+        conf = load(config_options.chosen(arguments))
     except BadConfiguration as error:
         print(f"nova-policy: {error}", file=sys.stderr)
         return 2
@@ -44,3 +36,16 @@ def main() -> int:
         if policy.allows(context, name, target):
             print(name)
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="nova-policy", description=__doc__)
+    made.add_argument("--version", action="version", version=release.version())
+    config_options.add(made)
+    made.add_argument("words", nargs="*", help="policy check")
+    made.add_argument("--api-name", default="", help="part of the rules' names")
+    made.add_argument("--target", nargs="*", default=[], help="project_id=P or user_id=U of the thing acted on")
+    made.add_argument("--os-roles", default="", help="the caller's roles, separated by commas")
+    made.add_argument("--os-project-id", default="", help="the caller's project")
+    made.add_argument("--os-user-id", default="", help="the caller")
+    return made

@@ -7,6 +7,7 @@ from oslo_config import cfg
 from nova import daemon
 from nova.clients import adapters
 from nova.clients.placement import PlacementClient
+from nova.conf import required
 from nova.rpc.bus import connect
 from nova.rpc.conductor import CALLBACK_TOPIC, conductor_client
 from nova.rpc.heartbeat import Heartbeat
@@ -16,6 +17,8 @@ from nova.scheduler.service import Scheduler
 
 # A conductor that has not answered by then was not there when it was asked: asking anew is quicker.
 _PATIENCE_S = 10.0
+
+NEEDS = (required.credentials("placement"),)
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
@@ -29,4 +32,4 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
 
 
 def main() -> int:
-    return daemon.run("nova-scheduler", build, workers=lambda conf: conf.scheduler.workers or 1)
+    return daemon.run("nova-scheduler", build, needs=NEEDS, workers=lambda conf: conf.scheduler.workers or 1)

@@ -34,10 +34,10 @@ from nova.conductor.core import Core
 from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.engine.step_runner import no_boundary
+from nova.conductor.engine.turn import no_boundary
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
-from nova.conductor.workflows import WORKFLOWS
+from nova.conductor.workflows import configured
 from nova.conf.notifications import are_wanted
 from nova.db import hosts, instances
 from nova.db.engine import Database
@@ -96,7 +96,7 @@ class Conductor:
             compute=self._computes.of,
         )
         liveness = Liveness(conf.service_down_time)
-        self.engine = Engine(self.db, step_context, WORKFLOWS, self._computes.of, liveness, conf, boundary)
+        self.engine = Engine(self.db, step_context, configured(conf), self._computes.of, liveness, conf, boundary)
         self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, conf.host)
         parts: list[Any] = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))

@@ -4,16 +4,20 @@ A configuration is loaded once by a daemon's main() and handed down as an argume
 a global. Each module here has OPTIONS and, unless it describes [DEFAULT], a GROUP.
 """
 
-import configparser
+import contextlib
 import copy
+import io
 import logging
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from keystoneauth1 import loading as auth_loading
 from keystonemiddleware.auth_token import list_opts as list_auth_token_options
 from oslo_config import cfg
+from oslo_log import _options as log_options
 from oslo_log import log as oslo_log
+from oslo_messaging import opts as messaging_options
 from oslo_policy import opts as policy_options
 
 from nova import release
@@ -26,10 +30,12 @@ from nova.conf import (
     crypto,
     database,
     default,
+    earlier,
     ec2,
     glance,
     image_cache,
     keystone,
+    known,
     libvirt,
     manila,
     network,
@@ -46,6 +52,9 @@ from nova.conf import (
     wsgi,
     xenserver,
 )
+from nova.conf import files as files_
+from nova.conf.bad_configuration import BadConfiguration as BadConfiguration
+from nova.conf.files import Setting
 
 LOG = logging.getLogger(__name__)
 
@@ -80,14 +89,12 @@ MODULES = (
 # Groups in which this cloud logs in somewhere: they carry keystoneauth's auth and session options.
 CLIENT_GROUPS = ("cinder", "glance", "keystone", "manila", "neutron", "placement")
 
+_UPSTREAMS_GROUPS = upstream.GROUPS.keys() | {group for group, _ in [*upstream.NEEDLESS, *refused.REFUSALS]}
+
 # Half of what the callers of this cloud wait for it.
 _REQUEST_S = 30
 # Of one attempt; the middleware makes four.
 _TOKEN_CHECK_S = 10
-
-
-class BadConfiguration(Exception):
-    """The configuration cannot be used; the message names the file, the group and the option."""
 
 
 def load(args: Sequence[str] = (), files: Sequence[str] | None = None) -> cfg.ConfigOpts:
@@ -100,24 +107,27 @@ def load(args: Sequence[str] = (), files: Sequence[str] | None = None) -> cfg.Co
     """
     conf = cfg.ConfigOpts()
     register(conf)
+    said = io.StringIO()
     try:
-        conf(
-            args=list(args),
-            project="nova",
-            version=release.version(),
-            default_config_files=None if files is None else list(files),
-            validate_default_values=False,
-        )
+        with contextlib.redirect_stderr(said):
+            conf(
+                args=list(args),
+                project="nova",
+                version=release.version(),
+                default_config_files=None if files is None else list(files),
+                validate_default_values=False,
+            )
     except (cfg.Error, ValueError) as error:
         raise BadConfiguration(_explain(error, conf)) from error
     except SystemExit as ending:
-        # oslo.config's own end for a value in a file that the command line could have given, too: it has said which.
+        # oslo.config's own end for a value in a file that the command line could have given, too.
         if ending.code == 1:
-            raise BadConfiguration(_explain(ValueError("a value does not fit its option"), conf)) from ending
+            _check_files(files_.named_by(args, files))
+            raise BadConfiguration(_explain(ValueError(said.getvalue()), conf)) from ending
+        sys.stderr.write(said.getvalue())
         raise
-    known = {group for group, _ in list_options()} | upstream.GROUPS
-    for path in conf.config_file or ():
-        _check_file(conf, path, known)
+    _check_files(files_.of(conf), conf)
+    _translate(conf)
     _register_client_auth(conf)
     return conf
 
@@ -176,6 +186,22 @@ def _session_options() -> list[cfg.Opt]:
     return options
 
 
+def _translate(conf: cfg.ConfigOpts) -> None:
+    """Let what files say in options of earlier releases count as the defaults of today's."""
+    for found in earlier.translate(files_.values(conf)):
+        group, option = found.name
+        if group in (*CLIENT_GROUPS, "keystone_authtoken"):
+            auth_loading.register_auth_conf_options(conf, group)
+            conf.register_opts(auth_loading.get_auth_plugin_conf_options("password"), group=group)
+        elif option == "transport_url":
+            conf.register_opts(messaging_options.list_opts()[0][1])
+        try:
+            conf.set_default(option, found.value, None if group == "DEFAULT" else group)
+        except ValueError as error:
+            before = ", ".join(f"[{group}] {option}" for group, option in found.before)
+            raise BadConfiguration(f"{files_.where(conf)}: {before}: {error}") from error
+
+
 def _register_client_auth(conf: cfg.ConfigOpts) -> None:
     """The options of an auth plugin exist once auth_type in the file has named it."""
     for group in CLIENT_GROUPS:
@@ -184,36 +210,47 @@ def _register_client_auth(conf: cfg.ConfigOpts) -> None:
             conf.register_opts(auth_loading.get_auth_plugin_conf_options(plugin), group=group)
 
 
-def _check_file(conf: cfg.ConfigOpts, path: str, known_groups: Iterable[str]) -> None:
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0", delimiters=("=",))
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(Path(path).read_text())
-    for group in parser.sections():
-        if group not in known_groups:
-            raise BadConfiguration(f"{path}: [{group}] is not a group of options this release knows")
-        for option, value in parser.items(group):
-            if (why := refused.reason(group, option, value)) is not None:
-                raise BadConfiguration(f"{path}: [{group}] {option} = {value} is not supported: {why}")
-        if group in upstream.GROUPS:
-            continue
-        for option in parser.options(group):
-            _check_option(conf, path, group, option)
+def options_of_files(settings: Sequence[Setting]) -> known.Index:
+    """The options that may stand in files, but for those of the message bus and of locks."""
+    found = known.index([*list_options(), *log_options.list_opts(), *policy_options.list_opts()])
+    known.add_plugins(found, settings)
+    return found
 
 
-def _check_option(conf: cfg.ConfigOpts, path: str, group: str, option: str) -> None:
-    """Read one option, so that a bad value is reported before anything has started."""
-    section = None if group == "DEFAULT" else group
+def _check_files(paths: Sequence[str], conf: cfg.ConfigOpts | None = None) -> None:
+    """Look at each line of the files. conf: what was read of them, to look at values that name other options, too."""
+    settings = list(files_.settings(paths))
+    known_options = options_of_files(settings)
+    for setting in settings:
+        path, group, name, value = setting
+        if group not in known_options and group not in _UPSTREAMS_GROUPS:
+            near = known.nearest_group([*known_options, *_UPSTREAMS_GROUPS], group)
+            meant = f"; is it [{near}]?" if near else ""
+            raise BadConfiguration(f"{path}: [{group}] is not a group of options this release knows{meant}")
+        if (why := refused.reason(group, name, value)) is not None:
+            raise BadConfiguration(f"{path}: [{group}] {name} = {value} is not supported: {why}")
+        option = known_options.get(group, {}).get(name)
+        if option is not None and (wrong := known.why_wrong(setting, option)):
+            raise BadConfiguration(wrong)
+        if option is not None and conf is not None and "$" in value:
+            _check_reference(conf, setting, option)
+
+
+def _check_reference(conf: cfg.ConfigOpts, setting: Setting, option: cfg.Opt) -> None:
+    """Read an option that names another one, so that a bad value is reported before anything has started."""
     try:
-        (conf if section is None else conf[section])[option]
-    except cfg.NoSuchOptError:
-        LOG.debug("%s: [%s] %s is not used here", path, group, option)
+        (conf if setting.group == "DEFAULT" else conf[setting.group])[option.dest]
+    except (cfg.NoSuchOptError, cfg.NoSuchGroupError):
+        LOG.debug("%s: [%s] %s is not used here", setting.path, setting.group, setting.option)
     except (cfg.Error, ValueError) as error:
-        raise BadConfiguration(f"{path}: [{group}] {option}: {error}") from error
+        said = " ".join(str(error).split())
+        raise BadConfiguration(f"{setting.path}: [{setting.group}] {setting.option}: {said}") from error
 
 
 def _explain(error: Exception, conf: cfg.ConfigOpts) -> str:
     files = ", ".join(conf.config_file or ()) if getattr(conf, "_namespace", None) else ""
-    return f"{files}: {error}" if files else str(error)
+    said = " ".join(str(error).split())
+    return f"{files}: {said}" if files else said
 
 
 def sample_state_path() -> Path:

@@ -43,7 +43,4 @@ OPTIONS = [
     ),
     cfg.ListOpt("vendordata_providers", default=["StaticJSON"], help="Sources of vendor data."),
     cfg.StrOpt("vendordata_jsonfile_path", help="File with the static vendor data, JSON."),
-    cfg.BoolOpt(
-        "use_neutron_default_nets", default=False, help="Whether simple tenant usage looks at default networks."
-    ),
 ]

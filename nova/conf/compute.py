@@ -16,6 +16,11 @@ OPTIONS = [
         default="$my_ip",
         help="Address of this host on the network of shared file systems, to which they grant access.",
     ),
+    cfg.StrOpt(
+        "my_block_storage_ip",
+        default="$my_ip",
+        help="Address of this host on the network of volumes, to which the Block Storage service exports them.",
+    ),
     cfg.BoolOpt("force_config_drive", default=False, help="Whether every guest gets a config drive."),
     cfg.StrOpt(
         "config_drive_format", default="iso9660", choices=["iso9660", "vfat"], help="File system of the config drive."

@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
+import sqlalchemy
 from oslo_config import cfg
+
+# What a URL that names no driver means: the guides of earlier releases name none.
+_DRIVERS = {"mysql": "mysql+pymysql", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 CONNECTION_OPTIONS = [
     cfg.StrOpt(
@@ -11,8 +15,6 @@ CONNECTION_OPTIONS = [
     cfg.IntOpt("max_pool_size", default=5, min=1, help="Connections kept open by one process."),
     cfg.IntOpt("max_overflow", default=50, min=0, help="Further connections one process may open at a peak."),
     cfg.IntOpt("connection_recycle_time", default=3600, help="Seconds after which a connection is replaced."),
-    cfg.IntOpt("max_retries", default=10, help="Attempts to reach the database at start; below 0 for ever."),
-    cfg.IntOpt("retry_interval", default=10, min=0, help="Seconds between two such attempts."),
 ]
 
 MODULES = (
@@ -26,3 +28,9 @@ MODULES = (
         OPTIONS=[cfg.StrOpt("connection", secret=True, help="Not used.")],
     ),
 )
+
+
+def parse(url: str) -> sqlalchemy.URL:
+    """The URL of a database, with the driver that reaches it. Raises sqlalchemy.exc.ArgumentError."""
+    parsed = sqlalchemy.make_url(url)
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))

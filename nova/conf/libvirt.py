@@ -85,21 +85,21 @@ OPTIONS = [
     cfg.IntOpt(
         "images_address_space_limit", default=2, min=1, help="GiB of memory qemu-img may use to convert an image."
     ),
-    cfg.IntOpt(
-        "images_cpu_time_limit",
-        default=30,
-        min=1,
-        help="Read over: no program inspects images here, so there is nothing to limit.",
-    ),
     cfg.StrOpt("rbd_user", help="Ceph user of RBD volumes, when their connection names none."),
     cfg.StrOpt("rbd_secret_uuid", help="libvirt secret that holds this user's key."),
     cfg.BoolOpt("volume_use_multipath", default=False, help="Whether volumes are reached over several paths."),
     cfg.StrOpt(
         "live_migration_uri",
-        help="URI of another host's libvirt, with %s for its name or address; qemu+tcp://%s/system when unset.",
+        help="URI of another host's libvirt, with %s for its name or address; qemu+SCHEME://%s/system when unset.",
+    ),
+    cfg.StrOpt(
+        "live_migration_scheme",
+        help="Transport to another host's libvirt where live_migration_uri is unset: tls, ssh, or tcp when this is unset.",
     ),
     cfg.HostDomainOpt(
-        "live_migration_inbound_addr", help="Address under which this host receives guests; [DEFAULT] my_ip when unset."
+        "live_migration_inbound_addr",
+        deprecated_name="migration_inbound_addr",
+        help="Address under which this host receives guests; [DEFAULT] my_ip when unset.",
     ),
     cfg.IntOpt(
         "live_migration_completion_timeout",

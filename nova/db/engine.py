@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from nova import errors
+from nova.conf.database import parse
 
 LOG = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Database:
         options: Mapping[str, Any] | None = None,
         connect_args: Mapping[str, Any] | None = None,
     ) -> None:
-        parsed = sqlalchemy.make_url(url)
+        parsed = parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
             _make_private(Path(parsed.database))

@@ -1,4 +1,4 @@
-"""Queries on operations: accepting, leasing, advancing and finishing them.
+"""Queries on operations: accepting, leasing, advancing and finishing them. instance_actions has what became of them.
 
 A lease is a compare-and-swap on the row: who holds it knows the row's generation, and every write
 of the holder names it, so that one who lost the lease writes nothing.
@@ -14,11 +14,10 @@ from sqlalchemy import Row, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from nova import errors
 from nova.clock import utcnow
 from nova.db.models.operations import Operation as Table
 from nova.db.models.operations import StepEvent
-from nova.structs.operation import OperationRecord, Outcome, StepOrder, StepRecord
+from nova.structs.operation import StepOrder
 
 _table = Table.__table__
 _events = StepEvent.__table__
@@ -28,13 +27,13 @@ _decode_order = msgspec.json.Decoder(StepOrder).decode
 # An operation that nobody has begun, one going forward, one going back. The others are ends.
 QUEUED, RUNNING, UNWINDING = "queued", "running", "unwinding"
 SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
-_UNDER_WAY = (RUNNING, UNWINDING)
+UNDER_WAY = (RUNNING, UNWINDING)
 # QUEUED is begun when the one under way has been unwound for it, WAITING whenever that is over.
 WAITING = "waiting"
-_NOT_BEGUN = (QUEUED, WAITING)
+NOT_BEGUN = (QUEUED, WAITING)
 # Over for its user, but for some steps behind its point of no return: they are tried now and then.
 LEFT = "left"
-_CAN_GO_ON = (*_UNDER_WAY, LEFT)
+_CAN_GO_ON = (*UNDER_WAY, LEFT)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,7 +121,7 @@ def add(
         "uuid": uuid,
         "name": name,
         "instance_uuid": instance_uuid,
-        "active_key": None if state in _NOT_BEGUN else instance_uuid,
+        "active_key": None if state in NOT_BEGUN else instance_uuid,
         "project_id": project_id,
         "user_id": user_id,
         "owner_project_id": owner_project_id,
@@ -134,7 +133,7 @@ def add(
         "is_cancelled": False,
         "lease_owner": owner,
         "generation": 1,
-        "wake_at": None if state in _NOT_BEGUN else lease_until or now,
+        "wake_at": None if state in NOT_BEGUN else lease_until or now,
         "deadline_at": deadline_at,
         "created_at": now,
         "updated_at": now,
@@ -194,7 +193,7 @@ def active(connection: Connection, instance_uuid: str, for_update: bool = False)
 
 def open_documents(connection: Connection, instance_uuid: str, name: str) -> list[str]:
     """The documents of a server's operations of one name that have not ended."""
-    not_ended = _table.c.state.in_((*_NOT_BEGUN, *_CAN_GO_ON))
+    not_ended = _table.c.state.in_((*NOT_BEGUN, *_CAN_GO_ON))
     return list(
         connection.scalars(
             select(_table.c.document).where(_table.c.instance_uuid == instance_uuid, _table.c.name == name, not_ended)
@@ -232,7 +231,7 @@ def promote(connection: Connection, uuid: str, instance_uuid: str, deadline_at: 
     """Let a queued or waiting operation begin, its predecessor being over."""
     connection.execute(
         update(_table)
-        .where(_table.c.uuid == uuid, _table.c.state.in_(_NOT_BEGUN))
+        .where(_table.c.uuid == uuid, _table.c.state.in_(NOT_BEGUN))
         .values(state=RUNNING, active_key=instance_uuid, wake_at=utcnow(), deadline_at=deadline_at)
     )
 
@@ -383,20 +382,6 @@ def awaits(connection: Connection, uuid: str, number: int) -> bool:
     return connection.scalar(query) == number
 
 
-def failures(connection: Connection, operation_uuid: str, name: str) -> int:
-    """How often a step of an operation has failed."""
-    query = select(func.count()).select_from(_events)
-    return connection.scalar(
-        query.where(_events.c.operation_uuid == operation_uuid, _events.c.name == name, _events.c.result == "Error")
-    )  # type: ignore[return-value]
-
-
-def has_begun(connection: Connection, operation_uuid: str, name: str) -> bool:
-    """Whether a step of an operation was tried before."""
-    query = select(_events.c.id).where(_events.c.operation_uuid == operation_uuid, _events.c.name == name)
-    return connection.scalar(query.limit(1)) is not None
-
-
 def oldest_due(connection: Connection) -> datetime.datetime | None:
     """Since when the operation that waits longest is due; None when none is."""
     since: datetime.datetime | None = connection.scalar(
@@ -405,105 +390,12 @@ def oldest_due(connection: Connection) -> datetime.datetime | None:
     return since
 
 
-def outcome(connection: Connection, instance_uuid: str, request_id: str, name: str) -> Outcome | None:
-    """How an operation ended; None while it has not."""
-    query = select(_table.c.state, _table.c.failure).where(
-        _table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id, _table.c.name == name
-    )
-    row = connection.execute(query.order_by(_table.c.id.desc()).limit(1)).one_or_none()
-    if row is None or row.state in (*_NOT_BEGUN, *_UNDER_WAY):
-        return None
-    if row.state == SUCCEEDED or row.failure is None:
-        return Outcome()
-    failure = msgspec.json.decode(row.failure, type=Failure)
-    return Outcome(error=failure.error, message=failure.message, whole_message=failure.whole_message)
-
-
 def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:
     """The orders some hosts have not answered."""
     waiting = _table.c.waiting_host.in_(hosts) if len(hosts) <= 500 else _table.c.waiting_host.is_not(None)
     query = select(_table.c.order).where(waiting, _table.c.order.is_not(None)).order_by(_table.c.id)
     names = frozenset(hosts)
     return [order for text in connection.scalars(query) if (order := _decode_order(text)).host in names]
-
-
-def begin_event(connection: Connection, operation_uuid: str, name: str, host: str | None = None) -> None:
-    """Record that a step has begun."""
-    values = {"operation_uuid": operation_uuid, "name": name, "host": host, "started_at": utcnow()}
-    connection.execute(insert(_events).values(**values))
-
-
-def record_event(
-    connection: Connection,
-    operation_uuid: str,
-    name: str,
-    started_at: datetime.datetime,
-    result: str,
-    host: str | None = None,
-    details: str | None = None,
-) -> None:
-    """Record a step that is over."""
-    connection.execute(
-        insert(_events).values(
-            operation_uuid=operation_uuid,
-            name=name,
-            host=host,
-            started_at=started_at,
-            finished_at=utcnow(),
-            result=result,
-            details=details,
-        )
-    )
-
-
-def end_event(connection: Connection, operation_uuid: str, result: str, details: str | None = None) -> None:
-    """Close the step event that is open."""
-    connection.execute(
-        update(_events)
-        .where(_events.c.operation_uuid == operation_uuid, _events.c.finished_at.is_(None))
-        .values(finished_at=utcnow(), result=result, details=details)
-    )
-
-
-def history(
-    connection: Connection,
-    instance_uuid: str,
-    limit: int | None = None,
-    marker: str | None = None,
-    changes_since: datetime.datetime | None = None,
-    changes_before: datetime.datetime | None = None,
-) -> list[OperationRecord]:
-    """A server's operations, newest first. Raises Invalid for a marker that is none of theirs."""
-    query = select(*_RECORD).where(_table.c.instance_uuid == instance_uuid).order_by(_table.c.id.desc())
-    if marker is not None:
-        named = select(_table.c.id).where(_table.c.instance_uuid == instance_uuid, _table.c.request_id == marker)
-        position = connection.scalar(named.order_by(_table.c.id).limit(1))
-        if position is None:
-            raise errors.Invalid(f"marker [{marker}] not found")
-        query = query.where(_table.c.id < position)
-    if changes_since is not None:
-        query = query.where(_table.c.updated_at >= changes_since)
-    if changes_before is not None:
-        query = query.where(_table.c.updated_at <= changes_before)
-    return [OperationRecord(**row._mapping) for row in connection.execute(query.limit(limit))]
-
-
-def record(connection: Connection, instance_uuid: str, request_id: str) -> OperationRecord | None:
-    """One of them, with its steps."""
-    query = select(*_RECORD).where(_table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id)
-    row = connection.execute(query.order_by(_table.c.id).limit(1)).one_or_none()
-    if row is None:
-        return None
-    columns = (
-        _events.c.name,
-        _events.c.host,
-        _events.c.started_at,
-        _events.c.finished_at,
-        _events.c.result,
-        _events.c.details,
-    )
-    steps = connection.execute(select(*columns).where(_events.c.operation_uuid == row.uuid).order_by(_events.c.id))
-    return OperationRecord(**row._mapping, events=tuple(StepRecord(**step._mapping) for step in steps))
 
 
 def count_under_way(connection: Connection) -> int:
@@ -515,15 +407,6 @@ def purge(connection: Connection, instance_uuids: list[str]) -> None:
     chosen = select(_table.c.uuid).where(_table.c.instance_uuid.in_(instance_uuids))
     connection.execute(_events.delete().where(_events.c.operation_uuid.in_(chosen)))
     connection.execute(_table.delete().where(_table.c.instance_uuid.in_(instance_uuids)))
-
-
-_RECORD = [
-    _table.c[name]
-    for name in (
-        "uuid", "name", "instance_uuid", "project_id", "user_id", "request_id", "state", "created_at", "updated_at",
-        "finished_at", "message",
-    )
-]  # fmt: skip
 
 
 def _lease_from(row: Row[Any], generation: int) -> Lease:

@@ -14,6 +14,7 @@ import webob
 from keystoneauth1.exceptions import ClientException
 from keystonemiddleware import auth_token
 from oslo_config import cfg
+from webob.exc import HTTPServiceUnavailable, HTTPUnauthorized
 
 from nova import errors
 from nova.http.wsgi import CONTEXT, UNAUTHORIZED, Environ, Fault, StartResponse, Wsgi, request_id
@@ -53,10 +54,12 @@ class _Keystone(auth_token.AuthProtocol):
 
     def process_request(self, request: webob.Request) -> webob.Response | None:
         try:
-            return super().process_request(request)
-        except webob.exc.HTTPUnauthorized:
-            return self.process_response(request.get_response(self._answer_unauthorized))
-        except (webob.exc.HTTPServiceUnavailable, ClientException) as error:
+            refused: webob.Response | None = super().process_request(request)
+            return refused
+        except HTTPUnauthorized:
+            answer: webob.Response = self.process_response(request.get_response(self._answer_unauthorized))
+            return answer
+        except (HTTPServiceUnavailable, ClientException) as error:
             LOG.error("nobody can check tokens: %s", error)
             return request.get_response(self._answer_unavailable)
 

@@ -13,10 +13,10 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from email.utils import formatdate
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import httptools
@@ -26,6 +26,8 @@ from nova.http.streaming import BodyStream
 from nova.http.wsgi import CLIENT, INTERNAL, RAW, BodyFailure, Environ, Fault, RawRequest, Wsgi
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CHUNK = 65536
 _HEADERS = 100
@@ -86,7 +88,7 @@ class Wire:
         while left > 0 and (data := self.receive(until)):
             left -= len(data)
 
-    def _retry(self, function: Any, until: float) -> Any:
+    def _retry(self, function: Callable[[], T], until: float) -> T:
         """A call of TLS, which may take many exchanges: each waits for what is left alone."""
         self.socket.setblocking(False)
         while True:

@@ -24,7 +24,7 @@ class Policy:
         self._enforcer = policy.Enforcer(conf)
         self._enforcer.suppress_deprecation_warnings = True
         self._enforcer.suppress_default_change_warnings = True
-        self._enforcer.register_defaults(rules)
+        self._enforcer.register_defaults(list(rules))
         self._answers: dict[Any, bool] = {}
         self._asked_until = 0.0
 

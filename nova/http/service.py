@@ -31,7 +31,7 @@ class _Listening:
     def port(self) -> int:
         """The port it listens on, chosen by the system where it was asked for 0."""
         assert self._server is not None
-        return self._server.address[1]
+        return int(self._server.address[1])
 
 
 class HttpService(_Listening):

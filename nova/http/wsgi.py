@@ -46,9 +46,7 @@ class Client(Protocol):
 
 def request_id(environ: Environ) -> str:
     """This request's id, made on first use; oslo.middleware's environ key holds it."""
-    if "openstack.request_id" not in environ:
-        environ["openstack.request_id"] = f"req-{uuid.uuid4()}"
-    return environ["openstack.request_id"]
+    return str(environ.setdefault("openstack.request_id", f"req-{uuid.uuid4()}"))
 
 
 def plain_fault(status: int, message: str) -> Wsgi:

@@ -6,6 +6,7 @@ the usage it commits against. Freeing is always possible.
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import UNSET
@@ -20,8 +21,8 @@ from nova.placement.structs import Claim, Consumer, Room
 
 LOG = logging.getLogger(__name__)
 
-_CONSUMERS = sa.inspect(m.Consumer).local_table
-_ALLOCATIONS = sa.inspect(m.Allocation).local_table
+_CONSUMERS = m.Consumer.__table__
+_ALLOCATIONS = m.Allocation.__table__
 
 _CONSUMER = (
     select(_CONSUMERS, _ALLOCATIONS.c.provider_id, _ALLOCATIONS.c.class_id, _ALLOCATIONS.c.used)
@@ -59,7 +60,7 @@ _UPDATE_CONSUMER = Statement(
 
 def find_consumers(connection: sa.Connection, uuids: Sequence[str]) -> dict[str, Consumer]:
     """The consumers that exist, with what they hold."""
-    found: dict[str, tuple[sa.Row, dict[int, dict[int, int]]]] = {}
+    found: dict[str, tuple[sa.Row[Any], dict[int, dict[int, int]]]] = {}
     if len(uuids) == 1:
         rows = _ONE_CONSUMER.run(connection, {"uuid": uuids[0]})
     else:
@@ -107,7 +108,9 @@ def sum_usage(
     usage: dict[str | None, dict[int, int]] = {}
     for name, class_id, used in connection.execute(sums.group_by(*by_kind, _ALLOCATIONS.c.class_id)):
         usage.setdefault(name, {})[class_id] = int(used)
-    count = dict(connection.execute(counts.group_by(*by_kind) if by_kind else counts).all())
+    count: dict[str | None, int] = dict(
+        connection.execute(counts.group_by(*by_kind) if by_kind else counts).tuples().all()
+    )
     return usage, {name: number for name, number in count.items() if number}
 
 
@@ -192,9 +195,9 @@ def _difference(
             classes = difference.setdefault(provider_id, {})
             for class_id, amount in amounts.items():
                 classes[class_id] = classes.get(class_id, 0) + amount
-        for provider_id, amounts in (consumer.held if consumer else {}).items():
+        for provider_id, held in (consumer.held if consumer else {}).items():
             classes = difference.setdefault(provider_id, {})
-            for class_id, amount in amounts.items():
+            for class_id, amount in held.items():
                 classes[class_id] = classes.get(class_id, 0) - amount
     return difference
 

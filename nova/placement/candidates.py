@@ -7,6 +7,7 @@ Source: Placement API reference, "Allocation Candidates"; Placement user guide, 
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from nova.placement.combiner import Combiner
 from nova.placement.index import Index
@@ -26,7 +27,7 @@ def find_candidates(
     limit = query.limit
     found: list[Candidate] = []
     # A candidate made of shared providers alone looks the same from every tree they share with.
-    seen: set | None = set() if index.sharing() else None
+    seen: set[Any] | None = set() if index.sharing() else None
     for candidate in _in_turn(_of_trees(index, query, roots), breadth_first):
         if seen is not None:
             identity = _identity(candidate)
@@ -118,7 +119,7 @@ def _in_turn(sources: Iterator[Iterator[Candidate]], breadth_first: bool) -> Ite
         waiting = still
 
 
-def _identity(candidate: Candidate) -> tuple:
+def _identity(candidate: Candidate) -> tuple[Any, ...]:
     amounts: dict[tuple[int, int], int] = {}
     for pick in candidate:
         for class_id, amount in pick.resources:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from nova.placement.index import Index, Tree
 from nova.placement.matching import may_answer_alone, may_use, sharing_with
-from nova.placement.structs import Candidate, CandidatesQuery, Group, Pick
+from nova.placement.structs import Candidate, CandidatesQuery, Group, Pick, Provider
 
 LOG = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Combiner:
             self._collect_unsuffixed(self._unsuffixed, reachable)
         return all(self._parts) and self._traits_suffice()
 
-    def _collect_unsuffixed(self, group: Group, reachable: list) -> None:
+    def _collect_unsuffixed(self, group: Group, reachable: list[Provider]) -> None:
         usable = [provider for provider in reachable if may_use(self._index, group, provider)]
         for class_id, amount in group.resources:
             options = []

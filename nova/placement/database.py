@@ -39,11 +39,11 @@ class Statement:
     For the statements that every request runs. Its parameters are plain numbers and strings.
     """
 
-    def __init__(self, statement: sa.Executable) -> None:
+    def __init__(self, statement: sa.ClauseElement) -> None:
         self._statement = statement
         self._rendered: dict[str, tuple[str, list[str] | None]] = {}
 
-    def run(self, connection: sa.Connection, parameters: Any = None) -> sa.CursorResult:
+    def run(self, connection: sa.Connection, parameters: Any = None) -> sa.CursorResult[Any]:
         """Run with a dict of parameters, or once for each of a list of dicts."""
         rendered = self._rendered.get(connection.dialect.name)
         if rendered is None:
@@ -66,7 +66,7 @@ class Statement:
         return str(compiled), compiled.positiontup
 
 
-_CLOCK = sa.inspect(m.Clock).local_table
+_CLOCK = m.Clock.__table__
 _NEXT = _CLOCK.c.version + sa.literal_column("1")
 # The tick gives the new version back: in its result, under MySQL in the place of an inserted key.
 _TICK = Statement(sa.update(_CLOCK).values(version=_NEXT).returning(_CLOCK.c.version))
@@ -143,7 +143,8 @@ class Database:
         if self.dialect == "mysql":
             return self._send(connection, [begin, _TICK_MYSQL.text(connection.dialect)])
         connection.exec_driver_sql(begin)
-        return _TICK.run(connection).scalar_one()
+        version: int = _TICK.run(connection).scalar_one()
+        return version
 
     def _commit(self, connection: sa.Connection, pending: Pending) -> None:
         if self.dialect != "mysql":

@@ -4,6 +4,7 @@ It is exact by the clock: refresh() reads the clock's row and then only what cha
 else changes the index, but for a writer that tells it after the commit what it has done.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,11 +21,11 @@ _MANY = 2000
 # Fields of a provider by which nobody looks it up.
 _LOOSE_FIELDS = frozenset({"generation", "updated_at"})
 
-_PROVIDERS = sa.inspect(m.ResourceProvider).local_table
-_INVENTORIES = sa.inspect(m.Inventory).local_table
-_TRAITS = sa.inspect(m.ProviderTrait).local_table
-_AGGREGATES = sa.inspect(m.ProviderAggregate).local_table
-_ALLOCATIONS = sa.inspect(m.Allocation).local_table
+_PROVIDERS = m.ResourceProvider.__table__
+_INVENTORIES = m.Inventory.__table__
+_TRAITS = m.ProviderTrait.__table__
+_AGGREGATES = m.ProviderAggregate.__table__
+_ALLOCATIONS = m.Allocation.__table__
 
 _CLOCK = select(m.Clock.version, m.Clock.names_version, m.Clock.removed_version)
 _VERSION = Statement(select(m.Clock.version))
@@ -115,7 +116,7 @@ class Index:
     # -- keeping up --------------------------------------------------------------------------------
 
     def is_current(self, connection: sa.Connection) -> bool:
-        return _VERSION.run(connection).scalar_one() == self.version
+        return bool(_VERSION.run(connection).scalar_one() == self.version)
 
     def refresh(self, connection: sa.Connection, upto: int | None = None) -> None:
         """Read what changed. The caller has begun a transaction that sees one moment.
@@ -127,8 +128,8 @@ class Index:
         if version == self.version:
             return
         if clock.names_version > self.version:
-            self.classes = Names(connection.execute(_CLASSES).all())
-            self.traits = Names(connection.execute(_TRAIT_NAMES).all())
+            self.classes = Names(list(connection.execute(_CLASSES).tuples()))
+            self.traits = Names(list(connection.execute(_TRAIT_NAMES).tuples()))
         if self.version < 0:
             self._load_all(connection)
         else:
@@ -178,10 +179,12 @@ class Index:
         rows = connection.execute(_ALL_PROVIDERS).all()
         details = _details(connection, None)
         # Only now, so that a connection lost half-way leaves the index as it was.
-        for kept in (self.providers, self.rooms, self.by_uuid, self.by_name, self.children, self.members):
-            kept.clear()
-        for kept in (self.by_class, self.by_aggregate, self.by_trait, self._trees):
-            kept.clear()
+        kept: tuple[dict[Any, Any], ...] = (
+            self.providers, self.rooms, self.by_uuid, self.by_name, self.children, self.members, self.by_class,
+            self.by_aggregate, self.by_trait, self._trees,
+        )  # fmt: skip
+        for one in kept:
+            one.clear()
         self._put(rows, *details)
 
     def _load_changes(self, connection: sa.Connection, removed: bool) -> None:
@@ -207,15 +210,15 @@ class Index:
 
     def _put(
         self,
-        rows: list[sa.Row],
+        rows: Sequence[sa.Row[Any]],
         inventories: dict[int, dict[int, Inventory]],
         traits: dict[int, set[int]],
         aggregates: dict[int, set[str]],
         usage: dict[tuple[int, int], int],
     ) -> None:
         # Most providers have the same traits and aggregates as others: one set serves them all.
-        same: dict[frozenset, frozenset] = {}
-        nothing: frozenset = frozenset()
+        same: dict[frozenset[Any], frozenset[Any]] = {}
+        nothing: frozenset[Any] = frozenset()
         for row in rows:
             own_traits = frozenset(traits.get(row.id, nothing))
             own_aggregates = frozenset(aggregates.get(row.id, nothing))
@@ -279,7 +282,7 @@ class Index:
                 room.free = room.capacity - room.used
 
 
-def _discard(groups: dict, key: object, number: int) -> None:
+def _discard(groups: dict[Any, Any], key: object, number: int) -> None:
     group = groups.get(key)
     if group is not None:
         group.pop(number, None)
@@ -293,7 +296,9 @@ def make_room(inventory: Inventory, used: int) -> Room:
     return Room(inventory, used, capacity, capacity - used, inventory.min_unit, inventory.max_unit, inventory.step_size)
 
 
-def _details(connection: sa.Connection, numbers: list[int] | None) -> tuple[dict, dict, dict, dict]:
+def _details(
+    connection: sa.Connection, numbers: list[int] | None
+) -> tuple[dict[int, dict[int, Inventory]], dict[int, set[int]], dict[int, set[str]], dict[tuple[int, int], int]]:
     """Inventories, traits, aggregates and usage of these providers, or of all."""
     inventories: dict[int, dict[int, Inventory]] = {}
     for row in connection.execute(_only(_ALL_INVENTORIES, _INVENTORIES, numbers)):
@@ -312,5 +317,5 @@ def _usage(connection: sa.Connection, numbers: list[int] | None) -> dict[tuple[i
     return {(provider_id, class_id): int(used) for provider_id, class_id, used in rows}
 
 
-def _only(statement: sa.Select, table: sa.Table, numbers: list[int] | None) -> sa.Select:
+def _only(statement: sa.Select[Any], table: sa.Table, numbers: list[int] | None) -> sa.Select[Any]:
     return statement if numbers is None else statement.where(table.c.provider_id.in_(numbers))

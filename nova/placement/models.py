@@ -4,7 +4,9 @@ Every write takes the one row of `placement_clock` first, so that writers line u
 number tells readers what changed since they last looked.
 """
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, String
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite numbers rows by itself only when the key is spelled INTEGER.
@@ -16,6 +18,9 @@ UUID = String(36).with_variant(String(36, collation="ascii_bin"), "mysql", "mari
 
 class Base(DeclarativeBase):
     """Root of Placement's own metadata: it may share a database with other tables."""
+
+    # Queries are built over it: it is never a join or a subquery.
+    __table__: ClassVar[Table]
 
 
 class Clock(Base):

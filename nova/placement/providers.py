@@ -19,7 +19,7 @@ from nova.placement.index import Index
 from nova.placement.store import Transaction
 from nova.placement.structs import Provider
 
-_PROVIDERS = sa.inspect(m.ResourceProvider).local_table
+_PROVIDERS = m.ResourceProvider.__table__
 
 
 def get_provider(index: Index, uuid: str, purpose: str = "") -> Provider:
@@ -62,7 +62,9 @@ def create_provider(tx: Transaction, name: str, uuid: str, parent_uuid: str | No
         "shape_version": tx.version,
         "updated_at": tx.when,
     }
-    number = tx.execute(sa.insert(_PROVIDERS), row).inserted_primary_key[0]
+    key = tx.execute(sa.insert(_PROVIDERS), row).inserted_primary_key
+    assert key is not None
+    number = key[0]
     if parent is None:
         tx.execute(sa.update(_PROVIDERS).where(_PROVIDERS.c.id == number).values(root_id=number))
     created = Provider(
@@ -103,7 +105,12 @@ def update_provider(
             tx.execute(sa.update(_PROVIDERS).where(_PROVIDERS.c.id.in_(moved)).values(root_id=root_id))
         for number in moved:
             tx.touch(number, bump=0)
-        tx.after_commit(lambda index: [index.change(number, root_id=root_id) for number in moved])
+
+        def follow(index: Index) -> None:
+            for number in moved:
+                index.change(number, root_id=root_id)
+
+        tx.after_commit(follow)
 
 
 def _new_place(index: Index, provider: Provider, parent_uuid: str | None, may_move: bool) -> tuple[int | None, int]:

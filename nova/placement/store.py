@@ -26,8 +26,8 @@ _MANY_PROVIDERS = 1000
 # More new consumers than this do not fit into one request's body.
 _IDS_PER_VERSION = 1 << 14
 
-_PROVIDERS = sa.inspect(m.ResourceProvider).local_table
-_CLOCK = sa.inspect(m.Clock).local_table
+_PROVIDERS = m.ResourceProvider.__table__
+_CLOCK = m.Clock.__table__
 
 _TOUCHED = (
     sa.update(_PROVIDERS)
@@ -62,8 +62,8 @@ class Transaction:
         # Rooms of providers whose inventories this transaction changes before it claims from them.
         self.pending_rooms: dict[int, dict[int, Room]] = {}
 
-    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult:
-        return self.connection.execute(statement, parameters)  # type: ignore[return-value]
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
+        return self.connection.execute(statement, parameters)
 
     def later(self, statement: Statement, parameters: dict[str, Any]) -> None:
         """Run a statement without result just before the commit, in order."""

@@ -10,6 +10,7 @@ from oslo_messaging._metrics import client as messaging_metrics
 from oslo_messaging._tracing import client as messaging_tracing
 
 from nova import errors
+from nova.conf import BadConfiguration
 
 # oslo.messaging lets errors of kombu through where it makes a connection.
 FAILURES = (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable, KombuError)
@@ -19,12 +20,17 @@ class BusFailure(errors.Unavailable):
     """The other side did not answer in time, or the bus did not take the message."""
 
 
+class NotAnswered(BusFailure, errors.MaybeDone):
+    """The bus took the call, and no answer came in time."""
+
+
 def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     """The bus named by [DEFAULT] transport_url.
 
     RabbitMQ's queues are quorum queues with stable names unless the file says otherwise: they
     survive a broker, and a restart leaves none behind. Their exchange is this service's own: others that share
     the broker declare theirs, `openstack` by default, otherwise, and one exchange cannot be both.
+    Raises BadConfiguration for a URL that names no bus.
     """
     for group, options in messaging_options.list_opts():
         conf.register_opts(options, group=group)
@@ -40,7 +46,11 @@ def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
         conf.set_default(option, True, group="oslo_messaging_rabbit")
     conf.set_default("control_exchange", "nova")
-    return oslo_messaging.get_rpc_transport(conf)
+    try:
+        return oslo_messaging.get_rpc_transport(conf)
+    except (oslo_messaging.DriverLoadFailure, oslo_messaging.InvalidTransportURL, ValueError) as error:
+        # Its value holds a password.
+        raise BadConfiguration("[DEFAULT] transport_url: it must be rabbit://USER:PASSWORD@HOST:PORT/VHOST") from error
 
 
 def timeout_part(bus: oslo_messaging.Transport, part: float) -> float:

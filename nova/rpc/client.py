@@ -14,7 +14,7 @@ import msgspec
 import oslo_messaging
 
 from nova import errors, log_context
-from nova.rpc.bus import FAILURES, BusFailure
+from nova.rpc.bus import FAILURES, BusFailure, NotAnswered
 from nova.rpc.declaration import PING, VERSION, Method, methods
 
 LOG = logging.getLogger(__name__)
@@ -71,7 +71,8 @@ def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str
             answer = _call(sender, request, name=method.name, arguments=text)
         except FAILURES as error:
             LOG.warning("%s to %s: %s", method.name, topic, str(error) or type(error).__name__)
-            raise BusFailure(service=service, reason=_reason(error)) from error
+            kind = NotAnswered if isinstance(error, oslo_messaging.MessagingTimeout) else BusFailure
+            raise kind(service=service, reason=_reason(error)) from error
         if "error" in answer:
             failure = answer["error"]
             raise errors.by_name(failure["type"])(failure["message"], **failure["details"])

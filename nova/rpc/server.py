@@ -11,7 +11,7 @@ import msgspec
 import oslo_messaging
 
 from nova import concurrency, errors, log_context, metrics
-from nova.rpc.bus import FAILURES
+from nova.rpc.bus import FAILURES, BusFailure, NotAnswered
 from nova.rpc.declaration import PING, VERSION, Method, methods
 
 LOG = logging.getLogger(__name__)
@@ -128,4 +128,6 @@ class _Endpoint:
 
 def _failure(error: errors.DomainError) -> dict[str, Any]:
     details = msgspec.to_builtins(error.details, str_keys=True)
-    return {"error": {"type": type(error).__name__, "message": error.message, "details": details}}
+    # Somebody else did not answer us: what our caller asked for is not done, and it may take back what it made for it.
+    kind = BusFailure if isinstance(error, NotAnswered) else type(error)
+    return {"error": {"type": kind.__name__, "message": error.message, "details": details}}

@@ -98,16 +98,9 @@ class Pictures:
         return turn.picture.result()
 
     def _lead(self, query: Query, turn: _Turn) -> None:
-        """Ask for all who have come until then; whoever comes later waits for the next turn."""
-        if turn.before is not None:
-            turn.before.picture.exception()
-            turn.before = None
-        self._promises.wait_for_claims(without=self._scheduler)
-        self._phases.begin_asking(turn)
-        with self._lock:
-            del self._waiting[query]
-            self._asked[query] = turn
+        """Ask for all who have come until then; whatever ends it, they are told."""
         try:
+            self._begin(query, turn)
             picture = self._ask(query)
         except BaseException as error:
             self._phases.end_asking(turn, ())
@@ -116,8 +109,20 @@ class Pictures:
             self._phases.end_asking(turn, turn.holders)
             turn.picture.set_result(picture)
         with self._lock:
-            if self._asked.get(query) is turn:
-                del self._asked[query]
+            for turns in (self._waiting, self._asked):
+                if turns.get(query) is turn:
+                    del turns[query]
+
+    def _begin(self, query: Query, turn: _Turn) -> None:
+        """Wait for the asking before this one and for the claims; whoever comes later waits for the next turn."""
+        if turn.before is not None:
+            turn.before.picture.exception()
+            turn.before = None
+        self._promises.wait_for_claims(without=self._scheduler)
+        self._phases.begin_asking(turn)
+        with self._lock:
+            del self._waiting[query]
+            self._asked[query] = turn
 
     def _ask(self, query: Query) -> Picture:
         since = self._promises.moment()

@@ -20,7 +20,8 @@ def load(conf: cfg.ConfigOpts, host: str) -> Driver:
     name = conf.compute_driver
     if name not in _DRIVERS:
         known = ", ".join(sorted(_DRIVERS))
-        raise BadConfiguration(f"[DEFAULT] compute_driver: {name!r} is none of {known}")
+        said = f"= {name}" if name else "is not set"
+        raise BadConfiguration(f"[DEFAULT] compute_driver {said}; it must be one of {known}")
     module, cls = _DRIVERS[name]
     # Imported only now: a host without libvirt can run the fake driver.
     driver: Driver = getattr(importlib.import_module(module), cls)(conf, host)

@@ -22,6 +22,7 @@ _LONG = (
     "test_beside_real_services.py",
     "test_accepted_in_bad_weather.py",
     "test_packages.py",
+    "test_debian_package.py",
     "test_manage.py",
 )
 

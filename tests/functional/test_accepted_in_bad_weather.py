@@ -174,3 +174,19 @@ def outcome(user, server_id, answer):
 class Outcome(NamedTuple):
     status: str | None
     message: str | None
+
+
+def test_a_build_is_waited_for_no_longer_than_the_operator_allows(make_cloud):
+    cloud = make_cloud(
+        "[DEFAULT]\ninstance_build_timeout = 1\n[placement]\ntimeout = 0.2\n[conductor]\nstep_pauses_s = 0.1\n"
+    )
+    cloud.add_host("host-1")
+    user = cloud.client("admin", "project")
+    cloud.adapters["http://placement"].fault = "refuses"
+
+    server = user.create_server(wait_for="ERROR")
+
+    assert "was not done within 1 s" in server["fault"]["message"]
+    cloud.adapters["http://placement"].fault = None
+    assert user.create_server(name="two")["status"] == "ACTIVE"
+    assert leftovers(cloud) == []

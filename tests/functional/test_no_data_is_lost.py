@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from nova import errors
-from nova.db import operations
+from nova.db import instance_actions, operations
 from nova.structs.instance import PowerState
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
@@ -283,7 +283,10 @@ def test_a_migration_waits_while_neither_host_tells_where_the_guest_is(cloud, us
     force_down(cloud, admin, other)
     force_down(cloud, admin, source)
     active = cloud.db.read(lambda c: operations.active(c, server_id))
-    wait(lambda: cloud.db.read(lambda c: operations.failures(c, active.uuid, "migrate_guest")) > 2, "it is asked again")
+    wait(
+        lambda: cloud.db.read(lambda c: instance_actions.failures(c, active.uuid, "migrate_guest")) > 2,
+        "it is asked again",
+    )
     force_down(cloud, admin, other, False)
     user.wait(server_id, "ACTIVE")
     cloud.hypervisor(source).release("switch-over")
@@ -301,7 +304,10 @@ def test_a_migration_of_which_nobody_tells_can_be_given_up(cloud, user, admin, s
     force_down(cloud, admin, other)
     force_down(cloud, admin, source)
     active = cloud.db.read(lambda c: operations.active(c, server_id))
-    wait(lambda: cloud.db.read(lambda c: operations.failures(c, active.uuid, "migrate_guest")) > 2, "it is asked again")
+    wait(
+        lambda: cloud.db.read(lambda c: instance_actions.failures(c, active.uuid, "migrate_guest")) > 2,
+        "it is asked again",
+    )
     [migration] = admin.get(f"/servers/{server_id}/migrations").json()["migrations"]
 
     assert admin.delete(f"/servers/{server_id}/migrations/{migration['id']}").status_code == 202

@@ -72,12 +72,26 @@ def test_every_command_says_its_version(installed):
 
     [version] = set(said)
     assert version[0].isdigit()
+    assert version.count("\n") == 1
+    [metadata] = installed.glob("lib/python3*/site-packages/nova_control_plane-*.dist-info")
+    assert metadata.name == f"nova_control_plane-{version.strip()}.dist-info"
+    assert (metadata / "licenses" / "LICENSE").exists()
 
 
-def test_samples_and_units_come_with_it(installed):
+def test_samples_units_manuals_and_the_licence_come_with_it(installed):
     assert (installed / "etc/nova/nova.conf.sample").read_text() == (ROOT / "etc/nova/nova.conf.sample").read_text()
     assert (installed / "etc/nova/policy.yaml.sample").exists()
-    assert (installed / "share/nova/systemd/nova-compute.service").exists()
+    for name in (
+        "etc/nova/nova.conf.d/README",
+        "share/nova/systemd/nova-compute.service",
+        "share/nova/sysusers.d/nova.conf",
+        "share/nova/tmpfiles.d/nova.conf",
+        "share/man/man1/nova-policy.1",
+        "share/man/man8/nova-compute.8",
+        "share/bash-completion/completions/nova-manage",
+        "share/doc/nova-control-plane/LICENSE",
+    ):
+        assert (installed / name).exists(), name
 
 
 def test_an_empty_database_is_filled_and_a_server_boots(installed, image_service, tmp_path):

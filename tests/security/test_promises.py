@@ -15,6 +15,10 @@ FLAVORS = {
     "hw:cpu_thread_policy": "isolate",
     "hw:emulator_threads_policy": "isolate",
     "hw:pmem": "6GB",
+    "hw:numa_nodes": "2",
+    "hw:pci_numa_affinity_policy": "required",
+    "hw:redirected_usb_ports": "2",
+    "hw:serial_port_count": "5",
     "hw:viommu_model": "virtio",
     "pci_passthrough:alias": "gpu:1",
     "accel:device_profile": "fpga",
@@ -27,6 +31,11 @@ IMAGES = {
     "hw_firmware_stateless": "true",
     "hw_locked_memory": "true",
     "hw_cpu_thread_policy": "require",
+    "hw_numa_nodes": "2",
+    "hw_pci_numa_affinity_policy": "socket",
+    "hw_redirected_usb_ports": "1",
+    "hw_serial_port_count": "5",
+    "hw_emulation_architecture": "aarch64",
     "os_require_quiesce": "yes",
 }
 HARMLESS = {
@@ -34,6 +43,7 @@ HARMLESS = {
     "hw:cpu_policy": "shared",
     "hw:cpu_thread_policy": "prefer",
     "hw:watchdog_action": "reset",
+    "hw:numa_nodes": "1",
 }
 
 

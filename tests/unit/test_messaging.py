@@ -7,7 +7,7 @@ import pytest
 
 from nova import conf as configuration
 from nova import errors
-from nova.rpc.bus import BusFailure, connect
+from nova.rpc.bus import BusFailure, NotAnswered, connect
 from nova.rpc.client import make_client
 from nova.rpc.declaration import cast, fanout
 from nova.rpc.local import bus_of
@@ -24,6 +24,8 @@ class Calls:
     def fail(self, context: Context) -> None: ...
 
     def break_down(self) -> None: ...
+
+    def ask_on(self) -> None: ...
 
     def note_and_answer(self, word: str) -> None: ...
 
@@ -48,11 +50,25 @@ class Implementation:
     def break_down(self):
         raise ZeroDivisionError("a secret of the implementation")
 
+    def ask_on(self):
+        raise NotAnswered(service="nova-other", reason="it did not answer in time")
+
     def note(self, word):
         self.heard.append(word)
         self.has_heard.set()
 
     tell_all = note_and_answer = note
+
+
+class Slow(Implementation):
+    """Answers when it is released."""
+
+    def __init__(self, released):
+        super().__init__()
+        self._released = released
+
+    def note_and_answer(self, word):
+        self._released.wait(60)
 
 
 @pytest.fixture
@@ -122,6 +138,26 @@ def test_nobody_there_is_a_failure_of_the_bus_within_the_time_given(bus):
 
     assert "nobody" in str(caught.value)
     assert caught.value.status == 503
+
+
+def test_whether_a_call_without_answer_was_done_is_not_known(bus):
+    released = threading.Event()
+    server_side = Server(bus, "slow", "one", Calls, Slow(released), threads=1)
+    server_side.start()
+    try:
+        with pytest.raises(errors.MaybeDone):
+            make_client(bus, "slow", Calls, timeout_s=0.5).note_and_answer("slowly")
+    finally:
+        released.set()
+        server_side.stop()
+
+
+def test_a_call_that_failed_for_want_of_another_answer_is_known_not_to_be_done(bus, serve):
+    serve()
+    with pytest.raises(BusFailure) as caught:
+        make_client(bus, "things", Calls).ask_on()
+
+    assert not isinstance(caught.value, errors.MaybeDone)
 
 
 def test_a_cast_is_heard_by_one_and_a_fanout_by_all(bus, serve):

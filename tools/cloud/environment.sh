@@ -21,7 +21,7 @@ CLOUD_PACKAGES=(
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
 TEST_PACKAGES=(
-    postgresql shellcheck ovn-central awscli s3cmd
+    postgresql shellcheck groff-base ovn-central awscli s3cmd
     # the simulated vCenter
     golang-go golang-github-vmware-govmomi-dev
 )
@@ -65,11 +65,13 @@ install_environment() {
     export PIP_CONSTRAINT=$ROOT/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
     "$VENV/bin/pip" install -q pip setuptools wheel
     "$VENV/bin/pip" install -q -r "$ROOT/requirements.txt" -r "$ROOT/test-requirements.txt"
+    # The distribution's name before 1.0: both at once would register every entry point twice.
+    "$VENV/bin/pip" uninstall -q -y nova
     "$VENV/bin/pip" install -q --no-deps --no-build-isolation -e "$ROOT"
     echo "$wanted" >"$VENV/.checksum"
 }
 
 environment_checksum() {
-    (cd "$ROOT" && "${PYTHON:-python3}" --version && cat constraints.txt requirements.txt test-requirements.txt setup.cfg) |
+    (cd "$ROOT" && "${PYTHON:-python3}" --version && cat constraints.txt requirements.txt test-requirements.txt setup.cfg setup.py) |
         sha256sum | cut -d' ' -f1
 }

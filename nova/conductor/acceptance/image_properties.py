@@ -34,12 +34,18 @@ _WORDS: dict[str, frozenset[str]] = {
     "hw_video_model": frozenset({"bochs", "cirrus", "gop", "none", "qxl", "vga", "virtio", "vmvga", "xen"}),
     "hw_vm_mode": frozenset({"exe", "hvm", "uml", "xen"}),
     "hw_watchdog_action": frozenset({"disabled", "none", "pause", "poweroff", "reset"}),
+    "hw_usb_model": frozenset(
+        {
+            "ehci", "ich9-ehci1", "ich9-uhci1", "nec-xhci", "pci-ohci", "piix3-uhci", "piix4-uhci", "qemu-xhci",
+            "vt82c686b-uhci",
+        }
+    ),
     "img_config_drive": frozenset({"mandatory", "optional"}),
     "os_secure_boot": frozenset({"disabled", "optional", "required"}),
     "os_type": frozenset({"linux", "windows"}),
     **dict.fromkeys(
         (
-            "hw_boot_menu", "hw_qemu_guest_agent", "hw_time_hpet", "hw_vif_multiqueue_enabled", "hw_vmcoreinfo",
+            "hw_boot_menu", "hw_pmu", "hw_qemu_guest_agent", "hw_time_hpet", "hw_vif_multiqueue_enabled", "hw_virtio_packed_ring", "hw_vmcoreinfo",
             "img_hide_hypervisor_id", "os_require_quiesce",
         ),
         _BOOLEAN,

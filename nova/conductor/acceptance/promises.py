@@ -5,6 +5,7 @@ or of taste is not listed. Source: user guide, "Extra specs"; Image service, use
 """
 
 from nova import errors
+from nova.structs import topology
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
 
@@ -27,6 +28,14 @@ _NOT_BUILT: tuple[tuple[str | None, str | None, frozenset[str]], ...] = (
     ("hw:emulator_threads_policy", "hw_emulator_threads_policy", frozenset({"share"})),
     ("hw:cpu_realtime", None, _NO),
     ("hw:pmem", None, frozenset()),
+    ("hw:numa_nodes", "hw_numa_nodes", frozenset({"1"})),
+    ("hw:pci_numa_affinity_policy", "hw_pci_numa_affinity_policy", frozenset({"legacy", "preferred"})),
+    ("hw:cpu_dedicated_mask", None, frozenset()),
+    ("hw:cpu_realtime_mask", "hw_cpu_realtime_mask", frozenset()),
+    ("hw:redirected_usb_ports", "hw_redirected_usb_ports", frozenset({"0"})),
+    (None, "hw_emulation_architecture", frozenset()),
+    # A PC has at most four, and the first has the guest's log.
+    ("hw:serial_port_count", "hw_serial_port_count", frozenset("1234")),
     ("hw:viommu_model", "hw_viommu_model", frozenset()),
     ("pci_passthrough:alias", None, frozenset()),
     ("accel:device_profile", None, frozenset()),
@@ -37,6 +46,8 @@ _NOT_BUILT: tuple[tuple[str | None, str | None, frozenset[str]], ...] = (
 def check(flavor: Flavor, image: Image | None) -> None:
     """Raises Invalid for the first promise that nobody would keep. image None: the server boots from a volume."""
     properties = image.properties if image is not None else {}
+    if topology.choose(flavor.vcpus, flavor.extra_specs, properties) is None:
+        raise errors.Invalid(f"{flavor.vcpus} processors cannot be grouped below the maxima of flavor and image.")
     for spec, name, harmless in _NOT_BUILT:
         for source, key, value in (
             (f"extra spec of flavor {flavor.id}", spec, flavor.extra_specs.get(spec or "")),

@@ -4,7 +4,18 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from nova.db import aggregates, events, hosts, instances, keypairs, operations, server_groups, server_migrations, usage
+from nova.db import (
+    aggregates,
+    events,
+    hosts,
+    instance_actions,
+    instances,
+    keypairs,
+    operations,
+    server_groups,
+    server_migrations,
+    usage,
+)
 from nova.db.engine import Database
 from nova.rpc.conductor import ConductorCalls
 
@@ -18,7 +29,7 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "keypairs": keypairs.find,
     "migrations": server_migrations.find,
     "node": hosts.node,
-    "operations": operations.history,
+    "operations": instance_actions.history,
     "server_group": server_groups.get,
     "server_groups": server_groups.find,
     "server_migration": server_migrations.get,

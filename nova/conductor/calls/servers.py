@@ -15,7 +15,7 @@ from nova.conductor.acceptance.boot_volumes import BootVolumes
 from nova.conductor.core import Core
 from nova.conductor.engine import completion
 from nova.conductor.workflows import WORKFLOWS, attach_volume
-from nova.db import ec2, events, instances, operations
+from nova.db import ec2, events, instance_actions, instances, operations
 from nova.db.operations import Lease
 from nova.structs.context import Context
 from nova.structs.ec2 import ClientToken
@@ -155,7 +155,7 @@ class ServerCalls:
         deadline = time.monotonic() + wait_s
         pause_s = 0.005
         while True:
-            outcome = self._core.db.read(lambda c: operations.outcome(c, server_id, request_id, operation))
+            outcome = self._core.db.read(lambda c: instance_actions.outcome(c, server_id, request_id, operation))
             if outcome is not None or time.monotonic() >= deadline:
                 return outcome
             time.sleep(pause_s)
@@ -223,7 +223,7 @@ class ServerCalls:
         return diagnostics
 
     def operation(self, context: Context, server_id: str, request_id: str) -> OperationRecord:
-        record = self._core.db.read(lambda c: operations.record(c, server_id, request_id))
+        record = self._core.db.read(lambda c: instance_actions.record(c, server_id, request_id))
         if record is None:
             raise errors.ActionNotFound(request_id=request_id, server_id=server_id)
         return record

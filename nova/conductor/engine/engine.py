@@ -22,8 +22,10 @@ from nova.clock import utcnow
 from nova.conductor.engine import completion
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.operation import Document, Operation
+from nova.conductor.engine.setbacks import Setbacks
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.engine.step_runner import StepRunner, UnknownStep, no_boundary
+from nova.conductor.engine.step_runner import StepRunner, UnknownStep
+from nova.conductor.engine.turn import Commits, no_boundary
 from nova.db import operations
 from nova.db.engine import Database
 from nova.db.operations import RUNNING, Lease, LeaseLost
@@ -49,22 +51,13 @@ class Engine:
         boundary: Callable[[str, str, str], None] = no_boundary,
     ) -> None:
         self._db = db
+        self._workflows = workflows
         self._lease_s = conf.conductor.lease_s
         self._poll_s = conf.conductor.poll_interval_s
         self._owner = str(uuids.uuid4())
-        self._runner = StepRunner(
-            db,
-            context,
-            workflows,
-            compute,
-            liveness,
-            self.wake,
-            self._owner,
-            self._lease_s,
-            conf.conductor.step_pauses_s,
-            conf.conductor.left_pauses_s,
-            boundary,
-        )
+        commits = Commits(db, self.wake, self._owner, self._lease_s, boundary)
+        setbacks = Setbacks(commits, conf.conductor.step_pauses_s, conf.conductor.left_pauses_s)
+        self._runner = StepRunner(commits, setbacks, context, workflows, compute, liveness)
         self._pool = concurrency.Pool(conf.conductor.threads, "engine")
         self._periodics: list[concurrency.Periodic] = []
         # Only what really goes on here keeps its lease: whatever else this conductor holds runs out.
@@ -103,7 +96,7 @@ class Engine:
         (queue) or to end (waits), or another one was first. is_first: the server is made in this transaction.
         """
         uuid = str(uuids.uuid4())
-        deadline = utcnow() + timedelta(seconds=workflow.deadline_s)
+        deadline = utcnow() + timedelta(seconds=self._workflows[workflow.name].deadline_s)
         text = msgspec.json.encode(document).decode()
         request_id = context.request_id or f"req-{uuids.uuid4()}"
         added = operations.add(

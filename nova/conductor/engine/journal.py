@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.conductor.engine.operation import Operation
-from nova.db import events, instances, operations
+from nova.db import events, instance_actions, instances
 from nova.db.operations import Failure, Lease
 from nova.structs.event_details import EventDetails, StepError
 from nova.structs.instance import Instance
@@ -54,9 +54,9 @@ def record(connection: Connection, held: Lease, name: str, started: datetime, er
     """Record how a step ended: its event is open while a host has it in hand."""
     result = "Success" if error is None else "Error"
     if held.order is not None:
-        operations.end_event(connection, held.uuid, result, error)
+        instance_actions.end_event(connection, held.uuid, result, error)
     else:
-        operations.record_event(connection, held.uuid, name, started, result, details=error)
+        instance_actions.record_event(connection, held.uuid, name, started, result, details=error)
 
 
 def event_details(

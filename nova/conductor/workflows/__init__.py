@@ -1,6 +1,10 @@
 """Every long operation, one file each: its steps in order, undo beside do."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
+
+from oslo_config import cfg
 
 from nova.conductor.engine.operation import Operation
 from nova.conductor.workflows import (
@@ -74,3 +78,10 @@ WORKFLOWS: dict[str, Operation[Any]] = {
         fixed_ips.REMOVE_FIXED_IP,
     )
 }
+
+
+def configured(conf: cfg.ConfigOpts) -> Mapping[str, Operation[Any]]:
+    """The operations by name, with the deadlines that an operator has set."""
+    if not conf.instance_build_timeout:
+        return WORKFLOWS
+    return {**WORKFLOWS, build.BUILD.name: dataclasses.replace(build.BUILD, deadline_s=conf.instance_build_timeout)}

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from webob import Response
 
-from nova.errors import DomainError
+from nova.errors import DomainError, Unavailable
 from nova.http.wsgi import Environ, StartResponse, Wsgi, request_id
 
 _NAMES = {
@@ -30,8 +30,6 @@ _TYPES = {
     "RevisionMismatch": "RevisionNumberConstraintFailed",
     "CannotRemoveDefault": "SecurityGroupCannotRemoveDefault",
     "DomainError": "HTTPInternalServerError",
-    "Unavailable": "HTTPServiceUnavailable",
-    "BusFailure": "HTTPServiceUnavailable",
 }
 # Errors that have a status alone: what refuses a request before this API has seen it knows no more.
 _BY_STATUS = {400: "InvalidInput", 413: "TooLarge", 500: "HTTPInternalServerError", 503: "HTTPServiceUnavailable"}
@@ -73,4 +71,4 @@ def _type_of(error: DomainError) -> str:
     if suffix:
         noun = _NAMES.get(error.details.get("noun", ""))
         return f"{noun}{suffix}" if noun else "Conflict" if error.status == 409 else "HTTPNotFound"
-    return _TYPES.get(name, name)
+    return "HTTPServiceUnavailable" if isinstance(error, Unavailable) else _TYPES.get(name, name)

@@ -53,7 +53,7 @@ def _normal(uuid: str) -> str:
 
 
 def _plain(body: dict[str, Any], name: str, default: str) -> str:
-    value = body.get(name, default)
+    value: str = body.get(name, default)
     if "\0" in value:
         raise BadRequest(f"JSON does not validate: '{name}' must not contain a null character")
     return value

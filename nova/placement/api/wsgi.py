@@ -65,7 +65,8 @@ class Request:
 
     @property
     def context(self) -> Context:
-        return self.environ[CONTEXT]
+        context: Context = self.environ[CONTEXT]
+        return context
 
     @property
     def query(self) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import libvirt
+from oslo_config import cfg
 
 from nova import concurrency, errors
 
@@ -236,6 +237,12 @@ class Connection:
         # Notices a libvirtd that is there and does not answer.
         raw.setKeepAlive(_KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT)
         self._raw = raw
+
+
+def uri_of_host(conf: cfg.ConfigOpts, name: str) -> str:
+    """Another host's libvirtd, by its name or address."""
+    template: str = conf.libvirt.live_migration_uri or f"qemu+{conf.libvirt.live_migration_scheme or 'tcp'}://%s/system"
+    return template % name if "%s" in template else template
 
 
 def translate(error: libvirt.libvirtError) -> errors.DomainError:

@@ -35,8 +35,17 @@ _ABILITIES = (
     "COMPUTE_IMAGE_TYPE_RAW",
     "COMPUTE_IMAGE_TYPE_ISO",
     "COMPUTE_IMAGE_TYPE_AMI",
+    "COMPUTE_CONFIG_DRIVE_REGENERATION",
+    "COMPUTE_DEVICE_TAGGING",
     "COMPUTE_NET_ATTACH_INTERFACE",
+    "COMPUTE_NET_ATTACH_INTERFACE_WITH_TAG",
+    "COMPUTE_NET_VIRTIO_PACKED",
+    "COMPUTE_RESCUE_BFV",
+    "COMPUTE_SAME_HOST_COLD_MIGRATE",
     "COMPUTE_VOLUME_ATTACH",
+    "COMPUTE_VOLUME_ATTACH_WITH_TAG",
+    "COMPUTE_VOLUME_EXTEND",
+    "COMPUTE_VOLUME_MULTI_ATTACH",
     "COMPUTE_NET_VIF_MODEL_VIRTIO",
     "COMPUTE_NET_VIF_MODEL_E1000",
     "COMPUTE_NET_VIF_MODEL_E1000E",
@@ -45,6 +54,9 @@ _ABILITIES = (
     "COMPUTE_NET_VIF_MODEL_NE2K_PCI",
     "COMPUTE_NET_VIF_MODEL_VMXNET3",
 )
+
+# QEMU of a PC has them all; libvirt does not list them.
+_SOUND_MODELS = ("SB16", "ES1370", "PCSPK", "AC97", "ICH6", "ICH9", "USB")
 
 
 def choose_virt_type(requested: str, cpu_flags: set[str], can_kvm: bool) -> str:
@@ -166,6 +178,11 @@ class HostFacts:
             "COMPUTE_STORAGE_BUS": "devices/disk/enum[@name='bus']/value",
             "COMPUTE_GRAPHICS_MODEL": "devices/video/enum[@name='modelType']/value",
         }
+        if self.xml.arch == "x86_64":
+            traits |= {f"COMPUTE_SOUND_MODEL_{model}" for model in _SOUND_MODELS}
+            traits |= {"COMPUTE_USB_MODEL_QEMU_XHCI", "COMPUTE_USB_MODEL_NEC_XHCI"}
+        if self._conf.libvirt.live_migration_permit_auto_converge:
+            traits.add("COMPUTE_MIGRATE_AUTO_CONVERGE")
         for prefix, path in devices.items():
             traits |= {f"{prefix}_{(value.text or '').upper()}" for value in self._domain.findall(path)}
         traits.add("COMPUTE_FIRMWARE_BIOS")

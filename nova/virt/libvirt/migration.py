@@ -20,7 +20,7 @@ from oslo_config import cfg
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
 from nova.virt.libvirt import console, devices, files
-from nova.virt.libvirt.connection import Proxy
+from nova.virt.libvirt.connection import Proxy, uri_of_host
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
 LOG = logging.getLogger(__name__)
@@ -76,8 +76,7 @@ def describe_destination(
 
 def remote_uri(conf: cfg.ConfigOpts, to: str, facts: Facts) -> str:
     """The destination's libvirtd, as the source's reaches it."""
-    template = conf.libvirt.live_migration_uri or "qemu+tcp://%s/system"
-    return template % (facts.uri_name or to) if "%s" in template else template
+    return uri_of_host(conf, facts.uri_name or to)
 
 
 def check_name(uri: str) -> None:

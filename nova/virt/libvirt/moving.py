@@ -20,7 +20,7 @@ from oslo_config import cfg
 from nova import errors
 from nova.structs.guest import Disk, GuestSpec
 from nova.virt.libvirt import disk_formats
-from nova.virt.libvirt.connection import Connection, Proxy
+from nova.virt.libvirt.connection import Connection, Proxy, uri_of_host
 from nova.virt.libvirt.disk_calls import bounded_in_time
 from nova.virt.libvirt.domain_xml import to_text
 from nova.virt.libvirt.domain_xml.facts import child
@@ -104,8 +104,7 @@ def _has_token(directory: Path, token: str) -> bool:
 
 def source_uri(conf: cfg.ConfigOpts, facts: Facts) -> str:
     """The source's libvirtd, as the destination's host reaches it."""
-    template = conf.libvirt.live_migration_uri or "qemu+tcp://%s/system"
-    return template % facts.host if "%s" in template else template
+    return uri_of_host(conf, facts.host)
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ class VolumeConnections:
         conf = self._conf
         facts: dict[str, Any] = {
             "host": conf.host,
-            "ip": conf.my_ip,
+            "ip": conf.my_block_storage_ip,
             "multipath": conf.libvirt.volume_use_multipath,
             "platform": platform.machine(),
             "os_type": "linux",
@@ -61,7 +61,7 @@ class VolumeConnections:
                 "description of this host",
                 connector.get_connector_properties,
                 None,
-                conf.my_ip,
+                conf.my_block_storage_ip,
                 conf.libvirt.volume_use_multipath,
                 enforce_multipath=False,
                 host=conf.host,

@@ -142,7 +142,7 @@ class VMwareVCDriver:
     def connector(self) -> dict[str, Any]:
         return {
             "host": self._host,
-            "ip": str(self._conf.my_ip),
+            "ip": str(self._conf.my_block_storage_ip),
             "platform": "x86_64",
             "os_type": "linux",
             "multipath": False,

@@ -181,6 +181,8 @@ def test_what_a_server_is_to_be_made_of_and_is_not_there_is_a_bad_request(cloud)
         ("hw_cpu_cores", "-1"),
         ("hw_qemu_guest_agent", "maybe"),
         ("os_type", "plan9"),
+        ("hw_usb_model", "usb4"),
+        ("hw_virtio_packed_ring", "perhaps"),
     ],
 )
 def test_an_image_property_that_means_nothing_is_a_bad_request(cloud, name, value):

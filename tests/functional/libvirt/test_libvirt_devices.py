@@ -23,6 +23,11 @@ IMAGE_WISHES = [
     {"hw_boot_menu": "true"},
     {"hw_watchdog_action": "reset"},
     {"os_type": "windows"},
+    {"hw_sound_model": "ich9"},
+    {"hw_usb_model": "nec-xhci"},
+    {"hw_virtio_packed_ring": "true"},
+    {"hw_serial_port_count": "4"},
+    {"img_hide_hypervisor_id": "true"},
     {"hw_firmware_type": "uefi", "hw_machine_type": "q35"},
     {"hw_firmware_type": "uefi", "hw_machine_type": "q35", "os_secure_boot": "required"},
 ]
@@ -34,6 +39,9 @@ FLAVOR_WISHES = [
     {"hw_rng:rate_bytes": "4096"},
     {"quota:disk_total_iops_sec": "500"},
     {"hw:boot_menu": "true"},
+    {"hw:cpu_max_sockets": "1"},
+    {"hw:maxphysaddr_mode": "emulate", "hw:maxphysaddr_bits": "40"},
+    {"hw:pmu": "false"},
 ]
 
 

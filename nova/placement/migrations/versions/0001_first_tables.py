@@ -3,6 +3,8 @@
 Revision ID: 0001
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,8 +14,13 @@ down_revision = None
 KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 NAME = sa.String(255).with_variant(sa.String(255, collation="utf8mb4_bin"), "mysql", "mariadb")
 UUID = sa.String(36).with_variant(sa.String(36, collation="ascii_bin"), "mysql", "mariadb")
-MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4"}
-NUMBERED = {**MYSQL, "sqlite_autoincrement": True}
+MYSQL: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+}
+NUMBERED: dict[str, Any] = {**MYSQL, "sqlite_autoincrement": True}
 PROVIDER = "placement_resource_providers.id"
 
 

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt.domain_xml.facts import Drive, Host, child, has_pcie, image_property
+from nova.virt.libvirt.domain_xml.facts import Drive, Host, child, has_packed_rings, has_pcie, image_property
 from nova.virt.libvirt.domain_xml.tuning import disk_tune
 
 _SOURCE_ATTRIBUTE = {"file": "file", "block": "dev"}
@@ -18,6 +18,8 @@ def disk(drive: Drive, spec: GuestSpec | None = None) -> ET.Element:
         driver.set("cache", drive.cache)
     if drive.discard:
         driver.set("discard", drive.discard)
+    if spec is not None and drive.bus == "virtio" and has_packed_rings(spec):
+        driver.set("packed", "on")
     _source(element, drive)
     child(element, "target", dev=drive.target, bus=drive.bus)
     if drive.serial:
@@ -36,7 +38,8 @@ def disk(drive: Drive, spec: GuestSpec | None = None) -> ET.Element:
 
 def controllers(spec: GuestSpec, drives: Iterable[Drive], host: Host) -> list[ET.Element]:
     """Controllers that libvirt would not choose as we do, or not provide for what is plugged in later."""
-    controllers = [ET.Element("controller", type="usb", index="0", model="qemu-xhci")]
+    usb = spec.flavor.extra_specs.get("hw:usb_model") or image_property(spec, "hw_usb_model") or "qemu-xhci"
+    controllers = [ET.Element("controller", type="usb", index="0", model=usb)]
     if any(drive.bus == "scsi" for drive in drives) or image_property(spec, "hw_scsi_model"):
         model = image_property(spec, "hw_scsi_model") or "virtio-scsi"
         controllers.append(ET.Element("controller", type="scsi", index="0", model=model))

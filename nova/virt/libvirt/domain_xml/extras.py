@@ -1,4 +1,4 @@
-"""Small devices: random numbers, watchdog."""
+"""Small devices: random numbers, watchdog, sound, further serial ports."""
 
 import xml.etree.ElementTree as ET
 
@@ -24,3 +24,19 @@ def watchdog(spec: GuestSpec) -> ET.Element | None:
     if action == "disabled":
         return None
     return ET.Element("watchdog", model="i6300esb", action=action)
+
+
+def sound(spec: GuestSpec) -> ET.Element | None:
+    """The sound card that flavor or image name; None for none."""
+    model = spec.flavor.extra_specs.get("hw:sound_model") or image_property(spec, "hw_sound_model")
+    return ET.Element("sound", model=model.lower()) if model else None
+
+
+def further_serials(spec: GuestSpec) -> list[ET.Element]:
+    """The serial ports after the first. The image may ask for fewer than the flavor allows, not for more."""
+    counts = (spec.flavor.extra_specs.get("hw:serial_port_count"), image_property(spec, "hw_serial_port_count"))
+    wanted = min((int(count) for count in counts if count), default=1)
+    ports = [ET.Element("serial", type="pty") for _ in range(1, wanted)]
+    for number, port in enumerate(ports, 1):
+        child(port, "target", port=number)
+    return ports

@@ -64,6 +64,13 @@ def image_property(spec: GuestSpec, name: str, default: str | None = None) -> st
     return spec.image.properties.get(name, default) if spec.image is not None else default
 
 
+def has_packed_rings(spec: GuestSpec) -> bool:
+    """Whether virtio devices are to use packed rings: the flavor's word, then the image's."""
+    return is_true(
+        spec.flavor.extra_specs.get("hw:virtio_packed_ring") or image_property(spec, "hw_virtio_packed_ring")
+    )
+
+
 def is_true(value: str | None) -> bool:
     """Whether a flavor's or image's text means yes."""
     return str(value).strip().lower() in ("1", "t", "true", "yes", "on", "y")

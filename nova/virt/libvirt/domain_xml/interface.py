@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from nova import errors
 from nova.structs.guest import GuestSpec
 from nova.structs.network import Vif
-from nova.virt.libvirt.domain_xml.facts import Host, child, image_property, is_true
+from nova.virt.libvirt.domain_xml.facts import Host, child, has_packed_rings, image_property, is_true
 from nova.virt.libvirt.domain_xml.tuning import bandwidth
 
 _TAP_NAME_LENGTH = 14
@@ -32,15 +32,22 @@ def interface(vif: Vif, spec: GuestSpec | None, host: Host) -> ET.Element:
         target.set("managed", "no")
     model = (image_property(spec, "hw_vif_model") if spec else None) or "virtio"
     child(element, "model", type=model)
-    queues = _queues(spec, host)
-    if model == "virtio" and queues > 1:
-        child(element, "driver", name="vhost", queues=queues)
+    if model == "virtio":
+        _add_driver(element, _queues(spec, host), spec is not None and has_packed_rings(spec))
     if vif.mtu:
         child(element, "mtu", size=vif.mtu)
     limits = bandwidth(spec) if spec is not None else None
     if limits is not None:
         element.append(limits)
     return element
+
+
+def _add_driver(element: ET.Element, queues: int, is_packed: bool) -> None:
+    options = {"name": "vhost", "queues": str(queues)} if queues > 1 else {}
+    if is_packed:
+        options["packed"] = "on"
+    if options:
+        element.append(ET.Element("driver", options))
 
 
 def _queues(spec: GuestSpec | None, host: Host) -> int:

@@ -68,8 +68,12 @@ def features(spec: GuestSpec, host: Host) -> ET.Element:
         for name in ("relaxed", "vapic", "vpindex", "runtime", "synic", "reset", "frequencies", "tlbflush", "ipi"):
             child(hyperv, name, state="on")
         child(hyperv, "spinlocks", state="on", retries=_WINDOWS_SPINLOCK_RETRIES)
-    if is_true(image_property(spec, "img_hide_hypervisor_id") or spec.flavor.extra_specs.get("hide_hypervisor_id")):
+    extra = spec.flavor.extra_specs
+    hides = extra.get("hw:hide_hypervisor_id") or extra.get("hide_hypervisor_id")
+    if is_true(hides or image_property(spec, "img_hide_hypervisor_id")):
         child(child(element, "kvm"), "hidden", state="on")
+    if (counts := extra.get("hw:pmu") or image_property(spec, "hw_pmu")) is not None:
+        child(element, "pmu", state="on" if is_true(counts) else "off")
     return element
 
 

@@ -85,6 +85,19 @@ ELEMENTS = {
         spec(), msgspec.structs.replace(HOST, cpu_mode="custom", cpu_model="EPYC", cpu_flags=("+aes", "-vmx", "pcid"))
     ),
     "cpu_topology": lambda: cpu.cpu(spec(extra_specs={"hw:cpu_cores": "2"}), HOST),
+    "cpu_address_space": lambda: cpu.cpu(
+        spec(extra_specs={"hw:maxphysaddr_mode": "emulate", "hw:maxphysaddr_bits": "42"}), HOST
+    ),
+    "features_chosen": lambda: system.features(
+        spec(extra_specs={"hw:pmu": "false", "hw:hide_hypervisor_id": "true"}, properties={"hw_pmu": "true"}), HOST
+    ),
+    "disk_packed": lambda: disk.disk(ROOT, spec(properties={"hw_virtio_packed_ring": "true"})),
+    "interface_packed": lambda: interface.interface(
+        VIF, spec(extra_specs={"hw:virtio_packed_ring": "true", "hw:vif_multiqueue_enabled": "true"}), HOST
+    ),
+    "sound": lambda: extras.sound(spec(properties={"hw_sound_model": "ICH9"})),
+    "serial_second": lambda: extras.further_serials(spec(extra_specs={"hw:serial_port_count": "2"}))[0],
+    "usb": lambda: disk.controllers(spec(extra_specs={"hw:usb_model": "nec-xhci"}), (), HOST)[0],
     "memory": lambda: memory.memory(spec()),
     "memory_pages": lambda: memory.backing(spec(extra_specs={"hw:mem_page_size": "1GB"}), HOST),
     "memory_large_pages": lambda: memory.backing(spec(properties={"hw_mem_page_size": "large"}), HOST),
@@ -164,6 +177,7 @@ def test_whole_guest_is_as_expected():
     "element",
     [
         extras.watchdog(spec()),
+        extras.sound(spec()),
         extras.rng(spec(extra_specs={"hw_rng:allowed": "False"}), HOST),
         memory.backing(spec(extra_specs={"hw:mem_page_size": "small"}), HOST),
         tuning.cpu_tune(spec()),
@@ -178,27 +192,6 @@ def test_what_nobody_asked_for_is_not_there(element):
 def test_unbound_port_cannot_be_plugged():
     with pytest.raises(errors.GuestFailed, match="unbound"):
         interface.interface(msgspec.structs.replace(VIF, vif_type="unbound"), None, HOST)
-
-
-@pytest.mark.parametrize(
-    "vcpus, wishes, expected",
-    [
-        (4, {}, (4, 1, 1)),
-        (4, {"cores": "2"}, (2, 2, 1)),
-        (4, {"sockets": "1"}, (1, 4, 1)),
-        (8, {"sockets": "2", "cores": "2"}, (2, 2, 2)),
-        (8, {"sockets": "2", "cores": "2", "threads": "2"}, (2, 2, 2)),
-        (3, {"cores": "2"}, (3, 1, 1)),
-        (4, {"threads": "2"}, (2, 1, 2)),
-        (4, {"sockets": "0", "cores": "x"}, (4, 1, 1)),
-    ],
-)
-def test_topology_always_gives_the_vcpus_of_the_flavor(vcpus, wishes, expected):
-    flavor = Flavor(
-        id="1", name="f", vcpus=vcpus, memory_mb=1, extra_specs={f"hw:cpu_{k}": v for k, v in wishes.items()}
-    )
-
-    assert cpu.topology(spec(flavor=flavor)) == expected
 
 
 def compare(name, text):
