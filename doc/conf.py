@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE / "ext"), str(_HERE.parent)]
+sys.path[:0] = [str(_HERE / "ext"), str(_HERE.parent), str(_HERE.parent / "tools")]
 
 from nova.release import version as _version  # noqa: E402
 
@@ -13,7 +13,7 @@ copyright = "the authors of this project"
 version = release = _version()
 
 extensions = ["myst_parser", "openstackdocstheme", "reference"]
-exclude_patterns = ["_build", "ext"]
+exclude_patterns = ["_build", "ext", "man"]
 html_theme = "openstackdocs"
 html_title = "Nova: a compute control plane"
 html_static_path: list[str] = []

@@ -1,15 +1,7 @@
-"""Writes the pages of doc/reference before Sphinx reads them: what the code says of itself, and nobody by hand.
-
-As a program it writes them without Sphinx: python doc/ext/reference.py DIRECTORY.
-"""
+"""Writes the pages of doc/reference before Sphinx reads them: what the code says of itself, and nobody by hand."""
 
 import argparse
-import configparser
-import contextlib
-import importlib
-import io
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
@@ -17,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import make_manuals
 import oslo_messaging
 import yaml
 from reference_api import api
@@ -81,25 +74,18 @@ def _rule(rule: Any, guarded: list[str]) -> str:
     return f"{code(rule.name)}\n: {'. '.join(facts)}."
 
 
-class _Parser(Exception):
-    """The parser a command would have parsed its arguments with."""
-
-
 def commands() -> str:
     """Every command with its options, as its own parser knows them."""
-    setup_file = configparser.ConfigParser()
-    setup_file.read(ROOT / "setup.cfg")
-    scripts = setup_file["options.entry_points"]["console_scripts"].split("\n")
     parts = ["# Commands"]
     # The first command with such options, by their help.
     seen: dict[str, str] = {}
-    for name, _, target in (line.partition(" = ") for line in scripts if line):
-        module = importlib.import_module(target.partition(":")[0])
-        text = (module.__doc__ or "").removeprefix(f"{name}: ")
-        parts += [f"## {name}", *paragraphs(text[:1].upper() + text[1:])]
-        for title, text in _usages(name, module.main):
-            same = seen.setdefault(" ".join(text.replace(name, "").split()), name)
-            parts.append(f"Its options are those of [{same}](#{same})." if same != name else _usage(title, text))
+    with mock.patch.dict(os.environ, {"COLUMNS": "100"}):
+        for name, module in make_manuals.commands().items():
+            text = (module.__doc__ or "").removeprefix(f"{name}: ")
+            parts += [f"## {name}", *paragraphs(text[:1].upper() + text[1:])]
+            for title, usage in _usages(make_manuals.parser_of(name, module), ""):
+                same = seen.setdefault(" ".join(usage.replace(name, "").split()), name)
+                parts.append(f"Its options are those of [{same}](#{same})." if same != name else _usage(title, usage))
     return "\n\n".join(parts)
 
 
@@ -108,40 +94,13 @@ def _usage(title: str, text: str) -> str:
     return f"### {title}\n\n{block}" if title else block
 
 
-def _usages(name: str, main: Callable[[], int]) -> Iterator[tuple[str, str]]:
+def _usages(parser: argparse.ArgumentParser, title: str) -> Iterator[tuple[str, str]]:
     """The help of a command ("" as title) and of each of its commands."""
-    told = io.StringIO()
-    with (
-        mock.patch.object(argparse.ArgumentParser, "parse_known_args", _instead),
-        mock.patch.object(sys, "argv", [name, "--help"]),
-        mock.patch.dict(os.environ, {"COLUMNS": "100"}),
-        contextlib.redirect_stdout(told),
-        contextlib.redirect_stderr(told),
-    ):
-        try:
-            main()
-        except _Parser as found:
-            yield from _helps(found.args[0], "")
-        else:
-            yield "", told.getvalue()
-
-
-_parse_known_args = argparse.ArgumentParser.parse_known_args
-
-
-def _instead(parser: argparse.ArgumentParser, *given: Any, **options: Any) -> Any:
-    # One without help takes what it knows and leaves the rest to another.
-    if not parser.add_help:
-        return _parse_known_args(parser, *given, **options)
-    raise _Parser(parser)
-
-
-def _helps(parser: argparse.ArgumentParser, title: str) -> Iterator[tuple[str, str]]:
     yield title, parser.format_help()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for one in action.choices.values():
-                yield from _helps(one, one.prog)
+                yield from _usages(one, one.prog)
 
 
 def figures() -> str:
@@ -246,7 +205,3 @@ def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("config-inited", lambda app, config: write(Path(app.srcdir) / "reference"))
     return {"parallel_read_safe": True}
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

@@ -18,13 +18,15 @@ _ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    sys.path.insert(0, str(_ROOT / "doc" / "ext"))
+    found_in = [str(_ROOT / "doc" / "ext"), str(_ROOT / "tools")]
+    sys.path[:0] = found_in
     import reference
 
     directory = tmp_path_factory.mktemp("reference")
     reference.write(directory)
     yield {path.stem: path.read_text() for path in directory.glob("*.md")}
-    sys.path.remove(str(_ROOT / "doc" / "ext"))
+    for path in found_in:
+        sys.path.remove(path)
 
 
 def test_every_option_stands_under_its_group(pages):
