@@ -62,6 +62,7 @@ run_lint() {
     lint-imports || wrong+=("lint-imports")
     mypy || wrong+=("mypy")
     reno lint || wrong+=("reno")
+    python -m sphinx -q -W doc doc/_build/html || wrong+=("documentation")
     if [ ${#wrong[@]} = 0 ]; then
         echo "clean" >"$RESULTS/lint.line"
     else

@@ -41,6 +41,8 @@ class Endpoint:
     is_ours: bool = False
     # Success codes beside the declared one: 207 of external events, 204 of a tag that is there.
     other_codes: tuple[int, ...] = ()
+    # Answered without a token.
+    is_open: bool = False
     # A PUT or POST whose body is nothing at all.
     is_bodyless: bool = False
 

@@ -98,6 +98,7 @@ class Answer:
 
     render: Callable[[Any, Any], Any]
     shape: Shape | None
+    content_type: str = "application/json"
 
 
 def single(key: str, of: View) -> Answer:
@@ -125,9 +126,9 @@ def listing(key: str, of: View, links_since: str | None = None, link_key: str | 
     return Answer(render, Obj(tuple(fields)))
 
 
-def made(shape: Shape | None = None) -> Answer:
+def made(shape: Shape | None = None, content_type: str = "application/json") -> Answer:
     """An answer the handler made itself."""
-    return Answer(lambda result, request: result, shape)
+    return Answer(lambda result, request: result, shape, content_type)
 
 
 def chosen(shape: Obj) -> Answer:

@@ -67,9 +67,10 @@ from nova.http.access_log import AccessLog
 from nova.http.declaration import Endpoint, collect
 from nova.http.front import Front
 from nova.http.policy import Policy
-from nova.http.wsgi import Environ, StartResponse, Wsgi
+from nova.http.wsgi import CONTEXT, Environ, StartResponse, Wsgi, request_id
 from nova.policies import compute as policies
 from nova.rpc.conductor import ConductorCalls
+from nova.structs.context import Context
 
 # In the order in which the OpenAPI document lists them.
 MODULES = (
@@ -146,15 +147,18 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
     operations = tuple(collect(*MODULES))
     request_services = make_services(conf, conductor, transport, operations)
     guarded = auth.authenticate(Application(operations, request_services), conf, faults.fault)
-    return Front(_Open(conf, guarded), conf, faults.fault, AccessLog(_SECRET_PATH))
+    open_to_all = [one for one in operations if one.is_open]
+    return Front(_Open(conf, guarded, open_to_all, request_services), conf, faults.fault, AccessLog(_SECRET_PATH))
 
 
 class _Open:
     """Answers what needs no token, and hands everything else on."""
 
-    def __init__(self, conf: cfg.ConfigOpts, guarded: Wsgi) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, guarded: Wsgi, operations: list[Endpoint], services: Services) -> None:
         self._conf = conf
         self._guarded = guarded
+        self._application = Application(operations, services)
+        self._paths = frozenset(f"/{prefix}{one.path}" for prefix in ("v2", "v2.1") for one in operations)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = webob.Request(environ)
@@ -165,6 +169,9 @@ class _Open:
             return _not_found(environ, start_response)
         if request.method in ("GET", "HEAD") and path in ("", "/v2", "/v2.1"):
             return _discovery(base_url, path)(environ, start_response)
+        if path in self._paths and request.method == "GET":
+            environ[CONTEXT] = Context(request_id=request_id(environ), remote_address=environ.get("REMOTE_ADDR"))
+            return self._application(environ, start_response)
         if path.split("/")[1:2] not in (["v2"], ["v2.1"]):
             return _not_found(environ, start_response)
         return self._guarded(environ, start_response)

@@ -48,7 +48,10 @@ class _DeleteInfo(msgspec.Struct):
 
 @post("/os-assisted-volume-snapshots", policy=f"{_RULE}create", body=CREATE, answer=_CREATED, errors=(400, 401, 403))
 def create(request: Request) -> dict[str, Any]:
-    """Answers when the request is accepted. Raises Invalid for a volume that no running server has."""
+    """Snapshot a volume of a running server, for the Block Storage service. The snapshot is made after the answer.
+
+    Raises Invalid for a volume that no running server has.
+    """
     fields = request.body["snapshot"]
     info, volume_id = fields["create_info"], fields["volume_id"]
     _check_name(info["new_file"])
@@ -68,7 +71,9 @@ def create(request: Request) -> dict[str, Any]:
     errors=(400, 401, 403, 404),
 )
 def remove(request: Request, snapshot_id: str) -> None:
-    """Raises Invalid for delete_info that cannot be read, VolumeNotAttached."""
+    """Delete such a snapshot, for the Block Storage service.
+
+    Raises Invalid for delete_info that cannot be read, VolumeNotAttached."""
     try:
         info = msgspec.json.decode(request.first("delete_info", ""), type=_DeleteInfo)
     except msgspec.MsgspecError as error:

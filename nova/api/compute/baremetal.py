@@ -75,6 +75,7 @@ def _interface(name: str) -> Any:
         errors=(400,),
     )
     def act(request: Request, node_id: str) -> None:
+        """Always 400: interfaces of nodes are for the Bare Metal service's own API."""
         raise errors.Invalid("Interfaces of bare metal nodes are for the Bare Metal service's own API.")
 
     return act

@@ -72,6 +72,7 @@ def _old_console(name: str, protocol: str, *types: str) -> Any:
         errors=_ERRORS,
     )
     def give(request: Request) -> dict[str, Any]:
+        """The URL of a console. From 2.6 on, remote-consoles give it."""
         address = request.conductor.console(request.context, request.server.uuid, protocol, request.body["type"])
         return {"console": {"type": address.type, "url": address.url}}
 

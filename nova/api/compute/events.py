@@ -11,10 +11,11 @@ from nova.api.compute.event_stream import EventStream
 from nova.api.compute.request import Request
 from nova.clock import utcnow
 from nova.http.declaration import LATER, get
-from nova.http.schema import BOOLISH, integer, once, query
+from nova.http.schema import BOOLISH, STRING, integer, once, query
 from nova.http.view import made
 from nova.structs.context import Context
 
+_MEDIA_TYPE = "text/event-stream"
 _MAX_TIMEOUT_S = 3600
 # Ids are the numbers of entries, which databases keep in 64 bits.
 _LARGEST_ID = 2**63 - 1
@@ -30,7 +31,7 @@ _LARGEST_ID = 2**63 - 1
         once("all_projects", BOOLISH),
         strict_since="2.1",
     ),
-    answer=made(),
+    answer=made(STRING, _MEDIA_TYPE),
     errors=(400, 403, 429, 503),
     is_ours=True,
 )
@@ -60,7 +61,7 @@ def stream_events(request: Request) -> Reply:
     except BaseException:
         feed.leave(watcher)
         raise
-    return Reply(Stream(stream, "text/event-stream"), {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return Reply(Stream(stream, _MEDIA_TYPE), {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 def _token(request: Request) -> int | None:

@@ -62,7 +62,10 @@ _CODE = Plain({"type": "integer", "enum": [200, 400, 404, 422]})
     errors=(400, 403),
 )
 def create(request: Request) -> Reply:
-    """200 when all events were accepted, 207 when some were not; each event has its own code."""
+    """Tell of what happened to ports and volumes of servers.
+
+    200 when all events were accepted, 207 when some were not; each event has its own code.
+    """
     events: list[dict[str, Any]] = request.body["events"]
     codes = request.conductor.external_events(
         request.context,

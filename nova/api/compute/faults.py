@@ -17,18 +17,22 @@ _KEYS = {
 _LONGEST = 1000
 
 
-def response(status: int, message: str, key: str | None = None) -> webob.Response:
-    """An error answer; key is the one of the status unless given."""
+def key(status: int) -> str:
+    """The key under which an error of this status stands."""
+    return _KEYS.get(status, "computeFault")
+
+
+def response(status: int, message: str, name: str | None = None) -> webob.Response:
+    """An error answer; name is its only key, that of the status unless given."""
     if len(message) > _LONGEST:
         # It quotes what was asked, or what another service said.
         message = f"{message[:_LONGEST]}..."
-    name = key or _KEYS.get(status, "computeFault")
     fault: dict[str, Any] = {"code": status, "message": message}
     answer = webob.Response(status=status, content_type="application/json", charset="UTF-8")
     if status in (413, 429):
         fault["retryAfter"] = "0"
         answer.headers["Retry-After"] = "0"
-    answer.body = orjson.dumps({name: fault})
+    answer.body = orjson.dumps({name or key(status): fault})
     return answer
 
 

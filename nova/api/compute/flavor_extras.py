@@ -87,7 +87,7 @@ _ACTION = "/flavors/{flavor_id}/action"
 
 @get("/flavors/{flavor_id}/os-flavor-access", policy=_ACCESS, answer=_USERS, errors=(404,))
 def index_access(request: Request, flavor_id: str) -> dict[str, Any]:
-    """Raises NotFound for a public flavor, which has no list."""
+    """The projects that may use a private flavor. Raises NotFound for a public one, which has no list."""
     if request.conductor.flavor(request.context, flavor_id).is_public:
         raise errors.NotFound("Access list not available for public flavors.")
     return _users(flavor_id, request.conductor.flavor_projects(request.context, flavor_id))

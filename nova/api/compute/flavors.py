@@ -112,7 +112,7 @@ def index(request: Request) -> Page:
 
 @get("/flavors/detail", query=LIST, answer=listing("flavors", DETAIL, links_since="2.1"), errors=(400,))
 def detail(request: Request) -> Page:
-    """The same list with every field."""
+    """The flavors the caller may use, with every field."""
     return _page(request)
 
 
@@ -130,7 +130,7 @@ def show(request: Request, flavor_id: str) -> Flavor:
     errors=(400, 403, 409),
 )
 def create(request: Request) -> Flavor:
-    """Raises FlavorExists."""
+    """Create a flavor. Raises FlavorExists."""
     fields = request.body["flavor"]
     flavor_id = fields.get("id")
     return request.conductor.add_flavor(

@@ -104,8 +104,6 @@ def update(request: Request, host: str) -> dict[str, Any]:
 
 
 def _power_action(name: str, rule: str) -> Any:
-    """No hypervisor of this release switches its own host."""
-
     @get(
         f"/os-hosts/{{host}}/{name}",
         policy=f"{_RULES}{rule}",
@@ -115,6 +113,7 @@ def _power_action(name: str, rule: str) -> Any:
         errors=(400, 404, 501),
     )
     def act(request: Request, host: str) -> None:
+        """Always 501: no hypervisor of this release switches its own host."""
         _compute(request, host)
         raise errors.NotImplementedHere(f"The hypervisor of this host cannot do {name}.")
 

@@ -185,7 +185,7 @@ def index(request: Request) -> Page:
     errors=(400, 404),
 )
 def detail(request: Request) -> Page:
-    """The same list with every field; capacity and use until 2.87."""
+    """Nodes with every field; capacity and use until 2.87."""
     return _page(request)
 
 

@@ -92,7 +92,10 @@ def _rebuilt(result: tuple[Instance, str | None], request: Request) -> dict[str,
     errors=(400, 403, 404, 409),
 )
 def rebuild(request: Request) -> Reply:
-    """Raises Invalid for an image or key that cannot be used."""
+    """Make the server anew from an image; its id, addresses and volumes stay.
+
+    Raises Invalid for an image or key that cannot be used.
+    """
     fields, server = request.body, request.server
     if fields.get("trusted_image_certificates"):
         target = {"project_id": server.project_id, "user_id": server.user_id}
@@ -204,7 +207,10 @@ _IMAGE_ID = Answer(
     errors=(400, 403, 404, 409),
 )
 def create_image(request: Request) -> Reply:
-    """The image is there, without data, when this answers. Raises QuotaExceeded for too many properties."""
+    """Make an image of the server. It is there, without data, when this answers.
+
+    Raises QuotaExceeded for too many properties.
+    """
     fields = request.body
     _check_image_metadata(request, fields)
     facts = {"image_type": "snapshot", **(fields.get("metadata") or {})}
@@ -233,7 +239,10 @@ def create_image(request: Request) -> Reply:
     errors=(400, 403, 404, 409),
 )
 def create_backup(request: Request) -> Reply:
-    """With rotation 0 nothing is kept, and the answer names no image."""
+    """Make an image of the server, and delete the oldest ones beyond rotation.
+
+    With rotation 0 nothing is kept, and the answer names no image.
+    """
     fields = request.body
     _check_image_metadata(request, fields)
     if request.server.image_id is None:

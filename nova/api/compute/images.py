@@ -121,7 +121,7 @@ def index(request: Request) -> Page:
 
 @get("/images/detail", until=_UNTIL, query=_LIST, answer=listing("images", _DETAIL, links_since="2.1"), errors=(400,))
 def detail(request: Request) -> Page:
-    """The same list with every field."""
+    """The Image service's images with every field."""
     return _page(request)
 
 

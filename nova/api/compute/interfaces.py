@@ -80,7 +80,10 @@ def show(request: Request, port_id: str) -> Vif:
     errors=(400, 403, 404, 409, 500, 501),
 )
 def create(request: Request) -> Vif:
-    """Answers when the guest has the interface. Raises Invalid for what cannot be attached."""
+    """Attach a port to the server. The answer comes when the guest has the interface.
+
+    Raises Invalid for what cannot be attached.
+    """
     fields = request.body.get("interfaceAttachment") or {}
     network, port = fields.get("net_id"), fields.get("port_id")
     address = fields["fixed_ips"][0]["ip_address"] if fields.get("fixed_ips") else None

@@ -82,7 +82,7 @@ _FILTERS = {
     errors=(400,),
 )
 def index(request: Request) -> Page:
-    """Newest first; of the caller's project, unless the caller may see all."""
+    """Migrations of servers, the newest first; of the caller's project, unless the caller may see all."""
     fields: dict[str, Any] = {field: request.first(name) for name, field in _FILTERS.items()}
     if not request.allows(f"{_RULES}index:all_projects"):
         if fields["project_id"] not in (None, request.context.project_id):

@@ -76,7 +76,7 @@ def index(request: Request) -> Json:
     errors=(404,),
 )
 def show(request: Request, network_id: str) -> Json:
-    """One such network. Raises NetworkNotFound."""
+    """One of these networks. Raises NetworkNotFound."""
     return {"network": _network_view(_network_of(request, network_id), request)}
 
 
@@ -110,7 +110,7 @@ def index_of_project(request: Request) -> Json:
     errors=(404,),
 )
 def show_of_project(request: Request, network_id: str) -> Json:
-    """One such network."""
+    """One of these networks, with the few fields that projects see."""
     return {"network": _brief_view(_network_of(request, network_id))}
 
 

@@ -109,7 +109,10 @@ def defaults(request: Request, project_id: str) -> dict[str, Any]:
     errors=(400,),
 )
 def update(request: Request, project_id: str) -> dict[str, Any]:
-    """Raises Invalid for a limit below what is in use, unless forced."""
+    """Change the limits of a project, or of one of its users.
+
+    Raises Invalid for a limit below what is in use, unless forced.
+    """
     _check(request, "update", project_id)
     limits = dict(request.body["quota_set"])
     force = limits.pop("force", False)

@@ -6,7 +6,6 @@ Source: Compute API reference, the sections marked obsolete.
 from nova.http.declaration import gone
 
 REMOVED = (
-    *(gone("POST", "/servers/{server_id}/action", name) for name in ("resetNetwork",)),
     gone("POST", "/os-networks"),
     gone("POST", "/os-networks/add"),
     gone("DELETE", "/os-networks/{network_id}"),

@@ -27,7 +27,7 @@ def index(request: Request) -> dict[str, Any]:
 
 @post(_PATH, policy=f"{_RULES}create", target=SERVER, body=_ALL_BODY, answer=_ALL_ANSWER, errors=(400, 403, 404, 409))
 def add(request: Request) -> dict[str, Any]:
-    """Add or overwrite items. Raises QuotaExceeded for too many."""
+    """Add or overwrite items of the server's metadata. Raises QuotaExceeded for too many."""
     return {"metadata": _set(request, request.body["metadata"])}
 
 
@@ -40,7 +40,7 @@ def add(request: Request) -> dict[str, Any]:
     errors=(400, 403, 404, 409),
 )
 def replace(request: Request) -> dict[str, Any]:
-    """Make these items the only ones."""
+    """Make these items the server's only metadata."""
     return {"metadata": _set(request, request.body["metadata"], replace=True)}
 
 

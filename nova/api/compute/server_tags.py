@@ -53,7 +53,7 @@ def clear(request: Request) -> None:
 
 @get(_ONE, policy=f"{_RULES}show", target=SERVER, since=_SINCE, query=_ANY_QUERY, status=204, errors=(404,))
 def show(request: Request, tag: str) -> None:
-    """Says by its status whether the server has this tag."""
+    """Whether the server has this tag, said by the status alone: 204 or 404."""
     if tag not in request.server.tags:
         raise errors.NotFound(f"Server {request.server.uuid} has no tag '{tag}'")
 
@@ -70,7 +70,7 @@ def show(request: Request, tag: str) -> None:
     errors=(400, 404, 409),
 )
 def add(request: Request, tag: str) -> Reply:
-    """201 for a new tag, 204 for one that is there."""
+    """Add one tag. 201 for a new tag, 204 for one that is there."""
     checker(TAG, request.version)(tag)
     if not request.conductor.add_tag(request.context, request.server.uuid, tag):
         return Reply(status=204)

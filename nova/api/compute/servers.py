@@ -214,7 +214,7 @@ _CREATED = Answer(
     errors=(400,),
 )
 def index(request: Request) -> Page:
-    """Servers by id and name; filters and paging in server_filters."""
+    """Servers by id and name, filtered, sorted and paged."""
     return _page(request, {})
 
 
@@ -248,7 +248,12 @@ def show(request: Request) -> Instance:
     "/servers", policy="os_compute_api:servers:create", body=CREATE, answer=_CREATED, status=202, errors=(400, 403, 409)
 )
 def create(request: Request) -> Reply:
-    """Raises Invalid, ImageNotFound and FlavorNotFound as 400, QuotaExceeded."""
+    """Create one server or more.
+
+    It is accepted when this answers and built afterwards: its status becomes ACTIVE, or ERROR with a fault that
+    says why.
+    Raises Invalid, ImageNotFound and FlavorNotFound as 400, QuotaExceeded.
+    """
     fields = request.body["server"]
     build = build_request(request, fields)
     try:
@@ -304,7 +309,7 @@ _KEPT = (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmS
 
 @delete("/servers/{server_id}", policy="os_compute_api:servers:delete", target=SERVER, errors=(404, 409))
 def remove(request: Request) -> None:
-    """Delete, or soft-delete where [DEFAULT] reclaim_instance_interval keeps servers for a while."""
+    """Delete a server, or soft-delete it where [DEFAULT] reclaim_instance_interval keeps servers for a while."""
     is_soft = request.conf.reclaim_instance_interval > 0 and request.server.vm_state in _KEPT
     request.conductor.operate(request.context, request.server.uuid, "softDelete" if is_soft else "delete", {})
 

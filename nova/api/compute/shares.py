@@ -80,7 +80,7 @@ def show(request: Request, share_id: str) -> Share:
     errors=(400, 403, 404, 409),
 )
 def create(request: Request) -> Share:
-    """Answers when the request is accepted; the server has the share at its next start.
+    """Attach a share to a server that is off; it has the share at its next start.
 
     Raises ShareNotFound for one the user may not see, Invalid, Conflict for a server that is not off.
     """

@@ -162,7 +162,7 @@ create_later = also_at(create, since="2.101", until="2.104", answer=None, status
     errors=(400, 404, 409),
 )
 def update(request: Request, volume_id: str) -> None:
-    """Another volume in its place (for services), or from 2.85 on whether it is deleted with the server."""
+    """Put another volume in its place (for services), or from 2.85 on whether it is deleted with the server."""
     fields = request.body["volumeAttachment"]
     server, new_id = request.server, fields["volumeId"]
     target = {"project_id": server.project_id, "user_id": server.user_id}

@@ -361,7 +361,7 @@ def test_another_projects_server_is_like_none_at_all(asker, operation):
     assert of_another[0] == 404
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=ids)
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if not one.is_open], ids=ids)
 def test_nobody_gets_anything_without_a_token(asker, operation):
     path = re.sub(r"{\w+}", "x", operation.path)
 
