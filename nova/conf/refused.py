@@ -1,4 +1,4 @@
-"""Options of upstream's that promise safety which this release does not give: no daemon starts with one of them set.
+"""Options of upstream's that promise what this release does not give: no daemon starts with one of them set.
 
 Any other option that has no meaning here is read over. Source: the Compute configuration reference.
 """
@@ -6,6 +6,7 @@ Any other option that has no meaning here is read over. Source: the Compute conf
 _OFF = ("", "false", "no", "off", "0", "none")
 
 _NOT_BUILT = {
+    ("DEFAULT", "dhcpbridge_flagfile"): "nova-dhcpbridge reads no configuration; it asks the nova-network of its host",
     ("ephemeral_storage_encryption", "enabled"): "disks are not encrypted",
     ("glance", "default_trusted_certificate_ids"): "certificates of image signatures are not checked",
     ("glance", "enable_certificate_validation"): "certificates of image signatures are not checked",
@@ -23,8 +24,13 @@ _NOT_BUILT = {
     ("spice", "require_secure"): "the way to the guest's SPICE screen is not encrypted",
 }
 
+# Of these it is the other way round: off is what is not built.
+_ALWAYS_ON = {
+    ("DEFAULT", "force_dhcp_release"): "an address goes back with its port, and is not held until its lease ends",
+}
+
 
 def reason(group: str, option: str, value: str | None) -> str | None:
-    """Why no daemon may start with this; None for an option that is off, or that is not one of these."""
-    why = _NOT_BUILT.get((group, option))
-    return why if why is not None and (value or "").strip().lower() not in _OFF else None
+    """Why no daemon may start with this; None for what would change nothing, and for an option that is not one of these."""
+    is_off = (value or "").strip().lower() in _OFF
+    return (_ALWAYS_ON if is_off else _NOT_BUILT).get((group, option))

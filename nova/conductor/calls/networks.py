@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from nova import clock, concurrency, errors
 from nova.conductor.acceptance import network_rules, port_addresses, router_rules
+from nova.conductor.calls.dhcp_leases import DhcpLeaseCalls
 from nova.db import networks as db
 from nova.db.engine import Database
 from nova.structs.networking import (
@@ -43,11 +44,11 @@ _OWN_PORTS = ("network:dhcp",)
 _CHOOSING = Port | Subnet | Router
 
 
-class NetworkingCalls:
+class NetworkingCalls(DhcpLeaseCalls):
     """refresh brings what users see of servers up to date with their ports."""
 
     def __init__(self, database: Database, refresh: Callable[[Iterable[str]], None] = lambda servers: None) -> None:
-        self._database = database
+        super().__init__(database)
         self._refresh = refresh
 
     def networking(self, noun: str, where: Mapping[str, list[Any]]) -> list[AnyRecord]:
