@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -28,6 +29,31 @@ sender.bind((address, 68))
 sender.sendto(header + options + b"\\x3d\\x07\\x01" + mac + b"\\xff", (server, 67))
 """
 
+
+# DHCPv6 of RFC 8415: SOLICIT with rapid commit (asked with "get"), or RELEASE of what that has given.
+CLIENT6 = """
+import socket, struct, sys, time
+mac, what = bytes.fromhex(sys.argv[1].replace(":", "")), sys.argv[2]
+option = lambda code, data: struct.pack("!HH", code, len(data)) + data
+duid = b"\\x00\\x03\\x00\\x01" + mac
+client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+client.bind(("::", 546))
+client.settimeout(1)
+lease = b"".join(option(5, socket.inet_pton(socket.AF_INET6, one) + bytes(8)) for one in sys.argv[4:5])
+message = option(1, duid) + option(3, b"nova" + bytes(8) + lease) + option(8, bytes(2))
+message += option(14, b"") if what == "get" else option(2, bytes.fromhex(sys.argv[3]))
+kind = 1 if what == "get" else 8
+for attempt in range(20):
+    try:
+        client.sendto(bytes([kind]) + b"xid" + message, ("ff02::1:2", 547, 0, socket.if_nametoindex("eth0")))
+        answer = client.recv(2000)
+    except OSError:
+        time.sleep(0.3)
+        continue
+    if answer[0] == 7:
+        print(answer[4:].hex())
+        break
+"""
 
 ASK = """
 import os, socket, sys
@@ -97,6 +123,15 @@ def release(guest):
     guest.run(sys.executable, "-c", RELEASE, guest.address, guest.lease["serverid"], guest.port["mac_address"])
 
 
+def options6(text):
+    """The options of a DHCPv6 message, by code."""
+    data, found = bytes.fromhex(text), {}
+    while data:
+        code, length = struct.unpack("!HH", data[:4])
+        found[code], data = data[4 : 4 + length], data[4 + length :]
+    return found
+
+
 def ask_bridge(bridge, world, network, *words, **environment):
     directory = str(directory_of(world, network))
     return subprocess.run(
@@ -123,6 +158,30 @@ def test_a_lease_is_recorded_adopted_by_the_next_server_and_goes_when_it_is_rele
     world.converge()
     # Only a server that knows the lease has something to release.
     release(guest)
+    assert has_leases(world)
+
+
+def test_a_lease_of_ipv6_is_adopted_by_a_server_that_has_the_same_name_for_itself(world, network):
+    stateful = {"ipv6_address_mode": "dhcpv6-stateful", "ipv6_ra_mode": "dhcpv6-stateful"}
+    world.cloud.project().create("subnets", network_id=network["id"], ip_version=6, cidr="fd00:20::/64", **stateful)
+    port = world.port(network, dns_name="web")
+    [address] = [one["ip_address"] for one in port["fixed_ips"] if ":" in one["ip_address"]]
+    world.converge()
+    guest = world.plug(network, port)
+    mac = port["mac_address"]
+
+    answer = options6(guest.run(sys.executable, "-c", CLIENT6, mac, "get").strip())
+
+    assert socket.inet_pton(socket.AF_INET6, address) in answer[3]
+    assert has_leases(world, (address, mac, "web"))
+    [lease] = world.cloud.conductor.dhcp_leases()
+    assert lease.server_duid == answer[2].hex(":")
+    assert (lease.client_id, lease.iaid) == (f"00:03:00:01:{mac}", str(int.from_bytes(b"nova", "big")))
+
+    end_server(world, network)
+    world.converge()
+    # It hears a client that names another server as little as one whose lease it does not know.
+    guest.run(sys.executable, "-c", CLIENT6, mac, "release", answer[2].hex(), address)
     assert has_leases(world)
 
 
