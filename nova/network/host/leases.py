@@ -116,6 +116,10 @@ class Leases:
                 LOG.warning("a lease of a DHCP server is not recorded: %s", error)
                 connection.sendall(str(error).encode())
                 return
+            except Exception:
+                # The pool would keep it to itself.
+                LOG.exception("a lease of a DHCP server is not recorded")
+                return
             connection.sendall(OK + text.encode())
 
     def _answer(self, words: list[str]) -> str:
