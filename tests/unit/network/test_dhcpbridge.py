@@ -9,7 +9,8 @@ import pytest
 
 from nova import conf as configuration
 from nova.network import dhcpbridge
-from nova.network.host import leases
+from nova.network.host import leases, rights
+from nova.privileged.tools import CommandFailed
 from nova.structs.networking import DhcpLease
 
 # What is imported besides what an interpreter imports as it starts.
@@ -129,3 +130,16 @@ def test_options_are_honoured_or_refused(tmp_path: Path, line, is_read):
 
     with pytest.raises(configuration.BadConfiguration, match=line.partition(" ")[0]):
         configuration.load([], files=[str(path)])
+
+
+def test_a_program_that_cannot_be_run_is_said_at_the_start(tmp_path: Path):
+    program = tmp_path / "nova-dhcpbridge"
+    program.touch(0o644)
+    conf = configuration.load([], files=[])
+    conf.set_override("dhcpbridge", str(program))
+
+    with pytest.raises(CommandFailed, match="dhcpbridge"):
+        rights.separate(conf, "")
+
+    program.chmod(0o755)
+    rights.separate(conf, "")
