@@ -29,6 +29,9 @@ dnsmasq runs it ([DEFAULT] dhcpbridge), with {DIRECTORY} in its environment.
 def main() -> int:
     """0 when done, 1 when nova-network did not do it, 2 for words that make no sense."""
     action, *words = sys.argv[1:] or [""]
+    if action in ("--help", "--version"):
+        sys.stdout.write(_USAGE if action == "--help" else f"{_version()}\n")
+        return 0
     directory = os.environ.get(DIRECTORY, "")
     # dnsmasq has, and may get, kinds of events that are not about leases.
     if action not in ("init", *_EVENTS) and len(words) >= 2:
@@ -46,6 +49,12 @@ def main() -> int:
         return 1
     sys.stdout.write(answer[len(OK) :].decode())
     return 0
+
+
+def _version() -> str:
+    from nova import release  # noqa: PLC0415 - it takes longer than all that an event needs
+
+    return release.version()
 
 
 def _event(words: list[str]) -> list[str]:

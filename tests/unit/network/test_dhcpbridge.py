@@ -45,6 +45,12 @@ def test_words_that_make_no_sense_are_refused(words):
     assert done.stderr.startswith("usage: nova-dhcpbridge")
 
 
+def test_whoever_asks_what_it_is_for_is_told():
+    done = bridge("--help")
+
+    assert (done.returncode, done.stdout.partition(" ")[0], done.stderr) == (0, "usage:", "")
+
+
 def test_without_a_server_there_is_nobody_to_ask():
     assert bridge("init").returncode == 2
 
