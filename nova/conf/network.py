@@ -65,6 +65,13 @@ OPTIONS = [
         help="Name servers that DHCP servers ask for names outside the cloud, through their network's router; those "
         "of the host's resolv.conf when empty.",
     ),
+    cfg.StrOpt(
+        "dhcpbridge",
+        regex=r"^(/[A-Za-z0-9/._+-]{1,254})?\Z",
+        help="Path of nova-dhcpbridge, which DHCP servers run for each lease: leases are recorded by the conductor then, and "
+        "given back to a server that starts anew, on whatever host. When unset each server keeps them in a file of its "
+        "own. It costs a process for each lease whenever a port of its network comes or goes.",
+    ),
     cfg.StrOpt("dnsmasq_config_file", default="", help="Further configuration for the DHCP servers."),
     cfg.StrOpt("metadata_host", default="$my_ip", help="Address of the metadata API, as this host reaches it."),
     cfg.PortOpt("metadata_port", default=8775, help="Port of the metadata API."),

@@ -34,6 +34,9 @@ REFUSALS: dict[tuple[str, str], Refusal] = {
     ("DEFAULT", "default_access_ip_network_name"): Refusal("access addresses are set by users alone"),
     ("DEFAULT", "default_ephemeral_format"): Refusal("ephemeral disks come without a file system"),
     ("DEFAULT", "flat_injected"): Refusal("files in guests' disks are not changed; use a config drive"),
+    ("DEFAULT", "force_dhcp_release"): Refusal(
+        "an address goes back with its port, and is not held until its lease ends", _ON, off=False
+    ),
     ("DEFAULT", "instance_usage_audit"): Refusal("there are no audits of usage; notifications tell of each change"),
     ("DEFAULT", "instance_usage_audit_period"): Refusal("there are no audits of usage", ("month",)),
     ("DEFAULT", "max_local_block_devices"): Refusal("the number of local disks is not limited", ("3", "-1")),

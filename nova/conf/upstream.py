@@ -59,10 +59,13 @@ GROUPS = {
 # Why, and the options by group that need no answer for that reason.
 _NEEDLESS: tuple[tuple[str, dict[str, str]], ...] = (
     ("earlier releases had to be told; networks come from [neutron], whether a Neutron or nova-network answers there", {
-        "DEFAULT": "firewall_driver force_dhcp_release libvirt_vif_driver linuxnet_interface_driver"
+        "DEFAULT": "firewall_driver libvirt_vif_driver linuxnet_interface_driver"
         " linuxnet_ovs_integration_bridge multi_host network_api_class network_size neutron_auth_strategy"
         " neutron_ovs_bridge security_group_api send_arp_for_ha share_dhcp_address use_neutron",
         "neutron": "auth_strategy",
+    }),
+    ("nova-dhcpbridge reads no configuration: it asks the nova-network of its host", {
+        "DEFAULT": "dhcpbridge_flagfile fixed_ip_disassociate_timeout",
     }),
     ("earlier releases had it; nothing depends on it", {
         "DEFAULT": "api_paste_config iscsi_helper root_helper scheduler_driver scheduler_host_manager"

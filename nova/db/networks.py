@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from nova.db import addresses
 from nova.db.models import networks as tables
 from nova.structs import networking as nouns
 
@@ -56,9 +57,13 @@ def find(connection: Connection, noun: str, where: Where, lock: bool = False) ->
 
 
 def insert(connection: Connection, record: nouns.Record) -> None:
+    """Add a record; a port with the subnets of its network locked."""
     connection.execute(sa.insert(TABLES[record.noun]).values(id=record.id, **_columns(record)))
+    if isinstance(record, nouns.Subnet):
+        addresses.count_anew(connection, record)
     if isinstance(record, nouns.Port):
-        _insert_links(connection, record)
+        _add_addresses(connection, record.id, [(one.subnet_id, one.ip_address) for one in record.fixed_ips])
+        _insert_groups(connection, record)
 
 
 def replace(connection: Connection, record: nouns.Record, read_revision: int) -> bool:
@@ -70,15 +75,17 @@ def replace(connection: Connection, record: nouns.Record, read_revision: int) ->
     if done.rowcount != 1:
         return False
     if isinstance(record, nouns.Port):
+        _replace_addresses(connection, record)
         # Links are few; writing them anew is simpler than telling them apart.
-        connection.execute(sa.delete(tables.PortAddress).where(tables.PortAddress.port_id == record.id))
         connection.execute(sa.delete(tables.PortSecurityGroup).where(tables.PortSecurityGroup.port_id == record.id))
-        _insert_links(connection, record)
+        _insert_groups(connection, record)
     return True
 
 
 def delete(connection: Connection, noun: str, ids: Collection[str]) -> int:
     table = TABLES[noun]
+    if noun == "port" and ids:
+        _drop_addresses(connection, _addresses(connection, ids))
     return connection.execute(sa.delete(table).where(table.id.in_(ids))).rowcount
 
 
@@ -106,16 +113,6 @@ def port_at(connection: Connection, subnet_id: str, address: str) -> str | None:
     """The port that has an address."""
     held = tables.PortAddress
     return connection.scalar(sa.select(held.port_id).where(held.subnet_id == subnet_id, held.address == address))
-
-
-def taken_addresses(connection: Connection, subnet_ids: Collection[str]) -> dict[str, set[str]]:
-    query = sa.select(tables.PortAddress.subnet_id, tables.PortAddress.address).where(
-        tables.PortAddress.subnet_id.in_(subnet_ids)
-    )
-    taken: dict[str, set[str]] = {subnet_id: set() for subnet_id in subnet_ids}
-    for subnet_id, address in connection.execute(query):
-        taken[subnet_id].add(address)
-    return taken
 
 
 def mac_is_taken(connection: Connection, network_id: str, mac: str) -> bool:
@@ -225,12 +222,41 @@ def _derived(record: Any, name: str) -> str | None:
     )
 
 
-def _insert_links(connection: Connection, port: nouns.Port) -> None:
-    if port.fixed_ips:
-        connection.execute(
-            sa.insert(tables.PortAddress),
-            [{"subnet_id": one.subnet_id, "address": one.ip_address, "port_id": port.id} for one in port.fixed_ips],
-        )
+def _replace_addresses(connection: Connection, port: nouns.Port) -> None:
+    """What a port keeps is not touched."""
+    before = set(_addresses(connection, [port.id]))
+    now = [(one.subnet_id, one.ip_address) for one in port.fixed_ips]
+    _drop_addresses(connection, before.difference(now))
+    _add_addresses(connection, port.id, [one for one in now if one not in before])
+
+
+def _addresses(connection: Connection, ports: Collection[str]) -> list[tuple[str, str]]:
+    held = tables.PortAddress
+    query = sa.select(held.subnet_id, held.address).where(held.port_id.in_(ports))
+    return [(subnet_id, address) for subnet_id, address in connection.execute(query)]
+
+
+def _add_addresses(connection: Connection, port_id: str, added: Sequence[tuple[str, str]]) -> None:
+    if not added:
+        return
+    rows = [{"subnet_id": subnet_id, "address": address, "port_id": port_id} for subnet_id, address in added]
+    connection.execute(sa.insert(tables.PortAddress), rows)
+    for subnet_id, address in added:
+        addresses.take(connection, subnet_id, address)
+
+
+def _drop_addresses(connection: Connection, dropped: Collection[tuple[str, str]]) -> None:
+    if not dropped:
+        return
+    subnets = find(connection, "subnet", {"id": sorted({subnet_id for subnet_id, _ in dropped})}, lock=True)
+    by_id = {subnet.id: subnet for subnet in subnets}
+    held = tables.PortAddress
+    for subnet_id, address in sorted(dropped):
+        connection.execute(sa.delete(held).where(held.subnet_id == subnet_id, held.address == address))
+        addresses.give_back(connection, by_id[subnet_id], address)
+
+
+def _insert_groups(connection: Connection, port: nouns.Port) -> None:
     if port.security_groups:
         connection.execute(
             sa.insert(tables.PortSecurityGroup),

@@ -49,6 +49,7 @@ class Bounds(msgspec.Struct, frozen=True):
     lent: tuple[str, ...]
     dnsmasq_config_file: str
     uid: int
+    dhcpbridge: str = ""
 
 
 _told: Bounds | None = None
@@ -123,6 +124,13 @@ def dhcp_directory(root: str, name: str) -> Path:
 def dnsmasq_config_file(path: str) -> str:
     if _told and path != _told.dnsmasq_config_file:
         raise Refused(f"not the configuration file of DHCP servers: {path}")
+    return path
+
+
+def dhcpbridge(path: str) -> str:
+    """What DHCP servers start for each lease."""
+    if _told and path != _told.dhcpbridge:
+        raise Refused(f"not the program for leases of DHCP servers: {path}")
     return path
 
 

@@ -17,12 +17,15 @@ from nova.privileged import bounds, tools
 from nova.privileged.contexts import NETWORK
 
 _LEAST = "+net_admin,+net_raw,+net_bind_service"
-_NOBODY = 65534
+NOBODY = 65534
+# What nova-dhcpbridge, which dnsmasq starts, finds its server by.
+_DIRECTORY = "NOVA_DHCP_SERVER"
 _SIGNALS = {"read again": signal.SIGHUP, "end": signal.SIGTERM, "die": signal.SIGKILL}
 _OPTION = re.compile(
     r"--port=0|--enable-ra|--dhcp-authoritative|--no-resolv|--interface=[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}"
     r"|--domain=[A-Za-z0-9.-]{1,255}|--server=[0-9A-Za-z.:#@%/_-]{1,255}|--dhcp-lease-max=[0-9]{1,10}"
     r"|--ra-param=[A-Za-z0-9_.:-]{1,15},[0-9]{1,5},[0-9]{1,5}|--conf-file=(?P<file>.*)"
+    r"|--leasefile-ro|--dhcp-script=(?P<script>/[A-Za-z0-9/._+-]{1,254})"
     r"|--dhcp-range=set:[A-Za-z0-9-]{1,60}(?:,[0-9a-z.:-]{1,45}){2,4}"
 )
 _LEASES = re.compile(r"[\x20-\x7e\n]*")
@@ -35,8 +38,11 @@ def start_dhcp(root: str, name: str, space: str, options: list[str], leases: str
     if not bounds.namespace(space):
         raise bounds.Refused("DHCP servers are in namespaces alone")
     for option in options:
-        if (path := bounds.check(_OPTION, option, "option of a DHCP server")["file"]) is not None:
-            bounds.dnsmasq_config_file(path)
+        match = bounds.check(_OPTION, option, "option of a DHCP server")
+        if match["file"] is not None:
+            bounds.dnsmasq_config_file(match["file"])
+        if match["script"] is not None:
+            bounds.dhcpbridge(match["script"])
     bounds.check(_LEASES, leases, "leases")
     with _opened(directory) as parent:
         uid, gid = _user(directory, os.fstat(parent))
@@ -48,7 +54,7 @@ def start_dhcp(root: str, name: str, space: str, options: list[str], leases: str
     own = ["--no-hosts", "--strict-order", "--bind-interfaces", "--except-interface=lo", "--dhcp-ignore=tag:!known"]
     own += [f"--pid-file={directory}/run/pid", f"--dhcp-leasefile={directory}/run/leases"]
     own += [f"--dhcp-hostsfile={directory}/hosts", f"--dhcp-optsfile={directory}/options"]
-    tools.run(*_as(uid, gid), *own, *options, namespace=space)
+    tools.run(*_as(uid, gid), *own, *options, namespace=space, environment={_DIRECTORY: str(directory)})
 
 
 @NETWORK.entrypoint
@@ -99,7 +105,7 @@ def _user(directory: Path, state: os.stat_result) -> tuple[int, int]:
     """Whom a server runs as: nobody, where nobody can read its directory; else its owner, who is all that is left."""
     ways = [state.st_mode, *(path.stat().st_mode for path in directory.resolve().parents)]
     if all(mode & stat.S_IXOTH for mode in ways):
-        return _NOBODY, _NOBODY
+        return NOBODY, NOBODY
     return state.st_uid, state.st_gid
 
 

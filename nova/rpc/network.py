@@ -4,7 +4,7 @@ Their names and statuses are those of the Networking API: clients tell refusals 
 """
 
 from nova import errors
-from nova.structs.networking import AnyRecord, Carriers, Port, SecurityGroup
+from nova.structs.networking import AnyRecord, Carriers, DhcpLease, Port, SecurityGroup
 from nova.structs.networking import Quota as NetworkQuota
 
 
@@ -73,7 +73,23 @@ class ExternalNetworkInUse(errors.Conflict):
     text = "External network {net_id} cannot be updated to be made non-external, since it has existing gateway ports."
 
 
-class NetworkingCalls:
+class DhcpLeaseCalls:
+    """Leases of DHCP servers that keep them here ([DEFAULT] dhcpbridge)."""
+
+    def dhcp_leases(self) -> list[DhcpLease]:
+        """All that are recorded, those that have ended or whose port has gone included."""
+
+    def adopt_dhcp_leases(self, network_id: str) -> list[DhcpLease]:
+        """Those that a network's server may go on with: not ended, and of a port; the others are forgotten."""
+
+    def keep_dhcp_lease(self, lease: DhcpLease) -> bool:
+        """Record a lease in the place of the address's last one; False when no port has the address and the MAC."""
+
+    def drop_dhcp_lease(self, lease: DhcpLease) -> None:
+        """Forget the lease of this client on this address; another client's stays."""
+
+
+class NetworkingCalls(DhcpLeaseCalls):
     """What nova-network keeps: one set of calls for every noun of nova.structs.networking."""
 
     def networking(self, noun: str, where: dict[str, list[str | bool]]) -> list[AnyRecord]:

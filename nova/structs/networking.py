@@ -187,6 +187,23 @@ class Carriers(msgspec.Struct, frozen=True, kw_only=True):
         return self.mtu - (_VXLAN_OVERHEAD if network_type == "vxlan" else 0)
 
 
+class DhcpLease(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a DHCP server has given for a time. expires_at: seconds since 1970; 0 never.
+
+    client_id: octets in hexadecimal, of an IPv6 lease the client's DUID; iaid and server_duid are IPv6's. mac_address of an
+    IPv6 lease is empty where the server does not know it.
+    """
+
+    network_id: str
+    ip_address: str
+    mac_address: str
+    expires_at: int = 0
+    hostname: str = ""
+    client_id: str = ""
+    iaid: str = ""
+    server_duid: str = ""
+
+
 class Quota(msgspec.Struct, frozen=True):
     """A project's own limit of one noun; -1 is unlimited."""
 

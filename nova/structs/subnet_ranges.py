@@ -42,6 +42,17 @@ def pool_size(pool: AllocationPool) -> int:
     return int(ipaddress.ip_address(pool.end)) - int(ipaddress.ip_address(pool.start)) + 1
 
 
+def is_in_pools(subnet: Subnet, address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    pools = [(ipaddress.ip_address(pool.start), ipaddress.ip_address(pool.end)) for pool in subnet.allocation_pools]
+    return any(is_between(first, ip, last) for first, last in pools)
+
+
+def is_given(subnet: Subnet, address: str) -> bool:
+    """Whether a port that names no address may get this one: a pool has it, and it is not the gateway's."""
+    return address != subnet.gateway_ip and is_in_pools(subnet, address)
+
+
 def needs_server(subnet: Subnet) -> bool:
     """Whether a DHCP server has something to do on a subnet, and so has an address there."""
     return subnet.enable_dhcp and bool(subnet.ip_version == 4 or subnet.ipv6_address_mode or subnet.ipv6_ra_mode)

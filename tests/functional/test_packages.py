@@ -22,6 +22,7 @@ COMMANDS = (
         "nova-compute",
         "nova-conductor",
         "nova-consoleauth",
+        "nova-dhcpbridge",
         "nova-manage",
     ),
     *(

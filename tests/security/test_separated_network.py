@@ -3,8 +3,10 @@
 With the real unit's command line and capabilities, on real namespaces.
 """
 
+import contextlib
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from oslo_privsep import capabilities
 
 from nova.concurrency import wait_for
+from nova.network import dhcpbridge
 from tests.functional.network.conftest import empty_database
 from tests.functional.network.machines import get_address
 from tests.security.separated import Separated, rights_of
@@ -121,3 +124,33 @@ def test_without_the_privileged_process_it_ends_and_works_again_once_it_is_start
     assert wait_for(lambda: get_address(guest), timeout_s=60, interval_s=0.5)
     # Servers of networks that did not change have lived on.
     assert before <= set(separated.servers())
+
+
+@pytest.fixture(params=["eventlet", "threading"])
+def bridged(request, empty_database):
+    """Its DHCP servers hand their leases to it, through a program that any Python of the host runs."""
+    separated = Separated(empty_database, request.param)
+    program = separated.directory / "nova-dhcpbridge"
+    program.write_text(f"#!/usr/bin/python3 -S\n{Path(dhcpbridge.__file__).read_text()}")
+    program.chmod(0o755)
+    text = separated.configuration.read_text()
+    separated.configuration.write_text(text.replace("[DEFAULT]\n", f"[DEFAULT]\ndhcpbridge = {program}\n"))
+    try:
+        separated.start()
+        yield separated
+    finally:
+        separated.close()
+
+
+def test_a_dhcp_server_that_is_nobody_hands_its_leases_on(bridged):
+    guest = bridged.guest(bridged.network("10.24.0.0/24"))
+
+    def recorded():
+        with contextlib.closing(sqlite3.connect(bridged.directory / "networks.db")) as database:
+            return [address for (address,) in database.execute("SELECT address FROM dhcp_leases")]
+
+    assert wait_for(lambda: get_address(guest), timeout_s=60, interval_s=0.5), bridged.log()
+    assert wait_for(recorded, timeout_s=30, interval_s=0.2), bridged.log()
+    assert recorded() == [guest.address]
+    [pid] = bridged.servers()
+    assert {uid for thread in rights_of(pid) for uid in thread["uids"]} == {"65534"}

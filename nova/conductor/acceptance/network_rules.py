@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.acceptance import port_addresses
+from nova.db import addresses
 from nova.db import networks as db
 from nova.rpc.network import ExternalNetworkInUse, FlatNetworkInUse, GatewayIpInUse, NoNetworkAvailable, TunnelIdInUse
 from nova.structs import network_mtu
@@ -156,8 +156,7 @@ def _dhcp_address(connection: Connection, subnet: Subnet) -> str:
     """The last one, so that guests' addresses begin where they always did; an IPv6 one follows from its MAC."""
     if subnet.ipv6_address_mode in _SELF_ADDRESSED:
         return ""
-    taken = db.taken_addresses(connection, [subnet.id])[subnet.id]
-    return port_addresses.last_free(subnet, taken) or ""
+    return addresses.highest(connection, subnet.id) or ""
 
 
 def locked(connection: Connection, kind: type[R], record_id: str) -> R:

@@ -1,19 +1,22 @@
 """The MAC and the addresses of a port, chosen in the transaction that commits them, with the subnets locked.
 
+What is free is asked for, never what is taken: a choice costs the same however many addresses a subnet has given.
+
 The unique constraint on (subnet, address) has the last word; whoever commits a choice repeats it when that fails.
 """
 
 import ipaddress
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy.engine import Connection
 
+from nova.db import addresses
 from nova.db import networks as db
 from nova.errors import Invalid, IpAddressGenerationFailure, IpAddressInUse, MacAddressInUse
-from nova.structs.networking import AllocationPool, FixedIp, Port, Subnet
-from nova.structs.subnet_ranges import Address, host_range, is_between, pool_size
+from nova.structs.networking import FixedIp, Port, Subnet
+from nova.structs.subnet_ranges import Address, host_range, is_between, is_given
 
 
 def complete(connection: Connection, port: Port, before: Port | None = None) -> Port:
@@ -29,65 +32,71 @@ def complete(connection: Connection, port: Port, before: Port | None = None) -> 
     mac = port.mac_address or _new_mac()
     if port.mac_address not in ("", own_mac) and db.mac_is_taken(connection, port.network_id, mac):
         raise MacAddressInUse(mac=mac, network_id=port.network_id)
-    taken = db.taken_addresses(connection, [subnet.id for subnet in subnets])
     own = before.fixed_ips if before else ()
-    for fixed_ip in own:
-        taken[fixed_ip.subnet_id].discard(fixed_ip.ip_address)
-    fixed_ips = choose(port.network_id, _keep(port.fixed_ips, own), subnets, taken, mac)
+    fixed_ips = choose(port.network_id, _keep(port.fixed_ips, own), subnets, Choice(connection, mac, own))
     return msgspec.structs.replace(port, mac_address=mac, fixed_ips=fixed_ips)
 
 
+class Choice:
+    """The addresses that a port with this MAC may get; own: those that it has, and may have again."""
+
+    def __init__(self, connection: Connection, mac: str, own: Collection[FixedIp] = ()) -> None:
+        self._connection = connection
+        self._mac = mac
+        self._own = own
+
+    def is_taken(self, subnet_id: str, address: str) -> bool:
+        return FixedIp(subnet_id, address) not in self._own and bool(db.port_at(self._connection, subnet_id, address))
+
+    def first_free(self, subnet: Subnet, used: Collection[str] = ()) -> str | None:
+        """The lowest address of the subnet's pools that is neither taken, nor used, nor its gateway."""
+        if subnet.ipv6_address_mode in ("slaac", "dhcpv6-stateless"):
+            address = str(slaac_address(subnet.cidr, self._mac))
+            return None if address in used or self.is_taken(subnet.id, address) else address
+        own = [one.ip_address for one in self._own if one.subnet_id == subnet.id and one.ip_address not in used]
+        candidates = [address for address in own if is_given(subnet, address)]
+        if (lowest := self._lowest(subnet, used)) is not None:
+            candidates.append(lowest)
+        return min(candidates, key=lambda address: int(ipaddress.ip_address(address)), default=None)
+
+    def _lowest(self, subnet: Subnet, used: Collection[str]) -> str | None:
+        """The lowest address that no port has. What an older release has taken meanwhile is free no more."""
+        address = addresses.lowest(self._connection, subnet.id, used)
+        while address is not None and db.port_at(self._connection, subnet.id, address):
+            addresses.take(self._connection, subnet.id, address)
+            address = addresses.lowest(self._connection, subnet.id, used)
+        if address is None and addresses.recover(self._connection, subnet):
+            address = addresses.lowest(self._connection, subnet.id, used)
+        return address
+
+
 def choose(
-    network_id: str,
-    wanted: Sequence[FixedIp],
-    subnets: Sequence[Subnet],
-    taken: Mapping[str, Collection[str]],
-    mac: str,
+    network_id: str, wanted: Sequence[FixedIp], subnets: Sequence[Subnet], choice: Choice
 ) -> tuple[FixedIp, ...]:
     """Complete the addresses a port asks for.
 
-    An entry without address and subnet stands for one address of each IP version the network has.
-    taken is by subnet id. Raises Invalid for an address no subnet has, IpAddressInUse,
-    IpAddressGenerationFailure.
+    An entry without address and subnet stands for one address of each IP version the network has. Raises Invalid for
+    an address no subnet has, IpAddressInUse, IpAddressGenerationFailure.
     """
     chosen: list[FixedIp] = []
     for entry in wanted:
         if entry == FixedIp():
-            chosen.extend(_one_of_each_version(network_id, subnets, taken, mac))
+            chosen.extend(_one_of_each_version(network_id, subnets, choice))
             continue
         used = {fixed_ip.ip_address for fixed_ip in chosen}
         if entry.ip_address:
             subnet = _subnet_holding(entry, subnets)
-            address: str | None = str(ipaddress.ip_address(entry.ip_address))
-            if address in used or address in taken.get(subnet.id, ()):
-                raise IpAddressInUse(ip_address=address, subnet_id=subnet.id)
+            named = str(ipaddress.ip_address(entry.ip_address))
+            if named in used or choice.is_taken(subnet.id, named):
+                raise IpAddressInUse(ip_address=named, subnet_id=subnet.id)
+            address: str | None = named
         else:
             subnet = _subnet_named(entry.subnet_id, subnets)
-            address = first_free(subnet, {*taken.get(subnet.id, ()), *used}, mac)
+            address = choice.first_free(subnet, used)
         if address is None:
             raise IpAddressGenerationFailure(network_id=network_id)
         chosen.append(FixedIp(subnet.id, address))
     return tuple(chosen)
-
-
-def first_free(subnet: Subnet, taken: Collection[str], mac: str) -> str | None:
-    """The lowest address of the subnet's pools that is neither taken nor its gateway."""
-    if subnet.ipv6_address_mode in ("slaac", "dhcpv6-stateless"):
-        address = str(slaac_address(subnet.cidr, mac))
-        return None if address in taken else address
-    addresses = (str(address) for pool in subnet.allocation_pools for address in _addresses(pool))
-    return next((address for address in addresses if address not in taken and address != subnet.gateway_ip), None)
-
-
-def last_free(subnet: Subnet, taken: Collection[str]) -> str | None:
-    """The highest address of the subnet's pools that is neither taken nor its gateway."""
-    for pool in sorted(subnet.allocation_pools, key=lambda pool: int(ipaddress.ip_address(pool.end)), reverse=True):
-        last = ipaddress.ip_address(pool.end)
-        addresses = (str(last - number) for number in range(pool_size(pool)))
-        free = next((one for one in addresses if one not in taken and one != subnet.gateway_ip), None)
-        if free:
-            return free
-    return None
 
 
 def slaac_address(cidr: str, mac: str) -> Address:
@@ -97,13 +106,11 @@ def slaac_address(cidr: str, mac: str) -> Address:
     return ipaddress.ip_network(cidr)[0] + int.from_bytes(interface, "big")
 
 
-def _one_of_each_version(
-    network_id: str, subnets: Sequence[Subnet], taken: Mapping[str, Collection[str]], mac: str
-) -> tuple[FixedIp, ...]:
+def _one_of_each_version(network_id: str, subnets: Sequence[Subnet], choice: Choice) -> tuple[FixedIp, ...]:
     chosen = []
     for version in (4, 6):
         candidates = [subnet for subnet in subnets if subnet.ip_version == version]
-        free = ((subnet, first_free(subnet, taken.get(subnet.id, ()), mac)) for subnet in candidates)
+        free = ((subnet, choice.first_free(subnet)) for subnet in candidates)
         fixed_ip = next((FixedIp(subnet.id, address) for subnet, address in free if address), None)
         if fixed_ip:
             chosen.append(fixed_ip)
@@ -139,12 +146,6 @@ def _keep(wanted: tuple[FixedIp, ...], own: tuple[FixedIp, ...]) -> tuple[FixedI
     return tuple(
         kept.pop(entry.subnet_id, entry) if entry.subnet_id and not entry.ip_address else entry for entry in wanted
     )
-
-
-def _addresses(pool: AllocationPool) -> Iterator[Address]:
-    first = ipaddress.ip_address(pool.start)
-    for number in range(pool_size(pool)):
-        yield first + number
 
 
 def _new_mac() -> str:

@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from nova import clock, concurrency, errors
 from nova.conductor.acceptance import network_rules, port_addresses, router_rules
+from nova.conductor.calls.dhcp_leases import DhcpLeaseCalls
+from nova.db import addresses
 from nova.db import networks as db
 from nova.db.engine import Database
 from nova.structs.networking import (
@@ -43,11 +45,11 @@ _OWN_PORTS = ("network:dhcp",)
 _CHOOSING = Port | Subnet | Router
 
 
-class NetworkingCalls:
+class NetworkingCalls(DhcpLeaseCalls):
     """refresh brings what users see of servers up to date with their ports."""
 
     def __init__(self, database: Database, refresh: Callable[[Iterable[str]], None] = lambda servers: None) -> None:
-        self._database = database
+        super().__init__(database)
         self._refresh = refresh
 
     def networking(self, noun: str, where: Mapping[str, list[Any]]) -> list[AnyRecord]:
@@ -238,6 +240,8 @@ def _changed(connection: Connection, record: AnyRecord, before: AnyRecord) -> An
     record = msgspec.structs.replace(record, revision_number=revision + 1, updated_at=clock.utcnow())
     db.replace(connection, record, revision)
     if isinstance(record, Subnet):
+        if _pools(record) != _pools(before):
+            addresses.count_anew(connection, record)
         _keep_dhcp_port(connection, record)
     return record
 
@@ -311,6 +315,11 @@ def _ports_shown_differently(before: AnyRecord, now: AnyRecord) -> Iterable[str 
         case Port(), Port():
             if (before.fixed_ips, before.security_groups) != (now.fixed_ips, now.security_groups):
                 yield now.id
+
+
+def _pools(subnet: AnyRecord) -> tuple[object, ...]:
+    """What decides which addresses a subnet has to give."""
+    return (subnet.allocation_pools, subnet.gateway_ip) if isinstance(subnet, Subnet) else ()
 
 
 def _target(floating_ip: FloatingIp) -> tuple[str | None, str | None]:

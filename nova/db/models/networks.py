@@ -62,6 +62,26 @@ class PortAddress(Base):
     port_id: Mapped[Uuid] = mapped_column(ForeignKey("ports.id", ondelete="CASCADE"), index=True)
 
 
+class FreeAddresses(Base):
+    """A range of a subnet's pools that no port has an address of; low and high are hexadecimal, both ends belong to it."""
+
+    __tablename__ = "free_addresses"
+
+    subnet_id: Mapped[Uuid] = mapped_column(ForeignKey("subnets.id", ondelete="CASCADE"), primary_key=True)
+    low: Mapped[Word] = mapped_column(primary_key=True)
+    high: Mapped[Word]
+
+
+class DhcpLease(Base):
+    """What a DHCP server has told of an address of its network. It outlives the port: the server still knows it."""
+
+    __tablename__ = "dhcp_leases"
+
+    network_id: Mapped[Uuid] = mapped_column(ForeignKey("networks.id", ondelete="CASCADE"), primary_key=True)
+    address: Mapped[Word] = mapped_column(primary_key=True)
+    document: Mapped[Document]
+
+
 class SecurityGroup(Base):
     __tablename__ = "security_groups"
 

@@ -47,7 +47,7 @@ class LinuxDataplane:
         # The first one had all addresses of networks translated once.
         self._host_table, self._filter_table = f"nova-nat-{realm}", f"nova-filter-{realm}"
         self._realm = realm
-        self._dhcp = DhcpServers(conf, realm)
+        self._dhcp = DhcpServers(conf, realm, conductor)
         self._spaces = Namespaces(prefix(realm), self.owner)
         self._metadata = MetadataProxy(conf, conductor)
         self._looked_at = -float("inf")
@@ -66,6 +66,7 @@ class LinuxDataplane:
         if self._periodic:
             self._periodic.stop()
         self._metadata.stop()
+        self._dhcp.stop()
 
     def changed(self) -> None:
         if self._periodic:

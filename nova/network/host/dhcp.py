@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,12 +20,14 @@ from oslo_config import cfg
 
 from nova import concurrency
 from nova.network.host import commands, namespaces
+from nova.network.host.leases import Leases
 from nova.network.host.plan import Served
 from nova.network.host.router import Routed
 from nova.network.host.spaces import network_name, router_name
 from nova.privileged import dhcp as privileged
 from nova.privileged.separation import call
 from nova.privileged.sockets import METADATA
+from nova.rpc.network import NetworkingCalls
 from nova.structs.networking import Port, Subnet
 
 LOG = logging.getLogger(__name__)
@@ -46,15 +48,21 @@ class _Server(msgspec.Struct, frozen=True):
     options: str
     # MAC by address: whose lease another's address must not be.
     owners: dict[str, str]
+    # (MAC, address) of each lease that is recorded for it; None where it keeps a file of its own.
+    recorded: Sequence[tuple[str, str]] | None = None
+    # Whether it may have told of leases while nobody listened.
+    is_unheard: bool = False
 
 
 class DhcpServers:
     """The DHCP servers of this host, in networks_path. realm is part of their namespaces' names."""
 
-    def __init__(self, conf: cfg.ConfigOpts, realm: str) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, realm: str, conductor: NetworkingCalls) -> None:
         self._conf = conf
         self._realm = realm
         self._root = Path(os.path.abspath(conf.networks_path))
+        self._leases = Leases(self._root, conductor) if conf.dhcpbridge else None
+        self._has_heard = False
 
     def stop_others(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:
         """End the servers that are not wanted, without which their namespaces are kept alive."""
@@ -72,7 +80,9 @@ class DhcpServers:
 
     def converge(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:
         """Run one server, which knows the ports, for each network with DHCP. What fails does not prevent the rest."""
-        servers = [self._of_network(served) for served in plan if served.has_dhcp]
+        with_dhcp = [served for served in plan if served.has_dhcp]
+        recorded = self._recorded(with_dhcp)
+        servers = [self._of_network(served, recorded) for served in with_dhcp]
         servers += [self._of_router(routed) for routed in routers if routed.advertised]
         # Each watches its name servers' file, of which a kernel lets a user have few.
         commands.raise_kernel("fs/inotify/max_user_instances", len(servers) + _OTHER_WATCHERS)
@@ -81,14 +91,32 @@ class DhcpServers:
                 _converge(server)
             except (commands.CommandFailed, OSError) as error:
                 LOG.error("the DHCP server in %s does not run: %s", server.namespace, error)
+        self._has_heard = True
+
+    def stop(self) -> None:
+        """Servers live on."""
+        if self._leases:
+            self._leases.stop()
 
     def remove(self) -> None:
         self.stop_others(())
+        if self._leases:
+            self._leases.remove()
+
+    def _recorded(self, plan: Iterable[Served]) -> dict[str, list[tuple[str, str]]] | None:
+        """(MAC, address) of the leases that are recorded, by network; None where servers keep them themselves."""
+        if self._leases is None:
+            return None
+        recorded: dict[str, list[tuple[str, str]]] = {}
+        for lease in self._leases.converge({served.network.bridge: served.network.id for served in plan}):
+            if lease.mac_address:
+                recorded.setdefault(lease.network_id, []).append((lease.mac_address, lease.ip_address))
+        return recorded
 
     def _directories(self) -> list[Path]:
         return [path.parent for path in self._root.glob("*/dnsmasq.command")] if self._root.is_dir() else []
 
-    def _of_network(self, served: Served) -> _Server:
+    def _of_network(self, served: Served, recorded: Mapping[str, list[tuple[str, str]]] | None) -> _Server:
         directory = self._root / served.network.bridge
         directory.mkdir(parents=True, exist_ok=True)
         lines = [line for port in served.ports for line in host_lines(port, served, self._conf)]
@@ -99,6 +127,8 @@ class DhcpServers:
             hosts="".join(f"{line}\n" for line in lines),
             options="".join(f"{line}\n" for line in option_lines(served, self._conf)),
             owners={ip.ip_address: port.mac_address for port in served.ports for ip in port.fixed_ips},
+            recorded=None if recorded is None else recorded.get(served.network.id, ()),
+            is_unheard=recorded is not None and not self._has_heard,
         )
 
     def _of_router(self, routed: Routed) -> _Server:
@@ -118,6 +148,8 @@ class DhcpServers:
             # A client that asks for its former address is refused at once, not after a timeout.
             "--dhcp-authoritative",
         ]
+        if conf.dhcpbridge:
+            command += ["--leasefile-ro", f"--dhcp-script={conf.dhcpbridge}"]
         if conf.api.dhcp_domain:
             command += [f"--domain={conf.api.dhcp_domain}"]
         if conf.dns_server:
@@ -145,11 +177,13 @@ def _converge(server: _Server) -> None:
     # Another namespace of the same name, in whose place somebody has deleted one, has another number.
     words = [*server.command, f"{server.namespace} {namespaces.inode(server.namespace)}"]
     is_other = _write(directory / "dnsmasq.command", "\n".join(words))
-    leases = _leases(directory)
-    if is_other or _pid(directory) is None or _blocks(leases, server.owners):
+    leases = _leases(directory) if server.recorded is None else ""
+    held = _read_leases(leases) if server.recorded is None else server.recorded
+    if is_other or _pid(directory) is None or _blocks(held, server.owners):
         _stop(directory)
         _start(server, _kept(leases, server.owners))
-    elif changed:
+    elif changed or server.is_unheard:
+        # It tells of all its leases then, too.
         _tell(directory, "read again")
 
 
@@ -221,9 +255,9 @@ def _leases(directory: Path) -> str:
     return ""
 
 
-def _blocks(leases: str, owners: Mapping[str, str]) -> bool:
-    """Whether an old lease holds an address that is another port's now."""
-    return any(owners.get(address, mac) != mac for mac, address in _read_leases(leases))
+def _blocks(held: Iterable[tuple[str, str]], owners: Mapping[str, str]) -> bool:
+    """Whether an old lease (MAC, address) holds an address that is another port's now."""
+    return any(owners.get(address, mac) != mac for mac, address in held)
 
 
 def _kept(leases: str, owners: Mapping[str, str]) -> str:

@@ -28,6 +28,8 @@ def separate(conf: cfg.ConfigOpts, user: str) -> None:
     Without root and without a command that gives it, nothing is done. Raises CommandFailed.
     """
     is_root = os.geteuid() == 0
+    if conf.network_dataplane and conf.dhcpbridge and not os.access(conf.dhcpbridge, os.X_OK):
+        raise CommandFailed(f"[DEFAULT] dhcpbridge: {conf.dhcpbridge} is no program that can be run")
     if user and _uid(user) == 0:
         raise CommandFailed(f"{user} is root, who cannot be without rights; leave --user out to stay it")
     if conf.network_dataplane and (user if is_root else conf.nova_network_privileged.helper_command):
@@ -47,6 +49,7 @@ def _start(conf: cfg.ConfigOpts, user: str) -> None:
         lent=lent,
         dnsmasq_config_file=conf.dnsmasq_config_file,
         uid=_uid(user) if user else os.geteuid(),
+        dhcpbridge=conf.dhcpbridge or "",
     )
     separation.start(conf, bounds)
 

@@ -1,5 +1,6 @@
 """The tables on each database: migrations make what the models declare, and sync may run again."""
 
+import json
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from nova import errors
 from nova.clock import utcnow
-from nova.db import instances, migrations, operations, quotas
+from nova.db import addresses, instances, migrations, operations, quotas
 from nova.db.engine import Database
 from nova.db.models import Base
 from nova.structs.requests import ServerQuery
@@ -41,6 +42,40 @@ def test_migrations_make_what_the_models_declare(url, database):
 
     assert differences == []
     assert migrations.version(url) == migrations.newest()
+
+
+def test_subnets_of_an_older_release_know_what_they_have_to_give():
+    pools = [{"start": "10.20.0.1", "end": "10.20.0.4"}, {"start": "10.20.0.8", "end": "10.20.0.9"}]
+    subnet = {"gateway_ip": "10.20.0.1", "allocation_pools": pools}
+    common = {"project_id": "p", "name": "", "revision_number": 0}
+    rows = {
+        "networks": {"id": "n", **common, "shared": False, "is_external": False, "bridge": "br", "document": "{}"},
+        "subnets": {"id": "s", **common, "network_id": "n", "document": json.dumps(subnet)},
+        "ports": {
+            "id": "p",
+            **common,
+            "network_id": "n",
+            "mac_address": "m",
+            "device_id": "",
+            "device_owner": "",
+            "host": "",
+            "document": "{}",
+        },
+        "port_addresses": {"subnet_id": "s", "address": "10.20.0.3", "port_id": "p"},
+    }
+    with throwaway("sqlite") as url:
+        migrations.sync(url, "0007")
+        old = Database(url)
+        with old.transaction() as connection:
+            for name, values in rows.items():
+                connection.execute(Base.metadata.tables[name].insert().values(**values))
+        migrations.sync(url)
+        given = []
+        while (address := old.read(lambda c: addresses.lowest(c, "s", given))) is not None:
+            given.append(address)
+        old.close()
+
+    assert given == ["10.20.0.2", "10.20.0.4", "10.20.0.8", "10.20.0.9"]
 
 
 def test_sync_may_run_again(url, database):

@@ -193,6 +193,49 @@ def test_a_network_gets_small_packets_or_ipv6(demo, at_once):
         assert (400, "InvalidInput") in answers
 
 
+def addresses_of(ports):
+    return sorted(one["ip_address"] for port in ports for one in port["fixed_ips"])
+
+
+def test_ports_that_are_made_at_once_get_addresses_of_their_own_as_long_as_there_are_any(demo, at_once):
+    network = demo.network(cidr="10.20.0.0/28")
+    # One is the gateway's, one the DHCP server's.
+    free = [f"10.20.0.{number}" for number in range(2, 14)]
+
+    answers = at_once([("POST", "ports", {"port": {"network_id": network["id"]}})] * AT_ONCE)
+
+    full = (409, "IpAddressGenerationFailure")
+    assert answers == {201: len(free), full: AT_ONCE - len(free)}
+    assert addresses_of(demo.ports()) == sorted(free)
+
+
+def test_an_address_that_all_name_goes_to_one(demo, at_once):
+    network = demo.network()
+    port = {"network_id": network["id"], "fixed_ips": [{"ip_address": "10.20.0.9"}]}
+
+    assert at_once([("POST", "ports", {"port": port})] * AT_ONCE) == one_wins(201, (409, "IpAddressInUse"))
+    assert addresses_of(demo.ports()) == ["10.20.0.9"]
+
+
+def test_addresses_that_come_back_while_others_are_chosen_are_neither_lost_nor_given_twice(demo, at_once):
+    network = demo.network(cidr="10.20.0.0/28")
+    make = ("POST", "ports", {"port": {"network_id": network["id"]}})
+
+    for _ in range(3):
+        # Eight of twelve are taken: while these go, four are free, and more come.
+        old = [demo.create("ports", network_id=network["id"])["id"] for _ in range(8)]
+        answers = at_once([("DELETE", f"ports/{port_id}") for port_id in old] + [make] * 12)
+        now = addresses_of(demo.ports())
+
+        assert answers[204] == 8
+        assert 4 <= answers[201] == len(set(now)) == len(now)
+        for _ in range(12 - len(now)):
+            demo.create("ports", network_id=network["id"])
+        assert addresses_of(demo.ports()) == sorted(f"10.20.0.{number}" for number in range(2, 14))
+        for port in demo.ports():
+            assert demo.delete("ports", port["id"]) is None
+
+
 def test_a_router_joins_a_subnet_once(demo, at_once):
     [subnet_id] = demo.network()["subnets"]
     router = demo.create("routers", name="r")
