@@ -17,6 +17,8 @@ from nova.cmd import config_options, network
 ROOT = Path(__file__).parent.parent
 # Everything else is a daemon.
 USERS = ("nova-policy",)
+# What another program runs: it reads no configuration.
+SCRIPTS = ("nova-dhcpbridge",)
 TOOLS = ("nova-manage", "nova-status", "placement-manage", *USERS)
 COMPLETED = ("nova-manage", "placement-manage")
 
@@ -61,6 +63,11 @@ def parser_of(name: str, module: ModuleType) -> argparse.ArgumentParser:
     if name in TOOLS:
         made: argparse.ArgumentParser = module.parser()
         return made
+    if name in SCRIPTS:
+        usage = str(module.USAGE).removeprefix("usage: ").partition("\n")[0]
+        script = argparse.ArgumentParser(prog=name, usage=usage, description=module.__doc__)
+        script.add_argument("--version", action="store_true", help="print the version")
+        return script
     conf = cfg.ConfigOpts()
     configuration.register(conf)
     conf([], project="nova", prog=name, version="", default_config_files=[], default_config_dirs=[])
@@ -88,7 +95,7 @@ def manual(name: str, module: ModuleType) -> str:
     section = _section(name)
     page = f'.\\" Written by tools/make_manuals.py.\n.TH {_plain(name.upper())} {section}\n'
     page += f".SH NAME\n{_plain(name)} \\- {_plain(summary.partition(': ')[2].rstrip('.'))}\n"
-    words = " [\\fIWORD\\fR ...]" if name in TOOLS else ""
+    words = " [\\fIWORD\\fR ...]" if name in (*TOOLS, *SCRIPTS) else ""
     page += f".SH SYNOPSIS\n.B {_plain(name)}\n[\\fIOPTION\\fR ...]{words}\n"
     if rest.strip():
         page += f".SH DESCRIPTION\n{_plain(rest.strip())}\n"
@@ -96,8 +103,9 @@ def manual(name: str, module: ModuleType) -> str:
     found = list(_walk(parser))
     if found:
         page += ".SH COMMANDS\n" + "".join(_command(*one) for one in found)
-    page += "" if name in TOOLS else DAEMON.replace("{name}", _plain(name))
-    return page + FILES + STATUS + f".SH SEE ALSO\n{_neighbours(name)}\n"
+    page += "" if name in (*TOOLS, *SCRIPTS) else DAEMON.replace("{name}", _plain(name))
+    page += "" if name in SCRIPTS else FILES
+    return page + STATUS + f".SH SEE ALSO\n{_neighbours(name)}\n"
 
 
 def _section(name: str) -> int:

@@ -20,7 +20,7 @@ OK = b"ok\n"
 _ANSWERS_WITHIN_S = 15.0
 _LARGEST = 65536
 _EVENTS = ("add", "old", "del")
-_USAGE = f"""\
+USAGE = f"""\
 usage: nova-dhcpbridge init | add|old|del MAC-OR-DUID ADDRESS [HOSTNAME]
 dnsmasq runs it ([DEFAULT] dhcpbridge), with {DIRECTORY} in its environment.
 """
@@ -30,14 +30,14 @@ def main() -> int:
     """0 when done, 1 when nova-network did not do it, 2 for words that make no sense."""
     action, *words = sys.argv[1:] or [""]
     if action in ("--help", "--version"):
-        sys.stdout.write(_USAGE if action == "--help" else f"{_version()}\n")
+        sys.stdout.write(USAGE if action == "--help" else f"{_version()}\n")
         return 0
     directory = os.environ.get(DIRECTORY, "")
     # dnsmasq has, and may get, kinds of events that are not about leases.
     if action not in ("init", *_EVENTS) and len(words) >= 2:
         return 0
     if not directory or not (len(words) in (2, 3) if action in _EVENTS else (action, words) == ("init", [])):
-        sys.stderr.write(_USAGE)
+        sys.stderr.write(USAGE)
         return 2
     try:
         answer = _ask(directory, [action, *(_event(words) if words else ())])
