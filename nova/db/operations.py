@@ -5,7 +5,6 @@ of the holder names it, so that one who lost the lease writes nothing.
 """
 
 import datetime
-import uuid as uuids
 from contextlib import nullcontext
 from typing import Any
 
@@ -63,11 +62,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refused: tuple[str, ...] = ()
 
 
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation's row, held by this conductor as of its generation.
-
-    project_id and user_id asked for it; owner_project_id is the server's.
-    """
+class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for. project_id and user_id asked for it; owner_project_id is the server's. step: the first one."""
 
     uuid: str
     name: str
@@ -76,13 +72,18 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     owner_project_id: str
     request_id: str
-    state: str
     step: str
-    attempt: int
     document: str
-    generation: int
-    is_cancelled: bool
     deadline_at: datetime.datetime
+
+
+class Lease(NewOperation, frozen=True, kw_only=True):
+    """An operation's row, held by this conductor as of its generation. step: the one that it is at."""
+
+    state: str = RUNNING
+    attempt: int = 0
+    generation: int = 1
+    is_cancelled: bool = False
     order: StepOrder | None = None
     wake_at: datetime.datetime | None = None
     failure: Failure | None = None
@@ -96,17 +97,7 @@ class LeaseLost(Exception):
 
 def add(
     connection: Connection,
-    *,
-    uuid: str,
-    name: str,
-    step: str,
-    instance_uuid: str,
-    project_id: str,
-    user_id: str,
-    owner_project_id: str,
-    request_id: str,
-    document: str,
-    deadline_at: datetime.datetime,
+    new: NewOperation,
     state: str = RUNNING,
     owner: str | None = None,
     lease_until: datetime.datetime | None = None,
@@ -116,27 +107,12 @@ def add(
 
     is_first: of a server that was made in the same transaction, which has no other.
     """
-    now = utcnow()
+    waits = state in NOT_BEGUN
     values = {
-        "uuid": uuid,
-        "name": name,
-        "instance_uuid": instance_uuid,
-        "active_key": None if state in NOT_BEGUN else instance_uuid,
-        "project_id": project_id,
-        "user_id": user_id,
-        "owner_project_id": owner_project_id,
-        "request_id": request_id,
-        "state": state,
-        "step": step,
-        "attempt": 0,
-        "document": document,
-        "is_cancelled": False,
+        **_new_row(new, state),
+        "active_key": None if waits else new.instance_uuid,
         "lease_owner": owner,
-        "generation": 1,
-        "wake_at": None if state in NOT_BEGUN else lease_until or now,
-        "deadline_at": deadline_at,
-        "created_at": now,
-        "updated_at": now,
+        "wake_at": None if waits else lease_until or utcnow(),
     }
     try:
         with nullcontext() if is_first else connection.begin_nested():
@@ -148,39 +124,22 @@ def add(
     return True
 
 
-def add_done(
-    connection: Connection,
-    *,
-    name: str,
-    instance_uuid: str,
-    project_id: str,
-    user_id: str,
-    owner_project_id: str,
-    request_id: str,
-) -> None:
+def add_done(connection: Connection, new: NewOperation) -> None:
     """Record an action that was over as soon as it was accepted: it changed the record alone."""
+    connection.execute(insert(_table).values(**_new_row(new, SUCCEEDED), finished_at=utcnow()))
+
+
+def _new_row(new: NewOperation, state: str) -> dict[str, Any]:
     now = utcnow()
-    connection.execute(
-        insert(_table).values(
-            uuid=str(uuids.uuid4()),
-            name=name,
-            instance_uuid=instance_uuid,
-            project_id=project_id,
-            user_id=user_id,
-            owner_project_id=owner_project_id,
-            request_id=request_id,
-            state=SUCCEEDED,
-            step="",
-            attempt=0,
-            document="{}",
-            is_cancelled=False,
-            generation=1,
-            deadline_at=now,
-            created_at=now,
-            updated_at=now,
-            finished_at=now,
-        )
-    )
+    return {
+        **msgspec.structs.asdict(new),
+        "state": state,
+        "attempt": 0,
+        "is_cancelled": False,
+        "generation": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 def active(connection: Connection, instance_uuid: str, for_update: bool = False) -> Row[Any, Any, Any, Any] | None:

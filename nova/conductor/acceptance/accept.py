@@ -70,7 +70,7 @@ def accept_operation(
     task_state = workflow.steps[0].shows(document)
     instances.change(connection, server_id, task_state=task_state)
     _log(connection, context, instance, workflow, document, task_state)
-    lease = core.engine.accept(connection, context, workflow, instance, document, queue=False)
+    lease = core.engine.accept(connection, context, workflow, instance, document)
     if lease is None:
         raise errors.ServerNotReady(server_id=server_id)
     return Accepted(msgspec.structs.replace(instance, task_state=task_state), lease)
@@ -105,7 +105,7 @@ def _overtake(
     # Nothing comes after a delete.
     if workflow.waits and instance.task_state != "deleting":
         document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
-        core.engine.accept(connection, context, workflow, instance, document, queue=False, waits=True)
+        core.engine.accept(connection, context, workflow, instance, document, operations.WAITING)
         return Accepted(instance)
     if not workflow.overtakes:
         raise errors.WrongServerState(
@@ -117,7 +117,7 @@ def _overtake(
         )
     if active.name == workflow.name or operations.queued(connection, instance.uuid) is not None:
         return Accepted(instance)
-    core.engine.accept(connection, context, workflow, instance, document, queue=True)
+    core.engine.accept(connection, context, workflow, instance, document, operations.QUEUED)
     operations.cancel(connection, active.uuid)
     instances.change(connection, instance.uuid, task_state="deleting")
     _log(connection, context, instance, workflow, document, "deleting")
@@ -161,7 +161,7 @@ def accept_build(
             joined = msgspec.structs.replace(group, members=(instance.uuid,))
             groups.log(connection, context, "add_member", joined)
         document = _document(core, request, instance, group)
-        lease = core.engine.accept(connection, context, BUILD, instance, document, queue=False, is_first=True)
+        lease = core.engine.accept(connection, context, BUILD, instance, document, is_first=True)
         assert lease is not None
         _log(connection, context, instance, BUILD, document, "scheduling")
         made.append((instance, lease))

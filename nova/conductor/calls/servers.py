@@ -239,15 +239,19 @@ def _live(connection: Connection, server_id: str) -> Instance:
 def _record(connection: Connection, context: Context, instance: Instance, name: str, changes: dict[str, Any]) -> None:
     """An action that changed the record alone: it is in the log, and among the instance actions."""
     request_id = context.request_id or f"req-{uuids.uuid4()}"
-    operations.add_done(
-        connection,
+    done = operations.NewOperation(
+        uuid=str(uuids.uuid4()),
         name=name,
         instance_uuid=instance.uuid,
         project_id=instance.project_id,
         user_id=context.user_id or instance.user_id,
         owner_project_id=instance.project_id,
         request_id=request_id,
+        step="",
+        document="{}",
+        deadline_at=utcnow(),
     )
+    operations.add_done(connection, done)
     events.append(
         connection,
         f"instance.{name}",

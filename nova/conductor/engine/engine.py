@@ -86,54 +86,30 @@ class Engine:
         workflow: Operation[Document],
         instance: Instance,
         document: Document,
-        queue: bool,
+        state: str = RUNNING,
         is_first: bool = False,
-        waits: bool = False,
     ) -> Lease | None:
         """Make an operation durable, within the caller's transaction.
 
         The result goes to run() after the commit. None: it waits for the operation under way to be unwound
-        (queue) or to end (waits), or another one was first. is_first: the server is made in this transaction.
+        (state QUEUED) or to end (WAITING), or another one was first. is_first: the server is made in this transaction.
         """
-        uuid = str(uuids.uuid4())
-        deadline = utcnow() + timedelta(seconds=self._workflows[workflow.name].deadline_s)
-        text = msgspec.json.encode(document).decode()
-        request_id = context.request_id or f"req-{uuids.uuid4()}"
-        added = operations.add(
-            connection,
-            uuid=uuid,
-            name=workflow.name,
-            step=workflow.steps[0].name,
-            instance_uuid=instance.uuid,
-            project_id=context.project_id or instance.project_id,
-            user_id=context.user_id or instance.user_id,
-            owner_project_id=instance.project_id,
-            request_id=request_id,
-            document=text,
-            deadline_at=deadline,
-            state=operations.QUEUED if queue else operations.WAITING if waits else RUNNING,
-            owner=None if queue or waits else self._owner,
-            lease_until=utcnow() + timedelta(seconds=self._lease_s),
-            is_first=is_first,
-        )
-        if queue or waits or not added:
-            return None
-        return Lease(
-            uuid=uuid,
+        now = utcnow()
+        new = operations.NewOperation(
+            uuid=str(uuids.uuid4()),
             name=workflow.name,
             instance_uuid=instance.uuid,
             project_id=context.project_id or instance.project_id,
             user_id=context.user_id or instance.user_id,
             owner_project_id=instance.project_id,
-            request_id=request_id,
-            state=RUNNING,
+            request_id=context.request_id or f"req-{uuids.uuid4()}",
             step=workflow.steps[0].name,
-            attempt=0,
-            document=text,
-            generation=1,
-            is_cancelled=False,
-            deadline_at=deadline,
+            document=msgspec.json.encode(document).decode(),
+            deadline_at=now + timedelta(seconds=self._workflows[workflow.name].deadline_s),
         )
+        owner = self._owner if state == RUNNING else None
+        added = operations.add(connection, new, state, owner, now + timedelta(seconds=self._lease_s), is_first)
+        return Lease(**msgspec.structs.asdict(new)) if added and state == RUNNING else None
 
     def run(self, held: Lease) -> None:
         """Go on with an operation this conductor holds."""

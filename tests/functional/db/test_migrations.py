@@ -103,10 +103,8 @@ def test_one_lease_is_given_to_one_conductor(database):
     operation = str(uuid.uuid4())
     facts = {"name": "create", "project_id": "p", "user_id": "u", "request_id": "r", "document": "{}"}
     facts |= {"owner_project_id": "p", "step": "claim_host"}
-    added = database.write(
-        lambda c: operations.add(c, uuid=operation, instance_uuid=str(uuid.uuid4()), deadline_at=utcnow(), **facts)
-    )
-    assert added
+    new = operations.NewOperation(uuid=operation, instance_uuid=str(uuid.uuid4()), deadline_at=utcnow(), **facts)
+    assert database.write(lambda c: operations.add(c, new))
 
     with ThreadPoolExecutor(16) as pool:
         leases = list(
