@@ -342,10 +342,9 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
             "attach_network": isinstance(fields.get("networks"), list),
         },
     )
-    if certificates and (image is None or any(device.boot_index == 0 for device in devices)):
-        raise errors.Invalid(CERTIFICATES_ARE_FOR_IMAGES)
     if certificates:
-        raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED)
+        is_of_image = image is not None and not any(device.boot_index == 0 for device in devices)
+        raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED if is_of_image else CERTIFICATES_ARE_FOR_IMAGES)
     return BuildRequest(
         name=fields["name"],
         flavor_id=fields["flavorRef"].rsplit("/", 1)[-1],

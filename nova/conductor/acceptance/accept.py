@@ -150,7 +150,7 @@ def accept_build(
     reservation = f"r-{secrets.token_hex(4)}"
     made = []
     for index in range(count):
-        instance = _record(core, context, request, flavor, keypair, group, reservation, index, count)
+        instance = _record(core, context, request, flavor, keypair, group, reservation, index)
         instance = msgspec.structs.replace(instance, block_devices=_named(instance, devices[index]))
         instances.unique_name(
             connection, instance.name, core.conf.osapi_compute_unique_server_name_scope, context.project_id
@@ -179,7 +179,7 @@ def preview_build(
     destination.check_zone(connection, core.conf, request.availability_zone)
     destination.check_host(connection, request.host, request.node)
     group = _group(connection, core, context, request)
-    instance = _record(core, context, request, flavor, None, group, "", 0, 1)
+    instance = _record(core, context, request, flavor, None, group, "", 0)
     return instance, _document(core, request, instance, group)
 
 
@@ -241,8 +241,8 @@ def _record(
     group: ServerGroup | None,
     reservation: str,
     index: int,
-    count: int,
 ) -> Instance:
+    """The record of a request's server of this index, as it is before anything has happened."""
     suffix = f"-{index + 1}" if request.max_count > 1 else ""
     uuid = str(uuids.uuid4())
     name = request.name + suffix
@@ -269,22 +269,26 @@ def _record(
         user_data=request.user_data,
         generation=1,
         last_generation=1,
-        properties=Properties(
-            description=request.description,
-            access_ip_v4=request.access_ip_v4,
-            access_ip_v6=request.access_ip_v6,
-            config_drive=request.config_drive or _needs_config_drive(request),
-            disk_config=request.disk_config,
-            launch_index=index,
-            root_device_name="/dev/vda",
-            keypair=keypair,
-            trusted_certs=request.trusted_certs,
-            security_groups=request.security_groups,
-            scheduler_hints=request.scheduler_hints,
-            server_group=group.uuid if group else None,
-            requested_zone=request.availability_zone,
-            requested_host=request.host,
-        ),
+        properties=_properties(request, keypair, group, index),
+    )
+
+
+def _properties(request: BuildRequest, keypair: KeypairRef | None, group: ServerGroup | None, index: int) -> Properties:
+    return Properties(
+        description=request.description,
+        access_ip_v4=request.access_ip_v4,
+        access_ip_v6=request.access_ip_v6,
+        config_drive=request.config_drive or _needs_config_drive(request),
+        disk_config=request.disk_config,
+        launch_index=index,
+        root_device_name="/dev/vda",
+        keypair=keypair,
+        trusted_certs=request.trusted_certs,
+        security_groups=request.security_groups,
+        scheduler_hints=request.scheduler_hints,
+        server_group=group.uuid if group else None,
+        requested_zone=request.availability_zone,
+        requested_host=request.host,
     )
 
 
