@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     noun: ClassVar[str] = ""
 
 
-class Network(Record, tag=True):
+class Network(Record, frozen=True, tag=True):
     """A broadcast domain. bridge is the name of the Linux bridge that carries it on every host.
 
     network_type: flat, vxlan or local; empty in a request: it is chosen then. So is an mtu of 0.
@@ -63,7 +63,7 @@ class HostRoute(msgspec.Struct, frozen=True):
     nexthop: str
 
 
-class Subnet(Record, tag=True):
+class Subnet(Record, frozen=True, tag=True):
     """A range of addresses on a network. gateway_ip None: no way out."""
 
     noun: ClassVar[str] = "subnet"
@@ -94,7 +94,7 @@ class AddressPair(msgspec.Struct, frozen=True):
     mac_address: str | None = None
 
 
-class Port(Record, tag=True):
+class Port(Record, frozen=True, tag=True):
     """A network device of somebody's. device_id is the server's id, device_owner "compute:ZONE"."""
 
     noun: ClassVar[str] = "port"
@@ -115,7 +115,7 @@ class Port(Record, tag=True):
     dns_name: str = ""
 
 
-class SecurityGroup(Record, tag=True):
+class SecurityGroup(Record, frozen=True, tag=True):
     """A named set of rules. default_of holds the project's id for the one group made by itself."""
 
     noun: ClassVar[str] = "security_group"
@@ -123,7 +123,7 @@ class SecurityGroup(Record, tag=True):
     default_of: str | None = None
 
 
-class SecurityGroupRule(Record, tag=True):
+class SecurityGroupRule(Record, frozen=True, tag=True):
     """What is let through, in one direction. None means any.
 
     Ports are TCP/UDP ports, or ICMP type and code.
@@ -141,7 +141,7 @@ class SecurityGroupRule(Record, tag=True):
     remote_group_id: str | None = None
 
 
-class Router(Record, tag=True):
+class Router(Record, frozen=True, tag=True):
     """Joins subnets, and leads them out through external_network_id.
 
     Its legs are ports whose device_id is the router's. routes: (destination, nexthop). external_fixed_ips: its
@@ -157,7 +157,7 @@ class Router(Record, tag=True):
     external_fixed_ips: tuple[FixedIp, ...] = ()
 
 
-class FloatingIp(Record, tag=True):
+class FloatingIp(Record, frozen=True, tag=True):
     """An address of an external network that leads to a port's fixed address."""
 
     noun: ClassVar[str] = "floatingip"

@@ -198,9 +198,10 @@ def _check_encoding(request: Request) -> None:
 
 def _parse_tags(check: fields.Parser, value: Any) -> tuple[str, ...]:
     try:
-        return check(value)
+        tags: tuple[str, ...] = check(value)
     except ValueError as error:
         raise errors.Invalid(f"Invalid input for tags. Reason: {error}.") from None
+    return tags
 
 
 def _revision_wanted(request: Request) -> int | None:

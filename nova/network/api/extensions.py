@@ -11,7 +11,7 @@ from webob import Request
 from nova import clock, errors
 from nova.network.api import fields, listing
 from nova.network.api.resource import Call, timestamp
-from nova.structs.networking import KINDS
+from nova.structs.networking import KINDS, Subnet
 from nova.structs.subnet_ranges import pool_size
 
 # alias: name and what it offers. Clients look here before they use anything beyond the core.
@@ -164,7 +164,7 @@ def _availabilities(
         raise errors.NetworkingNotFound(noun="network", id=network_id)
     used = call.store.used_addresses()
     subnets: dict[str, list[Any]] = {network.id: [] for network in networks}
-    for subnet in call.store.networking("subnet", {}):
+    for subnet in call.records(Subnet):
         if subnet.network_id in subnets and subnet.ip_version in versions:
             subnets[subnet.network_id].append(subnet)
     return [_availability(network, subnets[network.id], used) for network in networks]

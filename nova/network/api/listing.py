@@ -80,14 +80,14 @@ def _matches_one(view: dict[str, Any], name: str, values: list[str]) -> bool:
         return not has if name.startswith("not") else has
     if name == "changed_since":
         return all(view["updated_at"] >= value.rstrip("Z") for value in values)
-    held = view.get(name)
-    if isinstance(held, list):
-        return any(value in held for value in values)
-    if isinstance(held, bool):
-        return any(_as_bool(name, value) is held for value in values)
-    if held is None:
+    shown = view.get(name)
+    if isinstance(shown, list):
+        return any(value in shown for value in values)
+    if isinstance(shown, bool):
+        return any(_as_bool(name, value) is shown for value in values)
+    if shown is None:
         return any(value.lower() in ("", "none", "null") for value in values)
-    return str(held) in values
+    return str(shown) in values
 
 
 def _as_bool(name: str, value: str) -> bool:

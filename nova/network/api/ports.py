@@ -6,7 +6,7 @@ creates one port.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -101,7 +101,8 @@ class Ports(Resource):
 
     def store_new(self, call: Call, built: list[list[AnyRecord]]) -> list[AnyRecord]:
         ports = super().store_new(call, built)
-        for asked, port in zip((group[-1] for group in built), ports, strict=True):
+        pairs: Iterable[tuple[Any, Any]] = zip((group[-1] for group in built), ports, strict=True)
+        for asked, port in pairs:
             if (asked.network_id, asked.device_id) != (port.network_id, port.device_id):
                 raise NetworkingExists(f"Port {port.id} exists already.", noun="port")
         return ports
@@ -153,14 +154,16 @@ class Ports(Resource):
 def _network_and_default_group(call: Call, values: dict[str, Any]) -> tuple[Network, SecurityGroup | None]:
     """The port's network, and its project's default group where there is one already."""
     network_id = values["network_id"]
-    networks, groups = call.store.networking_of(
+    answers: list[list[Any]] = call.store.networking_of(
         [
             ("network", call.visible({"id": [network_id]})),
             ("security_group", {"default_of": [values["project_id"]]}),
         ]
     )
+    networks, groups = answers
     if not networks:
         raise NetworkingNotFound(noun="network", id=network_id)
+    network: Network
     network = call.networks[network_id] = networks[0]
     is_own = network.project_id == call.context.project_id
     if not (is_own or network.shared or call.sees_everything):

@@ -92,4 +92,4 @@ def _address(text: str) -> Address | None:
 
 
 def _overlap(one: Range, other: Range) -> bool:
-    return one.version == other.version and one.overlaps(other)  # type: ignore[arg-type]
+    return one.version == other.version and one.overlaps(other)

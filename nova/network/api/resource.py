@@ -5,7 +5,7 @@ and how records look from outside. The rest (filters, pages, bulk, tags, errors)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from oslo_config import cfg
@@ -18,6 +18,8 @@ from nova.network.api.fields import Field
 from nova.rpc.network import NetworkingCalls
 from nova.structs.context import Context
 from nova.structs.networking import AnyRecord, Carriers, Network, Record
+
+R = TypeVar("R", bound=Record)
 
 
 class Dataplane(Protocol):
@@ -60,6 +62,11 @@ class Call(msgspec.Struct, frozen=True):
         """Records whoever asks may see."""
         return self.store.networking(noun, self.visible(where))
 
+    def records(self, kind: type[R], **where: Sequence[Any]) -> list[R]:
+        """Records of one kind, whoever may see them."""
+        found: list[Any] = self.store.networking(kind.noun, {key: list(values) for key, values in where.items()})
+        return found
+
     def visible(self, where: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """A question narrowed to what whoever asks may see."""
         narrowed = {key: list(values) for key, values in where.items()}
@@ -69,7 +76,7 @@ class Call(msgspec.Struct, frozen=True):
         """Networks by id, whoever may see them; what is missing here is read."""
         missing = sorted(set(ids) - self.networks.keys())
         if missing:
-            self.networks.update((one.id, one) for one in self.store.networking("network", {"id": missing}))
+            self.networks.update((one.id, one) for one in self.records(Network, id=missing))
         return self.networks
 
     def get(self, noun: str, record_id: str) -> Any:
@@ -108,7 +115,8 @@ class Resource:
 
     def change(self, call: Call, record: Any, values: dict[str, Any]) -> AnyRecord:
         """The record as an update leaves it."""
-        return msgspec.structs.replace(record, **values)
+        changed: AnyRecord = msgspec.structs.replace(record, **values)
+        return changed
 
     def check_delete(self, call: Call, record: Any) -> None:
         """Raises when something outside the store says no."""

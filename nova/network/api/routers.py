@@ -115,7 +115,7 @@ class Routers(Resource):
     def _remove_interface(self, call: Call, router_id: str, body: dict[str, Any]) -> dict[str, Any]:
         router = call.get("router", router_id)
         call.require("network:update_router", router)
-        for port in call.store.networking("port", {"device_id": [router.id]}):
+        for port in call.records(Port, device_id=[router.id]):
             on_subnets = {fixed_ip.subnet_id for fixed_ip in port.fixed_ips}
             if port.id == body.get("port_id") or body.get("subnet_id") in on_subnets:
                 call.store.delete_networking("port", port.id)
@@ -184,7 +184,7 @@ class FloatingIps(Resource):
 
     def views(self, call: Call, records: Sequence[FloatingIp]) -> list[dict[str, Any]]:
         wanted = sorted({record.port_id for record in records if record.port_id})
-        ports = {port.id: port for port in call.store.networking("port", {"id": wanted})} if wanted else {}
+        ports = {port.id: port for port in call.records(Port, id=wanted)} if wanted else {}
         return [_floating_view(record, ports.get(record.port_id or "")) for record in records]
 
 

@@ -64,7 +64,7 @@ class SecurityGroups(Resource):
         rules: dict[str, list[dict[str, Any]]] = {record.id: [] for record in records}
         if records:
             where = {"security_group_id": list(rules)} if len(records) < 100 else {}
-            for rule in call.store.networking("security_group_rule", where):
+            for rule in call.records(SecurityGroupRule, **where):
                 rules.setdefault(rule.security_group_id, []).append(rule_view(rule))
         return [
             common_view(record) | {"stateful": True, "shared": False, "security_group_rules": rules[record.id]}

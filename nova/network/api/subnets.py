@@ -101,9 +101,13 @@ def _check(subnet: Subnet) -> None:
     spans = []
     for pool in subnet.allocation_pools:
         low, high = ipaddress.ip_address(pool.start), ipaddress.ip_address(pool.end)
-        if low.version != net.version or low < first or high > last:
+        if low.version != net.version or int(low) < int(first) or int(high) > int(last):
             raise Invalid(f"Invalid input for allocation_pools. Reason: {low}-{high} is not inside {net}.")
-        if subnet.gateway_ip and low.version == 4 and low <= ipaddress.ip_address(subnet.gateway_ip) <= high:
+        if (
+            subnet.gateway_ip
+            and low.version == 4
+            and int(low) <= int(ipaddress.ip_address(subnet.gateway_ip)) <= int(high)
+        ):
             raise Conflict(f"Gateway {subnet.gateway_ip} lies in the allocation pool {low}-{high}.")
         spans.append((int(low), int(high)))
     spans.sort()

@@ -76,7 +76,8 @@ class LinuxDataplane:
         """Make this host match the records. What fails does not prevent the rest."""
         with self._busy:
             plan_now = self._plan()
-            known = self._try_for(commands.devices, {})
+            nothing: dict[str, dict[str, Any]] = {}
+            known = self._try_for(commands.devices, nothing)
             for work in (
                 lambda: self._dhcp.stop_others(plan_now.served, plan_now.routers),
                 lambda: self._bridges(plan_now, known),
@@ -132,10 +133,8 @@ class LinuxDataplane:
 
     def _read(self) -> plan.Records:
         nouns = ("network", "subnet", "port", "floatingip", "security_group_rule", "router")
-        networks, subnets, ports, floating_ips, rules, routers = self._store.networking_of(
-            [(noun, {}) for noun in nouns]
-        )
-        return plan.Records(networks, subnets, ports, floating_ips, rules, routers)
+        answers: list[list[Any]] = self._store.networking_of([(noun, {}) for noun in nouns])
+        return plan.Records(*answers)
 
     def _complete(self, records: plan.Records) -> bool:
         """Give records of an earlier release the ports that they lack; whether there were any."""

@@ -9,6 +9,7 @@ and replies to that.
 import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -326,6 +327,6 @@ def _of_version(addresses: Iterable[str], version: int) -> tuple[str, ...]:
     if len(texts) < 2:
         # Most ports have one, and reading it costs most of the time that their rules take.
         return tuple(texts)
-    networks = (ipaddress.ip_network(address) for address in texts)
+    networks: Iterable[Any] = (ipaddress.ip_network(address) for address in texts)
     merged = ipaddress.collapse_addresses(networks)
     return tuple(str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net) for net in merged)

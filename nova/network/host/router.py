@@ -222,7 +222,7 @@ def _device_to(address: str, routed: Routed) -> str | None:
     """The leg on whose subnet an address is."""
     for leg in (*routed.inner, *((routed.outer,) if routed.outer else ())):
         if any(ipaddress.ip_address(address) in ipaddress.ip_network(subnet.cidr) for subnet in leg.subnets):
-            return leg.device
+            return str(leg.device)
     return None
 
 
@@ -235,7 +235,7 @@ def _destination(cidr: str) -> str:
 
 
 def _cidrs(legs: Iterable[Leg], version: int) -> list[str]:
-    nets = (ipaddress.ip_network(s.cidr) for leg in legs for s in leg.subnets if s.ip_version == version)
+    nets: Iterable[Any] = (ipaddress.ip_network(s.cidr) for leg in legs for s in leg.subnets if s.ip_version == version)
     return [str(net) for net in ipaddress.collapse_addresses(nets)]
 
 
