@@ -16,7 +16,7 @@ from nova.conf import earlier, refused, upstream
 from nova.policies import compute, network, placement
 
 ROOT = Path(__file__).parent.parent
-OPTIONS_HEAD = """# Options
+OPTIONS_HEAD = """# What becomes of upstream's options
 
 A file that was written for upstream's nova works here: every option of its reference is honoured, read under its later
 name, refused, or not needed. **Honoured**: `nova.conf.sample` says what it does. **Refused**: it asks for something that
