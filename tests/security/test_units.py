@@ -40,6 +40,6 @@ def test_every_daemon_has_a_unit_that_starts_it():
         line.partition(" = ")[0] for line in setup["options.entry_points"]["console_scripts"].split("\n") if line
     }
 
-    assert scripts - DAEMONS == {"nova-dhcpbridge", "nova-manage", "nova-policy", "placement-manage"}
+    assert scripts - DAEMONS == {"nova-dhcpbridge", "nova-manage", "nova-policy", "nova-status", "placement-manage"}
     for unit in UNITS:
         assert service_of(unit)["ExecStart"].startswith(f"/usr/bin/{unit.stem} ")
