@@ -33,6 +33,7 @@ COMMANDS = (
         "nova-policy",
         "nova-scheduler",
         "nova-serialproxy",
+        "nova-status",
     ),
     *("nova-spicehtml5proxy", "nova-xvpvncproxy", "placement-manage"),
 )
