@@ -218,7 +218,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         self._answer(super().do_HEAD)
 
     def handle_upgrade(self) -> None:
-        """Only pages of allowed origins may open a websocket: others get 403, whatever token they have."""
+        """A page of an origin that is not allowed gets 403, whatever token it has. Other clients name no origin."""
         origin = self.headers.get("Origin")
         if not pages.origin_is_allowed(origin, self.headers.get("Host"), self._proxy.allowed_origins):
             LOG.warning("a page of %r may not open consoles here; see [console] allowed_origins", origin)

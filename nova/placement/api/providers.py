@@ -88,7 +88,7 @@ def _show(service: Service, request: Request, uuid: str) -> Answer:
 
 @operation("PUT", "/resource_providers/{uuid}", "placement:resource_providers:update", body=schemas.UPDATE_PROVIDER)
 def update(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
-    """A body without parent_provider_uuid leaves the provider where it is. Moving one is possible since 1.37."""
+    """A body without parent_provider_uuid leaves the provider where it is. Away from a parent it moves since 1.37."""
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
     name = plain_name(body["name"])
