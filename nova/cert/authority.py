@@ -74,13 +74,16 @@ class Authority:
         return IssuedCertificate(certificate=pem, private_key=_pem(key).decode())
 
     def sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """SHA-256; the certificate names this authority's key."""
         mine = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return builder.add_extension(mine, critical=False).sign(self._key, hashes.SHA256())
 
     def revoke(self, user_id: str | None, project_id: str | None) -> int:
+        """None stands for any user, or any project; how many certificates were not revoked before."""
         return self._issued.revoke(user_id, project_id)
 
     def revocation_list(self) -> str:
+        """PEM, made for each call; its number is the time in milliseconds, so that a later list has a higher one."""
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateRevocationListBuilder()

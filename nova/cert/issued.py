@@ -34,6 +34,7 @@ class Issued:
             database.execute("INSERT INTO certificate (serial, user, project, expires) VALUES (?, ?, ?, ?)", values)
 
     def revoke(self, user_id: str | None, project_id: str | None) -> int:
+        """At least one of the two must be given. What is revoked already keeps its time, and does not count."""
         wanted = {"user": user_id, "project": project_id}
         chosen = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"{name} = ?" for name in chosen)

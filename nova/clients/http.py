@@ -117,6 +117,7 @@ class Service:
         return self.unavailable(reason or f"it answers with status {response.status_code}")
 
     def unavailable(self, reason: str) -> errors.Unavailable:
+        """reason is told to users: nothing of addresses or exceptions."""
         return errors.Unavailable(service=self.name, reason=reason)
 
     def unreachable(self, error: exceptions.ClientException) -> errors.Unavailable:

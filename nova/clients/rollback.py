@@ -44,6 +44,7 @@ class Rollback:
         self._undos.append((what, lambda: undo(*args)))
 
     def keep(self) -> None:
+        """What was created so far stays, whatever happens in the rest of the block."""
         self._undos.clear()
 
     def run(self, at_once: bool = True) -> None:

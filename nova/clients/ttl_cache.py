@@ -48,6 +48,7 @@ class TtlCache(Generic[T]):
         return [value for expires, value in list(self._entries.values()) if expires > now]
 
     def put(self, key: Hashable, value: T) -> None:
+        """A full cache drops what counts no more; where all of it counts, everything."""
         with self._lock:
             now = self._clock()
             if len(self._entries) >= self._size:

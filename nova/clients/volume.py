@@ -99,6 +99,7 @@ class Volumes:
         return _volume(self._ask("GET", path, "volume", context=context, missing=missing))
 
     def find(self, context: Context, **query: str | int) -> list[Volume]:
+        """The user's volumes; query is the Block Storage API's."""
         return [
             _volume(volume) for volume in self._ask("GET", "/volumes/detail", "volumes", context=context, params=query)
         ]
@@ -145,6 +146,7 @@ class Volumes:
     # Attachments: each joins a server and a volume.
 
     def attachments(self, instance_id: str, volume_id: str | None = None) -> list[Json]:
+        """Of a server in any project, and of one volume if it is named, on whichever host."""
         query = {"all_tenants": 1, "instance_id": instance_id}
         if volume_id is not None:
             query["volume_id"] = volume_id
@@ -255,6 +257,7 @@ class Volumes:
                 raise
 
     def roll_detaching(self, volume_id: str) -> None:
+        """The undo of begin_detaching(): the volume is shown as in-use."""
         self._act(volume_id, {"os-roll_detaching": {}})
 
     def reimage(self, volume_id: str, image_id: str) -> None:
@@ -276,6 +279,7 @@ class Volumes:
         )
 
     def snapshots(self, context: Context) -> "list[Json]":
+        """The snapshots this user sees."""
         return list(self._ask("GET", "/snapshots/detail", "snapshots", context=context))
 
     def create_snapshot(
@@ -286,6 +290,7 @@ class Volumes:
         description: str | None = None,
         force: bool = True,
     ) -> Json:
+        """Ask for a snapshot; its status is creating at first. force: of a volume in use too. Raises VolumeNotFound."""
         body = {"volume_id": volume_id, "name": name, "description": description, "force": force}
         missing = VolumeNotFound(volume_id=volume_id)
         return dict(

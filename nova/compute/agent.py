@@ -111,6 +111,7 @@ class Agent:
     # What the conductor calls.
 
     def run_step(self, order: StepOrder) -> None:
+        """An order that comes again is done once. Before the host has registered it is dropped, and asked for then."""
         if not self._is_proved:
             # It is asked for when this host has registered.
             return
@@ -153,6 +154,7 @@ class Agent:
         return int(self._host_of(instance_id).driver.guest(instance_id).power_state)
 
     def console_output(self, instance_id: str, limit_bytes: int) -> str:
+        """Bytes that are no UTF-8 become replacement characters."""
         driver = self._host_of(instance_id).driver
         return driver.console_output(instance_id, limit_bytes).decode(errors="replace")
 
@@ -180,6 +182,7 @@ class Agent:
         return driver.diagnostics(instance_id)
 
     def cache_images(self, images: list[Image]) -> None:
+        """Returns before they are fetched; a failure is only logged."""
         # One cache serves all hosts of this daemon.
         cache = next(iter(self._hosts.values())).images
         for image in images:

@@ -46,6 +46,7 @@ class Pool:
         return self._executor.submit(function, *args, **kwargs)
 
     def close(self, wait: bool = True) -> None:
+        """Functions that have not begun never will; wait: for those under way."""
         self._executor.shutdown(wait=wait, cancel_futures=True)
 
 
@@ -111,9 +112,11 @@ class Periodic:
         self._thread = spawn(self._run, name=name)
 
     def wake(self) -> None:
+        """A call under way is not interrupted: the next one follows it at once."""
         self._wake.set()
 
     def stop(self) -> None:
+        """Waits ten seconds for a call under way, unless it is this call that stops."""
         self._stopped = True
         self._wake.set()
         if self._thread is not threading.current_thread():

@@ -8,6 +8,7 @@ from nova.db import hosts
 
 
 def hosts_changed(context: StepContext) -> None:
+    """Never raises for a bus that is away."""
     # A scheduler that does not hear it looks by itself, a little later.
     with contextlib.suppress(errors.Unavailable):
         context.scheduler.hosts_changed(context.db.read(hosts.view_version))

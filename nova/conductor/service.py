@@ -124,6 +124,7 @@ class Conductor:
         return {"database": self.db.answers(), **hears, **self.engine.checks()}
 
     def stop(self) -> None:
+        """Operations stay where they are: another conductor, or this one's next start, goes on."""
         self._notifying.stop()
         self._heartbeat.stop()
         self._reconcilers.stop()

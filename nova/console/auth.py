@@ -35,6 +35,7 @@ class ConsoleAuth:
         self._conductor = conductor
 
     def authorize(self, instance_id: str, kind: ConsoleKind, address: ConsoleAddress) -> str:
+        """The conductor keeps the token's hash before anybody is given the token."""
         token = secrets.token_hex(_TOKEN_BYTES)
         access = ConsoleAccess(instance_id=instance_id, kind=kind, address=address, expires_at=utcnow() + self._ttl)
         self._conductor.add_console_access(hash_of(token), access)
@@ -42,6 +43,7 @@ class ConsoleAuth:
         return token
 
     def check(self, token: str) -> ConsoleAccess | None:
+        """None for a token that is unknown or expired."""
         access = self._conductor.console_access(hash_of(token))
         return access if access and access.expires_at > utcnow() else None
 

@@ -72,6 +72,7 @@ def spice_redirect(web: str, target: str) -> str | None:
 
 
 def refusal(title: str, text: str) -> bytes:
+    """A page in UTF-8; title and text may hold what a viewer has sent."""
     return _REFUSAL.format(title=html.escape(title), text=html.escape(text)).encode()
 
 

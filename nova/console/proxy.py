@@ -78,6 +78,7 @@ class ConsoleProxy:
         self.access_log = AccessLog() if conf.wsgi.access_log else None
 
     def start(self) -> None:
+        """Listens when this returns."""
         self.is_stopping = False
         self._socket = listen(self.screen.host, self.screen.port)
         self._acceptor = Acceptor(self._socket, self.limits, self._serve, plain_fault)
@@ -169,6 +170,7 @@ class _TimedRequests(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Raises TimeoutError at self.until, however fast bytes come."""
         data = self._wire.receive(self.until, len(buffer))
         # Answers are written to the same socket.
         self._wire.socket.settimeout(self._answer_s)
@@ -216,6 +218,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         self._answer(super().do_HEAD)
 
     def handle_upgrade(self) -> None:
+        """A page of an origin that is not allowed gets 403, whatever token it has. Other clients name no origin."""
         origin = self.headers.get("Origin")
         if not pages.origin_is_allowed(origin, self.headers.get("Host"), self._proxy.allowed_origins):
             LOG.warning("a page of %r may not open consoles here; see [console] allowed_origins", origin)
@@ -225,6 +228,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         super().handle_upgrade()
 
     def handle_websocket(self) -> None:
+        """Carries the console until either side ends it, in this connection's thread."""
         self._status = 101
         viewer: Viewer = self.request
         ending = self._show(viewer)
@@ -233,6 +237,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         viewer.finish(*ending)
 
     def list_directory(self, path: Any) -> None:
+        """No listing: what the directory of pages holds is nobody's business."""
         self.send_error(404)
 
     def log_message(self, format: str, *args: Any) -> None:

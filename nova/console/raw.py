@@ -36,6 +36,7 @@ class RawViewer:
         self.flush()
 
     def flush(self) -> None:
+        """Sends as much as the connection takes now; the rest waits for the next call."""
         with contextlib.suppress(*_BUSY):
             while self._unsent:
                 del self._unsent[: self.socket.send(self._unsent)]

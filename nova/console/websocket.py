@@ -58,6 +58,7 @@ class Viewer(HttpWebSocket):
 
     @property
     def is_closing(self) -> bool:
+        """Either side has said that it ends, or the connection is gone."""
         return self._received_close or self._sent_close or not self.is_open
 
     def finish(self, code: int, reason: str) -> None:

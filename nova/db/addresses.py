@@ -30,6 +30,7 @@ def lowest(connection: Connection, subnet_id: str, without: Collection[str] = ()
 
 
 def highest(connection: Connection, subnet_id: str) -> str | None:
+    """The greatest free address, for services that take theirs from the end; None when a subnet has nothing left."""
     query = sa.select(FreeAddresses.high).where(FreeAddresses.subnet_id == subnet_id)
     high = connection.scalar(query.order_by(FreeAddresses.low.desc()).limit(1))
     return None if high is None else _text(_number(high), high)

@@ -73,6 +73,7 @@ def change(
 
 
 def remove(connection: Connection, found: Aggregate) -> None:
+    """The aggregate must be empty: no host's version is moved."""
     connection.execute(delete(_table).where(_table.c.id == found.id))
 
 

@@ -13,6 +13,7 @@ _table = Table.__table__
 
 
 def find(connection: Connection) -> list[Cell]:
+    """Oldest first, disabled ones too."""
     columns = [_table.c[name] for name in Cell.__struct_fields__]
     return [Cell(**row._mapping) for row in connection.execute(select(*columns).order_by(_table.c.created_at))]
 
@@ -28,6 +29,7 @@ def add(connection: Connection, cell: Cell) -> bool:
 
 
 def remove(connection: Connection, uuid: str) -> bool:
+    """False without such a cell."""
     return connection.execute(delete(_table).where(_table.c.uuid == uuid)).rowcount == 1
 
 

@@ -24,6 +24,7 @@ _table = Table.__table__
 
 
 def add(connection: Connection, token_hash: str, access: ConsoleAccess) -> None:
+    """Fails where the hash is known already: a token is kept once, until access.expires_at (UTC)."""
     address = access.address
     connection.execute(
         insert(_table).values(

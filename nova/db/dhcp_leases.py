@@ -31,6 +31,7 @@ def put(connection: Connection, lease: DhcpLease) -> None:
 
 
 def delete(connection: Connection, lease: DhcpLease) -> None:
+    """Nothing happens without such a lease."""
     connection.execute(sa.delete(Row).where(*_same(lease)))
 
 

@@ -61,6 +61,7 @@ def targets(connection: Connection, kind: str, numbers: Sequence[int]) -> dict[i
 
 
 def tags(connection: Connection, project_id: str) -> list[Tag]:
+    """By target, then key. Tags of servers are their metadata, and not here."""
     query = select(_tags.c.target, _tags.c.key, _tags.c.value).where(_tags.c.project_id == project_id)
     return [Tag(**row._mapping) for row in connection.execute(query.order_by(_tags.c.target, _tags.c.key))]
 
@@ -122,6 +123,7 @@ def keep_token(connection: Connection, project_id: str, token: ClientToken, rese
 
 
 def forget_tokens(connection: Connection, before: datetime.datetime) -> None:
+    """A request repeated with a token of before this time (UTC) is a new one."""
     connection.execute(delete(_tokens).where(_tokens.c.created_at < before))
 
 

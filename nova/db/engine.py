@@ -105,6 +105,8 @@ class Database:
         return self.repeat(attempt, is_repeatable)
 
     def read(self, work: Callable[[Connection], T]) -> T:
+        """What several queries see may have changed between them, but on SQLite, where they make one transaction."""
+
         def attempt() -> T:
             # At READ COMMITTED each query sees the newest commit anyhow: a transaction would only add round trips.
             with (
@@ -159,6 +161,7 @@ class Database:
             return False
 
     def close(self) -> None:
+        """Close the idle connections; a later use opens new ones."""
         self.engine.dispose()
 
     def _explained(self, error: DBAPIError | PoolTimeout) -> Exception:
@@ -205,6 +208,7 @@ def committing(connection: Connection) -> Iterator[None]:
 
 
 def roll_back(connection: Connection) -> None:
+    """Never raises: a connection that cannot roll back has lost its transaction."""
     # A transaction that broke with its connection is over.
     with suppress(SQLAlchemyError):
         if not connection.invalidated:

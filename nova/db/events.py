@@ -47,6 +47,11 @@ def append(
     request_id: str | None = None,
     details: EventDetails | None = None,
 ) -> None:
+    """Add an entry in the caller's transaction: it is there if and only if the change is.
+
+    With instance_uuid, the states of the server as the transaction has them are put into the payload, unless it has its
+    own. details are dropped while nobody outside this cloud is told of events.
+    """
     if instance_uuid is not None:
         payload = _states(connection, instance_uuid) | payload
     kept = None
@@ -195,6 +200,7 @@ def _event(row: Any) -> Event:
 
 
 def add_decision(connection: Connection, instance_uuid: str, operation_uuid: str, decision: Decision) -> None:
+    """Keep how a host was chosen for an operation; users read it among the server's decisions."""
     connection.execute(
         insert(_decisions).values(
             instance_uuid=instance_uuid,

@@ -25,6 +25,7 @@ _VIEW = "hosts"
 
 
 def view_version(connection: Connection) -> int:
+    """The version of the picture of all hosts: it grows with every change; 0 before the first one."""
     return connection.scalar(select(_counters.c.value).where(_counters.c.name == _VIEW)) or 0
 
 
@@ -45,6 +46,7 @@ def next_version(connection: Connection) -> int:
 
 
 def services(connection: Connection, host: str | None = None, binary: str | None = None) -> list[ServiceRecord]:
+    """In the order they first registered in."""
     query = select(_services).order_by(_services.c.id)
     if host is not None:
         query = query.where(_services.c.host == host)
@@ -107,6 +109,7 @@ def listeners(connection: Connection) -> dict[str, str]:
 
 
 def change_service(connection: Connection, uuid: str, **changes: Any) -> None:
+    """changes are columns. The version of the picture moves, whatever is changed."""
     connection.execute(
         update(_services)
         .where(_services.c.uuid == uuid)
@@ -123,6 +126,7 @@ def remove_service(connection: Connection, found: ServiceRecord) -> None:
 
 
 def nodes(connection: Connection, host: str | None = None, changed_after: int | None = None) -> list[Node]:
+    """In the order they first registered in; changed_after: those that changed after this version of the picture."""
     query = select(_nodes).order_by(_nodes.c.id)
     if host is not None:
         query = query.where(_nodes.c.host == host)
@@ -145,6 +149,7 @@ def offers(connection: Connection, host: str, ability: str) -> bool:
 
 
 def node_uuids(connection: Connection) -> tuple[str, ...]:
+    """Of all hosts, in no order. They are the uuids of the resource providers, too."""
     return tuple(connection.scalars(select(_nodes.c.uuid)))
 
 
@@ -188,6 +193,7 @@ def ensure_node(connection: Connection, host: str, state: NodeState, uuid: str |
 
 
 def aggregates(connection: Connection) -> list[Aggregate]:
+    """Oldest first, with their hosts."""
     return [aggregate_from(row) for row in connection.execute(select(_aggregates).order_by(_aggregates.c.id))]
 
 
@@ -217,6 +223,7 @@ def _node(row: Row[Any]) -> Node:
 
 
 def aggregate_from(row: Row[Any]) -> Aggregate:
+    """A row of aggregates: its hosts and metadata are JSON there."""
     values = dict(row._mapping)
     values["hosts"] = tuple(msgspec.json.decode(values["hosts"]))
     values["metadata"] = msgspec.json.decode(values["metadata"])

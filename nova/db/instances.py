@@ -269,6 +269,7 @@ def recorded(connection: Connection, uuids: set[str]) -> set[str]:
 
 
 def name_is_used(connection: Connection, name: str, project_id: str | None, other_than: str | None = None) -> bool:
+    """Whether a server that is not deleted has this very name: in any project for None; other_than is left out."""
     query = select(_table.c.id).where(_table.c.name == name, _table.c.deleted_at.is_(None))
     if project_id is not None:
         query = query.where(_table.c.project_id == project_id)
@@ -278,6 +279,7 @@ def name_is_used(connection: Connection, name: str, project_id: str | None, othe
 
 
 def count_on_host(connection: Connection, host: str) -> int:
+    """Servers that are not deleted and whose place is this host."""
     query = select(func.count()).select_from(_table).where(_table.c.host == host, _table.c.deleted_at.is_(None))
     return connection.scalar(query) or 0
 

@@ -44,6 +44,7 @@ class Standing(NamedTuple):
     lease_until: datetime.datetime | None
 
     def is_held(self) -> bool:
+        """By whoever owner is, by this machine's clock."""
         return self.owner is not None and self.lease_until is not None and utcnow() < self.lease_until
 
 
@@ -59,6 +60,7 @@ def begin(connection: Connection, name: str) -> None:
 
 
 def standing(connection: Connection, name: str) -> Standing:
+    """begin() must have made the reader's record."""
     row = connection.execute(select(_table.c.owner, _table.c.lease_until).where(_table.c.name == name)).one()
     return Standing(row.owner, row.lease_until)
 

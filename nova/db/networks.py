@@ -83,6 +83,7 @@ def replace(connection: Connection, record: nouns.Record, read_revision: int) ->
 
 
 def delete(connection: Connection, noun: str, ids: Collection[str]) -> int:
+    """How many there were. The addresses of ports go back to their subnets."""
     table = TABLES[noun]
     if noun == "port" and ids:
         _drop_addresses(connection, _addresses(connection, ids))
@@ -90,6 +91,7 @@ def delete(connection: Connection, noun: str, ids: Collection[str]) -> int:
 
 
 def count(connection: Connection, noun: str, project_id: str) -> int:
+    """How many a project has. The number stands until the transaction ends only after lock_project()."""
     table = TABLES[noun]
     return connection.execute(
         sa.select(sa.func.count()).select_from(table).where(table.project_id == project_id)
@@ -116,6 +118,7 @@ def port_at(connection: Connection, subnet_id: str, address: str) -> str | None:
 
 
 def mac_is_taken(connection: Connection, network_id: str, mac: str) -> bool:
+    """By a port of this network: the same address may be in use on another one."""
     query = sa.select(tables.Port.id).where(tables.Port.network_id == network_id, tables.Port.mac_address == mac)
     return connection.execute(query).first() is not None
 
@@ -147,6 +150,7 @@ def lock_project(connection: Connection, project_id: str) -> dict[str, int]:
 
 
 def quotas(connection: Connection, project_id: str | None) -> list[nouns.Quota]:
+    """The limits that projects have of their own; of all projects for None."""
     query = sa.select(tables.NetworkQuota.project_id, tables.NetworkQuota.noun, tables.NetworkQuota.hard_limit)
     query = query.where(tables.NetworkQuota.noun != _LOCK)
     if project_id is not None:
@@ -155,6 +159,7 @@ def quotas(connection: Connection, project_id: str | None) -> list[nouns.Quota]:
 
 
 def set_quotas(connection: Connection, project_id: str, limits: Mapping[str, int]) -> None:
+    """Limits by noun; -1 is none. Those of other nouns stay."""
     delete_quotas(connection, project_id, limits)
     if limits:
         connection.execute(
@@ -164,6 +169,7 @@ def set_quotas(connection: Connection, project_id: str, limits: Mapping[str, int
 
 
 def delete_quotas(connection: Connection, project_id: str, of: Collection[str] | None = None) -> None:
+    """Fall back to the defaults for these nouns; for all without them."""
     statement = sa.delete(tables.NetworkQuota).where(tables.NetworkQuota.project_id == project_id)
     if of is not None:
         statement = statement.where(tables.NetworkQuota.noun.in_(list(of)))

@@ -325,6 +325,7 @@ def had_left(connection: Connection, instance_uuid: str) -> bool:
 
 
 def count_left(connection: Connection) -> int:
+    """Operations that ended with something left to do, which is tried again."""
     is_left = (_table.c.wake_at.is_not(None), _table.c.state == LEFT)
     return connection.scalar(select(func.count()).select_from(_table).where(*is_left))  # type: ignore[return-value]
 

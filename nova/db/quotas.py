@@ -18,6 +18,7 @@ CLASS, PROJECT = "class", "project"
 
 
 def usage(connection: Connection, project_id: str) -> dict[str, int]:
+    """What a project has by resource; a resource it never had any of is missing."""
     rows = connection.execute(select(_usages.c.resource, _usages.c.in_use).where(_usages.c.project_id == project_id))
     return {row.resource: row.in_use for row in rows}
 
@@ -45,6 +46,7 @@ def limits_of(connection: Connection, *owners: tuple[str, str, str]) -> dict[str
 
 
 def set_limits(connection: Connection, scope: str, owner: str, values: Mapping[str, int], user_id: str = "") -> None:
+    """Set these limits; others stay. owner is a project or a class, by scope; user_id "" is for all of a project."""
     for resource, limit in values.items():
         key = (
             _limits.c.scope == scope,

@@ -21,6 +21,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def conditions(query: ServerQuery) -> list[Any]:
+    """What the database can judge of a query; a field that is None asks for nothing. late_filters() has the rest.
+
+    Deleted servers are left out unless the query asks for them: is_deleted None is for both.
+    """
     column = _table.c
     conditions = [
         column[name] == value
@@ -67,6 +71,10 @@ def _tag_conditions(query: ServerQuery) -> list[Any]:
 
 
 def late_filters(query: ServerQuery) -> list[Any]:
+    """Tests of what is inside a record's documents: each takes a server and says whether it is as asked.
+
+    Patterns are those of nova.patterns, which raises Invalid for what is none.
+    """
     tests: list[Any] = []
     for wanted in query.metadata:
         tests.append(lambda one, wanted=wanted: wanted.items() <= one.metadata.items())
@@ -117,6 +125,7 @@ def _beyond(column: Any, value: Any, direction: str) -> Any:
 
 
 def sorted_by(connection: Connection, column: Any, direction: str) -> Any:
+    """NULL sorts before everything, in every database: markers rely on it."""
     if column.nullable and connection.dialect.name == "postgresql":
         # PostgreSQL alone sorts NULL last.
         return column.asc().nulls_first() if direction == "asc" else column.desc().nulls_last()

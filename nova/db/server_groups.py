@@ -46,6 +46,7 @@ def get(connection: Connection, group_uuid: str, project_id: str | None = None) 
 
 
 def add(connection: Connection, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
+    """A group of the caller's project, without members. Quota is the caller's business."""
     values = {
         "uuid": str(uuids.uuid4()),
         "project_id": context.project_id,
@@ -127,10 +128,12 @@ def check_host(connection: Connection, group_uuid: str, instance_uuid: str, host
 
 
 def add_member(connection: Connection, group_uuid: str, instance_uuid: str) -> None:
+    """Fails for a server that is in a group: a server is in one at most."""
     connection.execute(insert(_members).values(group_uuid=group_uuid, instance_uuid=instance_uuid))
 
 
 def remove_member(connection: Connection, instance_uuid: str) -> None:
+    """From whichever group it is in; nothing happens when it is in none."""
     connection.execute(delete(_members).where(_members.c.instance_uuid == instance_uuid))
 
 
@@ -142,5 +145,6 @@ def without_members(connection: Connection, group_uuid: str, project_id: str) ->
 
 
 def size(connection: Connection, group_uuid: str) -> int:
+    """0 without such a group."""
     query = select(func.count()).select_from(_members).where(_members.c.group_uuid == group_uuid)
     return connection.scalar(query) or 0

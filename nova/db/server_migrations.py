@@ -20,10 +20,12 @@ def add(connection: Connection, **facts: Any) -> None:
 
 
 def change(connection: Connection, uuid: str, **changes: Any) -> None:
+    """changes are columns; nothing happens without such a migration."""
     connection.execute(update(_table).where(_table.c.uuid == uuid).values(updated_at=utcnow(), **changes))
 
 
 def status_of(connection: Connection, uuid: str) -> str | None:
+    """None without such a migration."""
     return connection.scalar(select(_table.c.status).where(_table.c.uuid == uuid))
 
 
@@ -79,6 +81,7 @@ def recorded(connection: Connection, uuids: set[str]) -> set[str]:
 
 
 def purge(connection: Connection, instance_uuids: list[str]) -> None:
+    """Of servers whose records go in the same transaction; a migration outlives its server's deletion otherwise."""
     connection.execute(_table.delete().where(_table.c.instance_uuid.in_(instance_uuids)))
 
 

@@ -74,6 +74,7 @@ _SUBRESOURCES = frozenset(
 
 
 def make_store(conf: cfg.ConfigOpts) -> Store:
+    """The store of [DEFAULT] buckets_path; s3_bucket_quota_mb is in MiB, and none when it is negative."""
     quota_mb = conf.s3_bucket_quota_mb
     quota = None if quota_mb < 0 else quota_mb * _MIB
     return Store(Path(conf.buckets_path), quota, conf.s3_max_buckets)
@@ -174,6 +175,7 @@ def _routes(buckets: Buckets) -> dict[tuple[str, str, frozenset[str]], Handler]:
 
 
 def fault_answer(environ: Environ, code: str) -> Answer:
+    """For what goes wrong before there is a request: its status and words are those of S3's code."""
     error = S3Error(code)
     return _error_answer(environ, error.code, error.status, error.message)
 

@@ -19,11 +19,13 @@ class Buckets:
         self._region = region
 
     def list_buckets(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """GET /. A project that never had a bucket has an empty list."""
         buckets = [{"Name": bucket.name, "CreationDate": timestamp(bucket.created)} for bucket in project.buckets()]
         content = {"Owner": _owner(request), "Buckets": {"Bucket": buckets}}
         return Answer.document("ListAllMyBucketsResult", content)
 
     def create(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """Any LocationConstraint is taken. Raises S3Error for other configuration, and for a bucket that there is."""
         raw = payload.document()
         if raw:
             for element in parse(raw, "CreateBucketConfiguration"):
@@ -35,14 +37,17 @@ class Buckets:
         return Answer(headers={"Location": f"/{request.bucket}"})
 
     def head(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """Raises S3Error (NoSuchBucket), whose answer has no body."""
         with project.reading(request.bucket):
             return Answer(headers={"x-amz-bucket-region": self._region})
 
     def delete(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """Raises S3Error for a bucket that has objects; unfinished uploads go with it."""
         project.delete_bucket(request.bucket)
         return Answer(204)
 
     def location(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """The region clients sign for, whatever was asked for when the bucket was made."""
         with project.reading(request.bucket):
             pass
         # The one document whose value is its root's own text.
@@ -52,10 +57,12 @@ class Buckets:
         return Answer(200, {"Content-Type": "application/xml"}, [body])
 
     def versioning(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """An empty document: versioning was never enabled."""
         with project.reading(request.bucket):
             return Answer.document("VersioningConfiguration", {})
 
     def policy(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """No bucket has a policy: always raises S3Error."""
         with project.reading(request.bucket):
             raise S3Error("NoSuchBucketPolicy", BucketName=request.bucket)
 
@@ -71,6 +78,7 @@ class Buckets:
             return list_objects(request, transaction)
 
     def delete_objects(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """All of them or none; a key that is not there counts as deleted. Raises S3Error for more than 1000."""
         root = parse(payload.document(), "Delete")
         keys = [element.findtext("Key") or "" for element in root.iter("Object")]
         if not 0 < len(keys) <= _MOST_DELETED:
@@ -84,6 +92,7 @@ class Buckets:
         return Answer.document("DeleteResult", {"Deleted": [] if is_quiet else [{"Key": key} for key in keys]})
 
     def list_uploads(self, request: Request, project: Project, payload: Payload) -> Answer:
+        """Unfinished uploads by key, then id, behind key-marker and upload-id-marker."""
         given, shown = request.parameters, shown_as(request)
         if given.get("delimiter"):
             raise not_implemented("delimiter in a list of uploads")

@@ -42,6 +42,7 @@ ALGORITHMS: Mapping[str, Callable[[], Checksum]] = {
 
 
 def header(algorithm: str) -> str:
+    """The header that carries a checksum of this algorithm."""
     return _PREFIX + algorithm
 
 
@@ -61,17 +62,20 @@ def given(headers: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def check_algorithm(name: str) -> str:
+    """The name again. Raises S3Error for an algorithm that is not offered."""
     if name not in ALGORITHMS:
         raise S3Error("InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
     return name
 
 
 def check_value(algorithm: str, value: str) -> None:
+    """Raises S3Error for what is no base64, or not as long as a digest of the algorithm."""
     if len(decoded(value)) != len(ALGORITHMS[algorithm]().digest()):
         raise S3Error("InvalidRequest", f"Value for x-amz-checksum-{algorithm} header is invalid.")
 
 
 def decoded(value: str) -> bytes:
+    """Strict base64. Raises S3Error (InvalidDigest)."""
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

@@ -91,6 +91,7 @@ def copy_span(text: str, entry: Entry) -> tuple[int, int]:
 
 
 def http_date(seconds: float) -> str:
+    """The second a time in Unix seconds lies in, as RFC 9110 writes it: fractions are cut off."""
     return formatdate(int(seconds), usegmt=True)
 
 

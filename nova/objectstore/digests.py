@@ -27,6 +27,7 @@ class Digests:
             self._pieces.put(piece)
 
     def close(self) -> None:
+        """Waits for what was fed to be digested. Nothing happens the second time."""
         if self._thread is not None:
             self._pieces.put(None)
             self._thread.join()

@@ -71,4 +71,5 @@ def code_of(status: int) -> str:
 
 
 def not_implemented(what: str) -> S3Error:
+    """For what S3 has and this store does not, so that a client is told instead of served differently."""
     return S3Error("NotImplemented", f"{what} is not implemented here.")

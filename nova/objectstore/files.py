@@ -85,6 +85,7 @@ class Files:
                     yield piece
 
     def remove(self, names: Iterable[str]) -> None:
+        """Fine for those that are gone already."""
         for name in names:
             self._path(name).unlink(missing_ok=True)
 

@@ -73,6 +73,7 @@ class Index:
 
     @contextmanager
     def read(self) -> Iterator["Transaction"]:
+        """What is asked sees one state of the index, whatever is committed meanwhile."""
         yield from self._transaction("BEGIN")
 
     @contextmanager
@@ -81,6 +82,7 @@ class Index:
         yield from self._transaction("BEGIN IMMEDIATE")
 
     def close(self) -> None:
+        """Closes idle connections; transactions under way go on."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -148,6 +150,7 @@ class Transaction:
         self._ask("DELETE FROM bucket WHERE name = ?", (name,))
 
     def use(self, bucket: str, change: int) -> None:
+        """Count bytes against the bucket's quota; negative ones are given back."""
         self._ask("UPDATE bucket SET used = used + ? WHERE name = ?", (change, bucket))
 
     def object(self, bucket: str, key: str) -> Entry | None:
@@ -156,6 +159,7 @@ class Transaction:
         return _entry(*row) if row else None
 
     def put_object(self, bucket: str, key: str, entry: Entry) -> None:
+        """Replaces the object of this key; the files of the old one are the caller's to remove, after the commit."""
         self._ask(
             "INSERT OR REPLACE INTO object (bucket, key, size, etag, modified, headers, checksum, segments)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -163,6 +167,7 @@ class Transaction:
         )
 
     def delete_object(self, bucket: str, key: str) -> None:
+        """Its files and what it used are the caller's business."""
         self._ask("DELETE FROM object WHERE bucket = ? AND key = ?", (bucket, key.encode()))
 
     def objects(self, bucket: str, since: bytes, limit: int) -> list[tuple[bytes, Entry]]:
@@ -188,15 +193,18 @@ class Transaction:
         )
 
     def delete_upload(self, upload_id: str) -> None:
+        """Its parts go from the index, too; their files are the caller's to remove."""
         self._ask("DELETE FROM part WHERE upload = ?", (upload_id,))
         self._ask("DELETE FROM upload WHERE id = ?", (upload_id,))
 
     def parts(self, upload_id: str) -> dict[int, Entry]:
+        """By number, in ascending order."""
         columns = "number, size, etag, modified, checksum, segments"
         query = f"SELECT {columns} FROM part WHERE upload = ? ORDER BY number"
         return {row[0]: _entry(*row[1:]) for row in self._ask(query, (upload_id,))}
 
     def put_part(self, upload_id: str, number: int, entry: Entry) -> None:
+        """Replaces the part of this number."""
         self._ask(
             "INSERT OR REPLACE INTO part (upload, number, size, etag, modified, checksum, segments)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",

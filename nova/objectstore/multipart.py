@@ -25,6 +25,10 @@ _WHOLE_ONLY = "crc64nvme"
 
 
 def create(request: Request, project: Project, payload: Payload) -> Answer:
+    """POST /BUCKET/KEY?uploads. Settles the object's metadata and the algorithm of its checksum.
+
+    Raises S3Error for a checksum of the whole object: parts have one each, and the object one over theirs (COMPOSITE).
+    """
     payload.document()
     algorithm = request.headers.get("x-amz-checksum-algorithm", "").lower() or None
     if algorithm is not None:
@@ -40,6 +44,7 @@ def create(request: Request, project: Project, payload: Payload) -> Answer:
 
 
 def put_part(request: Request, project: Project, payload: Payload) -> Answer:
+    """A part sent again replaces the one before. Raises S3Error, also when the upload ended while the part was sent."""
     upload, number = _upload(request, project), _part_number(request)
     segment = receive(request, project, payload)
     entry = Entry(segment[1], payload.md5, time.time(), checksum_of(payload), (segment,))
@@ -84,6 +89,7 @@ def copy_part(request: Request, project: Project, payload: Payload) -> Answer:
 
 
 def complete(request: Request, project: Project, payload: Payload) -> Answer:
+    """The object is there, whole, when this answers; parts that the client's list leaves out are deleted."""
     root = parse(payload.document(), "CompleteMultipartUpload")
     condition = conditions.for_write(request.headers)
     wanted = [_wanted(element) for element in root.iter("Part")]
@@ -100,11 +106,13 @@ def complete(request: Request, project: Project, payload: Payload) -> Answer:
 
 
 def abort(request: Request, project: Project, payload: Payload) -> Answer:
+    """The parts that were sent go. Raises S3Error for an upload that has ended."""
     project.abort(_upload(request, project))
     return Answer(204)
 
 
 def list_parts(request: Request, project: Project, payload: Payload) -> Answer:
+    """By number, behind part-number-marker; at most 1000."""
     upload = _upload(request, project)
     marker, limit = request.number("part-number-marker", 0, _MOST_PARTS), request.number("max-parts", 1000, 1000)
     with project.reading(request.bucket) as transaction:
@@ -174,6 +182,7 @@ def _composite(upload: Upload, parts: list[Entry]) -> tuple[str, ...]:
 
 
 def values_of(part: Entry) -> dict[str, str]:
+    """The part's checksum by its algorithm; empty when it has none."""
     return {part.checksum[0]: part.checksum[1]} if part.checksum else {}
 
 

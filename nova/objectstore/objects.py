@@ -39,6 +39,7 @@ def refuse_promises(request: Request) -> None:
 
 
 def put(request: Request, project: Project, payload: Payload) -> Answer:
+    """Replaces the object of this key once the whole body has come and is as promised. Raises S3Error."""
     condition = conditions.for_write(request.headers)
     headers = metadata(request.headers)
     segment = receive(request, project, payload)
@@ -58,6 +59,7 @@ def receive(request: Request, project: Project, payload: Payload) -> tuple[str, 
 
 
 def get(request: Request, project: Project, payload: Payload) -> Answer:
+    """Raises S3Error; ServiceUnavailable for an object that is replaced again and again while it is looked for."""
     for _ in range(_TRIES):
         try:
             return _get(request, project, project.object(request.bucket, request.key))
@@ -93,12 +95,14 @@ def tags(request: Request, project: Project, payload: Payload) -> Answer:
 
 
 def delete(request: Request, project: Project, payload: Payload) -> Answer:
+    """Fine without such an object, unless a condition asks for one."""
     condition = conditions.for_write(request.headers)
     project.delete(request.bucket, [request.key], condition)
     return Answer(204)
 
 
 def copy(request: Request, project: Project, payload: Payload) -> Answer:
+    """Within the project; nothing is copied but links to files. Raises S3Error."""
     bucket, key = bucket_and_key(request.headers["x-amz-copy-source"])
     condition = conditions.for_write(request.headers)
     source = project.object(bucket, key)
@@ -125,6 +129,7 @@ def metadata(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def checksum_of(payload: Payload) -> tuple[str, ...]:
+    """Of a body that was read to its end: algorithm and value in base64; empty when the client asked for none."""
     return (payload.algorithm, payload.checksum) if payload.algorithm and payload.checksum else ()
 
 

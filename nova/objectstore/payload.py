@@ -82,6 +82,7 @@ class Payload:
 
     @property
     def md5(self) -> str:
+        """In hexadecimal digits, as an ETag has it."""
         return self._md5.hexdigest()
 
     @property

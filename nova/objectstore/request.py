@@ -79,6 +79,7 @@ def check_bucket(name: str) -> None:
 
 
 def check_key(key: str) -> None:
+    """Raises S3Error for a key of more than 1024 bytes of UTF-8, or one with control characters."""
     if len(key.encode()) > _LONGEST_KEY:
         raise S3Error("KeyTooLongError", Size=str(len(key.encode())), MaxSizeAllowed=str(_LONGEST_KEY))
     if not key or not is_speakable(key):

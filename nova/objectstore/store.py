@@ -35,6 +35,7 @@ class Store:
         self._lock = threading.Lock()
 
     def project(self, project_id: str) -> "Project":
+        """Nothing is made on disk before the project has a bucket."""
         name = hashlib.sha256(project_id.encode()).hexdigest()
         return self._project(self._root / name)
 
@@ -72,12 +73,14 @@ class Project:
         self.files = Files(directory)
 
     def buckets(self) -> list[Bucket]:
+        """By name; none for a project that has nothing here."""
         if not self._index_path.exists():
             return []
         with self.index.read() as transaction:
             return transaction.buckets()
 
     def add_bucket(self, name: str) -> None:
+        """Raises S3Error for one that there is, one too many, or a project that has files and has lost its index."""
         if not self._index_path.exists() and self.files.has_any():
             LOG.error("%s has objects and no index: it must be restored first", self._directory)
             raise S3Error("InternalError")
@@ -114,6 +117,7 @@ class Project:
 
     @contextmanager
     def changing(self, bucket: str) -> Iterator[Transaction]:
+        """A transaction that changes a bucket that is there; nothing has changed when the block raises."""
         if not self._index_path.exists():
             raise S3Error("NoSuchBucket", BucketName=bucket)
         with self.index.write() as transaction:
@@ -122,6 +126,7 @@ class Project:
             yield transaction
 
     def object(self, bucket: str, key: str) -> Entry:
+        """Raises S3Error: NoSuchBucket, NoSuchKey."""
         with self.reading(bucket) as transaction:
             entry = transaction.object(bucket, key)
         if entry is None:
@@ -157,6 +162,7 @@ class Project:
         self._remove(*deleted)
 
     def put_part(self, upload: Upload, number: int, entry: Entry) -> None:
+        """Files of the part that is replaced go; those of this one do when it is refused: no such upload, no room."""
         with self._committing(entry.segments), self.changing(upload.bucket) as transaction:
             if transaction.upload(upload.id) is None:
                 raise S3Error("NoSuchUpload", UploadId=upload.id)
@@ -168,6 +174,7 @@ class Project:
         self._remove(old)
 
     def abort(self, upload: Upload) -> None:
+        """What the parts used is free again. Raises S3Error (NoSuchUpload)."""
         with self.changing(upload.bucket) as transaction:
             if transaction.upload(upload.id) is None:
                 raise S3Error("NoSuchUpload", UploadId=upload.id)
@@ -203,6 +210,7 @@ class Project:
         return entry
 
     def sweep(self) -> None:
+        """Remove what requests have left that broke off a day ago or earlier."""
         # The files first: what comes to be referred to afterwards is not that old.
         old = self.files.old()
         with self.index.read() as transaction:

@@ -62,6 +62,7 @@ def candidate_roots(index: Index, query: CandidatesQuery) -> Iterator[int]:
 
 
 def meets_root(index: Index, query: CandidatesQuery, root_id: int) -> bool:
+    """Whether a tree's root has what root_required asks of it, and nothing it forbids."""
     traits = index.providers[root_id].traits
     return query.root_required <= traits and query.root_forbidden.isdisjoint(traits)
 

@@ -37,6 +37,7 @@ class Combiner:
         self.is_possible = self._collect() and self._can_finish([], {})
 
     def candidates(self) -> Iterator[Candidate]:
+        """Whole combinations, as they are found. Ends early, with a warning, when none is found for too long."""
         if not self.is_possible:
             return
         parts, last = self._parts, len(self._parts) - 1

@@ -77,6 +77,7 @@ class _Reasons:
         self._reasons: list[Dropped] = []
 
     def keep(self, provider: Provider, reason: str | None) -> bool:
+        """Whether there is no reason to drop the provider. Every drop is counted; the first few reasons are kept."""
         if reason is None:
             return True
         self._count += 1

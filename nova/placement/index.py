@@ -89,6 +89,7 @@ class Index:
         return None if number is None else self.providers[number]
 
     def tree(self, root_id: int) -> Tree:
+        """The root and all below it, breadth first; kept until the tree changes."""
         found = self._trees.get(root_id)
         if found is None:
             ordered: list[Provider] = []
@@ -116,6 +117,7 @@ class Index:
     # -- keeping up --------------------------------------------------------------------------------
 
     def is_current(self, connection: sa.Connection) -> bool:
+        """Whether nobody has written since; one query."""
         return bool(_VERSION.run(connection).scalar_one() == self.version)
 
     def refresh(self, connection: sa.Connection, upto: int | None = None) -> None:

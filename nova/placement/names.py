@@ -16,6 +16,7 @@ _STANDARD_TRAITS = frozenset(os_traits.get_traits())
 
 
 def create_class(tx: Transaction, name: str) -> None:
+    """Raises Conflict for one that there is."""
     if not ensure_class(tx, name):
         raise Conflict(f"Conflicting resource class already exists: {name}")
 
@@ -30,6 +31,7 @@ def ensure_class(tx: Transaction, name: str) -> bool:
 
 
 def rename_class(tx: Transaction, name: str, new_name: str) -> None:
+    """What is held of it follows. Raises NotFound, BadRequest for a standard class, Conflict for a used name."""
     class_id = tx.index.classes.ids.get(name)
     if class_id is None:
         raise NotFound(f"No such resource class {name}.")

@@ -33,6 +33,7 @@ def get_provider(index: Index, uuid: str, purpose: str = "") -> Provider:
 def check_generation(
     provider: Provider, generation: int, message: str = "resource provider generation conflict"
 ) -> None:
+    """Raises ConcurrentUpdate where the provider has changed since the client read it, at this generation."""
     if provider.generation != generation:
         raise ConcurrentUpdate(message)
 

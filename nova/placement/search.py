@@ -34,6 +34,7 @@ def _start(index: Index, filters: "ProviderFilters") -> list[int]:
 
 
 def matches(index: Index, provider: Provider, group: Group) -> bool:
+    """Whether one provider alone meets a group: traits, aggregates, tree, and room for each amount."""
     rooms = index.rooms[provider.id]
     return (
         (group.tree is None or provider.root_id == group.tree)

@@ -42,6 +42,7 @@ class Room(msgspec.Struct, gc=False):
     step_size: int
 
     def fits(self, amount: int) -> bool:
+        """Whether this amount can be taken at once, in one piece of the unit's steps."""
         return self.min_unit <= amount <= self.max_unit and amount <= self.free and amount % self.step_size == 0
 
 

@@ -60,7 +60,7 @@ class ServerCalls:
         """Raises Invalid for an unknown marker."""
 
     def update_server(self, context: Context, server_id: str, update: ServerUpdate) -> Instance:
-        """Raises ServerNotFound, NameExists."""
+        """Raises ServerNotFound, NameExists, Conflict for a pin to a zone that the server is not in."""
 
     def operate(self, context: Context, server_id: str, operation: str, arguments: dict[str, Any]) -> Instance:
         """Accept an operation on a server; it is durable when this returns.
@@ -135,7 +135,8 @@ class ExternalCalls:
     """What other services tell."""
 
     def external_events(self, context: Context, told: list[ExternalEvent]) -> list[int]:
-        """Heed events about servers. Gives for each 200, 404 without such a server, 422 for one without a host."""
+        """Heed events about servers. Gives for each 200, 404 without such a server, 422 for one without a host, 400 for
+        volume-extended without a tag."""
 
 
 class WatchingCalls:

@@ -71,6 +71,7 @@ class _Side:
         self._moved_at = time.monotonic()
 
     def leave(self, one: Hashable) -> None:
+        """Fine for one that was given up meanwhile."""
         if one in self._there:
             self._there.discard(one)
             self._moved_at = time.monotonic()
@@ -78,6 +79,7 @@ class _Side:
                 self._is_empty.notify_all()
 
     def wait(self) -> None:
+        """Until all have left; those among whom nothing has moved for wait_s seconds are given up."""
         while self._there:
             left = self._moved_at + self._wait_s - time.monotonic()
             if left <= 0:

@@ -16,6 +16,7 @@ def host_range(net: Range) -> tuple[Address, Address]:
 
 
 def default_gateway(cidr: str) -> str:
+    """The first address that a host may have."""
     return str(host_range(ipaddress.ip_network(cidr))[0])
 
 
@@ -39,6 +40,7 @@ def is_between(first: Address, address: Address, last: Address) -> bool:
 
 
 def pool_size(pool: AllocationPool) -> int:
+    """Both ends count."""
     return int(ipaddress.ip_address(pool.end)) - int(ipaddress.ip_address(pool.start)) + 1
 
 

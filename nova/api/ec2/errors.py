@@ -108,12 +108,14 @@ _STATUSES = {401: 401, 403: 403, 412: 412, 413: 413, 500: 500, 503: 503}
 
 
 def code_of(error: errors.DomainError) -> str:
+    """That of the error's class, or of the nearest class above it which has one."""
     if isinstance(error, Ec2Error):
         return error.told_as
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), "InternalError")
 
 
 def status_of(error: errors.DomainError) -> int:
+    """400 also for what is 500 or more elsewhere, where the code says that the request cannot be met as it is."""
     if error.status >= 500 and code_of(error) in ("IncorrectState", "UnsupportedOperation"):
         return 400
     return _STATUSES.get(error.status, 400 if error.status < 500 else 500)

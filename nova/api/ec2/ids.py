@@ -70,6 +70,7 @@ class Ids:
         return {None: None, **{target: self._known.get((kind, target)) for target in wanted}}
 
     def one(self, kind: str, target: str) -> str:
+        """PREFIX-00000000 for a server that there is not."""
         return self.many(kind, [target])[target] or f"{kind}-00000000"
 
     def targets(self, kind: str, ec2_ids: Iterable[str]) -> dict[str, str]:
@@ -86,6 +87,7 @@ class Ids:
         return {ec2_id: target for ec2_id, target in found.items() if target is not None}
 
     def target(self, kind: str, ec2_id: str) -> str:
+        """Raises BadRequest (Malformed, NotFound)."""
         return self.targets(kind, [ec2_id])[ec2_id]
 
 

@@ -58,6 +58,7 @@ def _shown(rule: Rule) -> tuple[str, int | None, int | None]:
 
 
 def same(rule: Rule, other: Rule) -> bool:
+    """Whether two rules let in, or out, the same: ids do not count."""
     return _facts(rule) == _facts(other)
 
 

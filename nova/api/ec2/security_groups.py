@@ -102,6 +102,7 @@ def create(call: Call) -> Item:
 
 @action("DeleteSecurityGroup", policy=f"{_RULE}delete", takes=("GroupId", "GroupName"), codes=_IN_USE)
 def delete(call: Call) -> Item:
+    """Delete a security group, named by id or by name, that is not in use."""
     group = _own(call)
     call.services.network.security_groups.delete(group["id"])
     return {"Return": True, "GroupId": call.ids.one("sg", group["id"])}

@@ -86,5 +86,6 @@ def create(call: Call) -> Item:
     "DeleteSnapshot", policy=f"{_RULE}delete", takes=("SnapshotId",), codes={domain.Invalid: "InvalidSnapshot.InUse"}
 )
 def delete(call: Call) -> None:
+    """Delete a snapshot; one that is in use is refused (InvalidSnapshot.InUse)."""
     snapshot = call.services.volumes.snapshot(call.ids.target("snap", call.given["SnapshotId"]), call.context)
     call.services.volumes.delete_snapshot(snapshot["id"], call.context)

@@ -61,6 +61,7 @@ class FloatingIps:
         raise errors.Invalid(f"Server {instance_uuid} has no address that {address} could lead to.")
 
     def disassociate(self, project_id: str, address: str) -> None:
+        """The address stays the project's. Raises what at() raises."""
         floating = self.at(project_id, address)
         self._http.put(f"floatingips/{floating['id']}", {"floatingip": {"port_id": None}})
 

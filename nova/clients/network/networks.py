@@ -40,6 +40,7 @@ class Networks:
         return networks
 
     def forget_usable(self) -> None:
+        """For who has just made or deleted a network; other processes see it when their answer is too old."""
         self._usable.forget()
 
     def default_request(self, project_id: str) -> Sequence[NetworkRequest]:
@@ -76,9 +77,11 @@ class Networks:
             raise _no_auto_allocation(project_id) from error
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Json]:
+        """Networks that do not exist, or no longer, are missing."""
         return self._networks.get_many(list(ids), lambda missing: self._load("networks", missing))
 
     def subnets_by_id(self, ids: Iterable[str]) -> dict[str, Json]:
+        """Subnets that do not exist, or no longer, are missing."""
         return self._subnets.get_many(list(ids), lambda missing: self._load("subnets", missing))
 
     def names(self, ids: Iterable[str]) -> dict[str, str]:
@@ -86,6 +89,8 @@ class Networks:
         return {network_id: network["name"] for network_id, network in self.by_id(ids).items()}
 
     def has(self, extension: str) -> bool:
+        """extension: its alias. Cached, for extensions seldom change."""
+
         def load() -> frozenset[str]:
             return frozenset(each["alias"] for each in self._http.find("extensions"))
 

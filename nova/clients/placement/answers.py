@@ -30,6 +30,7 @@ class Room(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def free(self) -> int:
+        """Negative where an operator has taken away what is in use."""
         return self.capacity - self.used
 
 
@@ -169,6 +170,7 @@ def read_candidates(content: bytes) -> list[Candidate]:
 
 
 def read_allocations(content: bytes) -> Allocations:
+    """The answer about one consumer; one that holds nothing is an answer, too, without resources."""
     answer = _decode_allocations(content)
     return Allocations(
         resources={provider: amounts.resources for provider, amounts in answer.allocations.items()},

@@ -48,6 +48,7 @@ class Providers(PlacementHttp):
         self._own_traits: dict[str, frozenset[str]] = {}
 
     def provider(self, uuid: str) -> answers.Provider | None:
+        """None when there is none."""
         response = self._ask("GET", f"/resource_providers/{uuid}", expected=(200, 404))
         return None if response.status_code == 404 else self._decode(response, answers.Provider)
 

@@ -42,6 +42,8 @@ class AggregateCalls:
         name: str | None = None,
         metadata: dict[str, str | None] | None = None,
     ) -> Aggregate:
+        """The name and the metadata are told of by an event each."""
+
         def change(connection: Connection, aggregate: Aggregate) -> None:
             wanted = None
             if metadata is not None:
@@ -65,6 +67,8 @@ class AggregateCalls:
         self._db.write(work)
 
     def add_to_aggregate(self, context: Context, aggregate_id: int, host: str) -> Aggregate:
+        """Placement learns of it when it is committed; what it does not hear is only logged."""
+
         def change(connection: Connection, aggregate: Aggregate) -> None:
             if not hosts.services(connection, host, "nova-compute"):
                 raise errors.HostNotFound(host=host)
@@ -88,6 +92,7 @@ class AggregateCalls:
         return self._change(context, aggregate_id, change, ["remove_host"], (host,))
 
     def cache_images(self, context: Context, aggregate_id: int, images: list[str]) -> None:
+        """All images are looked up before any host is asked; hosts answer before they have fetched."""
         aggregate = self._db.read(lambda c: aggregates.get(c, aggregate_id))
         wanted = [self._core.step_context.images.get(image, context) for image in images]
         for host in aggregate.hosts:

@@ -27,6 +27,8 @@ class AnnotationCalls:
     def set_metadata(
         self, context: Context, server_id: str, metadata: dict[str, str], replace: bool = False
     ) -> dict[str, str]:
+        """replace: items that are not given go. The limit is asked of what there is afterwards."""
+
         def change(connection: Connection, instance: Instance) -> dict[str, Any]:
             wanted = metadata if replace else {**instance.metadata, **metadata}
             limit = limits.in_force(connection, self._core.conf, instance.project_id)["metadata_items"]
@@ -46,6 +48,7 @@ class AnnotationCalls:
         self._write(context, server_id, "delete metadata", change)
 
     def set_tags(self, context: Context, server_id: str, tags: list[str]) -> tuple[str, ...]:
+        """Sorted, each once. How many there may be is the caller's business."""
         wanted = tuple(sorted(set(tags)))
         self._write(context, server_id, "update tags", lambda *_: {"tags": wanted})
         return wanted
@@ -69,6 +72,8 @@ class AnnotationCalls:
         self._write(context, server_id, "delete tag", change)
 
     def clear_password(self, context: Context, server_id: str) -> None:
+        """In any state, and of a locked server too; fine when there is none."""
+
         def work(connection: Connection) -> None:
             instance = instances.get(connection, server_id, for_update=True)
             rest = {name: value for name, value in instance.system_metadata.items() if name != "password"}

@@ -24,6 +24,7 @@ class CatalogCalls:
         return self._db.read(lambda c: flavors.find(c, project, include_disabled=include_all))
 
     def flavor(self, context: Context, flavor_id: str) -> Flavor:
+        """An administrator sees every flavor."""
         project = None if context.is_admin else context.project_id
         return self._db.read(lambda c: flavors.get(c, flavor_id, project))
 
@@ -39,9 +40,12 @@ class CatalogCalls:
         return self._db.write(work)
 
     def update_flavor(self, context: Context, flavor_id: str, description: str | None) -> Flavor:
+        """The description alone can be changed; None removes it."""
         return self._change(context, flavor_id, lambda c, f: flavors.change(c, flavor_id, description=description))
 
     def delete_flavor(self, context: Context, flavor_id: str) -> None:
+        """Servers keep a copy of the flavor they were made with."""
+
         def work(connection: Connection) -> None:
             flavor = flavors.get(connection, flavor_id)
             flavors.remove(connection, flavor_id)
@@ -81,6 +85,8 @@ class CatalogCalls:
         return self._db.write(work)
 
     def add_keypair(self, context: Context, keypair: Keypair, is_imported: bool) -> Keypair:
+        """The limit is that of the class "default", for each user. Counted without a lock: two at once may pass it."""
+
         def work(connection: Connection) -> Keypair:
             limit = limits.default(connection, self._core.conf)["key_pairs"]
             if 0 <= limit <= keypairs.count(connection, keypair.user_id):

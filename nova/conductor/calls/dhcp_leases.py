@@ -21,6 +21,7 @@ class DhcpLeaseCalls:
         return self._database.read(lambda connection: db.find(connection))
 
     def adopt_dhcp_leases(self, network_id: str) -> list[DhcpLease]:
+        """Leases that have run out, or whose address no port has with that MAC address, are deleted on the way."""
         now = clock.utcnow().timestamp()
 
         def adopt(connection: Connection) -> list[DhcpLease]:
@@ -35,6 +36,8 @@ class DhcpLeaseCalls:
         return self._database.write(adopt, is_repeatable=True)
 
     def keep_dhcp_lease(self, lease: DhcpLease) -> bool:
+        """False, and nothing is kept, where no port of the network has the address with that MAC address."""
+
         def keep(connection: Connection) -> bool:
             # Nobody deletes the port, or records another lease of its address, meanwhile.
             if not _has_port(connection, lease, lock=True):
@@ -45,6 +48,8 @@ class DhcpLeaseCalls:
         return self._database.write(keep, is_repeatable=True)
 
     def drop_dhcp_lease(self, lease: DhcpLease) -> None:
+        """Only where the lease is still this client's."""
+
         def drop(connection: Connection) -> None:
             for one in db.find(connection, lease.network_id, lease.ip_address):
                 if _client(one) == _client(lease):

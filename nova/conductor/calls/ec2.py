@@ -13,6 +13,7 @@ class Ec2Calls:
         self._db = core.db
 
     def ec2_numbers(self, kind: str, targets: list[str]) -> list[int | None]:
+        """A server's number is the id of its record: none is given here."""
         known = self._db.read(lambda c: ec2.known(c, kind, targets))
         missing = [target for target in targets if target not in known] if kind != ec2.SERVER else []
         if missing:

@@ -35,6 +35,7 @@ class WatchingCalls:
     def watch_log(
         self, context: Context, cursor: LogCursor, project_id: str | None, limit: int, wait_s: float = 0.0
     ) -> EventPage:
+        """At most ten seconds, whatever wait_s is: a watcher calls again."""
         until = time.monotonic() + min(wait_s, _LONGEST_WAIT_S)
 
         def read(at: LogCursor) -> EventPage:

@@ -22,6 +22,7 @@ class ExternalCalls:
         self._core = core
 
     def external_events(self, context: Context, told: list[ExternalEvent]) -> list[int]:
+        """One by one, in their order: each is committed before the next is looked at."""
         return [self._heed(context, event) for event in told]
 
     def _heed(self, context: Context, event: ExternalEvent) -> int:

@@ -20,6 +20,8 @@ class GroupCalls:
         self._db = core.db
 
     def add_server_group(self, context: Context, name: str, policy: str, rules: dict[str, int]) -> ServerGroup:
+        """Quota is taken in the same transaction."""
+
         def work(connection: Connection) -> ServerGroup:
             limit = limits.in_force(connection, self._core.conf, context.project_id)
             try:
@@ -33,6 +35,8 @@ class GroupCalls:
         return self._db.write(work)
 
     def delete_server_group(self, context: Context, group_id: str) -> None:
+        """Its members' records forget the group; quota is given back once, whoever deletes it at the same time."""
+
         def work(connection: Connection) -> None:
             group = server_groups.get(connection, group_id)
             if server_groups.remove(connection, group_id):

@@ -39,6 +39,8 @@ class HostCalls:
         self._servers = ServerCalls(core)
 
     def register_host(self, report: HostReport) -> list[Node]:
+        """The host counts as alive from here on, and schedulers hear of it where its picture has changed."""
+
         def work(connection: Connection) -> tuple[bool, list[Node]]:
             before = hosts.view_version(connection)
             if report.compute_id is not None:
@@ -55,6 +57,7 @@ class HostCalls:
         return nodes
 
     def alive(self, sign: SignOfLife) -> None:
+        """The first sign since this conductor's start is written down, but for nova-compute's, which registers."""
         # A nova-compute registers with what it has; of the others there is no more to know than that they live.
         new = [host for host in sign.hosts if self._core.liveness.last_heard(host, sign.binary) is None]
         if new and sign.binary != "nova-compute":
@@ -76,6 +79,8 @@ class HostCalls:
             self._log_service(connection, Context(), change, service)
 
     def services(self, context: Context, host: str | None = None, binary: str | None = None) -> list[ServiceRecord]:
+        """is_up and last_seen_at are what this conductor has heard, not what the records say."""
+
         def work(connection: Connection) -> list[ServiceRecord]:
             zones = _zones(hosts.aggregates(connection))
             return [self._complete(service, zones) for service in hosts.services(connection, host, binary)]
@@ -96,6 +101,8 @@ class HostCalls:
         disabled_reason: str | None = None,
         is_forced_down: bool | None = None,
     ) -> ServiceRecord:
+        """None leaves a thing as it is; enabling forgets the reason. What waits for a forced-down host fails."""
+
         def work(connection: Connection) -> ServiceRecord:
             service = hosts.service(connection, service_id)
             changes: dict[str, object] = {}
@@ -113,6 +120,8 @@ class HostCalls:
         return self.service(context, service.uuid)
 
     def delete_service(self, context: Context, service_id: str) -> None:
+        """Placement's providers of a nova-compute go first: a delete that breaks off is asked for again."""
+
         def removable(connection: Connection) -> tuple[ServiceRecord, list[Node]]:
             service = hosts.service(connection, service_id)
             if service.binary != "nova-compute":
@@ -151,6 +160,7 @@ class HostCalls:
         )
 
     def nodes(self, context: Context, hostname_pattern: str | None = None) -> list[Node]:
+        """hostname_pattern: a part of the name, as it is written."""
         nodes = self._db.read(hosts.nodes)
         if hostname_pattern is None:
             return nodes
@@ -167,6 +177,8 @@ class HostCalls:
         return use
 
     def host_view(self, since: int) -> HostView:
+        """since 0, or a version that this database has not reached, asks for all nodes."""
+
         def work(connection: Connection) -> HostView:
             version = hosts.view_version(connection)
             if since == version:
@@ -184,6 +196,7 @@ class HostCalls:
         return self._db.read(work)
 
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
+        """Servers in an operation are left to its end; the host is asked again before a server is stopped."""
         for instance in self._db.read(lambda c: instances.on_host(c, host)):
             state = states.get(instance.uuid)
             # While an operation is under way its end will tell; between operations the guest does.
@@ -204,6 +217,7 @@ class HostCalls:
                 self._servers.operate(asker, instance.uuid, "stop", {})
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
+        """Guests without any record are never named."""
         known = left_overs.records(self._core, set(uuids))
         # A guest there is no record of stays: a conductor with the wrong database must not empty a host.
         servers = [known[uuid] for uuid in uuids if uuid in known]
@@ -214,6 +228,7 @@ class HostCalls:
         }
 
     def left_over_disks(self, host: str, held: list[HeldDisks]) -> DisksVerdict:
+        """Disks of servers without any record are unknown, and not left over."""
         known = left_overs.records(self._core, {disks.server for disks in held})
         return DisksVerdict(
             left_over=tuple(

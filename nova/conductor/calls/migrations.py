@@ -22,12 +22,14 @@ class MigrationCalls:
         return [migration for migration in migrations if migration.kind == LIVE]
 
     def migration_progress(self, context: Context, server_id: str) -> MigrationProgress:
+        """Nothing is known while the host is down, or the server has none."""
         instance = self._core.db.read(lambda c: instances.get(c, server_id))
         if instance.host is None or not self._core.liveness.is_up(instance.host):
             return MigrationProgress()
         return self._core.compute(instance.host).migration_progress(server_id)
 
     def abort_migration(self, context: Context, server_id: str, migration_id: str) -> None:
+        """The operation is cancelled where it waits; a guest that is on its way is stopped by its host."""
         migration = self._under_way(server_id, migration_id, "abort", (*_WAITING, "running"))
 
         def mark(connection: Connection) -> str | None:
@@ -47,6 +49,7 @@ class MigrationCalls:
         self._core.compute(str(migration.source_host)).abort_migration(server_id)
 
     def force_migration(self, context: Context, server_id: str, migration_id: str) -> None:
+        """Told of in the log once the host has agreed."""
         migration = self._under_way(server_id, migration_id, "force_complete", ("running",))
         self._core.compute(str(migration.source_host)).force_migration(server_id)
         self._core.db.write(lambda c: _log(c, context, server_id, "live_migration_force_complete"))

@@ -61,6 +61,8 @@ class NetworkingCalls(DhcpLeaseCalls):
     def add_networking(
         self, records: list[AnyRecord], limits: dict[str, int], carriers: Carriers | None = None
     ) -> list[AnyRecord]:
+        """A record of an id that is there is given as it is. What is chosen here, and collides, is chosen anew."""
+
         def add(connection: Connection) -> list[AnyRecord]:
             network_rules.check_quota(connection, records, limits)
             added: list[AnyRecord] = []
@@ -75,6 +77,7 @@ class NetworkingCalls(DhcpLeaseCalls):
         return added
 
     def change_networking(self, record: AnyRecord) -> AnyRecord:
+        """Servers whose ports are shown differently are refreshed afterwards."""
         ports: set[str | None] = set()
 
         def change(connection: Connection) -> AnyRecord:
@@ -88,6 +91,7 @@ class NetworkingCalls(DhcpLeaseCalls):
         return changed
 
     def delete_networking(self, noun: str, record_id: str) -> None:
+        """Servers that lose a port or a floating IP by it are refreshed afterwards."""
         try:
             deleted = self._database.write(lambda connection: _delete(connection, noun, record_id))
         except IntegrityError as error:
@@ -98,6 +102,8 @@ class NetworkingCalls(DhcpLeaseCalls):
             concurrency.spawn(self._refresh, {deleted.device_id})
 
     def default_security_group(self, project_id: str, trusts_members: bool) -> SecurityGroup:
+        """Two who need it at the same moment get one group."""
+
         def find(connection: Connection) -> list[SecurityGroup]:
             return db.find(connection, "security_group", {"default_of": [project_id]})
 
@@ -137,6 +143,8 @@ class NetworkingCalls(DhcpLeaseCalls):
         return self._database.read(lambda connection: db.quotas(connection, project_id))
 
     def set_network_quota(self, project_id: str, limits: dict[str, int] | None) -> None:
+        """None: back to the defaults, for every noun."""
+
         def change(connection: Connection) -> None:
             if limits is None:
                 db.delete_quotas(connection, project_id)

@@ -22,6 +22,8 @@ class QuotaCalls:
     def set_quota(
         self, project_id: str, limits: dict[str, int], user_id: str | None = None, force: bool = False
     ) -> Quota:
+        """Limits that are not named stay. -1 is no limit."""
+
         def work(connection: Connection) -> Quota:
             used = quotas.usage(connection, project_id)
             if not force:
@@ -37,6 +39,7 @@ class QuotaCalls:
         return self._core.db.write(work)
 
     def delete_quota(self, project_id: str, user_id: str | None = None) -> None:
+        """user_id None: those of all the project's users, too."""
         self._core.db.write(lambda c: quotas.clear_limits(c, quotas.PROJECT, project_id, user_id))
 
     def set_default_quota(self, limits: dict[str, int], name: str = "default") -> Quota:

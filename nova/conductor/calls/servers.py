@@ -30,6 +30,7 @@ class ServerCalls:
         self._core = core
 
     def create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
+        """A request that comes again with its client_token gets the servers it has made. Raises IdempotencyMismatch."""
         accepted = self._accepted(context, request.client_token)
         if accepted is not None:
             return accepted
@@ -100,6 +101,8 @@ class ServerCalls:
         return self._core.db.read(work)
 
     def servers(self, context: Context, query: ServerQuery) -> list[Instance]:
+        """The states of hosts are looked up only where the query asks for them."""
+
         def work(connection: Connection) -> list[Instance]:
             servers = instances.find(connection, query)
             if not query.with_host_status:
@@ -138,6 +141,7 @@ class ServerCalls:
         return self._core.db.write(work)
 
     def operate(self, context: Context, server_id: str, operation: str, arguments: dict[str, Any]) -> Instance:
+        """An operation that this one overtakes is woken, to be cancelled."""
         workflow = WORKFLOWS[operation]
         document = msgspec.convert({**arguments, "instance_id": server_id}, type=workflow.document)
         accepted = self._core.db.write(
@@ -152,6 +156,7 @@ class ServerCalls:
     def outcome(
         self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float
     ) -> Outcome | None:
+        """Asks the database again and again, at least four times a second."""
         deadline = time.monotonic() + wait_s
         pause_s = 0.005
         while True:
@@ -170,6 +175,8 @@ class ServerCalls:
         self._core.db.write(work)
 
     def set_lock(self, context: Context, server_id: str, is_locked: bool, reason: str | None = None) -> Instance:
+        """An administrator's lock replaces the one there is; that of the server's own project does not."""
+
         def work(connection: Connection) -> Instance:
             instance = _live(connection, server_id)
             is_owner = instance.project_id == context.project_id
@@ -211,6 +218,7 @@ class ServerCalls:
             raise errors.ServerNotReady(server_id=server_id) from error
 
     def diagnostics(self, context: Context, server_id: str) -> dict[str, Any]:
+        """The uptime is counted from launched_at where the hypervisor does not say it."""
         instance = self.server(context, server_id)
         if instance.host is None:
             raise errors.ServerNotReady(server_id=server_id)

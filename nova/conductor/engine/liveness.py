@@ -23,10 +23,12 @@ class Liveness:
         self.troubles: dict[str, str] = {}
 
     def hear(self, sign: SignOfLife) -> None:
+        """By this conductor's clock, when the sign arrives."""
         now = time.monotonic()
         self._heard.update({(host, sign.binary): now for host in sign.hosts})
 
     def is_up(self, host: str, binary: str = "nova-compute") -> bool:
+        """A daemon that was never heard of is up for service_down_time after this conductor's start."""
         if binary == "nova-compute" and host in self._forced_down:
             return False
         return time.monotonic() - self._heard.get((host, binary), self._began) < self._down_after_s
@@ -36,6 +38,7 @@ class Liveness:
         self._forced_down = hosts
 
     def last_heard(self, host: str, binary: str) -> datetime | None:
+        """None for a daemon that was not heard of since this conductor's start."""
         heard = self._heard.get((host, binary))
         return None if heard is None else utcnow() - timedelta(seconds=time.monotonic() - heard)
 

@@ -235,6 +235,7 @@ class Operation(Generic[Document]):
         return self.asked_as or self.name
 
     def may_start_in(self, state: VmState, document: Document) -> bool:
+        """The document counts where the states depend on what is asked for."""
         states = self.from_states if isinstance(self.from_states, frozenset) else self.from_states(document)
         return state in states
 

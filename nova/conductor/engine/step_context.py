@@ -35,6 +35,7 @@ class StepContext:
     compute: Callable[[str], ComputeCalls] | None = None
 
     def instance(self, uuid: str, with_user_data: bool = False) -> Instance:
+        """As committed now: user data are left out unless they are asked for. Raises ServerNotFound."""
         return self.db.read(lambda c: instances.get(c, uuid, with_user_data=with_user_data))
 
     def connector(self, host: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from nova.db import hosts
 
 
 def reconcile(core: Core) -> None:
+    """Operations that wait for a silent or forced-down host are told that it is lost; schedulers hear of changes."""
     down = set()
     changed = False
     for service in core.db.read(hosts.services):

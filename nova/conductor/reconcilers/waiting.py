@@ -37,6 +37,7 @@ Since = Callable[[Instance], datetime.datetime | None]
 
 
 def reconcile(core: Core) -> None:
+    """A time of 0 or less in the configuration lets its servers wait for ever."""
     conf = core.conf
     for state, wait_s, since, workflow in (
         (VmState.RESIZED, conf.resize_confirm_window, _resized, CONFIRM_RESIZE),

@@ -25,11 +25,13 @@ class AttachVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 def reserve_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
+    """The reservation of an earlier try is used again."""
     attachment = context.volumes.reserve(op.instance_id, _volume(op.device))
     return _with(op, attachment_id=attachment)
 
 
 def release_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
+    """All attachments of the volume to this server go, whichever try made them."""
     # A reservation that timed out may have been made: they are asked for by server and volume.
     for attachment in context.volumes.attachments(op.instance_id, _volume(op.device)):
         context.volumes.release(attachment["id"])
@@ -37,6 +39,7 @@ def release_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
 
 
 def open_to_host(op: AttachVolume, context: StepContext) -> AttachVolume:
+    """A server without a host keeps the volume reserved: it is opened when the server gets a host."""
     host = context.instance(op.instance_id).host
     if host is None:
         return op
@@ -49,10 +52,12 @@ def plug_in(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
 
 
 def unplug(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
+    """A host that is down is not waited for: the volume is closed to it all the same."""
     return _on_host(op, context, "detach_volume", skip_if_down=True)
 
 
 def complete(op: AttachVolume, context: StepContext) -> AttachVolume:
+    """The volume's status becomes in-use; that of one that is only reserved stays."""
     if context.instance(op.instance_id).host is not None:
         context.volumes.complete(str(op.device.attachment_id))
     return op
@@ -142,6 +147,7 @@ class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
+    """Raises VolumeNotReady while something else is being done with the volume."""
     # A volume that is only reserved, for a server without a host, is in use nowhere.
     if context.instance(op.instance_id).host is not None:
         context.volumes.begin_detaching(op.volume_id)
@@ -149,11 +155,13 @@ def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
 
 
 def mark_attached(op: DetachVolume, context: StepContext) -> DetachVolume:
+    """The undo of mark_detaching(): the volume is in use again."""
     context.volumes.roll_detaching(op.volume_id)
     return op
 
 
 def unplug_volume(op: DetachVolume, context: StepContext) -> OnHost | AttachVolume:
+    """Not without the host, where there is one: its guest may be writing to the volume."""
     return _on_host(op, context, "detach_volume")
 
 
@@ -162,6 +170,7 @@ def plug_again(op: DetachVolume, context: StepContext) -> OnHost | AttachVolume:
 
 
 def close(op: DetachVolume, context: StepContext) -> DetachVolume:
+    """The server has the volume no more; fine when it was only in the record."""
     if op.device.attachment_id:
         context.volumes.release(op.device.attachment_id)
     return op
@@ -204,12 +213,14 @@ def open_new(op: SwapVolume, context: StepContext) -> SwapVolume:
 
 
 def close_new(op: SwapVolume, context: StepContext) -> SwapVolume:
+    """Also an attachment that a try made which timed out."""
     for attachment in context.volumes.attachments(op.instance_id, op.new_volume_id):
         context.volumes.release(attachment["id"])
     return op
 
 
 def swap(op: SwapVolume, context: StepContext) -> OnHost:
+    """The host copies the volume's content while the guest runs, for hours if need be."""
     assert op.old is not None and op.new is not None
     instance = context.instance(op.instance_id)
     arguments = SwapArguments(instance=instance, old=op.old, new=op.new)
@@ -217,6 +228,7 @@ def swap(op: SwapVolume, context: StepContext) -> OnHost:
 
 
 def swap_back(op: SwapVolume, context: StepContext) -> OnHost:
+    """The old volume gets the content the guest has now, and is the guest's again."""
     assert op.old is not None and op.new is not None
     instance = context.instance(op.instance_id)
     arguments = SwapArguments(instance=instance, old=op.new, new=op.old)
@@ -224,6 +236,7 @@ def swap_back(op: SwapVolume, context: StepContext) -> OnHost:
 
 
 def close_old(op: SwapVolume, context: StepContext) -> SwapVolume:
+    """The new volume's status becomes in-use; the old one is free."""
     assert op.old is not None and op.new is not None
     context.volumes.complete(str(op.new.attachment_id))
     if op.old.attachment_id:

@@ -37,6 +37,7 @@ def claim_host(op: Build, context: StepContext) -> Recorded[Build]:
 
 
 def make_ports(op: Build, context: StepContext) -> Build:
+    """The ports of the request, made where it names networks, bound to the host; ports the user brought are taken."""
     instance = context.instance(op.instance_id)
     vifs = context.network.allocate(
         project_id=instance.project_id,
@@ -52,6 +53,7 @@ def make_ports(op: Build, context: StepContext) -> Build:
 
 
 def remove_ports(op: Build, context: StepContext) -> Build:
+    """Ports the user brought are unbound and stay."""
     # An allocate that timed out may have made ports we never heard of: the client asks by device.
     context.network.release(op.instance_id, keep=tuple(r.port_id for r in op.networks or () if r.port_id))
     return msgspec.structs.replace(op, vifs=())
@@ -64,22 +66,26 @@ def open_volumes(op: Build, context: StepContext) -> Build:
 
 
 def close_volumes(op: Build, context: StepContext) -> Build:
+    """Attachments of tries that timed out go, too. The devices stay in the document, as they are on no host."""
     instance = context.instance(op.instance_id)
     volumes.release_all(context, instance)
     return op if op.devices is None else msgspec.structs.replace(op, devices=volumes.unattached(instance))
 
 
 def complete_volumes(op: Build, context: StepContext) -> Build:
+    """The guest runs with its volumes: their status becomes in-use."""
     volumes.complete(op.devices, context)
     return op
 
 
 def spawn(op: Build, context: StepContext) -> OnHost:
+    """The password leaves the document with the host's answer."""
     instance = context.instance(op.instance_id, with_user_data=True)
     return guest.spawn(instance, op.claimed_host, op.personality, op.password)
 
 
 def destroy(op: Build, context: StepContext) -> OnHost | Build:
+    """Nothing happens before a host is claimed."""
     if op.host is None:
         return op
     # A dead host cleans up by itself when it is back: its server is not there any more.

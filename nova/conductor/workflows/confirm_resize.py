@@ -20,15 +20,18 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def old(self) -> ResizedFrom:
+        """Known from acceptance on."""
         assert self.before is not None
         return self.before
 
 
 def forget_old_guest(op: Confirm, context: StepContext) -> OnHost:
+    """Behind it nothing is left to go back to; fine when nothing is aside any more."""
     return OnHost(op.old.host, "forget_aside", GuestArguments(instance=context.instance(op.instance_id)))
 
 
 def release_source(op: Confirm, context: StepContext) -> Confirm:
+    """The migration holds what the server was; the server goes on holding what it is."""
     context.placement.release(op.old.migration_id)
     return op
 

@@ -14,6 +14,7 @@ class CrashDump(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def interrupt_guest(op: CrashDump, context: StepContext) -> OnHost:
+    """The host answers once the guest is interrupted; what it dumps, and where, nobody waits for."""
     instance = context.instance(op.instance_id)
     return OnHost(guest.host_of(instance), "crash_dump", GuestArguments(instance=instance))
 

@@ -30,6 +30,7 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def destroy_guest(op: Delete, context: StepContext) -> OnHost | Delete:
+    """A server without a host has no guest."""
     instance = context.instance(op.instance_id)
     if instance.host is None:
         return op
@@ -66,6 +67,7 @@ def _other_host(instance: Instance, context: StepContext) -> str | None:
 
 
 def remove_ports(op: Delete, context: StepContext) -> Delete:
+    """Ports the user brought are unbound and stay."""
     instance = context.instance(op.instance_id)
     context.network.release(op.instance_id, keep=tuple(vif.port_id for vif in instance.vifs if vif.is_preexisting))
     return op

@@ -25,11 +25,13 @@ class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def spawn(op: Evacuate, context: StepContext) -> OnHost:
+    """Disks that the hosts share are used, others are made anew of the image."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return guest.spawn(instance, op.claimed_host)
 
 
 def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
+    """The undo of spawn(): disks of another generation than this evacuation's stay."""
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
@@ -39,6 +41,7 @@ def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
 
 
 def stop_guest(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
+    """A server that was off, or is asked to stay off, does not run on its new host."""
     if not op.stays_off:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))

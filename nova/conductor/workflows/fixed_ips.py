@@ -19,6 +19,7 @@ class ChangeAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 def add_address(op: ChangeAddress, context: StepContext) -> ChangeAddress:
+    """Done twice it adds one address. Raises Invalid for a server without a port on the network."""
     instance = context.instance(op.instance_id)
     # What the record knows of tells whether an earlier attempt has added it already.
     known = frozenset(ip.address for vif in instance.vifs for ip in vif.fixed_ips)

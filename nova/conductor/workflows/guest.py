@@ -30,6 +30,7 @@ D = TypeVar("D", bound=GuestDocument)
 
 
 def keep_power_state(op: D, result: PowerResult) -> D:
+    """For a document whose finish writes the state into the server's record."""
     return msgspec.structs.replace(op, power_state=result.power_state)
 
 
@@ -64,6 +65,7 @@ def spawn(
     personality: dict[str, str] | None = None,
     password: str | None = None,
 ) -> OnHost:
+    """personality: files by path, in base64. password: the administrator's. Neither is kept for later."""
     arguments = SpawnArguments(instance=instance, personality=personality or {}, password=password)
     return OnHost(host or host_of(instance), "spawn", arguments)
 
@@ -81,10 +83,12 @@ def destroy(
 
 
 def power_on(instance: Instance, host: str | None = None) -> OnHost:
+    """The instance must have its user data: the host may have to define the guest anew."""
     return OnHost(host or host_of(instance), "power_on", GuestArguments(instance=instance))
 
 
 def power_off(instance: Instance, host: str | None = None) -> OnHost:
+    """Asks the guest first, for as long as the server's image and the host's configuration say."""
     return OnHost(host or host_of(instance), "power_off", StopArguments(instance=instance))
 
 

@@ -43,6 +43,7 @@ def copy_disk(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
 
 
 def remove_copy(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
+    """The image's record goes, with the snapshots it names and the copy on the host."""
     context.images.delete(op.image_id)
     for snapshot_id in op.snapshots:
         context.volumes.delete_snapshot(snapshot_id)
@@ -53,6 +54,7 @@ def remove_copy(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
 
 
 def upload_image(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
+    """An image that names snapshots gets no data, which makes it active."""
     if not op.snapshots:
         return _on_host(op, context, "upload_snapshot")
     # An image without data is not usable before that was said.

@@ -34,6 +34,7 @@ class Detach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def make_port(op: Attach, context: StepContext) -> Attach:
+    """Raises PortInUse for a port that the server has already."""
     instance = context.instance(op.instance_id)
     vif = context.network.attach(
         project_id=instance.project_id,
@@ -50,6 +51,7 @@ def make_port(op: Attach, context: StepContext) -> Attach:
 
 
 def remove_port(op: Attach, context: StepContext) -> Attach:
+    """Ports that the server's record names are none of this operation's: they stay."""
     brought = op.request.port_id if op.request is not None else None
     known = {vif.port_id for vif in context.instance(op.instance_id).vifs}
     for port_id in {op.vif.port_id if op.vif else None, brought, op.port_id} - known - {None}:
@@ -62,6 +64,7 @@ def plug(op: Attach, context: StepContext) -> OnHost:
 
 
 def unplug(op: Attach, context: StepContext) -> OnHost | Attach:
+    """Nothing happens where no port was made."""
     return op if op.vif is None else _on_host(op, context, "detach_vif", skip_if_down=True)
 
 
@@ -84,6 +87,7 @@ def plug_again(op: Detach, context: StepContext) -> OnHost:
 
 
 def give_port_back(op: Detach, context: StepContext) -> Detach:
+    """A port the user brought is unbound, another one deleted."""
     context.network.detach(op.instance_id, op.port_id, keep=op.vif is not None and op.vif.is_preexisting)
     return op
 

@@ -34,11 +34,13 @@ class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def prepare_destination(op: LiveMigrate, context: StepContext) -> OnHost:
+    """The host answers with facts, which the source needs for the migration."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(op.claimed_host, "prepare_destination", ReceiveArguments(instance=instance))
 
 
 def abort_destination(op: LiveMigrate, context: StepContext) -> OnHost | LiveMigrate:
+    """Raises PointPassed, through the host, where the guest has arrived after all: the operation goes forward then."""
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
@@ -81,6 +83,7 @@ def confirm_arrival(op: LiveMigrate, context: StepContext) -> OnHost:
 
 
 def clean_source(op: LiveMigrate, context: StepContext) -> OnHost:
+    """Disks that both hosts share are the destination's now, and stay."""
     instance = context.instance(op.instance_id)
     is_shared = bool(op.facts.get("is_shared"))
     # A dead host removes what is left when it is back and finds the server elsewhere.

@@ -97,12 +97,14 @@ def hold_source(op: M, context: StepContext) -> M:
 
 
 def give_source_back(op: M, context: StepContext) -> M:
+    """The undo of hold_source(): the server itself holds its source again. Nothing happens when it does already."""
     if context.placement.allocations(op.migration_id).resources:
         hand_over(context, op.migration_id, op.instance_id, "INSTANCE")
     return op
 
 
 def release_source(op: M, context: StepContext) -> M:
+    """The source's resources are free; what the server holds of the destination stays."""
     context.placement.release(op.migration_id)
     return op
 
@@ -150,6 +152,7 @@ def bind_ports(op: M, context: StepContext) -> M:
 
 
 def bind_ports_back(op: M, context: StepContext) -> M:
+    """The undo of bind_ports(): the ports are bound to the source, which has the guest still."""
     return _bound(op, context, op.source_host)
 
 

@@ -37,6 +37,7 @@ class Placed(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def claimed_host(self) -> str:
+        """For steps behind the claim: there is a host by then."""
         assert self.host is not None
         return self.host
 

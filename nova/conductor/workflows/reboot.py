@@ -23,6 +23,7 @@ _HARD = _SOFT | {VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERR
 
 
 def allowed_from(op: Reboot) -> frozenset[VmState]:
+    """A hard reboot mends servers in states from which a soft one is refused."""
     return _HARD if op.kind is RebootKind.HARD else _SOFT
 
 

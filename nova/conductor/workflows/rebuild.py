@@ -84,6 +84,7 @@ def destroy_guest(op: Rebuild, context: StepContext) -> OnHost:
 
 
 def reimages(op: Rebuild) -> bool:
+    """Whether the image is written over the root volume, of a server that boots from one."""
     return op.reimages and op.image is not None
 
 
@@ -120,6 +121,7 @@ def open_root(op: Rebuild, context: StepContext) -> Rebuild:
 
 
 def write_root(connection: Connection, op: Rebuild) -> None:
+    """Keep the root volume's new attachment in the record as soon as it is there."""
     if op.root is not None:
         instance = instances.get(connection, op.instance_id, for_update=True)
         devices = tuple(op.root if device.id == op.root.id else device for device in instance.block_devices)
@@ -136,6 +138,7 @@ def spawn(op: Rebuild, context: StepContext) -> OnHost:
 
 
 def stop_again(op: Rebuild, context: StepContext) -> OnHost | Rebuild:
+    """Making a guest starts it: one that was off is stopped again."""
     return guest.stop_guest(op, context) if op.was_stopped else op
 
 

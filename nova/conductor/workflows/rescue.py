@@ -24,12 +24,14 @@ class Rescue(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def rescue_guest(op: Rescue, context: StepContext) -> OnHost:
+    """The rescue disk is made of the image asked for, or of the server's own."""
     instance = context.instance(op.instance_id, with_user_data=True)
     arguments = RescueArguments(instance=instance, image=op.image or instance.image, password=op.password or "")
     return OnHost(guest.host_of(instance), "rescue", arguments)
 
 
 def unrescue_guest(op: Rescue, context: StepContext) -> OnHost:
+    """As the undo of a rescue it leaves a guest off that was off before."""
     instance = context.instance(op.instance_id, with_user_data=True)
     return OnHost(guest.host_of(instance), "unrescue", UnrescueArguments(instance=instance, is_running=op.was_running))
 

@@ -32,20 +32,24 @@ class Resize(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def stop_guest(op: Resize, context: StepContext) -> OnHost:
+    """On the source, as what the server still is."""
     return guest.power_off(context.instance(op.instance_id), op.source_host)
 
 
 def start_again(op: Resize, context: StepContext) -> OnHost:
+    """The undo of stop_guest(): a guest that was off stays off."""
     instance = context.instance(op.instance_id, with_user_data=True)
     target = PowerState.RUNNING if op.was is VmState.ACTIVE else PowerState.SHUTDOWN
     return guest.bring_to(instance, target, op.source_host)
 
 
 def set_aside(op: Resize, context: StepContext) -> OnHost:
+    """The host answers with facts, which the destination needs to take the disks over."""
     return OnHost(op.source_host, "set_aside", GuestArguments(instance=context.instance(op.instance_id)))
 
 
 def bring_back(op: Resize, context: StepContext) -> OnHost:
+    """The undo of set_aside(): the old guest is defined again, and off."""
     return OnHost(op.source_host, "bring_back", GuestArguments(instance=context.instance(op.instance_id)))
 
 
@@ -55,11 +59,13 @@ def keep_destination(op: Resize, context: StepContext) -> Resize | Recorded[Resi
 
 
 def take_over(op: Resize, context: StepContext) -> OnHost:
+    """The destination, which may be the source, copies the disks that are aside and grows them to the new flavor."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
     return OnHost(op.claimed_host, "take_over", TakeOverArguments(instance=instance, facts=op.facts))
 
 
 def remove_new_guest(op: Resize, context: StepContext) -> OnHost | Resize:
+    """The undo of take_over(): disks of another generation than this resize's stay."""
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
@@ -67,6 +73,7 @@ def remove_new_guest(op: Resize, context: StepContext) -> OnHost | Resize:
 
 
 def start_guest(op: Resize, context: StepContext) -> OnHost | Resize:
+    """A server that was off stays off in its new size."""
     if op.was is not VmState.ACTIVE:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))

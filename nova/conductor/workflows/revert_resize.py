@@ -29,6 +29,7 @@ class Revert(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def old(self) -> ResizedFrom:
+        """Known from acceptance on."""
         assert self.before is not None
         return self.before
 
@@ -41,6 +42,7 @@ def bring_back_elsewhere(op: Revert, context: StepContext) -> OnHost | Revert:
 
 
 def set_aside_again(op: Revert, context: StepContext) -> OnHost | Revert:
+    """The undo of bring_back_elsewhere(), which has done nothing where both guests are of one host."""
     if op.old.host == op.host:
         return op
     return OnHost(op.old.host, "set_aside", GuestArguments(instance=_as_before(op, context)))
@@ -55,6 +57,7 @@ def destroy_new_guest(op: Revert, context: StepContext) -> OnHost:
 
 
 def bind_ports(op: Revert, context: StepContext) -> Revert:
+    """The ports are the old host's again."""
     instance = context.instance(op.instance_id)
     if not instance.vifs:
         return op
@@ -73,6 +76,7 @@ def hand_source_back(op: Revert, context: StepContext) -> Revert:
 
 
 def start_guest(op: Revert, context: StepContext) -> OnHost | Revert:
+    """A server that was off before its resize is left off."""
     if not op.old.was_running:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
     return guest.power_on(_as_before(op, context), op.old.host)

@@ -62,6 +62,7 @@ def grant_access(op: AttachShare, context: StepContext) -> AttachShare:
 
 
 def withdraw_access(op: AttachShare, context: StepContext) -> AttachShare:
+    """The server's lock goes; the host's access only when no other server on it has the share."""
     _withdraw(context, context.instance(op.instance_id), op.share.share_id)
     return op
 
@@ -71,10 +72,12 @@ def define_with_share(op: AttachShare, context: StepContext) -> OnHost:
 
 
 def define_without_share(op: AttachShare, context: StepContext) -> OnHost:
+    """The undo of define_with_share(); with the host down it counts as done."""
     return _define(op, context, (), skip_if_down=True)
 
 
 def take_from_guest(op: AttachShare, context: StepContext) -> OnHost | AttachShare:
+    """A server without a host has no guest to take the share from."""
     if context.instance(op.instance_id).host is None:
         return op
     # A server whose host is lost can go elsewhere once it has no shares.
@@ -82,6 +85,7 @@ def take_from_guest(op: AttachShare, context: StepContext) -> OnHost | AttachSha
 
 
 def give_back_to_guest(op: AttachShare, context: StepContext) -> OnHost | AttachShare:
+    """The undo of take_from_guest(), for a share that the guest had: one in error is left out."""
     if context.instance(op.instance_id).host is None or not op.share.is_for_guest:
         return op
     return _define(op, context, (op.share,), skip_if_down=True)

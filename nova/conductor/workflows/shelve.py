@@ -41,6 +41,7 @@ def stop_guest(op: Shelve, context: StepContext) -> OnHost:
 
 
 def start_again(op: Shelve, context: StepContext) -> OnHost:
+    """The undo of stop_guest(): the guest is brought to the power state it had."""
     return guest.bring_to(context.instance(op.instance_id, with_user_data=True), op.power_state)
 
 
@@ -74,6 +75,7 @@ def make_image(op: Shelve, context: StepContext) -> Shelve:
 
 
 def remove_image(op: Shelve, context: StepContext) -> Shelve:
+    """Fine before there is an image."""
     if op.image_id is not None:
         context.images.delete(op.image_id)
     return op
@@ -145,6 +147,7 @@ def keep_volumes_reserved(op: Shelve, context: StepContext) -> Shelve:
 
 
 def release_allocations(op: Shelve, context: StepContext) -> Shelve:
+    """A server that is not offloaded goes on holding its host."""
     if op.offloads:
         context.give_host_back(op.instance_id)
     return op

@@ -30,16 +30,19 @@ class SoftDelete(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def stop_guest(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
+    """Also the undo of a restore. A server without a host has no guest to stop."""
     instance = context.instance(op.instance_id)
     return op if instance.host is None else guest.power_off(instance)
 
 
 def start_again(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
+    """The undo of stop_guest(): the guest is brought to the power state it had, op.was."""
     instance = context.instance(op.instance_id, with_user_data=True)
     return op if instance.host is None else guest.bring_to(instance, op.was)
 
 
 def start_guest(op: SoftDelete, context: StepContext) -> OnHost | SoftDelete:
+    """A restored server runs, whatever it did before it was deleted."""
     instance = context.instance(op.instance_id, with_user_data=True)
     return op if instance.host is None else guest.power_on(instance)
 

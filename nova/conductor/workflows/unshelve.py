@@ -24,12 +24,14 @@ class Unshelve(Move, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def claim_host(op: Unshelve, context: StepContext) -> Unshelve | Recorded[Unshelve]:
+    """Nothing is claimed where the server lies on its host still."""
     if op.lies_here:
         return op
     return moving.claim_destination(op, context)
 
 
 def release_host(op: Unshelve, context: StepContext) -> Unshelve:
+    """What the server holds where it lies stays its own."""
     if op.lies_here:
         return op
     return placing.release_host(op, context)
@@ -40,6 +42,7 @@ def bind_ports(op: Unshelve, context: StepContext) -> Unshelve:
 
 
 def unbind_ports(op: Unshelve, context: StepContext) -> Unshelve:
+    """The ports keep their addresses. A port of a server that lies on its host stays bound."""
     if not op.lies_here:
         context.network.unbind(op.instance_id)
     return msgspec.structs.replace(op, vifs=None)
@@ -51,10 +54,12 @@ def open_volumes(op: Unshelve, context: StepContext) -> Unshelve:
 
 
 def close_volumes(op: Unshelve, context: StepContext) -> Unshelve:
+    """The destination's attachments go; those that keep the volumes for the server stay."""
     return op if op.lies_here else volumes.disconnect_destination(op, context)
 
 
 def start_guest(op: Unshelve, context: StepContext) -> OnHost:
+    """Started where it lies, or made of the shelved image on the host that was claimed."""
     instance = context.instance(op.instance_id, with_user_data=True)
     if op.lies_here:
         return guest.power_on(instance, op.source_host)
@@ -66,6 +71,7 @@ def start_guest(op: Unshelve, context: StepContext) -> OnHost:
 
 
 def remove_guest(op: Unshelve, context: StepContext) -> OnHost | Unshelve:
+    """A guest that lies on its host is left: it is the server's only one."""
     if op.lies_here or op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
@@ -79,6 +85,7 @@ def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:
 
 
 def remove_image(op: Unshelve, context: StepContext) -> Unshelve:
+    """The server has its disk again. A server that boots from a volume has had no image."""
     if op.image_id is not None:
         context.images.delete(op.image_id)
     return op

@@ -40,21 +40,25 @@ S = TypeVar("S", bound=SnapshotVolume)
 
 
 def begin_snapshot(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
+    """Does nothing: its undo tells the Block Storage service of a failure in any later step."""
     return op
 
 
 def report_error(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
+    """The undo of begin_snapshot(): the snapshot's status becomes error."""
     context.volumes.update_snapshot_status(op.snapshot_id, "error")
     return op
 
 
 def switch_to_new_file(op: SnapshotVolume, context: StepContext) -> OnHost:
+    """The file the guest wrote to becomes the snapshot. The host answers with the one it writes to now."""
     instance, device = _device(op, context)
     arguments = VolumeSnapshotArguments(instance=instance, device=device, new_file=op.new_file)
     return OnHost(str(instance.host), "snapshot_volume", arguments)
 
 
 def switch_back(op: SnapshotVolume, context: StepContext) -> OnHost:
+    """The undo of switch_to_new_file(): what the guest has written since is merged into the file before."""
     instance, device = _device(op, context)
     arguments = MergeArguments(
         instance=instance, device=device, file_to_merge=op.new_file, merge_target=_file_of(device)
@@ -63,6 +67,7 @@ def switch_back(op: SnapshotVolume, context: StepContext) -> OnHost:
 
 
 def merge(op: MergeSnapshot, context: StepContext) -> OnHost:
+    """May take hours, while the guest runs; no error when it is done already."""
     instance, device = _device(op, context)
     arguments = MergeArguments(
         instance=instance, device=device, file_to_merge=op.file_to_merge, merge_target=op.merge_target
@@ -84,15 +89,18 @@ def report_created(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
 
 
 def begin_merging(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
+    """Does nothing: its undo tells the Block Storage service of a failure in any later step."""
     return op
 
 
 def report_not_deleted(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
+    """The undo of begin_merging(): the snapshot's status becomes error_deleting."""
     context.volumes.update_snapshot_status(op.snapshot_id, "error_deleting")
     return op
 
 
 def report_merged(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
+    """The service removes the snapshot's file once its status is deleting."""
     context.volumes.update_snapshot_status(op.snapshot_id, "deleting")
     return op
 

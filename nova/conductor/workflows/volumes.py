@@ -47,6 +47,7 @@ def connect_destination(op: Any, context: StepContext) -> Any:
 
 
 def disconnect_destination(op: Any, context: StepContext) -> Any:
+    """The undo of connect_destination(): attachments that the server's record names stay, those of the source."""
     _release_others(op, context, _attachments(context.instance(op.instance_id)))
     return msgspec.structs.replace(op, devices=None)
 

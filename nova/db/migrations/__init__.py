@@ -38,6 +38,7 @@ def version(url: str) -> str | None:
 
 
 def newest() -> str | None:
+    """The revision that this release brings a database to."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 

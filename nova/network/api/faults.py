@@ -56,6 +56,7 @@ def fault(status: int, message: str) -> Wsgi:
 
 
 def json(status: int, content: Any) -> Response:
+    """Without content the answer has neither body nor type."""
     if content is None:
         return Response(status=status, content_type=None)
     return Response(status=status, body=orjson.dumps(content), content_type="application/json", charset="UTF-8")

@@ -71,6 +71,8 @@ def _parse_one(field: Field, value: Any) -> Any:
 
 
 def text(limit: int = 255) -> Parser:
+    """limit is in characters."""
+
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError(f"'{value}' is not a valid string")
@@ -84,6 +86,7 @@ def text(limit: int = 255) -> Parser:
 
 
 def optional(check: Parser) -> Parser:
+    """None stays None; anything else is checked."""
     return lambda value: None if value is None else check(value)
 
 
@@ -93,6 +96,7 @@ def or_empty(check: Parser) -> Parser:
 
 
 def boolean(value: Any) -> bool:
+    """Takes true and false, 0 and 1, and the same as words in any case."""
     if isinstance(value, str) and value.lower() in ("true", "1"):
         return True
     if isinstance(value, str) and value.lower() in ("false", "0"):
@@ -103,6 +107,8 @@ def boolean(value: Any) -> bool:
 
 
 def integer(low: int, high: int) -> Parser:
+    """From low to high, both included; numbers in strings count, booleans do not."""
+
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ValueError(f"'{value}' is not an integer")
@@ -124,6 +130,7 @@ def one_of(*choices: Any) -> Parser:
 
 
 def uuid_text(value: Any) -> str:
+    """In its usual form, whichever one the client has used."""
     try:
         return str(uuid.UUID(value))
     except (ValueError, AttributeError, TypeError):
@@ -131,6 +138,8 @@ def uuid_text(value: Any) -> str:
 
 
 def list_of(check: Parser, unique: bool = True, limit: int = 1000) -> Parser:
+    """None is an empty list. unique: no item twice, after each was checked."""
+
     def check_all(value: Any) -> tuple[Any, ...]:
         if value is None:
             return ()
@@ -153,6 +162,7 @@ def set_of(check: Parser, limit: int = 1000) -> Parser:
 
 
 def mapping(value: Any) -> dict[str, Any]:
+    """None is an empty one. At most 4095 bytes of JSON."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -163,6 +173,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def ip_address(value: Any) -> str:
+    """In its shortest form; one with a scope (%eth0) is refused."""
     if not isinstance(value, str):
         raise ValueError(f"'{value}' is not a valid IP address")
     _refuse_scope(value)
@@ -192,6 +203,7 @@ def _refuse_scope(value: str) -> None:
 
 
 def mac_address(value: Any) -> str:
+    """Lower case with colons; addresses of groups are refused."""
     text = str(value).lower().replace("-", ":")
     if not words.is_unicast_mac(text):
         raise ValueError(f"'{value}' is not a valid MAC address")
@@ -199,6 +211,7 @@ def mac_address(value: Any) -> str:
 
 
 def dns_name(value: Any) -> str:
+    """None is "", which is no name."""
     if value in (None, ""):
         return ""
     if not isinstance(value, str) or not words.is_dns_name(value):
@@ -207,6 +220,7 @@ def dns_name(value: Any) -> str:
 
 
 def allocation_pool(value: Any) -> AllocationPool:
+    """Both ends belong to it, and are of one IP version."""
     _only_keys(value, ("start", "end"), required=("start", "end"))
     start, end = (ipaddress.ip_address(ip_address(value[part])) for part in ("start", "end"))
     if start.version != end.version or int(start) > int(end):
@@ -220,6 +234,7 @@ def host_route(value: Any) -> HostRoute:
 
 
 def fixed_ip(value: Any) -> FixedIp:
+    """What the client leaves to be chosen, the subnet or the address, is empty."""
     _only_keys(value, ("subnet_id", "ip_address"))
     if not value.get("subnet_id") and not value.get("ip_address"):
         raise ValueError("a fixed IP names a subnet_id, an ip_address or both")
@@ -230,6 +245,7 @@ def fixed_ip(value: Any) -> FixedIp:
 
 
 def address_pair(value: Any) -> AddressPair:
+    """A network in the place of the address stands for all in it; without a MAC address it is the port's."""
     _only_keys(value, ("ip_address", "mac_address"), required=("ip_address",))
     address = value["ip_address"]
     address = cidr(address) if "/" in str(address) else ip_address(address)
@@ -237,6 +253,7 @@ def address_pair(value: Any) -> AddressPair:
 
 
 def dhcp_option(value: Any) -> dict[str, Any]:
+    """An option whose value is None is kept, and not told to guests."""
     _only_keys(value, ("opt_name", "opt_value", "ip_version"), required=("opt_name", "opt_value"))
     name, content = str(value["opt_name"]), value["opt_value"]
     # These end up in a DHCP server's file, one to a line.

@@ -19,6 +19,7 @@ _CONTROLS = ("fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"
 
 
 def answer(resource: Resource, request: Request, call: Call) -> dict[str, Any]:
+    """The body of a list, with a link to the next page where a limit leaves more. Raises Invalid."""
     query = request.GET
     if any("\0" in value for value in query.values()):
         raise Invalid("A filter holds no NUL character.")
@@ -37,6 +38,7 @@ def answer(resource: Resource, request: Request, call: Call) -> dict[str, Any]:
 
 
 def only(view: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+    """All of it when nothing is wanted in particular; unknown names are passed over."""
     if not wanted:
         return view
     return {name: view[name] for name in wanted if name in view}

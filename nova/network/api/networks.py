@@ -66,6 +66,7 @@ class Networks(Resource):
     columns = {"id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id"}
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        """A physical network without a type is flat. What carries the network is chosen when it is stored."""
         network_id = str(uuid.uuid4())
         network_type = values.pop("network_type") or (_FLAT if values["physical_network"] else "")
         bridge = f"nbr{network_id.replace('-', '')[:11]}"
@@ -81,6 +82,7 @@ class Networks(Resource):
         )
 
     def change(self, call: Call, record: Network, values: dict[str, Any]) -> AnyRecord:
+        """An mtu of 0 leaves it as it is. Raises NetworkingInUse where other projects have ports on what was shared."""
         if values.get("mtu") == 0:
             values["mtu"] = record.mtu
         if values.get("mtu", record.mtu) != record.mtu:
@@ -96,6 +98,7 @@ class Networks(Resource):
         return msgspec.structs.replace(record, **values)
 
     def views(self, call: Call, records: Sequence[Network]) -> list[dict[str, Any]]:
+        """What carries a network is shown to those who may see it."""
         subnets: dict[str, list[str]] = {record.id: [] for record in records}
         if records:
             where = {"network_id": list(subnets)} if len(records) < 100 else {}

@@ -81,6 +81,7 @@ class Ports(Resource):
     hidden: ClassVar[dict[str, str]] = {"binding:host_id": "network:set_port:binding:host_id"}
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        """Without groups it gets the project's "default", but where port security is off or the owner is network:*."""
         network, default = _network_and_default_group(call, values)
         values.pop("propagate_uplink_status")
         _check_owner(call, network, values)
@@ -100,6 +101,7 @@ class Ports(Resource):
         return [port]
 
     def store_new(self, call: Call, built: list[list[AnyRecord]]) -> list[AnyRecord]:
+        """A port of the chosen id that is there for the same device is the one asked for. Raises NetworkingExists."""
         ports = super().store_new(call, built)
         pairs: Iterable[tuple[Any, Any]] = zip((group[-1] for group in built), ports, strict=True)
         for asked, port in pairs:
@@ -108,6 +110,7 @@ class Ports(Resource):
         return ports
 
     def change(self, call: Call, record: Port, values: dict[str, Any]) -> AnyRecord:
+        """Raises NetworkingInUse, Conflict, PolicyDenied for what a port in use must keep: MAC address, device."""
         network = call.networks_of([record.network_id])[record.network_id]
         values.pop("propagate_uplink_status", None)
         if values.get("device_owner") == record.device_owner:
@@ -136,6 +139,7 @@ class Ports(Resource):
         return changed
 
     def check_delete(self, call: Call, record: Port) -> None:
+        """Ports of routers and floating IPs go with these. Raises NetworkingInUse."""
         if record.device_owner in _SERVANTS:
             raise NetworkingInUse(
                 f"Port {record.id} goes with its {_SERVANTS[record.device_owner]}; it cannot be deleted alone.",

@@ -66,6 +66,7 @@ def check_route(destination: str) -> None:
 
 
 def is_host_of(net: Range, address: str) -> bool:
+    """Whether the address is within host_range(), the addresses that hosts may have."""
     first, last = host_range(net)
     return is_between(first, ipaddress.ip_address(address), last)
 

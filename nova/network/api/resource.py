@@ -48,6 +48,7 @@ class Call(msgspec.Struct, frozen=True):
         return self.allows(rule, {"project_id": self.context.project_id})
 
     def require(self, rule: str, record: Record) -> None:
+        """Raises PolicyDenied, asked with the record's project."""
         self.policy.check(self.context, rule, {"project_id": record.project_id})
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def sees_everything(self) -> bool:
+        """Whether records of all projects are this caller's to see."""
         return self.permits("network:see_everything")
 
     def find(self, noun: str, **where: Sequence[Any]) -> list[Any]:
@@ -122,12 +124,14 @@ class Resource:
         """Raises when something outside the store says no."""
 
     def views(self, call: Call, records: Sequence[Any]) -> list[dict[str, Any]]:
+        """The records as the API shows them to this caller, in their order."""
         raise NotImplementedError
 
     def before_list(self, call: Call, where: dict[str, list[Any]]) -> None:
         """Make what a list must never lack."""
 
     def filter_names(self) -> frozenset[str]:
+        """The names by which a list may be filtered; any other is refused."""
         return frozenset(
             {field.name for field in self.fields}
             | set(self.shown)
@@ -190,4 +194,5 @@ def common_view(record: Record) -> dict[str, Any]:
 
 
 def timestamp(moment: Any) -> str | None:
+    """Whole seconds of UTC; None stays None."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

@@ -55,6 +55,7 @@ class Routers(Resource):
         return [Router(id=str(uuid.uuid4()), **self._own_values(call, values))]
 
     def change(self, call: Call, record: Router, values: dict[str, Any]) -> AnyRecord:
+        """A router whose gateway is taken away forgets what it was told of it."""
         had_gateway = "external_gateway_info" in values
         changed = msgspec.structs.replace(record, **self._own_values(call, values))
         if had_gateway and not changed.external_network_id:
@@ -150,6 +151,7 @@ class FloatingIps(Resource):
     }
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        """The floating IP and the port that holds its address on the external network, which is nobody's."""
         network = _external_network(call, values["floating_network_id"])
         floating_id, port_id = str(uuid.uuid4()), str(uuid.uuid4())
         wanted = FixedIp(values["subnet_id"] or "", values["floating_ip_address"] or "")

@@ -37,6 +37,7 @@ class SecurityGroups(Resource):
     columns = {"id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id"}
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        """The group comes with rules that let everything out. Raises Conflict for the name "default"."""
         _check_stateful(values)
         default_group(call, values["project_id"])
         if values["name"] == DEFAULT:
@@ -45,6 +46,7 @@ class SecurityGroups(Resource):
         return [group, *first_rules(group)]
 
     def change(self, call: Call, record: SecurityGroup, values: dict[str, Any]) -> AnyRecord:
+        """Raises Conflict where the group "default" would be renamed, or another one would be called so."""
         _check_stateful(values)
         renamed = values.get("name", record.name) != record.name
         if renamed and (record.default_of or values["name"] == DEFAULT):
@@ -52,6 +54,7 @@ class SecurityGroups(Resource):
         return msgspec.structs.replace(record, **values)
 
     def check_delete(self, call: Call, record: SecurityGroup) -> None:
+        """Raises CannotRemoveDefault, but for a caller who sees everything."""
         if record.default_of and not call.sees_everything:
             raise CannotRemoveDefault()
 
@@ -103,6 +106,7 @@ class SecurityGroupRules(Resource):
     }
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        """The rule is the group's project's, whoever adds it. Raises Invalid, PolicyDenied."""
         if values.pop("remote_address_group_id"):
             raise Invalid("There are no address groups here.")
         group = call.get("security_group", values["security_group_id"])

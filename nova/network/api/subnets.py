@@ -54,6 +54,7 @@ class Subnets(Resource):
     }
 
     def build(self, call: Call, values: dict[str, Any]) -> list[AnyRecord]:
+        """Gateway and pools are chosen where they are not given. Raises Invalid, PolicyDenied on others' networks."""
         if values.pop("subnetpool_id") or values.pop("prefixlen"):
             raise Invalid("There are no subnet pools here: a subnet names its cidr.")
         values.pop("prefixlen", None)
@@ -78,6 +79,7 @@ class Subnets(Resource):
         return [subnet]
 
     def change(self, call: Call, record: Subnet, values: dict[str, Any]) -> AnyRecord:
+        """Pools that are emptied become those a new subnet would get. Raises Invalid."""
         if values.pop("service_types", None) or values.pop("segment_id", None):
             raise Invalid("Subnets here have neither service types nor segments.")
         values.pop("segment_id", None)

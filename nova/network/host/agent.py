@@ -55,6 +55,7 @@ class HostNetworks:
         return bool(self._conf.flat_interface)
 
     def start(self) -> None:
+        """Does nothing unless is_needed."""
         if self.is_needed:
             interval = self._conf.security_group_refresh_interval
             self._periodic = concurrency.Periodic(interval, self._refresh, "security groups", at_once=True)

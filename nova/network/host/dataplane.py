@@ -69,6 +69,7 @@ class LinuxDataplane:
         self._dhcp.stop()
 
     def changed(self) -> None:
+        """Have the host converge soon, without waiting for it; several changes may make one run."""
         if self._periodic:
             self._periodic.wake()
 

@@ -99,6 +99,7 @@ class DhcpServers:
             self._leases.stop()
 
     def remove(self) -> None:
+        """Stop all servers of this host, and the listening to them."""
         self.stop_others(())
         if self._leases:
             self._leases.remove()

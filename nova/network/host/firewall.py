@@ -60,6 +60,7 @@ def apply(
 
 
 def remove(table: str) -> None:
+    """Both tables of this name; fine when there are none."""
     for family in ("bridge", "inet"):
         commands.delete_table(family, table)
 

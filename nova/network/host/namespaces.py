@@ -53,6 +53,7 @@ class Namespaces:
             _try(lambda space=space: self._fill(space, inside[space.name], known))  # type: ignore[misc]
 
     def remove(self) -> None:
+        """All of this nova-network, by their prefix."""
         self._delete({path.name for path in self._files()})
 
     def _names(self) -> set[str]:

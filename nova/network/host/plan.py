@@ -160,6 +160,7 @@ def _server(subnet: Subnet, ports: Iterable[Port]) -> str | None:
 
 
 def length(subnet: Subnet) -> int:
+    """The prefix length of its range."""
     return ipaddress.ip_network(subnet.cidr).prefixlen
 
 

@@ -21,6 +21,7 @@ def _view(aggregates: list[str], generation: int, request: Request) -> dict[str,
 
 @operation("GET", _PATH, "placement:resource_providers:aggregates:list", since=1)
 def list_all(service: Service, request: Request, uuid: str) -> Answer:
+    """Sorted by uuid; with the provider's generation since 1.19."""
     with service.store.read() as index:
         provider = providers.get_provider(index, uuid)
         return Answer(200, _view(sorted(provider.aggregates), provider.generation, request), provider.updated_at)
@@ -28,6 +29,7 @@ def list_all(service: Service, request: Request, uuid: str) -> Answer:
 
 @operation("PUT", _PATH, "placement:resource_providers:aggregates:update", since=1, body=schemas.SET_AGGREGATES)
 def set_all(service: Service, request: Request, body: Any, uuid: str) -> Answer:
+    """Replace all of them. Before 1.19 no generation is asked for, and none is checked."""
     given, generation = body, None
     if request.minor >= GENERATION_SINCE:
         given, generation = body["aggregates"], body["resource_provider_generation"]

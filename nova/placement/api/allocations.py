@@ -61,6 +61,7 @@ def _plain(body: dict[str, Any], name: str, default: str) -> str:
 
 @operation("GET", "/allocations/{consumer_uuid}", "placement:allocations:list")
 def show(service: Service, request: Request, uuid: str) -> Answer:
+    """A consumer that holds nothing is not known: its allocations are empty, and there is no error."""
     with service.store.query() as connection:
         consumer = allocations.find_consumers(connection, [_lenient(uuid)]).get(_lenient(uuid))
     if consumer is None:
@@ -100,6 +101,7 @@ def _lenient(uuid: str) -> str:
     has_body=False,
 )
 def put(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
+    """Replace all that one consumer holds, exactly as said or not at all."""
     claim = to_claim(service, request, to_consumer(uuid), body)
     allocations.write_claims(service.store, [claim])
     return Answer(204)
@@ -109,6 +111,7 @@ def put(service: Service, request: Request, body: dict[str, Any], uuid: str) -> 
     "POST", "/allocations", "placement:allocations:manage", since=13, body=schemas.POST_ALLOCATIONS, has_body=False
 )
 def post(service: Service, request: Request, body: dict[str, Any]) -> Answer:
+    """Replace what several consumers hold, all of them or none."""
     claims = [to_claim(service, request, to_consumer(uuid), value) for uuid, value in body.items()]
     if len({claim.consumer for claim in claims}) < len(claims):
         raise BadRequest("JSON does not validate: a consumer is named twice")
@@ -118,6 +121,7 @@ def post(service: Service, request: Request, body: dict[str, Any]) -> Answer:
 
 @operation("DELETE", "/allocations/{consumer_uuid}", "placement:allocations:delete", has_body=False)
 def delete(service: Service, request: Request, uuid: str) -> Answer:
+    """The consumer is forgotten with what it holds. Raises NotFound when it holds nothing."""
     consumer = _lenient(uuid)
     if not consumer:
         raise NotFound(f"No allocations for consumer '{uuid}'")

@@ -26,6 +26,7 @@ _REASONS, _MOST_REASONS = 20, 1000
 
 @operation("GET", "/allocation_candidates", "placement:allocation_candidates:list", since=10)
 def list_all(service: Service, request: Request) -> Answer:
+    """[placement] max_allocation_candidates bounds the limit that is asked for; a limit of 0 finds nothing."""
     options = service.conf.placement
     with service.store.read() as index:
         query = parse_candidates(request, index)

@@ -15,6 +15,7 @@ def _view(request: Request, name: str) -> dict[str, Any]:
 
 @operation("GET", "/resource_classes", "placement:resource_classes:list", since=2)
 def list_all(service: Service, request: Request) -> Answer:
+    """Standard classes and custom ones."""
     with service.store.read() as index:
         views = [_view(request, name) for name in index.classes.ids]
         changed_at = max(index.classes.updated_at.values(), default=now())
@@ -30,6 +31,7 @@ def list_all(service: Service, request: Request) -> Answer:
     has_body=False,
 )
 def create(service: Service, request: Request, body: dict[str, Any]) -> Answer:
+    """Raises Conflict for a class that there is."""
     service.store.write(lambda tx: names.create_class(tx, body["name"]))
     return Answer(201, headers=[("Location", request.url(f"/resource_classes/{body['name']}"))])
 
@@ -52,12 +54,14 @@ def show(service: Service, request: Request, name: str) -> Answer:
     body=schemas.CREATE_CLASS,
 )
 def rename(service: Service, request: Request, body: dict[str, Any], name: str) -> Answer:
+    """Until 1.6: since 1.7 the same request makes a class, see ensure()."""
     service.store.write(lambda tx: names.rename_class(tx, name, body["name"]))
     return Answer(200, _view(request, body["name"]), now())
 
 
 @operation("PUT", "/resource_classes/{name}", "placement:resource_classes:update", since=7, has_body=False)
 def ensure(service: Service, request: Request, name: str) -> Answer:
+    """201 for a class that had to be made, 204 for one that was there."""
     schemas.CLASS_NAME.check(name, "Invalid resource class name")
     is_new = service.store.write(lambda tx: names.ensure_class(tx, name))
     return Answer(201 if is_new else 204, headers=[("Location", request.url(f"/resource_classes/{name}"))])
@@ -65,5 +69,6 @@ def ensure(service: Service, request: Request, name: str) -> Answer:
 
 @operation("DELETE", "/resource_classes/{name}", "placement:resource_classes:delete", since=2, has_body=False)
 def delete(service: Service, request: Request, name: str) -> Answer:
+    """Raises BadRequest for a standard class, Conflict for one that a provider has inventory of."""
     service.store.write(lambda tx: names.delete_class(tx, name))
     return Answer(204)

@@ -17,6 +17,7 @@ _ONE = "/resource_providers/{uuid}/inventories/{resource_class}"
 
 
 def to_inventory(body: dict[str, Any]) -> Inventory:
+    """What a body leaves out is the default of its field."""
     return Inventory(**{field: body[field] for field in Inventory.__struct_fields__ if field in body})
 
 
@@ -47,6 +48,7 @@ def list_all(service: Service, request: Request, uuid: str) -> Answer:
 
 @operation("POST", _MANY, "placement:resource_providers:inventories:create", body=schemas.ADD_INVENTORY)
 def add(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
+    """Raises ConcurrentUpdate for a class that the provider has, and for another generation, where one is named."""
     inventory, name = to_inventory(body), body["resource_class"]
     generation = service.store.write(
         lambda tx: inventories.add_inventory(
@@ -64,6 +66,7 @@ def add(service: Service, request: Request, body: dict[str, Any], uuid: str) -> 
 
 @operation("PUT", _MANY, "placement:resource_providers:inventories:update", body=schemas.SET_INVENTORIES)
 def set_all(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
+    """Replace all of them. Raises InventoryInUse where one would go of which somebody holds some."""
     wanted = {name: to_inventory(value) for name, value in body["inventories"].items()}
     generation = service.store.write(
         lambda tx: inventories.set_inventories(
@@ -76,6 +79,7 @@ def set_all(service: Service, request: Request, body: dict[str, Any], uuid: str)
 
 @operation("DELETE", _MANY, "placement:resource_providers:inventories:delete", since=5, below=405, has_body=False)
 def delete_all(service: Service, request: Request, uuid: str) -> Answer:
+    """No generation is checked. Raises InventoryInUse."""
     service.store.write(lambda tx: inventories.delete_inventories(tx, uuid))
     return Answer(204)
 
@@ -92,6 +96,7 @@ def show(service: Service, request: Request, uuid: str, name: str) -> Answer:
 
 @operation("PUT", _ONE, "placement:resource_providers:inventories:update", body=schemas.UPDATE_INVENTORY)
 def update(service: Service, request: Request, body: dict[str, Any], uuid: str, name: str) -> Answer:
+    """May leave less than is in use. Raises ConcurrentUpdate, BadRequest for a class the provider does not have."""
     inventory = to_inventory(body)
     generation = service.store.write(
         lambda tx: inventories.update_inventory(
@@ -103,5 +108,6 @@ def update(service: Service, request: Request, body: dict[str, Any], uuid: str, 
 
 @operation("DELETE", _ONE, "placement:resource_providers:inventories:delete", has_body=False)
 def delete(service: Service, request: Request, uuid: str, name: str) -> Answer:
+    """No generation is checked. Raises InventoryInUse, NotFound."""
     service.store.write(lambda tx: inventories.delete_inventory(tx, uuid, name))
     return Answer(204)

@@ -61,6 +61,7 @@ def list_all(service: Service, request: Request) -> Answer:
 
 @operation("POST", "/resource_providers", "placement:resource_providers:create", body=schemas.CREATE_PROVIDER)
 def create(service: Service, request: Request, body: dict[str, Any]) -> Answer:
+    """The body says the uuid, or one is chosen; the answer shows the provider since 1.20."""
     uuid = str(uuids.UUID(body["uuid"])) if body.get("uuid") else str(uuids.uuid4())
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
@@ -87,6 +88,7 @@ def _show(service: Service, request: Request, uuid: str) -> Answer:
 
 @operation("PUT", "/resource_providers/{uuid}", "placement:resource_providers:update", body=schemas.UPDATE_PROVIDER)
 def update(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
+    """A body without parent_provider_uuid leaves the provider where it is. Away from a parent it moves since 1.37."""
     parent = body.get("parent_provider_uuid")
     parent = str(uuids.UUID(parent)) if parent else None
     name = plain_name(body["name"])
@@ -99,5 +101,6 @@ def update(service: Service, request: Request, body: dict[str, Any], uuid: str) 
 
 @operation("DELETE", "/resource_providers/{uuid}", "placement:resource_providers:delete", has_body=False)
 def delete(service: Service, request: Request, uuid: str) -> Answer:
+    """Raises ProviderHasChildren, ProviderInUse."""
     service.store.write(lambda tx: providers.delete_provider(tx, uuid))
     return Answer(204)

@@ -47,6 +47,7 @@ def check_query(body: Body, request: Request) -> None:
 
 
 def parse_provider_filters(request: Request, index: Index) -> ProviderFilters:
+    """Raises BadRequest. Given twice, required and member_of add up; of the other parameters the last counts."""
     by_key: dict[str, list[str]] = {}
     for key, value in request.query:
         by_key.setdefault(key, []).append(value)

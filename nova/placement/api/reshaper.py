@@ -14,6 +14,7 @@ from nova.placement.reshaper import reshape
 
 @operation("POST", "/reshaper", "placement:reshaper:reshape", since=30, body=schemas.RESHAPE, has_body=False)
 def post(service: Service, request: Request, body: dict[str, Any]) -> Answer:
+    """Change inventories and allocations of any number of providers in one transaction, all of it or nothing."""
     inventories = {}
     for uuid, wanted in body["inventories"].items():
         if not schemas.is_uuid(uuid):

@@ -6,6 +6,7 @@ from nova.placement.api.wsgi import LATEST, Answer, Request, now
 
 @operation("GET", "/", None)
 def show_versions(service: object, request: Request) -> Answer:
+    """For everybody: no token is asked for."""
     version = {
         "id": "v1.0",
         "max_version": LATEST,

@@ -80,6 +80,7 @@ class Body:
         self._versions = [(since, Checker(schema)) for since, schema in reversed(versions)]
 
     def check(self, value: Any, minor: int, what: str = "JSON does not validate") -> None:
+        """Raises BadRequest in the words of jsonschema, behind what."""
         self.at(minor).check(value, what)
 
     def at(self, minor: int) -> Checker:

@@ -17,6 +17,7 @@ _OF_PROVIDER = "/resource_providers/{uuid}/traits"
 
 @operation("GET", "/traits", "placement:traits:list", since=6)
 def list_all(service: Service, request: Request) -> Answer:
+    """name: in:A,B or startswith:A. associated: whether any provider has the trait."""
     check_query(schemas.LIST_TRAITS, request)
     query = dict(request.query)
     with service.store.read() as index:
@@ -49,6 +50,7 @@ def _boolean(value: str) -> bool:
 
 @operation("PUT", "/traits/{name}", "placement:traits:update", since=6, has_body=False)
 def ensure(service: Service, request: Request, name: str) -> Answer:
+    """201 for a custom trait that had to be made, 204 for one that was there. Raises BadRequest for any other name."""
     if len(name) > 255 or not _CUSTOM.match(name):
         raise BadRequest(
             "The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "
@@ -60,6 +62,7 @@ def ensure(service: Service, request: Request, name: str) -> Answer:
 
 @operation("GET", "/traits/{name}", "placement:traits:show", since=6, has_body=False)
 def show(service: Service, request: Request, name: str) -> Answer:
+    """204 and no body: the trait is there. Raises NotFound."""
     with service.store.read() as index:
         trait_id = index.traits.ids.get(name)
         if trait_id is None:
@@ -69,6 +72,7 @@ def show(service: Service, request: Request, name: str) -> Answer:
 
 @operation("DELETE", "/traits/{name}", "placement:traits:delete", since=6, has_body=False)
 def delete(service: Service, request: Request, name: str) -> Answer:
+    """Raises BadRequest for a standard trait, Conflict for one that a provider has."""
     service.store.write(lambda tx: names.delete_trait(tx, name))
     return Answer(204)
 
@@ -86,6 +90,7 @@ def list_of_provider(service: Service, request: Request, uuid: str) -> Answer:
 
 @operation("PUT", _OF_PROVIDER, "placement:resource_providers:traits:update", since=6, body=schemas.SET_TRAITS)
 def set_of_provider(service: Service, request: Request, body: dict[str, Any], uuid: str) -> Answer:
+    """Replace all of them, at the generation the body names. Raises BadRequest for a trait that is unknown."""
     generation = service.store.write(
         lambda tx: providers.set_traits(tx, uuid, body["traits"], body["resource_provider_generation"])
     )
@@ -95,5 +100,6 @@ def set_of_provider(service: Service, request: Request, body: dict[str, Any], uu
 
 @operation("DELETE", _OF_PROVIDER, "placement:resource_providers:traits:delete", since=6, has_body=False)
 def delete_of_provider(service: Service, request: Request, uuid: str) -> Answer:
+    """No generation is checked."""
     service.store.write(lambda tx: providers.set_traits(tx, uuid, [], None))
     return Answer(204)

@@ -15,6 +15,7 @@ _UNKNOWN = "unknown"
 
 @operation("GET", "/usages", "placement:usages", since=9, checks_policy=False)
 def of_project(service: Service, request: Request) -> Answer:
+    """Policy is asked with the project in question, by the handler itself. By consumer type since 1.38."""
     check_query(schemas.SUM_USAGES, request)
     query = dict(request.query)
     service.authorize(request, "placement:usages", project_id=query["project_id"])
@@ -34,6 +35,7 @@ def of_project(service: Service, request: Request) -> Answer:
 
 @operation("GET", "/resource_providers/{uuid}/usages", "placement:resource_providers:usages")
 def of_provider(service: Service, request: Request, uuid: str) -> Answer:
+    """A class that the provider has, and nobody holds any of, is shown with 0."""
     with service.store.read() as index:
         provider = get_provider(index, uuid)
         usages = {index.classes.names[class_id]: room.used for class_id, room in index.rooms[provider.id].items()}

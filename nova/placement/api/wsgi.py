@@ -151,10 +151,12 @@ def accepts_json(accept: str | None) -> bool:
 
 
 def http_date(when: int | float | None = None) -> str:
+    """Unix seconds as RFC 9110 writes them; None: now."""
     return email.utils.formatdate(when, usegmt=True)
 
 
 def respond(answer: Answer, environ: Environ, minor: int | None, start_response: StartResponse) -> Iterable[bytes]:
+    """minor: the version the answer is of; None when the request was refused before it was known."""
     headers = answer.headers
     _add_common_headers(headers, environ, minor)
     if answer.changed_at is not None and minor is not None and minor >= _CACHE_HEADERS:

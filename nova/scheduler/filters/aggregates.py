@@ -108,6 +108,7 @@ class ProjectAggregatesFilter(Filter):
         self._is_required = conf.scheduler.placement_aggregate_required_for_tenants
 
     def check_among(self, request: PlacementRequest, known: Mapping[str, HostState]) -> Check | None:
+        """known: all hosts, for a project's aggregates count also where its hosts are full."""
         # All aggregates, also of hosts that are full: a project does not spill over.
         aggregates = {aggregate.id: aggregate for state in known.values() for aggregate in state.aggregates}
         own = {number for number, aggregate in aggregates.items() if request.project_id in _projects(aggregate)}

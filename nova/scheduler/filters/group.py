@@ -11,6 +11,7 @@ class ServerGroupAntiAffinityFilter(Filter):
     """Drops hosts that hold as many members of the group as it allows on one host."""
 
     def check(self, request: PlacementRequest) -> Check | None:
+        """None, for every host passes, before the group has a member on a host."""
         group = request.group
         if group is None or group.policy != "anti-affinity" or not group.hosts:
             return None

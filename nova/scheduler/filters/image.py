@@ -38,6 +38,7 @@ class ImagePropertiesFilter(Filter):
         self._default_architecture = conf.filter_scheduler.image_properties_default_architecture
 
     def check(self, request: PlacementRequest) -> Check | None:
+        """None for a server that boots from a volume, or an image that asks for nothing."""
         if request.image is None:
             return None
         required_kind = self._kind(request.image)

@@ -22,6 +22,7 @@ class IsolatedHostsFilter(Filter):
         self._is_exclusive = options.restrict_isolated_hosts_to_isolated_images
 
     def check(self, request: PlacementRequest) -> Check | None:
+        """None where no host and no image is isolated, and where isolated hosts take other images, too."""
         if not self._images and not self._hosts:
             return None
         is_isolated = request.image is not None and request.image.id in self._images

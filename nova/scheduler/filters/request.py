@@ -64,6 +64,7 @@ class SimpleCIDRAffinityFilter(Filter):
     """Passes hosts whose address lies in the network of the hints build_near_host_ip and cidr."""
 
     def check(self, request: PlacementRequest) -> Check | None:
+        """Without the hint cidr the network is a /24. Hints that make no network fail every host."""
         address = _only(request.hints.get("build_near_host_ip"))
         if not address:
             return None

@@ -27,6 +27,7 @@ class BuildFailureWeigher(Weigher):
         self._refused_at: dict[str, dict[str, float]] = defaultdict(dict)
 
     def scale(self, request: PlacementRequest) -> Scale | None:
+        """Remembers the request's refusals; None when no host has refused lately."""
         now = time.monotonic()
         with self._lock:
             for host in request.exclude:
