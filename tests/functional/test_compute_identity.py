@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from nova import errors
 from nova.cmd import manage
 from nova.compute.compute_id import ComputeId
 from nova.conf import BadConfiguration
@@ -123,10 +124,12 @@ def test_another_machine_does_not_take_a_hosts_name(cloud, machine, host, server
 def test_a_host_that_is_renamed_on_purpose_keeps_its_servers(cloud, admin, machine, host, server_id):
     user = cloud.client()
     old, new = cloud._full("host-1"), cloud._full("host-2")
-    assert rename(cloud, old, new) == 1
+    with pytest.raises(errors.Conflict, match="is up"):
+        rename(cloud, old, new)
     cloud.stop_host("host-1")
     is_down(cloud, admin, "host-1")
-    assert rename(cloud, "nowhere", new) == 1
+    with pytest.raises(errors.DomainError, match="nowhere"):
+        rename(cloud, "nowhere", new)
 
     assert rename(cloud, old, new, "--node", new) == 0
     cloud.rename_host("host-1", "host-2")

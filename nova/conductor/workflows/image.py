@@ -69,9 +69,14 @@ def _on_host(op: CreateImage, context: StepContext, verb: str, skip_if_down: boo
 
 
 def rotate(op: CreateBackup, context: StepContext) -> CreateBackup:
-    """Delete the oldest backups of this type beyond those to be kept."""
-    backups = context.images.list(instance_uuid=op.instance_id, image_type="backup", backup_type=op.backup_type)
-    ordered = sorted(backups, key=lambda backup: (backup.created_at or "", backup.id == op.image_id), reverse=True)
+    """Delete the oldest backups of this type beyond those to be kept, of the project that this one belongs to.
+
+    Anybody may write a backup's properties on images of his own, and the service sees all images.
+    """
+    owner = context.images.get(op.image_id).owner
+    facts = {"instance_uuid": op.instance_id, "image_type": "backup", "backup_type": op.backup_type}
+    backups = [one for one in context.images.list(owner=owner or "", **facts) if owner and one.owner == owner]
+    ordered = sorted(backups, key=lambda backup: (backup.id == op.image_id, backup.created_at or ""), reverse=True)
     for backup in ordered[op.rotation :]:
         context.images.delete(backup.id)
     return op
