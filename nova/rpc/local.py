@@ -83,12 +83,16 @@ class _Bus:
         self._listeners: dict[str, list[queue.SimpleQueue[_Incoming | None]]] = defaultdict(list)
         self._waiting: dict[str, list[_Incoming]] = defaultdict(list)
         self._turn = itertools.count()
-        self._to_lose: dict[str, int] = defaultdict(int)
+        # By name, and by call where only messages that ask for this one are to be lost.
+        self._to_lose: dict[tuple[str, str | None], int] = defaultdict(int)
 
-    def lose(self, name: str, count: int = 1) -> None:
-        """Lose the next messages to a name, as a broker that dies does; their senders' time to wait is over at once."""
+    def lose(self, name: str, count: int = 1, call: str | None = None) -> None:
+        """Lose the next messages to a name, as a broker that dies does; their senders' time to wait is over at once.
+
+        call: only those that ask for it.
+        """
         with self._lock:
-            self._to_lose[name] = count
+            self._to_lose[name, call] = count
 
     def lose_nothing(self) -> None:
         """Lose no more of what is still to come."""
@@ -109,9 +113,10 @@ class _Bus:
     def deliver(self, name: str, message: _Incoming) -> bool:
         """Whether the message has reached its queue."""
         with self._lock:
-            if self._to_lose[name]:
-                self._to_lose[name] -= 1
-                return False
+            for lost in ((name, None), (name, message.message.get("args", {}).get("name"))):
+                if self._to_lose[lost]:
+                    self._to_lose[lost] -= 1
+                    return False
             listeners = self._listeners[name]
             if listeners:
                 listeners[next(self._turn) % len(listeners)].put(message)

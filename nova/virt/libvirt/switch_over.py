@@ -24,12 +24,12 @@ def has_arrived(there: Connection, uuid: str) -> bool:
 
     Raises errors.Unavailable when that cannot be known.
     """
-    # It may arrive while it is being ended: it is defined then, and looked at once more.
+    # It may arrive, or be gone, while it is looked at and ended: it is looked at once more then.
     while (copy := there.find(uuid)) is not None:
-        if copy.isPersistent():
-            return True
-        LOG.info("guest %s is not to arrive any more: its QEMU is ended", uuid)
         with contextlib.suppress(errors.GuestNotFound):
+            if copy.isPersistent():
+                return True
+            LOG.info("guest %s is not to arrive any more: its QEMU is ended", uuid)
             power.switch_off(copy)
     return False
 

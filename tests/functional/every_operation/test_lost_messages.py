@@ -33,7 +33,9 @@ def test_a_lost_order_is_asked_for_again(cloud, user, operation, step):
 def test_a_lost_answer_is_given_again(cloud, user, operation, step):
     def fault():
         lose = bus_of(f"local:///{cloud.name}").lose
-        cloud.boundary.call_at(workflow_of(operation), step.name, "ordered", lambda: lose("conductor"))
+        cloud.boundary.call_at(
+            workflow_of(operation), step.name, "ordered", lambda: lose("conductor", call="step_answered")
+        )
 
     outcome = run(cloud, user, operation, fault)
 

@@ -142,4 +142,5 @@ def test_stacked_servers_fill_one_host_after_the_other(cloud, schedulers):
     hosts = counted(decisions)
     # Eight to a host.
     assert len(hosts) <= SERVERS // 8 + len(several) - 1
-    assert refused_claims(decisions) == 0
+    # News travel: each other scheduler may give a host's last place away twice before it hears that it is gone.
+    assert refused_claims(decisions) <= 2 * (len(several) - 1)
