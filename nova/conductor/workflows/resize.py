@@ -156,7 +156,7 @@ _STEPS: tuple[Step[Resize], ...] = (
         commit=(placing.keep_group_rule,),
     ),
     Step(stop_guest, start_again, task_state="resize_migrating", commit=(moving.marks("migrating"),)),
-    Step(set_aside, bring_back, task_state="resize_migrating", answer=moving.FACTS),
+    Step(set_aside, bring_back, task_state="resize_migrating", answer=moving.FACTS, timeout_s=6 * 3600),
     Step(
         keep_destination,
         placing.release_host,

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 
 from nova import errors
+from nova.structs.guest import Disk
+from nova.virt import image_format as formats
 from nova.virt.libvirt.disk_calls import bounded_in_time
 
 _FILE = "formats.json"
@@ -43,3 +45,20 @@ def _write(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text)
     part.rename(path)
+
+
+@bounded_in_time
+def stands_on_its_image(path: Path, disk: Disk) -> bool:
+    """Whether a disk's file holds only what differs from the cached image that disk names.
+
+    One that was made of another image, as an unshelved server's, holds what differs from that one, and one that stands by
+    itself all there is: neither is whole on the disk's own image. A cached image has its image's id as its name on every host.
+    """
+    base = formats.backing_file(path)
+    return base is not None and disk.image_path is not None and Path(base).name == Path(disk.image_path).name
+
+
+@bounded_in_time
+def stands_by_itself(path: Path) -> bool:
+    """Whether a qcow2 disk needs no other file."""
+    return formats.backing_file(path) is None

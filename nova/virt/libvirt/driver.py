@@ -357,7 +357,7 @@ class LibvirtDriver:
                     power.remove(domain)
                 self._volumes.disconnect_all(spec.uuid)
                 self._disks.holdings.set_aside(spec)
-            return dict(msgspec.to_builtins(self._aside.describe(spec.uuid, self._conf)))
+            return dict(msgspec.to_builtins(self._aside.describe(spec, self._conf)))
 
     def take_over(self, spec: GuestSpec, facts: dict[str, Any]) -> None:
         with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:

@@ -19,7 +19,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt import console, devices, files
+from nova.virt.libvirt import console, devices, disk_formats, files
 from nova.virt.libvirt.connection import Proxy, uri_of_host
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
@@ -103,7 +103,7 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
     def run() -> None:
         try:
             parameters = _parameters(domain, facts, conf)
-            domain.migrateToURI3(uri, parameters, _flags(parameters, conf))
+            domain.migrateToURI3(uri, parameters, _flags(parameters, conf, _is_incremental(spec, conf)))
             outcome.append(None)
         except errors.DomainError as error:
             outcome.append(error)
@@ -200,7 +200,21 @@ def _disks_to_copy(domain: Proxy, facts: Facts, directory: str) -> list[str]:
     ]
 
 
-def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts) -> int:
+def _is_incremental(spec: GuestSpec, conf: cfg.ConfigOpts) -> bool:
+    """Whether what differs from the server's image is all that has to be copied: the destination has that under it.
+
+    A disk of an unshelved server stands on another image, or by itself.
+    """
+    directory = files.guest_directory(conf.instances_path, spec.uuid)
+    roots = [(disk, directory / name) for disk, name in files.local_files(spec) if disk.kind == "root"]
+    return all(
+        disk_formats.recorded(path, "qcow2") == "raw" or disk_formats.stands_on_its_image(path, disk)
+        for disk, path in roots
+        if disk.image_path is not None
+    )
+
+
+def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts, is_incremental: bool) -> int:
     flags: int = (
         libvirt.VIR_MIGRATE_LIVE
         | libvirt.VIR_MIGRATE_PEER2PEER
@@ -208,7 +222,7 @@ def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts) -> int:
         | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
     )
     if libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS in parameters:
-        flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC if is_incremental else libvirt.VIR_MIGRATE_NON_SHARED_DISK
     else:
         # The operator answers for caching on shared storage; volumes are opened without a cache.
         flags |= libvirt.VIR_MIGRATE_UNSAFE

@@ -51,9 +51,10 @@ class Aside:
         self._storage = storage
         self._options = options
 
-    def describe(self, uuid: str, conf: cfg.ConfigOpts) -> Facts:
+    def describe(self, spec: GuestSpec, conf: cfg.ConfigOpts) -> Facts:
         """Where a destination finds the files that are aside, and a token that proves they are these."""
-        directory = Path(self._root) / f"{uuid}.aside"
+        directory = Path(self._root) / f"{spec.uuid}.aside"
+        self._storage.make_whole(spec, directory)
         token, names = _mark(directory)
         return Facts(
             host=conf.libvirt.live_migration_inbound_addr or conf.host,

@@ -128,13 +128,33 @@ class Storage:
 
         def fill(part: Path) -> None:
             copy(part)
-            if disk.image_path and own_format == "qcow2":
+            if disk.image_path and own_format == "qcow2" and not disk_formats.stands_by_itself(part):
+                if not disk_formats.stands_on_its_image(part, disk):
+                    # An older release's source does not make it whole: on this image it would be another disk.
+                    raise errors.HostRefused(
+                        host=self._host, reason="the disk stands on another image than its server's"
+                    )
                 base = ["-F", disk.image_format or "raw", "-b", disk.image_path]
                 # Only the name of what the disk stands on changes; the image is the same.
                 self._run("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", *base, part)
 
         with self.translated():
             self._make_once(path, undo, fill, own_format)
+
+    def make_whole(self, spec: GuestSpec, directory: Path) -> None:
+        """Let a root disk that stands on another image than its server's stand by itself: only its own file travels.
+
+        Only for disks that no guest writes to.
+        """
+        for disk, name in local_files(spec):
+            path = directory / name
+            own_format = disk_formats.recorded(path, file_format(disk, self._options))
+            if disk.kind != "root" or own_format != "qcow2" or disk_formats.stands_by_itself(path):
+                continue
+            if not disk_formats.stands_on_its_image(path, disk):
+                part = path.with_name(f"{name}.part")
+                self.convert(path, "qcow2", part, "qcow2")
+                disk_calls.quick(part.rename, path)
 
     def copy_file(self, source: Path, target: Path) -> None:
         """Copy a file of this host, holes as holes."""

@@ -1,11 +1,19 @@
 """A guest that is off moves to another host or size, and back, its disks with it."""
 
+import subprocess
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from nova import errors
+from nova.structs.disks import DisksId
 from nova.structs.guest import Disk
+from nova.structs.image import Image
 from nova.structs.instance import PowerState
+
+# Where a guest's user wrote what, in its root disk.
+PLACE, PRECIOUS = 512 << 10, b"precious"
 
 
 @pytest.fixture
@@ -79,7 +87,8 @@ def test_guest_grows_on_its_own_host_and_back(pair, host, stopped):
 
 def test_image_that_lies_elsewhere_on_the_destination_is_found(pair, second_host, stopped, tmp_path, wait_for_output):
     source, destination = pair
-    elsewhere = tmp_path / "elsewhere.raw"
+    elsewhere = tmp_path / "elsewhere" / Path(stopped.disks[0].image_path).name
+    elsewhere.parent.mkdir()
     elsewhere.write_bytes(open(stopped.disks[0].image_path, "rb").read())  # noqa: SIM115
     root = msgspec.structs.replace(stopped.disks[0], image_path=str(elsewhere))
 
@@ -91,6 +100,80 @@ def test_image_that_lies_elsewhere_on_the_destination_is_found(pair, second_host
 
     wait_for_output(stopped.uuid, "guest is up", by=destination)
     assert destination.images_in_use() == {str(elsewhere)}
+
+
+@pytest.fixture
+def unshelved(pair, host, make_spec, image_file, tmp_path, wait_for_output):
+    """A running guest whose disk was made of another image than its record's, as unshelving does, with what its user wrote."""
+    source, _ = pair
+    spec = make_spec(disks_id=DisksId(generation=1, host="host-1"))
+    shelved = tmp_path / "shelved"
+    content = bytearray(image_file.read_bytes())
+    content[PLACE : PLACE + len(PRECIOUS)] = PRECIOUS
+    shelved.write_bytes(content)
+    root = msgspec.structs.replace(spec.disks[0], image_path=str(shelved))
+    source.create(msgspec.structs.replace(spec, disks=(root,), image=Image(id="shelved", disk_format="raw")))
+    wait_for_output(spec.uuid, "guest is up", by=source)
+    return spec
+
+
+def arrives(spec):
+    there = DisksId(generation=2, host="host-2")
+    return msgspec.structs.replace(spec, disks_id=there, moves_from=spec.disks_id)
+
+
+def content_of(host, spec):
+    """What the guest would read where its user wrote."""
+    disk = host.instances / spec.uuid / "disk"
+    words = ["qemu-io", "-U", "-r", "-f", "qcow2", "-c", f"read -v {PLACE} {len(PRECIOUS)}", str(disk)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return bytes.fromhex("".join(said.split(":")[1].split("  ")[1].split()) if ":" in said else "")
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_an_unshelved_guest_moves_with_what_was_written_before_it_was_shelved(
+    pair, host, second_host, unshelved, wait_for_output, is_shared
+):
+    source, destination = pair
+    source.set_power(unshelved.uuid, PowerState.SHUTDOWN)
+
+    facts = source.set_aside(unshelved)
+    with second_host.network():
+        destination.take_over(arrives(unshelved), facts if is_shared else unseen(facts))
+        destination.set_power(unshelved.uuid, PowerState.RUNNING)
+
+    wait_for_output(unshelved.uuid, "guest is up", by=destination)
+    assert content_of(second_host, unshelved) == PRECIOUS
+    with second_host.network():
+        destination.destroy(unshelved.uuid, unshelved.vifs)
+    source.bring_back(unshelved)
+    assert content_of(host, unshelved) == PRECIOUS
+
+
+def test_an_unshelved_guest_moves_live_with_it_too(pair, second_host, unshelved):
+    source, destination = pair
+    there = arrives(unshelved)
+    with second_host.network():
+        facts = destination.prepare_destination(there)
+
+    source.migrate(there, "host-2", facts, lambda percent: True)
+
+    assert destination.guest(unshelved.uuid).power_state == PowerState.RUNNING
+    assert content_of(second_host, unshelved) == PRECIOUS
+
+
+def test_a_disk_that_an_older_source_did_not_make_whole_is_refused(pair, host, second_host, unshelved):
+    source, destination = pair
+    source.set_power(unshelved.uuid, PowerState.SHUTDOWN)
+    own = (host.instances / unshelved.uuid / "disk").read_bytes()
+    facts = source.set_aside(unshelved)
+    (host.instances / f"{unshelved.uuid}.aside" / "disk").write_bytes(own)
+
+    with second_host.network(), pytest.raises(errors.HostRefused, match="another image"):
+        destination.take_over(arrives(unshelved), facts)
+
+    source.bring_back(unshelved)
+    assert content_of(host, unshelved) == PRECIOUS
 
 
 def test_destination_that_cannot_reach_the_source_keeps_nothing(pair, host, second_host, stopped):
