@@ -75,3 +75,22 @@ def test_guests_start_again_with_their_host_where_the_operator_wants_it(make_clo
 
     assert host.guests[server["id"]].power_state is PowerState.RUNNING
     assert user.server(server["id"])["status"] == "ACTIVE"
+
+
+def test_a_guest_that_an_operation_has_stopped_does_not_start_with_its_host(make_cloud):
+    cloud = make_cloud("[DEFAULT]\nresume_guests_state_on_host_boot = true\nshelved_offload_time = 0\n")
+    host = cloud.add_host()
+    user = cloud.client()
+    server_id = user.create_server()["id"]
+    cloud.write(server_id)
+    host.hold("snapshot")
+    user.act(server_id, "shelve")
+    wait(lambda: ("snapshot", server_id) in host.calls, "its disk is being copied")
+    assert host.guests[server_id].power_state is PowerState.SHUTDOWN
+
+    [watch] = cloud.hosts["host-1"].agent._watches.values()
+    watch.resume()
+
+    assert host.guests[server_id].power_state is PowerState.SHUTDOWN
+    host.release("snapshot")
+    user.wait(server_id, "SHELVED_OFFLOADED")

@@ -104,6 +104,56 @@ def test_an_unshelved_server_runs_on_though_its_image_cannot_be_deleted(cloud, u
     assert server["id"] in cloud.guests()
 
 
+def shown_as_active(cloud, name):
+    return [
+        image["name"] for image in cloud.glance.images.values() if (image["name"], image["status"]) == (name, "active")
+    ]
+
+
+def when_the_image_is_active(cloud, name, then):
+    """Call then() once, between the end of the upload and the host's answer that tells of it."""
+    agent = cloud.hosts["host-1"].agent
+    give, told = agent._give, []
+
+    def give_later(answer):
+        if shown_as_active(cloud, name) and not told:
+            told.append(answer)
+            then()
+        give(answer)
+
+    agent._give = give_later
+
+
+def test_an_image_that_is_active_survives_the_delete_of_its_server(cloud, user):
+    server = user.create_server()
+    when_the_image_is_active(cloud, "last", lambda: user.delete(f"/servers/{server['id']}"))
+
+    assert user.act(server["id"], "createImage", {"name": "last"}).status_code == 202
+    user.wait_gone(server["id"])
+    settle(cloud, 60)
+
+    assert shown_as_active(cloud, "last") == ["last"]
+
+
+@pytest.mark.parametrize(
+    "action, body", [("createImage", {}), ("createBackup", {"backup_type": "daily", "rotation": 1})]
+)
+def test_an_image_that_is_active_survives_the_loss_of_the_host_that_made_it(cloud, user, action, body):
+    server = user.create_server()
+    when_the_image_is_active(
+        cloud, "last", lambda: cloud.hosts["host-1"].agent.__dict__.update(_give=lambda answer: None)
+    )
+
+    assert user.act(server["id"], action, {"name": "last", **body}).status_code == 202
+    wait(lambda: shown_as_active(cloud, "last"), "the image is active")
+    cloud.stop_host("host-1")
+    [service] = [one for one in user.get("/os-services").json()["services"] if one["binary"] == "nova-compute"]
+    assert user.put(f"/os-services/{service['id']}", {"forced_down": True}).status_code == 200
+    settle(cloud, 60)
+
+    assert shown_as_active(cloud, "last") == ["last"]
+
+
 def test_a_new_backup_stays_when_old_ones_cannot_be_deleted(cloud, user):
     server = user.create_server()
     always_fails(cloud, "createBackup", "rotate")

@@ -40,11 +40,11 @@ class GuestWatch:
         self._reported = {}
 
     def resume(self) -> None:
-        """Start the guests that were running when the host went down."""
+        """Start the guests that were running when the host went down, and of which no operation decides that."""
         running = {
             instance.uuid: instance
             for instance in self._conductor.instances_on(self._host.name)
-            if instance.vm_state == "active"
+            if instance.vm_state == "active" and instance.task_state is None
         }
         for guest in self._host.driver.guests():
             if guest.uuid in running and guest.power_state is PowerState.SHUTDOWN:

@@ -5,11 +5,13 @@ takes the record away again. The image of a server that boots from a volume has 
 snapshots of the server's volumes, which were asked for with the record.
 """
 
+import contextlib
 import io
 from typing import Any
 
 import msgspec
 
+from nova import errors
 from nova.conductor.engine.operation import OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest
@@ -43,7 +45,13 @@ def copy_disk(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
 
 
 def remove_copy(op: CreateImage, context: StepContext) -> OnHost | CreateImage:
-    """The image's record goes, with the snapshots it names and the copy on the host."""
+    """The image's record goes, with the snapshots it names and the copy on the host.
+
+    Raises PointPassed for an image that has its data: its user may have deleted the server in return for it.
+    """
+    with contextlib.suppress(errors.ImageNotFound):
+        if context.images.get(op.image_id).status == "active":
+            raise errors.PointPassed(reason="The image has its data")
     context.images.delete(op.image_id)
     for snapshot_id in op.snapshots:
         context.volumes.delete_snapshot(snapshot_id)
@@ -93,6 +101,7 @@ CREATE_IMAGE = Operation(
     "createImage",
     CreateImage,
     steps=_COPY,
+    no_return_after=upload_image,
     from_states=_FROM,
     begin=on_its_host,
     succeeds_as=unchanged,

@@ -97,6 +97,8 @@ def _begin_resize(acceptance: Acceptance, op: Resize) -> Resize:
         raise errors.Invalid("Resize to zero disk flavor is not allowed.")
     if not is_volume_backed and flavor.root_gb < instance.flavor.root_gb:
         raise errors.Invalid("A server's disks cannot shrink.")
+    if flavor.ephemeral_gb < instance.flavor.ephemeral_gb:
+        raise errors.Invalid("A server's ephemeral disk cannot shrink, or go.")
     image_fit.check(None if is_volume_backed else _as_bootable(instance), flavor)
     limit = limits.in_force(connection, acceptance.conf, instance.project_id)
     quotas.take(connection, instance.project_id, growth(instance.flavor, flavor), limit)

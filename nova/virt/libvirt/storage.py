@@ -182,7 +182,8 @@ class Storage:
         """The cached images that guests' disks stand on, for the cache to keep."""
         paths = set()
         for path in Path(self._root).glob("*/disk*"):
-            with contextlib.suppress(OSError):
+            # Of a disk that cannot be read nobody knows what it stands on: no image goes then.
+            with contextlib.suppress(FileNotFoundError):
                 paths.add(image_format.backing_file(path))
         return {path for path in paths if path}
 

@@ -213,3 +213,17 @@ def test_a_resize_that_an_older_conductor_did_waits_for_its_window(make_cloud, s
     state_since = select(table.c.state_since).where(of_server)
     wait(lambda: cloud.db.read(lambda c: c.scalar(state_since)) == resized_at, "the record's time is written down")
     assert user.server(server_id)["status"] == "VERIFY_RESIZE"
+
+
+def test_an_ephemeral_disk_is_not_lost_by_a_resize(cloud, admin, user):
+    cloud.add_host("host-1")
+    for name, ephemeral in (("with", 2), ("smaller", 1)):
+        flavor = {"name": name, "id": name, "ram": 512, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": ephemeral}
+        assert admin.post("/flavors", {"flavor": flavor}).status_code == 200
+    server_id = user.create_server(flavor="with")["id"]
+
+    answers = [user.act(server_id, "resize", {"flavorRef": flavor}) for flavor in ("m1.tiny", "smaller")]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert "ephemeral" in answers[0].text
+    assert user.server(server_id)["status"] == "ACTIVE"
