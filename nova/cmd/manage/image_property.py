@@ -52,7 +52,7 @@ def change(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
         )
 
     def work(connection: Connection) -> int:
-        server = instances.get(connection, arguments.instance)
+        server = instances.get(connection, arguments.instance, for_update=True)
         if server.vm_state not in _CHANGED_IN or server.task_state is not None or server.image is None:
             return _refused(f"Server {server.uuid} is {_shown(server)}; it must be stopped or shelved.", _BAD_STATE)
         properties = {**server.image.properties, **dict(pairs)}

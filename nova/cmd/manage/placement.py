@@ -1,18 +1,21 @@
 """nova-manage placement: what Placement has of our hosts and servers, compared with the records."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from oslo_config import cfg
+from sqlalchemy.engine import Connection
 
+from nova import errors
 from nova.clients import adapters
 from nova.clients.placement import PlacementClient
 from nova.clients.placement.claims import Claim, ClaimLost
 from nova.cmd.manage.commands import Group, open_database
 from nova.conductor.reconcilers.allocations import idle_consumers
-from nova.db import hosts, instances
+from nova.db import hosts, instances, operations
 from nova.db.engine import Database
 from nova.structs.instance import Instance
 from nova.structs.requests import ServerQuery
@@ -104,14 +107,27 @@ def sync_aggregates(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
 
 
 def _placed(db: Database, uuid: str | None) -> Iterator[Instance]:
-    """The servers that are on hosts and nothing is being done to. Raises ServerNotFound for a uuid that is none's."""
-    if uuid is not None:
-        servers = [db.read(lambda c: instances.get(c, uuid))]
-    else:
-        servers = db.read(lambda c: instances.find(c, ServerQuery()))
-    for server in servers:
-        if server.host is not None and server.task_state is None:
+    """The servers that are on hosts and nothing is being done to, each as it is now.
+
+    Raises ServerNotFound for a uuid that is none's.
+    """
+    uuids = [uuid] if uuid is not None else [one.uuid for one in db.read(lambda c: instances.find(c, ServerQuery()))]
+    for wanted in uuids:
+        try:
+            server, active = db.read(functools.partial(_with_operation, uuid=wanted))
+        except errors.ServerNotFound:
+            if uuid is not None:
+                raise
+            continue
+        # What an operation is about to claim, or holds for its way back, is the operation's business.
+        if server.host is not None and server.deleted_at is None and server.task_state is None and not active:
             yield server
+
+
+def _with_operation(connection: Connection, uuid: str) -> tuple[Instance, bool]:
+    """A server, and whether an operation is under way on it, or has something left."""
+    is_busy = operations.active(connection, uuid) is not None or operations.left(connection, uuid) is not None
+    return instances.get(connection, uuid), is_busy
 
 
 def _claim(placement: PlacementClient, server: Instance, wanted: dict[str, dict[str, int]]) -> None:
