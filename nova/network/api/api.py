@@ -79,6 +79,7 @@ class Api:
         return response(environ, start_response)
 
     def _answer(self, request: Request, call: Call) -> Response:
+        _check_project(call)
         _check_encoding(request)
         parts = [part.removesuffix(".json") for part in request.path_info.strip("/").split("/")]
         if parts[0] != "v2.0" or len(parts) < 2:
@@ -183,6 +184,12 @@ class Api:
 class MethodNotAllowed(errors.DomainError):
     status = 405
     text = "This method is not there for this resource."
+
+
+def _check_project(call: Call) -> None:
+    """A token that is of no project (unscoped, of a domain) owns nothing here. Raises Forbidden."""
+    if not call.context.project_id and not call.sees_everything:
+        raise errors.Forbidden("This API needs a token of a project.")
 
 
 def _check_encoding(request: Request) -> None:

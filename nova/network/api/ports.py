@@ -25,6 +25,7 @@ _SERVANTS = {
     "network:router_gateway": "router",
     "network:floatingip": "floatingip",
 }
+_DHCP = "network:dhcp"
 
 
 class Ports(Resource):
@@ -111,6 +112,7 @@ class Ports(Resource):
 
     def change(self, call: Call, record: Port, values: dict[str, Any]) -> AnyRecord:
         """Raises NetworkingInUse, Conflict, PolicyDenied for what a port in use must keep: MAC address, device."""
+        _check_not_dhcp(call, record)
         network = call.networks_of([record.network_id])[record.network_id]
         values.pop("propagate_uplink_status", None)
         if values.get("device_owner") == record.device_owner:
@@ -139,7 +141,8 @@ class Ports(Resource):
         return changed
 
     def check_delete(self, call: Call, record: Port) -> None:
-        """Ports of routers and floating IPs go with these. Raises NetworkingInUse."""
+        """Ports of routers, floating IPs and DHCP servers go with these. Raises NetworkingInUse."""
+        _check_not_dhcp(call, record)
         if record.device_owner in _SERVANTS:
             raise NetworkingInUse(
                 f"Port {record.id} goes with its {_SERVANTS[record.device_owner]}; it cannot be deleted alone.",
@@ -190,6 +193,12 @@ def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:
         chosen.append("fixed_ips:ip_address")
     if chosen:
         raise PolicyDenied(action=f"network:create_port:{chosen[0]}")
+
+
+def _check_not_dhcp(call: Call, port: Port) -> None:
+    """Who takes a DHCP server's port takes its answers, whatever the rules let users do. Raises NetworkingInUse."""
+    if port.device_owner == _DHCP and not call.sees_everything:
+        raise NetworkingInUse(f"Port {port.id} belongs to its subnet's DHCP server.", noun="port", id=port.id)
 
 
 def _check_groups(call: Call, groups: Sequence[str]) -> None:
