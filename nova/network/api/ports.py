@@ -125,10 +125,7 @@ class Ports(Resource):
         moves = bool(values.get("device_id")) and values["device_id"] != record.device_id
         if moves and record.device_owner.startswith("compute:") and not call.sees_everything:
             raise PolicyDenied(action="network:update_port:device_id")
-        if values.get("device_id") and record.device_owner in _SERVANTS:
-            raise NetworkingInUse(
-                f"Port {record.id} belongs to {record.device_owner} {record.device_id}.", noun="port", id=record.id
-            )
+        _check_stays_servant(record, values)
         if values.get("device_id") and record.device_id not in ("", values["device_id"]) and record.host:
             raise Conflict(f"Port {record.id} is in use by device {record.device_id}.")
         if "security_groups" in values:
@@ -199,6 +196,15 @@ def _check_not_dhcp(call: Call, port: Port) -> None:
     """Who takes a DHCP server's port takes its answers, whatever the rules let users do. Raises NetworkingInUse."""
     if port.device_owner == _DHCP and not call.sees_everything:
         raise NetworkingInUse(f"Port {port.id} belongs to its subnet's DHCP server.", noun="port", id=port.id)
+
+
+def _check_stays_servant(port: Port, values: dict[str, Any]) -> None:
+    """A port that a router had is not protected: free of it, it would be a guest's like that. Raises NetworkingInUse."""
+    device = (values.get("device_id", port.device_id), values.get("device_owner", port.device_owner))
+    if port.device_owner in _SERVANTS and device != (port.device_id, port.device_owner):
+        raise NetworkingInUse(
+            f"Port {port.id} belongs to {port.device_owner} {port.device_id}.", noun="port", id=port.id
+        )
 
 
 def _check_groups(call: Call, groups: Sequence[str]) -> None:

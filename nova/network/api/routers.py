@@ -13,7 +13,7 @@ from nova.errors import Invalid, NetworkingNotFound, PolicyDenied
 from nova.network.api import fields, ranges
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
-from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router, Subnet
+from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router
 
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
@@ -108,8 +108,9 @@ class Routers(Resource):
         subnet = call.get("subnet", str(body["subnet_id"])) if body.get("subnet_id") else None
         if port is not None:
             call.require("network:update_port", port)
+            _check_network_is_own(call, port.network_id)
         if subnet is not None:
-            _check_subnet_is_own(call, subnet)
+            _check_network_is_own(call, subnet.network_id)
         added = call.store.add_router_interface(router.id, port and port.id, subnet and subnet.id)
         return _interface_view(router, added)
 
@@ -190,11 +191,14 @@ class FloatingIps(Resource):
         return [_floating_view(record, ports.get(record.port_id or "")) for record in records]
 
 
-def _check_subnet_is_own(call: Call, subnet: Subnet) -> None:
-    """Who takes the gateway's address of a shared network takes everybody's traffic. Raises Invalid."""
-    network = call.networks_of([subnet.network_id])[subnet.network_id]
+def _check_network_is_own(call: Call, network_id: str) -> None:
+    """A router on a shared network takes others' traffic: at the gateway's address, and by floating IPs at any.
+
+    Its port is not protected either. Raises Invalid.
+    """
+    network = call.networks_of([network_id])[network_id]
     if not call.allows("network:update_network", {"project_id": network.project_id}):
-        raise Invalid(f"Subnet {subnet.id} is on another project's network: no router of this project can be on it.")
+        raise Invalid(f"Network {network_id} is another project's: no router of this project can be on it.")
 
 
 def _external_network(call: Call, network_id: str) -> Any:

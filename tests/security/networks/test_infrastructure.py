@@ -6,6 +6,7 @@ from webob import Request
 from nova.http.wsgi import CONTEXT
 from nova.network.api import NullDataplane
 from nova.network.api.api import Api
+from nova.network.host import plan, router
 from nova.structs.context import Context
 
 # As the Identity service's middleware reads tokens that are of no project.
@@ -42,6 +43,11 @@ def shared(api):
 
 
 @pytest.fixture
+def admin(api):
+    return api.admin
+
+
+@pytest.fixture
 def victim(api):
     return api.project("victim")
 
@@ -49,6 +55,27 @@ def victim(api):
 @pytest.fixture
 def attacker(api):
     return api.project("attacker")
+
+
+@pytest.fixture
+def joined_before(api, shared, public, attacker):
+    """A router of the attacker's on the shared network, as an earlier release let it join."""
+    port = attacker.create("ports", network_id=shared["id"])
+    mine = attacker.create("routers", name="mine", external_gateway_info={"network_id": public["id"]})
+    api.conductor.add_router_interface(mine["id"], port["id"])
+    return mine["id"], port["id"]
+
+
+def add_interface(project, router_id, **body):
+    return project.ask("PUT", f"routers/{router_id}/add_router_interface", body)
+
+
+def leading(api):
+    """By router, the floating IPs that lead through it on the network host."""
+    nouns = ("network", "subnet", "port", "floatingip", "security_group_rule", "router")
+    records = plan.Records(*(api.conductor.networking(noun, {}) for noun in nouns))
+    planned = router.routed(records, plan.serve(records))
+    return {one.router.id: [floating.id for floating in one.floating_ips] for one in planned}
 
 
 def servants(api):
@@ -107,3 +134,58 @@ def test_a_dhcp_servers_port_is_not_its_networks_owners_whatever_the_rules_say(a
 def visible(api, port):
     """The project whose network a port is on."""
     return api.admin.get(f"networks/{port['network_id']}")["network"]["project_id"]
+
+
+def test_no_router_joins_anothers_shared_network_by_a_port(shared, attacker):
+    port = attacker.create("ports", network_id=shared["id"])
+    mine = attacker.create("routers", name="mine")
+
+    answer = add_interface(attacker, mine["id"], port_id=port["id"])
+
+    shown = attacker.get(f"ports/{port['id']}")["port"]
+    assert answer.status_code == 400
+    assert (shown["port_security_enabled"], shown["device_id"]) == (True, "")
+
+
+def test_a_router_joins_its_projects_own_network_by_a_port(attacker):
+    port = attacker.create("ports", network_id=attacker.network()["id"])
+    mine = attacker.create("routers", name="mine")
+
+    assert add_interface(attacker, mine["id"], port_id=port["id"]).status_code == 200
+
+
+@pytest.mark.parametrize("given", [{"device_owner": "", "device_id": ""}, {"device_owner": ""}, {"device_id": ""}])
+def test_an_unprotected_port_of_a_router_is_never_free(joined_before, attacker, admin, given):
+    _, port = joined_before
+
+    answers = [one.update("ports", port, **given) for one in (attacker, admin)]
+
+    shown = attacker.get(f"ports/{port}")["port"]
+    assert answers == ["PortInUse", "PortInUse"]
+    assert shown["device_owner"] == "network:router_interface"
+    assert attacker.update("ports", port, name="still mine")["name"] == "still mine"
+
+
+def test_a_floating_ip_is_on_no_other_router_of_its_subnet(api, admin, shared, public, victim, joined_before):
+    mine, _ = joined_before
+    port = victim.create("ports", network_id=shared["id"])
+    theirs = admin.create("routers", name="r", external_gateway_info={"network_id": public["id"]})
+    admin.update("routers", mine, external_gateway_info=None)
+    add_interface(admin, theirs["id"], subnet_id=shared["subnets"][0])
+    floating = victim.create("floatingips", floating_network_id=public["id"], port_id=port["id"])
+    admin.update("routers", mine, external_gateway_info={"network_id": public["id"]})
+
+    assert floating["router_id"] == theirs["id"]
+    assert leading(api) == {mine: [], theirs["id"]: [floating["id"]]}
+
+
+def test_a_floating_ip_leads_through_its_own_projects_router(api, admin, public, victim):
+    network = victim.network()
+    admin.join(network, public)
+    own = victim.create("routers", name="own", external_gateway_info={"network_id": public["id"]})
+    joining, target = (victim.create("ports", network_id=network["id"]) for _ in range(2))
+    add_interface(victim, own["id"], port_id=joining["id"])
+
+    floating = victim.create("floatingips", floating_network_id=public["id"], port_id=target["id"])
+
+    assert floating["router_id"] == own["id"]
