@@ -15,6 +15,9 @@ from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router
 
+# Not a router's gateway: that port goes when the router no longer leads out.
+_INTERFACE = "network:router_interface"
+
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
     if not value:
@@ -117,9 +120,9 @@ class Routers(Resource):
     def _remove_interface(self, call: Call, router_id: str, body: dict[str, Any]) -> dict[str, Any]:
         router = call.get("router", router_id)
         call.require("network:update_router", router)
-        for port in call.records(Port, device_id=[router.id]):
+        for port in call.records(Port, device_id=[router.id], device_owner=[_INTERFACE]):
             on_subnets = {fixed_ip.subnet_id for fixed_ip in port.fixed_ips}
-            if port.id == body.get("port_id") or body.get("subnet_id") in on_subnets:
+            if port.id == body.get("port_id") or str(body.get("subnet_id")) in on_subnets:
                 call.store.delete_networking("port", port.id)
                 return _interface_view(router, port)
         raise NetworkingNotFound(noun="port", id=str(body.get("port_id") or body.get("subnet_id")))

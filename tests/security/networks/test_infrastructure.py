@@ -189,3 +189,44 @@ def test_a_floating_ip_leads_through_its_own_projects_router(api, admin, public,
     floating = victim.create("floatingips", floating_network_id=public["id"], port_id=target["id"])
 
     assert floating["router_id"] == own["id"]
+
+
+def test_a_port_that_names_anothers_router_keeps_it_from_nothing(victim, attacker):
+    theirs = victim.create("routers", name="theirs")
+    port = attacker.create("ports", network_id=attacker.network()["id"], device_id=theirs["id"])
+
+    assert port["device_id"] == theirs["id"]
+    assert victim.delete("routers", theirs["id"]) is None
+    assert attacker.get(f"ports/{port['id']}")["port"]["id"] == port["id"]
+
+
+def test_a_router_with_an_interface_is_not_deleted(victim):
+    theirs = victim.join(victim.network())
+
+    assert victim.delete("routers", theirs["id"]) == "RouterInUse"
+
+
+def remove_interface(project, router_id, **body):
+    return project.ask("PUT", f"routers/{router_id}/remove_router_interface", body).status_code
+
+
+def test_a_gateways_port_is_removed_with_the_gateway_alone(admin, public, attacker):
+    mine = attacker.create("routers", name="mine", external_gateway_info={"network_id": public["id"]})
+    [gateway] = [port for port in admin.ports() if port["device_owner"] == "network:router_gateway"]
+
+    answers = [
+        remove_interface(attacker, mine["id"], subnet_id=public["subnets"][0]),
+        remove_interface(attacker, mine["id"], port_id=gateway["id"]),
+        remove_interface(attacker, mine["id"], subnet_id=public["subnets"]),
+    ]
+
+    assert answers == [404, 404, 404]
+    assert admin.get(f"ports/{gateway['id']}")["port"] == gateway
+
+
+def test_a_port_that_only_names_a_router_is_no_interface_of_it(attacker):
+    mine = attacker.create("routers", name="mine")
+    port = attacker.create("ports", network_id=attacker.network()["id"], device_id=mine["id"])
+
+    assert remove_interface(attacker, mine["id"], port_id=port["id"]) == 404
+    assert attacker.get(f"ports/{port['id']}")["port"]["id"] == port["id"]
