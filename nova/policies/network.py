@@ -16,6 +16,7 @@ _ADMIN_ATTRIBUTES = {
     "network": ("shared", "router:external", "is_default", "provider"),
     "port": ("id", "binding:host_id", "binding:profile"),
     "router": ("ha", "distributed", "enable_snat"),
+    "floatingip": ("floating_ip_address",),
 }
 
 

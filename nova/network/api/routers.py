@@ -13,10 +13,12 @@ from nova.errors import Invalid, NetworkingNotFound, PolicyDenied
 from nova.network.api import fields, ranges
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
-from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router
+from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router, Subnet
+from nova.structs.subnet_ranges import is_given
 
 # Not a router's gateway: that port goes when the router no longer leads out.
 _INTERFACE = "network:router_interface"
+_ADDRESS_RULE = "network:set_floatingip:floating_ip_address"
 
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
@@ -74,6 +76,7 @@ class Routers(Resource):
                 _external_network(call, gateway["external_network_id"])
             if gateway.get("external_fixed_ips") and not call.sees_everything:
                 raise PolicyDenied(action="network:create_router:external_gateway_info:external_fixed_ips")
+            _check_addresses(call, gateway["external_network_id"], gateway.get("external_fixed_ips", ()))
             values |= gateway
         for route in values.get("routes", ()):
             ranges.check_route(route.destination)
@@ -136,7 +139,13 @@ class FloatingIps(Resource):
         fields.DESCRIPTION,
         fields.PROJECT,
         Field("floating_network_id", fields.uuid_text, put=False),
-        Field("floating_ip_address", fields.optional(fields.ip_address), default=None, put=False),
+        Field(
+            "floating_ip_address",
+            fields.optional(fields.ip_address),
+            default=None,
+            put=False,
+            rule=_ADDRESS_RULE,
+        ),
         Field("subnet_id", fields.optional(fields.uuid_text), default=None, put=False),
         Field("port_id", fields.optional(fields.uuid_text), default=None),
         Field("fixed_ip_address", fields.optional(fields.ip_address), default=None),
@@ -159,6 +168,7 @@ class FloatingIps(Resource):
         network = _external_network(call, values["floating_network_id"])
         floating_id, port_id = str(uuid.uuid4()), str(uuid.uuid4())
         wanted = FixedIp(values["subnet_id"] or "", values["floating_ip_address"] or "")
+        _check_addresses(call, network.id, [wanted])
         port = Port(
             id=port_id,
             project_id="",
@@ -209,6 +219,21 @@ def _external_network(call: Call, network_id: str) -> Any:
     if not network.is_external:
         raise Invalid(f"Network {network_id} is not a valid external network.")
     return network
+
+
+def _check_addresses(call: Call, network_id: str, wanted: Sequence[FixedIp]) -> None:
+    """Whoever has the gateway's address on an external network has everybody's way out; some other ones are in use
+    beside the cloud, which is why the operator left them out of the pools.
+
+    Raises Invalid for a gateway's, PolicyDenied for one outside the pools, but for a caller who sees everything.
+    """
+    named = {fixed_ip.ip_address for fixed_ip in wanted if fixed_ip.ip_address}
+    subnets = call.records(Subnet, network_id=[network_id]) if named else []
+    for address in sorted(named):
+        if any(address == subnet.gateway_ip for subnet in subnets):
+            raise Invalid(f"Invalid input: {address} is the address of a gateway.")
+        if not (call.sees_everything or any(is_given(subnet, address) for subnet in subnets)):
+            raise PolicyDenied(action=_ADDRESS_RULE)
 
 
 def _target(call: Call, port_id: str | None, fixed_ip: str | None) -> tuple[str | None, str | None]:

@@ -230,3 +230,41 @@ def test_a_port_that_only_names_a_router_is_no_interface_of_it(attacker):
 
     assert remove_interface(attacker, mine["id"], port_id=port["id"]) == 404
     assert attacker.get(f"ports/{port['id']}")["port"]["id"] == port["id"]
+
+
+@pytest.fixture
+def street(api):
+    """An external network of which the cloud may give half the addresses."""
+    pools = {"allocation_pools": [{"start": "203.0.113.100", "end": "203.0.113.200"}]}
+    return api.admin.network(cidr="203.0.113.0/24", subnet=pools, name="public", **{"router:external": True})
+
+
+def floating_at(project, network, address):
+    return project.create("floatingips", floating_network_id=network["id"], floating_ip_address=address)
+
+
+@pytest.mark.parametrize("address", ["203.0.113.1", "203.0.113.7", "203.0.113.150"])
+def test_a_member_chooses_no_floating_address(street, attacker, address):
+    assert floating_at(attacker, street, address) == "PolicyNotAuthorized"
+    assert attacker.create("floatingips", floating_network_id=street["id"])["floating_ip_address"] == "203.0.113.100"
+
+
+def test_whoever_may_choose_a_floating_address_chooses_one_of_the_pools(api, street, tmp_path):
+    rules = tmp_path / "policy.yaml"
+    rules.write_text('"network:set_floatingip:floating_ip_address": "role:member"\n')
+    api.conf.set_override("policy_file", str(rules), group="oslo_policy")
+    member = Token(api, project_id="victim", roles=("member",))
+
+    def ask(address):
+        body = {"floatingip": {"floating_network_id": street["id"], "floating_ip_address": address}}
+        return member.ask("POST", "floatingips", body).status_int
+
+    assert [ask(f"203.0.113.{number}") for number in (1, 7, 150)] == [400, 403, 201]
+
+
+def test_an_administrator_gives_any_address_but_the_gateways(admin, street):
+    at_gateway = {"network_id": street["id"], "external_fixed_ips": [{"ip_address": "203.0.113.1"}]}
+
+    assert floating_at(admin, street, "203.0.113.7")["floating_ip_address"] == "203.0.113.7"
+    assert floating_at(admin, street, "203.0.113.1") == "InvalidInput"
+    assert admin.create("routers", name="r", external_gateway_info=at_gateway) == "InvalidInput"
