@@ -18,6 +18,7 @@ from nova.structs.subnet_ranges import is_given
 
 # Not a router's gateway: that port goes when the router no longer leads out.
 _INTERFACE = "network:router_interface"
+_SNAT_RULE = "network:set_router:enable_snat"
 _ADDRESS_RULE = "network:set_floatingip:floating_ip_address"
 
 
@@ -76,6 +77,9 @@ class Routers(Resource):
                 _external_network(call, gateway["external_network_id"])
             if gateway.get("external_fixed_ips") and not call.sees_everything:
                 raise PolicyDenied(action="network:create_router:external_gateway_info:external_fixed_ips")
+            # Without it guests leave under addresses that they chose themselves, and are reached from outside.
+            if not gateway.get("enable_snat", True) and not call.permits(_SNAT_RULE):
+                raise PolicyDenied(action=_SNAT_RULE)
             _check_addresses(call, gateway["external_network_id"], gateway.get("external_fixed_ips", ()))
             values |= gateway
         for route in values.get("routes", ()):

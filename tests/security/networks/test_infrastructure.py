@@ -268,3 +268,26 @@ def test_an_administrator_gives_any_address_but_the_gateways(admin, street):
     assert floating_at(admin, street, "203.0.113.7")["floating_ip_address"] == "203.0.113.7"
     assert floating_at(admin, street, "203.0.113.1") == "InvalidInput"
     assert admin.create("routers", name="r", external_gateway_info=at_gateway) == "InvalidInput"
+
+
+@pytest.mark.parametrize("given", [False, "false", 0])
+def test_a_member_does_not_lead_guests_out_under_their_own_addresses(attacker, public, given):
+    leads_out = {"network_id": public["id"]}
+    kept = attacker.create("routers", name="kept", external_gateway_info=leads_out)
+    bare = {**leads_out, "enable_snat": given}
+
+    assert attacker.create("routers", name="bare", external_gateway_info=bare) == "PolicyNotAuthorized"
+    assert attacker.update("routers", kept["id"], external_gateway_info=bare) == "PolicyNotAuthorized"
+    assert attacker.get(f"routers/{kept['id']}")["router"]["external_gateway_info"]["enable_snat"] is True
+
+
+def test_an_administrator_decides_on_translation_and_a_member_may_have_it(admin, attacker, public):
+    leads_out = {"network_id": public["id"]}
+    mine = attacker.create("routers", name="mine", external_gateway_info={**leads_out, "enable_snat": True})
+
+    bare = admin.update("routers", mine["id"], external_gateway_info={**leads_out, "enable_snat": False})
+    renamed = attacker.update("routers", mine["id"], name="renamed")
+    back = attacker.update("routers", mine["id"], external_gateway_info=leads_out)
+
+    shown = [one["external_gateway_info"]["enable_snat"] for one in (bare, renamed, back)]
+    assert shown == [False, False, True]
