@@ -29,6 +29,9 @@ from nova.rpc.network import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 
+# Each costs questions to the conductor before the quota is asked. A server has 128 ports at most.
+_ENTRIES_PER_REQUEST = 200
+
 RESOURCES: dict[str, Resource] = {
     resource.path: resource
     for resource in (
@@ -114,6 +117,8 @@ class Api:
         entries = given if is_bulk else [given]
         if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
             raise errors.Invalid(f"Resource body required: '{resource.noun}' or '{resource.plural}'.")
+        if len(entries) > _ENTRIES_PER_REQUEST:
+            raise errors.Invalid(f"A request creates at most {_ENTRIES_PER_REQUEST} {resource.plural}.")
         parsed = [self._parse_new(resource, entry, call) for entry in entries]
         created = resource.store_new(call, [resource.build(call, values) for values in parsed])
         call.dataplane.changed()
