@@ -189,6 +189,8 @@ def _condition(noun: str, table: Any, key: str, values: list[Any]) -> Any:
 
 
 def _visible(noun: str, table: Any, projects: list[str]) -> Any:
+    # Ports of DHCP servers, gateways and floating IPs are nobody's, and who has no project is not nobody.
+    projects = [project for project in projects if project]
     own = table.project_id.in_(projects)
     network = tables.Network
     everybodys = sa.or_(network.shared.is_(True), network.is_external.is_(True))

@@ -156,6 +156,15 @@ def test_a_number_of_many_digits_in_a_query_of_networks(cloud, path):
     assert cloud.client().get(path, url=NETWORK).status_code == 400
 
 
+@pytest.mark.parametrize(("number", "status"), [(200, 404), (201, 400), (2000, 400)])
+def test_what_one_request_may_create_of_networks_is_counted_before_anything_is_looked_up(cloud, number, status):
+    ports = [{"network_id": "0b5d2c72-12cc-4ba6-a8d7-3ff5cc1d8cb8"}] * number
+
+    answer = cloud.client().post("/ports", {"ports": ports}, url=NETWORK)
+
+    assert answer.status_code == status, answer.text
+
+
 def test_a_revision_of_many_digits(cloud, network):
     headers = {"If-Match": f"revision_number={DIGITS}"}
 

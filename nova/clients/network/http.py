@@ -52,8 +52,11 @@ class NetworkingHttp:
         return records
 
     def ports_of_server(self, project_id: str | None, instance_uuid: str) -> list[Json]:
-        """A server's ports. Anybody may name a server as the device of a port, and in a Neutron as its owner, too."""
-        query = {"device_id": instance_uuid, **({"project_id": project_id} if project_id else {})}
+        """A server's ports; None: of any project.
+
+        Anybody may name a server as the device of a port, and in a Neutron as its owner, too.
+        """
+        query = {"device_id": instance_uuid, **({} if project_id is None else {"project_id": project_id})}
         return [port for port in self.find("ports", query) if port["device_owner"].startswith("compute:")]
 
     def get(self, path: str, key: str, query: Mapping[str, Any] | None = None) -> Any:

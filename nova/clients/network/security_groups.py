@@ -70,8 +70,8 @@ class SecurityGroups:
         return self._http.post("security-group-rules", {"security_group_rule": rule})
 
     def rule(self, project_id: str | None, rule_id: str) -> Json:
-        """A rule of a project's, or of any without project_id. Raises SecurityGroupRuleNotFound."""
-        query = {"id": rule_id, **({"project_id": project_id} if project_id else {})}
+        """A rule of a project's, or of any for None. Raises SecurityGroupRuleNotFound."""
+        query = {"id": rule_id, **({} if project_id is None else {"project_id": project_id})}
         for rule in self._http.find("security_group_rules", query):
             return rule
         raise SecurityGroupRuleNotFound(rule=rule_id)

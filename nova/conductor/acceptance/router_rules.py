@@ -152,11 +152,15 @@ def associate(connection: Connection, floating_ip: FloatingIp) -> FloatingIp:
 
 
 def _router_to(connection: Connection, floating_ip: FloatingIp) -> str:
-    """The router that joins the fixed address's subnet with the floating IP's network, locked."""
+    """The router that joins the fixed address's subnet with the floating IP's network, locked.
+
+    Of several it is one of the floating IP's own project: another project's router hears what it carries.
+    """
     subnet_id = _subnet_of(connection, floating_ip)
     interfaces = db.find(connection, "port", {"subnet_id": [subnet_id], "device_owner": [INTERFACE]})
     ids = sorted({port.device_id for port in interfaces})
-    for router in db.find(connection, "router", {"id": ids}, lock=True) if ids else ():
+    routers = db.find(connection, "router", {"id": ids}, lock=True) if ids else []
+    for router in sorted(routers, key=lambda router: router.project_id != floating_ip.project_id):
         if router.external_network_id == floating_ip.floating_network_id:
             return str(router.id)
     raise ExternalGatewayForFloatingIPNotFound(

@@ -275,7 +275,8 @@ def _delete(connection: Connection, noun: str, record_id: str) -> Record:
             _release_floating_ips(connection, record_id)
         case Router():
             router_rules.with_gateway(connection, msgspec.structs.replace(record, external_network_id=None), record)
-            if db.find(connection, "port", {"device_id": [record_id]}):
+            # Anybody may name a router as the device of a port; its own ports have an owner that nobody may say.
+            if db.find(connection, "port", {"device_id": [record_id], "device_owner": [router_rules.INTERFACE]}):
                 raise errors.NetworkingInUse(noun=noun, id=record_id)
     db.delete(connection, noun, [record_id])
     if isinstance(record, FloatingIp):

@@ -29,6 +29,9 @@ from nova.rpc.network import NetworkingCalls
 
 LOG = logging.getLogger(__name__)
 
+# Each costs questions to the conductor before the quota is asked. A server has 128 ports at most.
+_ENTRIES_PER_REQUEST = 200
+
 RESOURCES: dict[str, Resource] = {
     resource.path: resource
     for resource in (
@@ -79,6 +82,7 @@ class Api:
         return response(environ, start_response)
 
     def _answer(self, request: Request, call: Call) -> Response:
+        _check_project(call)
         _check_encoding(request)
         parts = [part.removesuffix(".json") for part in request.path_info.strip("/").split("/")]
         if parts[0] != "v2.0" or len(parts) < 2:
@@ -113,6 +117,8 @@ class Api:
         entries = given if is_bulk else [given]
         if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
             raise errors.Invalid(f"Resource body required: '{resource.noun}' or '{resource.plural}'.")
+        if len(entries) > _ENTRIES_PER_REQUEST:
+            raise errors.Invalid(f"A request creates at most {_ENTRIES_PER_REQUEST} {resource.plural}.")
         parsed = [self._parse_new(resource, entry, call) for entry in entries]
         created = resource.store_new(call, [resource.build(call, values) for values in parsed])
         call.dataplane.changed()
@@ -183,6 +189,12 @@ class Api:
 class MethodNotAllowed(errors.DomainError):
     status = 405
     text = "This method is not there for this resource."
+
+
+def _check_project(call: Call) -> None:
+    """A token that is of no project (unscoped, of a domain) owns nothing here. Raises Forbidden."""
+    if not call.context.project_id and not call.sees_everything:
+        raise errors.Forbidden("This API needs a token of a project.")
 
 
 def _check_encoding(request: Request) -> None:

@@ -25,6 +25,7 @@ _SERVANTS = {
     "network:router_gateway": "router",
     "network:floatingip": "floatingip",
 }
+_DHCP = "network:dhcp"
 
 
 class Ports(Resource):
@@ -111,6 +112,7 @@ class Ports(Resource):
 
     def change(self, call: Call, record: Port, values: dict[str, Any]) -> AnyRecord:
         """Raises NetworkingInUse, Conflict, PolicyDenied for what a port in use must keep: MAC address, device."""
+        _check_not_dhcp(call, record)
         network = call.networks_of([record.network_id])[record.network_id]
         values.pop("propagate_uplink_status", None)
         if values.get("device_owner") == record.device_owner:
@@ -123,10 +125,7 @@ class Ports(Resource):
         moves = bool(values.get("device_id")) and values["device_id"] != record.device_id
         if moves and record.device_owner.startswith("compute:") and not call.sees_everything:
             raise PolicyDenied(action="network:update_port:device_id")
-        if values.get("device_id") and record.device_owner in _SERVANTS:
-            raise NetworkingInUse(
-                f"Port {record.id} belongs to {record.device_owner} {record.device_id}.", noun="port", id=record.id
-            )
+        _check_stays_servant(record, values)
         if values.get("device_id") and record.device_id not in ("", values["device_id"]) and record.host:
             raise Conflict(f"Port {record.id} is in use by device {record.device_id}.")
         if "security_groups" in values:
@@ -139,7 +138,8 @@ class Ports(Resource):
         return changed
 
     def check_delete(self, call: Call, record: Port) -> None:
-        """Ports of routers and floating IPs go with these. Raises NetworkingInUse."""
+        """Ports of routers, floating IPs and DHCP servers go with these. Raises NetworkingInUse."""
+        _check_not_dhcp(call, record)
         if record.device_owner in _SERVANTS:
             raise NetworkingInUse(
                 f"Port {record.id} goes with its {_SERVANTS[record.device_owner]}; it cannot be deleted alone.",
@@ -190,6 +190,21 @@ def _check_owner(call: Call, network: Network, values: dict[str, Any]) -> None:
         chosen.append("fixed_ips:ip_address")
     if chosen:
         raise PolicyDenied(action=f"network:create_port:{chosen[0]}")
+
+
+def _check_not_dhcp(call: Call, port: Port) -> None:
+    """Who takes a DHCP server's port takes its answers, whatever the rules let users do. Raises NetworkingInUse."""
+    if port.device_owner == _DHCP and not call.sees_everything:
+        raise NetworkingInUse(f"Port {port.id} belongs to its subnet's DHCP server.", noun="port", id=port.id)
+
+
+def _check_stays_servant(port: Port, values: dict[str, Any]) -> None:
+    """A port that a router had is not protected: free of it, it would be a guest's like that. Raises NetworkingInUse."""
+    device = (values.get("device_id", port.device_id), values.get("device_owner", port.device_owner))
+    if port.device_owner in _SERVANTS and device != (port.device_id, port.device_owner):
+        raise NetworkingInUse(
+            f"Port {port.id} belongs to {port.device_owner} {port.device_id}.", noun="port", id=port.id
+        )
 
 
 def _check_groups(call: Call, groups: Sequence[str]) -> None:

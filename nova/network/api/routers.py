@@ -14,6 +14,12 @@ from nova.network.api import fields, ranges
 from nova.network.api.fields import Field
 from nova.network.api.resource import Call, Resource, common_view
 from nova.structs.networking import AnyRecord, FixedIp, FloatingIp, Port, Router, Subnet
+from nova.structs.subnet_ranges import is_given
+
+# Not a router's gateway: that port goes when the router no longer leads out.
+_INTERFACE = "network:router_interface"
+_SNAT_RULE = "network:set_router:enable_snat"
+_ADDRESS_RULE = "network:set_floatingip:floating_ip_address"
 
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
@@ -71,6 +77,10 @@ class Routers(Resource):
                 _external_network(call, gateway["external_network_id"])
             if gateway.get("external_fixed_ips") and not call.sees_everything:
                 raise PolicyDenied(action="network:create_router:external_gateway_info:external_fixed_ips")
+            # Without it guests leave under addresses that they chose themselves, and are reached from outside.
+            if not gateway.get("enable_snat", True) and not call.permits(_SNAT_RULE):
+                raise PolicyDenied(action=_SNAT_RULE)
+            _check_addresses(call, gateway["external_network_id"], gateway.get("external_fixed_ips", ()))
             values |= gateway
         for route in values.get("routes", ()):
             ranges.check_route(route.destination)
@@ -108,17 +118,18 @@ class Routers(Resource):
         subnet = call.get("subnet", str(body["subnet_id"])) if body.get("subnet_id") else None
         if port is not None:
             call.require("network:update_port", port)
+            _check_network_is_own(call, port.network_id)
         if subnet is not None:
-            _check_subnet_is_own(call, subnet)
+            _check_network_is_own(call, subnet.network_id)
         added = call.store.add_router_interface(router.id, port and port.id, subnet and subnet.id)
         return _interface_view(router, added)
 
     def _remove_interface(self, call: Call, router_id: str, body: dict[str, Any]) -> dict[str, Any]:
         router = call.get("router", router_id)
         call.require("network:update_router", router)
-        for port in call.records(Port, device_id=[router.id]):
+        for port in call.records(Port, device_id=[router.id], device_owner=[_INTERFACE]):
             on_subnets = {fixed_ip.subnet_id for fixed_ip in port.fixed_ips}
-            if port.id == body.get("port_id") or body.get("subnet_id") in on_subnets:
+            if port.id == body.get("port_id") or str(body.get("subnet_id")) in on_subnets:
                 call.store.delete_networking("port", port.id)
                 return _interface_view(router, port)
         raise NetworkingNotFound(noun="port", id=str(body.get("port_id") or body.get("subnet_id")))
@@ -132,7 +143,13 @@ class FloatingIps(Resource):
         fields.DESCRIPTION,
         fields.PROJECT,
         Field("floating_network_id", fields.uuid_text, put=False),
-        Field("floating_ip_address", fields.optional(fields.ip_address), default=None, put=False),
+        Field(
+            "floating_ip_address",
+            fields.optional(fields.ip_address),
+            default=None,
+            put=False,
+            rule=_ADDRESS_RULE,
+        ),
         Field("subnet_id", fields.optional(fields.uuid_text), default=None, put=False),
         Field("port_id", fields.optional(fields.uuid_text), default=None),
         Field("fixed_ip_address", fields.optional(fields.ip_address), default=None),
@@ -155,6 +172,7 @@ class FloatingIps(Resource):
         network = _external_network(call, values["floating_network_id"])
         floating_id, port_id = str(uuid.uuid4()), str(uuid.uuid4())
         wanted = FixedIp(values["subnet_id"] or "", values["floating_ip_address"] or "")
+        _check_addresses(call, network.id, [wanted])
         port = Port(
             id=port_id,
             project_id="",
@@ -190,11 +208,14 @@ class FloatingIps(Resource):
         return [_floating_view(record, ports.get(record.port_id or "")) for record in records]
 
 
-def _check_subnet_is_own(call: Call, subnet: Subnet) -> None:
-    """Who takes the gateway's address of a shared network takes everybody's traffic. Raises Invalid."""
-    network = call.networks_of([subnet.network_id])[subnet.network_id]
+def _check_network_is_own(call: Call, network_id: str) -> None:
+    """A router on a shared network takes others' traffic: at the gateway's address, and by floating IPs at any.
+
+    Its port is not protected either. Raises Invalid.
+    """
+    network = call.networks_of([network_id])[network_id]
     if not call.allows("network:update_network", {"project_id": network.project_id}):
-        raise Invalid(f"Subnet {subnet.id} is on another project's network: no router of this project can be on it.")
+        raise Invalid(f"Network {network_id} is another project's: no router of this project can be on it.")
 
 
 def _external_network(call: Call, network_id: str) -> Any:
@@ -202,6 +223,21 @@ def _external_network(call: Call, network_id: str) -> Any:
     if not network.is_external:
         raise Invalid(f"Network {network_id} is not a valid external network.")
     return network
+
+
+def _check_addresses(call: Call, network_id: str, wanted: Sequence[FixedIp]) -> None:
+    """Whoever has the gateway's address on an external network has everybody's way out; some other ones are in use
+    beside the cloud, which is why the operator left them out of the pools.
+
+    Raises Invalid for a gateway's, PolicyDenied for one outside the pools, but for a caller who sees everything.
+    """
+    named = {fixed_ip.ip_address for fixed_ip in wanted if fixed_ip.ip_address}
+    subnets = call.records(Subnet, network_id=[network_id]) if named else []
+    for address in sorted(named):
+        if any(address == subnet.gateway_ip for subnet in subnets):
+            raise Invalid(f"Invalid input: {address} is the address of a gateway.")
+        if not (call.sees_everything or any(is_given(subnet, address) for subnet in subnets)):
+            raise PolicyDenied(action=_ADDRESS_RULE)
 
 
 def _target(call: Call, port_id: str | None, fixed_ip: str | None) -> tuple[str | None, str | None]:

@@ -75,7 +75,8 @@ def routed(records: Records, served: Sequence[Served]) -> list[Routed]:
                 inner.append(leg)
             if port.device_owner == _GATEWAY and port.network_id == router.external_network_id:
                 outer = leg
-        own = [one for one in records.floating_ips if outer and _leads_through(one, outer, inner, fixed)]
+        leading = (one for one in records.floating_ips if one.router_id == router.id)
+        own = [one for one in leading if outer and _leads_through(one, outer, inner, fixed)]
         plan.append(Routed(router, tuple(inner), outer, tuple(own)))
     return plan
 

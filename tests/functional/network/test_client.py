@@ -257,3 +257,15 @@ def test_a_long_list_of_ids_is_asked_for_in_parts(cloud, demo):
     found = NetworkingHttp(cloud.admin.adapter).find("networks", {"id": wanted})
 
     assert len(found) == 100
+
+
+def test_a_project_without_a_name_is_none_and_not_all_of_them(cloud, demo, server_id):
+    demo.network()
+    allocate(cloud, server_id)
+    [group] = demo.get("security-groups")["security_groups"]
+    rule = group["security_group_rules"][0]["id"]
+
+    assert cloud.client.security_groups.rule(None, rule)["id"] == rule
+    with pytest.raises(errors.NotFound):
+        cloud.client.security_groups.rule("", rule)
+    assert cloud.client.security_groups.of_server("", server_id) == []
