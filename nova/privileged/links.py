@@ -127,6 +127,23 @@ def look_of(space: str) -> str:
     return inside(space, _look)
 
 
+@NETWORK.entrypoint
+def number_of(space: str) -> int:
+    """What number_around() tells of every process in a namespace. Raises OSError where there is none."""
+    if not bounds.namespace(space):
+        raise bounds.Refused("the host's own number is nobody's business")
+    return inside(space, lambda: number_around("thread-self"))
+
+
+def number_around(process: int | str) -> int:
+    """What tells the network namespace of a process from all others. Raises OSError for a process that has ended.
+
+    It is the inode of a file that each has of its own. /proc/PID/ns/net of another user's process is only for who may
+    trace it, which nobody here may.
+    """
+    return os.stat(f"/proc/{process}/net/dev").st_ino
+
+
 def inside(space: str, work: Callable[[], T]) -> T:
     """work() with the calling thread in a namespace, for a moment. Raises OSError when there is no such namespace."""
     with open("/proc/thread-self/ns/net") as outside, open(_SPACES / space) as there:

@@ -136,6 +136,7 @@ def test_devices_addresses_and_namespaces_of_others_are_not_touched(intruder, li
 @pytest.mark.parametrize("space", ["victim", "../../proc/1/ns/net", "nova-000000-n-" + NETWORK_ID, "", 7, "-h"])
 def test_nobody_elses_namespace_is_entered(intruder, space):
     assert intruder.ask("links.look_of", space)[0] == "Refused"
+    assert intruder.ask("links.number_of", space)[0] == "Refused"
     assert intruder.ask("links.show", space, "rules")[0] == "Refused"
     assert intruder.ask("sockets.listen", space, "/dev/log")[0] == "Refused"
 

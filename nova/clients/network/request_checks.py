@@ -1,7 +1,7 @@
 """Whether servers can have the networks a request names, asked before the request is accepted."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nova import errors
@@ -11,6 +11,8 @@ from nova.clients.network.networks import Networks
 from nova.clients.network.security_groups import SecurityGroups
 from nova.structs.context import Context
 from nova.structs.network import NetworkRequest
+
+Json = dict[str, Any]
 
 
 class RequestChecks:
@@ -34,7 +36,8 @@ class RequestChecks:
         of them when unset.
 
         Raises Invalid for networks, ports, addresses or groups that cannot be used, PortInUse,
-        MultipleNetworks, Forbidden for an external network, QuotaExceeded for more ports than the project may have.
+        MultipleNetworks, Forbidden for an external network and for an address that is not the asker's to choose,
+        QuotaExceeded for more ports than the project may have.
         """
         project_id = project_id or context.project_id
         if requests is None:
@@ -44,7 +47,9 @@ class RequestChecks:
             if any(request.is_auto for request in requests):
                 self._networks.check_auto(project_id)
             network_ids = [each.network_id for each in requests if each.network_id and not each.port_id]
-            self._check_networks(context, project_id, network_ids)
+            networks = self._check_networks(context, project_id, network_ids)
+            if not context.is_admin:
+                _check_choices(project_id, requests, networks)
             for request in requests:
                 self._check_request(project_id, request, count)
             port_ids = [request.port_id for request in requests if request.port_id]
@@ -78,7 +83,8 @@ class RequestChecks:
             raise errors.QuotaExceeded(resources="ports", requested=at_least * each, used=used, limits=limit)
         return fitting
 
-    def _check_networks(self, context: Context, project_id: str, network_ids: Sequence[str]) -> None:
+    def _check_networks(self, context: Context, project_id: str, network_ids: Sequence[str]) -> dict[str, Json]:
+        """The networks, and maybe others, by id. Raises Invalid, Forbidden."""
         usable = {network["id"]: network for network in self._networks.usable(project_id)}
         missing = [network_id for network_id in network_ids if network_id not in usable]
         if missing:
@@ -89,8 +95,9 @@ class RequestChecks:
             if not usable[network_id].get("subnets"):
                 self._networks.forget_usable()
                 raise errors.Invalid(f"Network {network_id} requires a subnet in order to boot instances on.")
+        return usable
 
-    def _usable_beyond_cache(self, context: Context, project_id: str, network_ids: Sequence[str]) -> dict[str, Any]:
+    def _usable_beyond_cache(self, context: Context, project_id: str, network_ids: Sequence[str]) -> dict[str, Json]:
         """Networks that are new, or another project's where an administrator asks. Raises Forbidden."""
         usable = {}
         for network in self._http.find("networks", {"id": network_ids}):
@@ -125,5 +132,23 @@ class RequestChecks:
         subnets = self._http.find("subnets", {"network_id": network_id})
         if not any(address in ipaddress.ip_network(subnet["cidr"]) for subnet in subnets):
             raise errors.Invalid(f"Fixed IP {address} is not a valid ip address for network {network_id}.")
+        if any(address == ipaddress.ip_address(subnet["gateway_ip"]) for subnet in subnets if subnet["gateway_ip"]):
+            # All that other guests send beyond the subnet would come to this server.
+            raise errors.Invalid(f"Fixed IP address {address} is the gateway of a subnet of network {network_id}.")
         if self._http.find("ports", {"network_id": network_id, "fixed_ips": f"ip_address={address}"}):
             raise errors.Invalid(f"Fixed IP address {address} is already in use.")
+
+
+def _check_choices(project_id: str, requests: Sequence[NetworkRequest], networks: Mapping[str, Json]) -> None:
+    """On a network of others, no project chooses addresses. Raises Forbidden.
+
+    The Networking API has this rule, too, but not for the Compute service, which makes the ports.
+    """
+    for request in requests:
+        network_id = request.network_id
+        if request.port_id or not request.fixed_ip or not network_id:
+            continue
+        if networks[network_id]["project_id"] != project_id:
+            raise errors.Forbidden(
+                f"It is not allowed to choose an address on network {network_id} of another project."
+            )

@@ -61,7 +61,7 @@ class DhcpServers:
         self._conf = conf
         self._realm = realm
         self._root = Path(os.path.abspath(conf.networks_path))
-        self._leases = Leases(self._root, conductor) if conf.dhcpbridge else None
+        self._leases = Leases(self._root, realm, conductor) if conf.dhcpbridge else None
         self._has_heard = False
 
     def stop_others(self, plan: Iterable[Served], routers: Iterable[Routed] = ()) -> None:

@@ -1,7 +1,8 @@
 """What DHCP servers tell of their leases, through nova-dhcpbridge: recorded by the conductor, and given back to a server that starts.
 
-Whoever asks is a program of this host, beside a server that hears guests: it is believed a lease of an address that a
-port has on the server's own network, whose other words are of a form that a server may read again.
+Whoever asks is a program of this host, beside a server that hears guests: in that server's namespace, for a guest that
+has got into one server is to speak for no other. It is believed a lease of an address that a port has on the server's own
+network, whose other words are of a form that a server may read again.
 """
 
 import contextlib
@@ -17,7 +18,11 @@ from pathlib import Path
 
 from nova import concurrency, errors
 from nova.network.dhcpbridge import OK, SEPARATOR, SOCKET
+from nova.network.host.commands import CommandFailed
+from nova.network.host.spaces import network_name
+from nova.privileged import links
 from nova.privileged.dhcp import NOBODY
+from nova.privileged.separation import call
 from nova.rpc.network import NetworkingCalls
 from nova.structs.networking import DhcpLease
 
@@ -42,10 +47,11 @@ class _NotUnderstood(Exception):
 
 
 class Leases:
-    """Listens in networks_path for this host's DHCP servers."""
+    """Listens in networks_path for this host's DHCP servers. realm is part of their namespaces' names."""
 
-    def __init__(self, directory: Path, conductor: NetworkingCalls) -> None:
+    def __init__(self, directory: Path, realm: str, conductor: NetworkingCalls) -> None:
         self._directory = directory
+        self._realm = realm
         self._store = conductor
         self._networks: Mapping[str, str] = {}
         # What has been recorded last, by network and address: a server that reads again tells of all leases anew.
@@ -107,26 +113,26 @@ class Leases:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.settimeout(_TELLS_WITHIN_S)
-            if not _is_server(connection):
+            pid = _pid_of_server(connection)
+            if pid is None:
                 return
             try:
-                text = self._answer(_question(connection).split(SEPARATOR))
+                text = self._answer(pid, _question(connection).split(SEPARATOR))
             except (_NotUnderstood, errors.DomainError) as error:
                 LOG.warning("a lease of a DHCP server is not recorded: %s", error)
-                connection.sendall(str(error).encode())
+                _tell(connection, str(error).encode())
                 return
             except Exception:
                 # The pool would keep it to itself.
                 LOG.exception("a lease of a DHCP server is not recorded")
                 return
-            connection.sendall(OK + text.encode())
+            _tell(connection, OK + text.encode())
 
-    def _answer(self, words: list[str]) -> str:
+    def _answer(self, pid: int, words: list[str]) -> str:
         """Do what a server asks for; what its script prints. Raises _NotUnderstood, DomainError."""
         server, action, *event = words if len(words) > 1 else ["", ""]
         network_id = self._networks.get(server)
-        if network_id is None:
+        if network_id is None or not self._is_beside(network_id, pid):
             raise _NotUnderstood("no DHCP server of this host asks")
         if action == "init":
             return self._adopted(network_id)
@@ -139,6 +145,13 @@ class Leases:
         else:
             raise _NotUnderstood(f"no event of a lease: {action!r}")
         return ""
+
+    def _is_beside(self, network_id: str, pid: int) -> bool:
+        """Whether a process is in the namespace of a network's DHCP server. Raises _NotUnderstood."""
+        try:
+            return bool(links.number_around(pid) == call(links.number_of, network_name(self._realm, network_id)))
+        except (OSError, CommandFailed) as error:
+            raise _NotUnderstood(f"nobody can tell which DHCP server asks: {error}") from error
 
     def _adopted(self, network_id: str) -> str:
         leases = self._store.adopt_dhcp_leases(network_id)
@@ -199,16 +212,36 @@ def _lease(network_id: str, words: list[str]) -> DhcpLease:
 
 
 def _question(connection: socket.socket) -> str:
-    """All that is said. Raises OSError, _NotUnderstood."""
-    said = b""
-    while part := connection.recv(_LARGEST_QUESTION):
+    """All that is said, in a time for all of it. Raises OSError, _NotUnderstood."""
+    said, deadline = b"", time.monotonic() + _TELLS_WITHIN_S
+    while part := _in_time(connection, deadline).recv(_LARGEST_QUESTION):
         said += part
         if len(said) > _LARGEST_QUESTION:
             raise _NotUnderstood("too many words")
     return said.decode(errors="replace")
 
 
-def _is_server(connection: socket.socket) -> bool:
-    """Whether the other end may be a DHCP server: they are nobody, or whoever nova-network is."""
-    _, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return uid in (NOBODY, 0, os.geteuid())
+def _tell(connection: socket.socket, answer: bytes) -> None:
+    """Say it, in a time for all of it. Raises OSError."""
+    deadline = time.monotonic() + _TELLS_WITHIN_S
+    rest = memoryview(answer)
+    while rest:
+        rest = rest[_in_time(connection, deadline).send(rest) :]
+
+
+def _in_time(connection: socket.socket, deadline: float) -> socket.socket:
+    """The connection, which waits until then at most. Raises TimeoutError.
+
+    A timeout alone begins anew with each byte, and who sends one now and then keeps a thread from all servers.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("it takes too long")
+    connection.settimeout(left)
+    return connection
+
+
+def _pid_of_server(connection: socket.socket) -> int | None:
+    """The process at the other end, if that may be a DHCP server's: they are nobody, or whoever nova-network is."""
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(pid) if uid in (NOBODY, 0, os.geteuid()) else None

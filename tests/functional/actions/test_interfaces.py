@@ -176,6 +176,28 @@ def test_what_cannot_be_attached_is_refused(cloud, user, network, wanted):
     assert user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": body}).status_code == 400
 
 
+def test_an_interface_has_a_chosen_address_where_its_asker_may_choose(cloud, user, admin, network):
+    """The network is the administrator's project's; another one is the user's own."""
+    cloud.add_host()
+    own = user.post("/v2.0/networks", {"network": {"name": "own"}}, url="http://network").json()["network"]["id"]
+    subnet = {"network_id": own, "cidr": "10.9.0.0/24", "ip_version": 4}
+    assert user.post("/v2.0/subnets", {"subnet": subnet}, url="http://network").status_code == 201
+    server_id = user.create_server(networks="none")["id"]
+
+    def attach(client, net_id, address):
+        body = {"interfaceAttachment": {"net_id": net_id, "fixed_ips": [{"ip_address": address}]}}
+        return client.post(f"/servers/{server_id}/os-interface", body).status_code
+
+    assert [attach(user, network, address) for address in ("10.0.0.53", "10.0.0.1", "192.0.2.1")] == [403] * 3
+    assert [attach(client, own, "10.9.0.1") for client in (user, admin)] == [400, 400]
+    assert attach(admin, network, "10.0.0.1") == 400
+    assert ports_of(admin, server_id) == []
+
+    assert [attach(user, own, "10.9.0.53"), attach(admin, network, "10.0.0.53")] == [200, 200]
+    addresses = user.server(server_id)["addresses"]
+    assert {one["addr"] for each in addresses.values() for one in each} == {"10.9.0.53", "10.0.0.53"}
+
+
 def test_security_groups_come_and_go(cloud, user, network):
     cloud.add_host()
     server_id = user.create_server(networks=[{"uuid": network}])["id"]

@@ -228,6 +228,26 @@ def test_a_server_is_on_the_subnet_that_is_named(api, client):
     assert shown[second]["SubnetId"] == subnet_id
 
 
+def test_an_address_on_a_network_of_others_is_not_chosen(api):
+    admin, client = api.cloud.client("admin", "admin"), api.client(project="chooser")
+    url, body = "http://network/v2.0", {"network": {"name": "shared", "shared": True}}
+    network_id = admin.post("/networks", body, url=url).json()["network"]["id"]
+    subnet = {"network_id": network_id, "cidr": "10.8.0.0/24", "ip_version": 4}
+    assert admin.post("/subnets", {"subnet": subnet}, url=url).status_code == 201
+    subnet_id = client.describe_subnets()["Subnets"][0]["SubnetId"]
+    chosen = {"SubnetId": subnet_id, "PrivateIpAddress": "10.8.0.53"}
+
+    refusals = [
+        code(api.run, client, **chosen),
+        code(api.run, client, NetworkInterfaces=[{"DeviceIndex": 0, **chosen}]),
+    ]
+
+    # Of this test alone: the other projects have one network each.
+    assert admin.delete(f"/networks/{network_id}", url=url).status_code == 204
+    assert refusals == ["UnauthorizedOperation"] * 2
+    assert instances(client) == []
+
+
 @pytest.mark.parametrize(
     ("call", "options", "expected"),
     [

@@ -1,5 +1,6 @@
 """Leases of real DHCP servers, kept through nova-dhcpbridge."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -132,10 +133,15 @@ def options6(text):
     return found
 
 
+def within(world, network, *command):
+    """A command in the namespace of a network's DHCP server, where alone its words are believed."""
+    return ["nsenter", f"--net=/run/netns/{world.space(network)}", *command]
+
+
 def ask_bridge(bridge, world, network, *words, **environment):
     directory = str(directory_of(world, network))
     return subprocess.run(
-        [bridge, *words],
+        within(world, network, bridge, *words),
         env={**os.environ, "NOVA_DHCP_SERVER": directory, **environment},
         capture_output=True,
         text=True,
@@ -249,16 +255,44 @@ def test_only_a_ports_own_address_is_recorded(world, network, bridge):
     assert leases(world) == [("10.20.0.40", mac, "web")]
 
 
+def ask_as(uid, world, network, *where):
+    """What a process of this user gets, from within the directory that the tests alone can enter otherwise."""
+    command = [*where, sys.executable, "-c", ASK, str(uid), world.bridge(network)]
+    directory = world.directory / "networks"
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
+
+
 def test_nobody_but_a_dhcp_server_is_answered(world, network):
     world.converge()
 
-    def ask(uid):
-        """What a process of this user gets, from within the directory that the tests alone can enter otherwise."""
-        command = [sys.executable, "-c", ASK, str(uid), world.bridge(network)]
-        directory = world.directory / "networks"
-        return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
+    assert [ask_as(uid, world, network, *within(world, network)) for uid in (65534, 1)] == ["ok\n", "\n"]
 
-    assert [ask(uid) for uid in (65534, 1)] == ["ok\n", "\n"]
+
+@pytest.mark.parametrize("uid", [65534, 0])
+def test_a_dhcp_server_speaks_for_its_own_network_alone(world, network, uid):
+    """A guest that has got into one reads and forges no lease of another network; nor does a process beside them."""
+    other = world.cloud.project("other").network(cidr="10.30.0.0/24")
+    guest = world.boot(network, dns_name="web")
+    assert has_leases(world, lease_of(guest))
+    refusal = "no DHCP server of this host asks\n"
+
+    assert ask_as(uid, world, network, *within(world, other)) == refusal
+    assert ask_as(uid, world, network) == refusal
+    assert ask_as(uid, world, other, *within(world, other)) == "ok\n"
+    assert guest.address in ask_as(uid, world, network, *within(world, network))
+
+
+def test_who_speaks_slowly_is_heard_for_a_time_and_no_longer(world, network):
+    world.converge()
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(world.directory / "networks" / "leases.sock"))
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() < began + 30:
+                slow.sendall(b"x")
+                time.sleep(0.5)
+
+        assert time.monotonic() < began + 15
 
 
 def test_words_without_end_hold_nobody_up(world, network, bridge):

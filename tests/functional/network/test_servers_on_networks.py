@@ -19,8 +19,8 @@ class Networks:
     def ask(self, method, path, body=None):
         return self._user.request(method, f"/{path}", body, url="http://network/v2.0")
 
-    def network(self, name="private", cidr="10.20.0.0/24"):
-        network = self.ask("POST", "networks", {"network": {"name": name}}).json()["network"]
+    def network(self, name="private", cidr="10.20.0.0/24", **facts):
+        network = self.ask("POST", "networks", {"network": {"name": name, **facts}}).json()["network"]
         body = {"subnet": {"network_id": network["id"], "ip_version": 4, "cidr": cidr}}
         assert self.ask("POST", "subnets", body).status_code == 201
         return network
@@ -118,6 +118,60 @@ def test_a_network_nobody_has_is_refused_before_a_server_is_made(cloud, networks
 
     assert answer.status_code == 400
     assert user.get("/servers").json()["servers"] == []
+
+
+def asked_at(client, network, address):
+    """The answer to a request for a server with this address."""
+    return client.post("/servers", {"server": client.wanted(networks=[{"uuid": network["id"], "fixed_ip": address}])})
+
+
+def test_who_shares_a_network_of_others_does_not_choose_addresses_on_it(cloud):
+    """A port with a chosen address is refused by the Networking API: a server is no way round."""
+    cloud.add_host()
+    admin, user = Networks(cloud.client("admin", "admin")), cloud.client()
+    shared = admin.network(cidr="10.21.0.0/24", shared=True)
+    port = {"network_id": shared["id"], "fixed_ips": [{"ip_address": "10.21.0.77"}]}
+    assert Networks(user).ask("POST", "ports", {"port": port}).status_code == 403
+
+    # Whether the address is free, is the gateway, or is no address of the network: it is not even looked for.
+    answers = [asked_at(user, shared, address) for address in ("10.21.0.77", "10.21.0.1", "192.0.2.1")]
+
+    assert [answer.status_code for answer in answers] == [403] * 3
+    assert user.get("/servers").json()["servers"] == []
+    assert [one for one in admin.ports() if one["network_id"] == shared["id"]] == []
+    # Without a choice it is theirs to use; and an administrator chooses.
+    user.create_server(networks=[{"uuid": shared["id"]}])
+    administrator = cloud.client("admin", "project")
+    chosen = administrator.create_server(networks=[{"uuid": shared["id"], "fixed_ip": "10.21.0.78"}])
+    assert addresses_of(cloud, chosen) == {"10.21.0.78"}
+
+
+def test_the_owner_of_a_network_chooses_addresses_but_for_the_gateway(cloud, networks):
+    cloud.add_host()
+    user, network = cloud.client(), networks.network()
+    port = networks.make("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.20.0.76"}])
+
+    chosen = user.create_server(networks=[{"uuid": network["id"], "fixed_ip": "10.20.0.77"}])
+    brought = user.create_server(networks=[{"port": port["id"]}])
+    gateway = [asked_at(client, network, "10.20.0.1") for client in (user, cloud.client("admin", "project"))]
+
+    assert addresses_of(cloud, chosen) == {"10.20.0.77"}
+    assert addresses_of(cloud, brought) == {"10.20.0.76"}
+    assert [answer.status_code for answer in gateway] == [400, 400]
+    assert "gateway" in gateway[0].text
+
+
+def test_a_port_made_for_a_project_on_a_network_of_others_keeps_its_address(cloud):
+    """An administrator has chosen it."""
+    cloud.add_host()
+    admin = Networks(cloud.client("admin", "admin"))
+    shared = admin.network(cidr="10.21.0.0/24", shared=True)
+    fixed_ips = [{"ip_address": "10.21.0.79"}]
+    port = admin.make("port", network_id=shared["id"], project_id="project", fixed_ips=fixed_ips)
+
+    server = cloud.client().create_server(networks=[{"port": port["id"]}])
+
+    assert addresses_of(cloud, server) == {"10.21.0.79"}
 
 
 def soon(condition):
