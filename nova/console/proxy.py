@@ -255,7 +255,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         # The request line holds the token; the log must not.
         path = urlsplit(getattr(self, "path", "")).path
-        LOG.debug("%s %s %s", self.client_address[0], getattr(self, "command", None), path)
+        LOG.debug("%s %r %r", self.client_address[0], getattr(self, "command", None), path)
 
     def _log_access(self, seconds: float) -> None:
         """A console's line comes when it has ended."""

@@ -105,7 +105,7 @@ class Guests:
         project_id = _one_value(environ, "X-Tenant-ID")
         signature = environ.get("HTTP_X_INSTANCE_ID_SIGNATURE", "")
         if not hmac.compare_digest(sign(self._secret, server_id).encode(), signature.encode()):
-            LOG.warning("wrong signature for server %s from %s", server_id, environ.get("REMOTE_ADDR"))
+            LOG.warning("wrong signature for server %r from %s", server_id, environ.get("REMOTE_ADDR"))
             raise errors.Forbidden("Invalid proxy request signature.")
         return server_id, project_id
 
