@@ -113,7 +113,8 @@ class Service:
     def failed(self, response: requests.Response, reason: str | None = None) -> errors.Unavailable:
         """The error for an answer that is of no use."""
         request = response.request
-        LOG.warning("%s %s: %s %.300s", request.method, request.url, response.status_code, response.text)
+        # It may repeat what a user has sent.
+        LOG.warning("%s %s: %s %r", request.method, request.url, response.status_code, response.text[:300])
         return self.unavailable(reason or f"it answers with status {response.status_code}")
 
     def unavailable(self, reason: str) -> errors.Unavailable:

@@ -35,4 +35,4 @@ class Projects:
             missing = ProjectInvalid(project_id=project_id)
             self._service.answer("GET", f"/projects/{segment(project_id)}", missing, context=context)
         except (errors.Unavailable, errors.Unauthorized, errors.Forbidden) as error:
-            LOG.warning("project %s is not looked up: %s", project_id, error)
+            LOG.warning("project %r is not looked up: %s", project_id, error)

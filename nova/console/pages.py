@@ -23,11 +23,15 @@ _REFUSAL = """<!DOCTYPE html>
 
 def token_of(target: str, cookies: str | None = None) -> str | None:
     """The token of a request: in its query, in the websocket path its query names, or in a cookie."""
-    query = parse_qs(urlsplit(target).query)
+    try:
+        query = parse_qs(urlsplit(target).query)
+        if "token" not in query and "path" in query:
+            # Once: a path in a path leads no page anywhere, and there is room for thousands of them.
+            query, cookies = parse_qs(urlsplit(query["path"][0]).query), None
+    except ValueError:
+        return None
     if "token" in query:
         return query["token"][0].strip()
-    if "path" in query:
-        return token_of(query["path"][0])
     try:
         cookie = SimpleCookie(cookies).get("token") if cookies else None
     except CookieError:

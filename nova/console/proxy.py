@@ -202,6 +202,18 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         if self._status:
             self._log_access(time.monotonic() - began)
 
+    def parse_request(self) -> bool:
+        """A target that nobody can read is 400, as a request line is."""
+        if not super().parse_request():
+            return False
+        try:
+            urlsplit(self.path)
+        except ValueError:
+            self.path, self.close_connection = "/", True
+            self.send_error(400)
+            return False
+        return True
+
     def send_response(self, code: int, message: str | None = None) -> None:
         self._status = int(code)
         super().send_response(code, message)
@@ -243,7 +255,7 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         # The request line holds the token; the log must not.
         path = urlsplit(getattr(self, "path", "")).path
-        LOG.debug("%s %s %s", self.client_address[0], getattr(self, "command", None), path)
+        LOG.debug("%s %r %r", self.client_address[0], getattr(self, "command", None), path)
 
     def _log_access(self, seconds: float) -> None:
         """A console's line comes when it has ended."""

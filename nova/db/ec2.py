@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -67,31 +67,40 @@ def tags(connection: Connection, project_id: str) -> list[Tag]:
 
 
 def set_tags(connection: Connection, project_id: str, given: Sequence[Tag]) -> None:
-    """Add or replace. Raises QuotaExceeded for one tag too many on a thing."""
-    for tag in given:
-        remove_tags(connection, project_id, [tag])
-        connection.execute(
-            insert(_tags).values(project_id=project_id, target=tag.target, key=tag.key, value=tag.value or "")
-        )
-    for target in {tag.target for tag in given}:
-        where = (_tags.c.project_id == project_id, _tags.c.target == target)
-        if (connection.scalar(select(func.count()).select_from(_tags).where(*where)) or 0) > _MOST_TAGS:
-            raise errors.QuotaExceeded(f"A resource has {_MOST_TAGS} tags at most.")
+    """Add or replace. Raises QuotaExceeded for one tag too many on a thing, before anything is written."""
+    values = {(tag.target, tag.key): tag.value or "" for tag in given}
+    keys: dict[str, set[str | None]] = {}
+    for target, key in values:
+        keys.setdefault(target, set()).add(key)
+    for batch in _batches(list(keys)):
+        query = select(_tags.c.target, _tags.c.key).where(_tags.c.project_id == project_id, _tags.c.target.in_(batch))
+        for target, key in connection.execute(query):
+            keys[target].add(key)
+    if any(len(of_one) > _MOST_TAGS for of_one in keys.values()):
+        raise errors.QuotaExceeded(f"A resource has {_MOST_TAGS} tags at most.")
+    remove_tags(connection, project_id, [Tag(target=target, key=key) for target, key in values])
+    rows = [
+        {"project_id": project_id, "target": target, "key": key, "value": values[target, key]} for target, key in values
+    ]
+    if rows:
+        connection.execute(insert(_tags), rows)
 
 
 def remove_tags(connection: Connection, project_id: str, unwanted: Sequence[Tag]) -> None:
     """key None: all of a thing; value None: whatever the value is."""
+    targets: dict[tuple[str | None, str | None], list[str]] = {}
     for tag in unwanted:
-        query = delete(_tags).where(_tags.c.project_id == project_id, _tags.c.target == tag.target)
-        if tag.key is not None:
-            query = query.where(_tags.c.key == tag.key)
-        if tag.value is not None and tag.key is not None:
-            matching = select(_tags.c.id).where(
-                _tags.c.project_id == project_id, _tags.c.target == tag.target, _tags.c.key == tag.key
-            )
-            values = connection.execute(matching.add_columns(_tags.c.value)).all()
-            query = delete(_tags).where(_tags.c.id.in_([row.id for row in values if row.value == tag.value]))
-        connection.execute(query)
+        targets.setdefault((tag.key, tag.value), []).append(tag.target)
+    # A request names many things and the same few tags for each: a statement for every pair would hold others up.
+    for (key, value), of_tag in targets.items():
+        for batch in _batches(of_tag):
+            where = [_tags.c.project_id == project_id, _tags.c.target.in_(batch)]
+            if key is not None:
+                where.append(_tags.c.key == key)
+            if key is not None and value is not None:
+                found = connection.execute(select(_tags.c.id, _tags.c.value).where(*where)).all()
+                where = [_tags.c.id.in_([row.id for row in found if row.value == value])]
+            connection.execute(delete(_tags).where(*where))
 
 
 def reservation(connection: Connection, project_id: str, token: ClientToken) -> str | None:

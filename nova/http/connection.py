@@ -332,7 +332,7 @@ class Connection:
             return False
         except Exception:
             # An application guards itself; what comes here is a defect of the guard, or of an answer half sent.
-            LOG.exception("%s %s failed", message.method, environ["PATH_INFO"])
+            LOG.exception("%s %r failed", message.method, environ["PATH_INFO"])
             if response.is_begun:
                 return False
             response.headers.clear()

@@ -63,7 +63,7 @@ class Application:
             answer = self._answer(request, version, is_legacy)
         except errors.DomainError as error:
             if error.status >= 500:
-                LOG.warning("%s %s: %s", request.method, request.path_info, error)
+                LOG.warning("%s %s: %s", request.method, request.path, error)
             answer = faults.response(error.status, error.told(request.environ[CONTEXT].is_admin))
         if not is_legacy:
             text = versions.text(version)

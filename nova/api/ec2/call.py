@@ -5,7 +5,7 @@ Handlers do what the Compute API does, in its words: `request` is a request of i
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,7 @@ class Call:
             if specification.get("ResourceType") != kind:
                 raise errors.bad_value("TagSpecification.ResourceType", specification.get("ResourceType"))
             wanted |= read_tags(specification.get("Tags", ()))
+        check_count(wanted)
         return wanted
 
     def digest(self) -> str:
@@ -97,11 +98,20 @@ class Call:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+# Of one thing, and so of one request.
+_MOST_TAGS = 50
 _LONGEST_KEY, _LONGEST_VALUE = 127, 255
 
 
-def read_tags(tags: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Raises BadRequest for keys and values that no tag has."""
+def check_count(tags: Sized) -> None:
+    """Raises BadRequest for more tags than a thing has, before any of a request's things gets one."""
+    if len(tags) > _MOST_TAGS:
+        raise errors.BadRequest(f"A resource has {_MOST_TAGS} tags at most.", "TagLimitExceeded")
+
+
+def read_tags(tags: Collection[dict[str, str]]) -> dict[str, str]:
+    """Raises BadRequest for keys and values that no tag has, and for too many tags."""
+    check_count(tags)
     read: dict[str, str] = {}
     for tag in tags:
         key, value = tag.get("Key", ""), tag.get("Value", "")

@@ -6,9 +6,10 @@ Source: EC2 API reference, "Tags".
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from nova import errors as domain
 from nova.api.ec2 import errors, subnets
-from nova.api.ec2.call import Call, read_tags, tag_list
-from nova.api.ec2.declaration import Listing, action
+from nova.api.ec2.call import Call, check_count, read_tags, tag_list
+from nova.api.ec2.declaration import Codes, Listing, action
 from nova.api.ec2.ids import kind_of, not_found, written
 from nova.api.ec2.listing import path
 from nova.structs.ec2 import Tag
@@ -32,10 +33,11 @@ _TYPES = {
     "key": "key-pair",
 }
 _RULE = "os_compute_api:server-metadata:"
+_FULL: Codes = {domain.QuotaExceeded: "TagLimitExceeded"}
 _MOST_RESOURCES = 1000
 
 
-@action("CreateTags", policy=f"{_RULE}create", takes=("Resources", "Tags"))
+@action("CreateTags", policy=f"{_RULE}create", takes=("Resources", "Tags"), codes=_FULL)
 def create(call: Call) -> None:
     """Add tags to things, or replace their values. All things are known to have an id before one is tagged."""
     tags = read_tags(call.given["Tags"])
@@ -50,7 +52,9 @@ def create(call: Call) -> None:
 @action("DeleteTags", policy=f"{_RULE}delete", takes=("Resources", "Tags"))
 def delete(call: Call) -> None:
     """Without Tags all of them; a tag with a value only if it has this value."""
-    unwanted = [(tag.get("Key"), tag.get("Value")) for tag in call.given.get("Tags", ())]
+    given = call.given.get("Tags", ())
+    check_count(given)
+    unwanted = [(tag.get("Key"), tag.get("Value")) for tag in given]
     servers, others = _resources(call)
     removed = [Tag(target=each, key=key, value=value) for each in others for key, value in unwanted or [(None, None)]]
     if removed:

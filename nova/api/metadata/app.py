@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import webob
 from oslo_config import cfg
-from oslo_middleware import http_proxy_to_wsgi
 
 from nova import errors
 from nova.api.metadata.guests import Addresses, Guests
@@ -29,11 +28,10 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, networking: Add
     """The API. networking answers device_at(); without it the Networking API is asked.
 
     A guest's address is that of the connection; [oslo_middleware] enable_proxy_headers_parsing makes
-    it that in X-Forwarded-For.
+    it the last in X-Forwarded-For. Raises BadConfiguration for a metadata proxy without a secret.
     """
     networking = networking or Networking(adapters.service_adapter(conf, "neutron"))
-    answering = _Metadata(Guests(conf, conductor, networking))
-    return Front(http_proxy_to_wsgi.HTTPProxyToWSGI(answering, conf), conf, plain_fault)
+    return Front(_Metadata(Guests(conf, conductor, networking)), conf, plain_fault)
 
 
 class _Metadata:

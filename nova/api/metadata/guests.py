@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from oslo_config import cfg
+from oslo_middleware import http_proxy_to_wsgi
 
 from nova import errors
 from nova.clients.ttl_cache import TtlCache
+from nova.conf import BadConfiguration
 from nova.metadata import documents
 from nova.metadata.documents import Documents
 from nova.rpc.conductor import ConductorCalls
@@ -39,7 +41,10 @@ class Addresses(Protocol):
 
 
 class Guests:
-    """Finds the documents of the guest that asks, and remembers them for [api] metadata_cache_expiration."""
+    """Finds the documents of the guest that asks, and remembers them for [api] metadata_cache_expiration.
+
+    Raises BadConfiguration for a metadata proxy without a secret.
+    """
 
     def __init__(self, conf: cfg.ConfigOpts, conductor: ConductorCalls, addresses: Addresses) -> None:
         self._conf = conf
@@ -47,17 +52,23 @@ class Guests:
         self._addresses = addresses
         self._is_behind_proxy = conf.neutron.service_metadata_proxy
         self._secret = conf.neutron.metadata_proxy_shared_secret
+        # The library's option, and not its middleware: that believes the first address of Forwarded, a guest's own word.
+        conf.register_opts(http_proxy_to_wsgi.OPTS, group="oslo_middleware")
+        self._is_forwarded = conf.oslo_middleware.enable_proxy_headers_parsing
         self._documents: TtlCache[Documents] = TtlCache(conf.api.metadata_cache_expiration)
         self._servers: TtlCache[tuple[str, str]] = TtlCache(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
         if self._is_behind_proxy and not self._secret:
-            LOG.warning("[neutron] metadata_proxy_shared_secret is empty: any guest can sign for any other")
+            raise BadConfiguration(
+                "[neutron] service_metadata_proxy needs metadata_proxy_shared_secret: without it any guest can sign for "
+                "any other"
+            )
 
     def documents_for(self, environ: Mapping[str, Any]) -> Documents:
         """Raises UnknownGuest, Invalid and Forbidden for what a proxy sent, Unavailable."""
         if self._is_behind_proxy:
             server_id, project_id = self._from_proxy(environ)
         else:
-            address = _address(environ)
+            address = self._address(environ)
             server_id, project_id = self._servers.get(address, lambda: self._at(address))
         return self._documents.get((server_id, project_id), lambda: self._build(server_id, project_id))
 
@@ -81,12 +92,20 @@ class Guests:
             raise UnknownGuest()
         return device
 
+    def _address(self, environ: Mapping[str, Any]) -> str:
+        """The caller's address, in the form the Networking API writes it."""
+        text = environ.get("REMOTE_ADDR", "")
+        if self._is_forwarded:
+            # The last of the addresses is the one that the reverse proxy saw itself.
+            text = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip() or text
+        return _as_written(text)
+
     def _from_proxy(self, environ: Mapping[str, Any]) -> tuple[str, str]:
         server_id = _one_value(environ, "X-Instance-ID")
         project_id = _one_value(environ, "X-Tenant-ID")
         signature = environ.get("HTTP_X_INSTANCE_ID_SIGNATURE", "")
         if not hmac.compare_digest(sign(self._secret, server_id).encode(), signature.encode()):
-            LOG.warning("wrong signature for server %s from %s", server_id, environ.get("REMOTE_ADDR"))
+            LOG.warning("wrong signature for server %r from %s", server_id, environ.get("REMOTE_ADDR"))
             raise errors.Forbidden("Invalid proxy request signature.")
         return server_id, project_id
 
@@ -105,10 +124,8 @@ def _one_value(environ: Mapping[str, Any], header: str) -> str:
     return value
 
 
-def _address(environ: Mapping[str, Any]) -> str:
-    """The caller's address, in the form the Networking API writes it."""
-    # Behind a reverse proxy the last of the addresses is the one that it saw itself.
-    text = environ.get("REMOTE_ADDR", "").rpartition(",")[2].strip()
+def _as_written(text: str) -> str:
+    """An address in the form the Networking API writes it. Raises UnknownGuest for what is none."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

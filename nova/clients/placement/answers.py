@@ -195,7 +195,7 @@ def read_problem(content: bytes) -> Problem:
     try:
         problem = _decode_problems(content).errors[0]
     except (msgspec.DecodeError, IndexError):
-        LOG.warning("a refusal that is not Placement's: %s", content[:200].decode(errors="replace"))
+        LOG.warning("a refusal that is not Placement's: %r", content[:200].decode(errors="replace"))
         return Problem(detail="it does not say why")
     text = " ".join(problem.detail.split())
     for preamble in _PREAMBLES:

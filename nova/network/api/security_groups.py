@@ -19,7 +19,8 @@ from nova.structs.networking import AnyRecord, SecurityGroup, SecurityGroupRule
 from nova.structs.security_group_rules import PROTOCOLS, first_rules
 
 DEFAULT = "default"
-WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "132", "33", "136")
+# DCCP and UDP-Lite have ports too, which filters here do not tell apart: connections of theirs are not tracked.
+WITH_PORTS = ("tcp", "udp", "sctp", "6", "17", "132")
 ICMP = ("icmp", "icmpv6", "ipv6-icmp", "1", "58")
 
 

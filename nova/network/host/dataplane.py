@@ -25,6 +25,7 @@ from nova.network.host.namespaces import Namespaces
 from nova.network.host.rights import realm_of
 from nova.network.host.spaces import Space, network_name, prefix
 from nova.rpc.network import NetworkingCalls
+from nova.structs.networking import Network
 
 LOG = logging.getLogger(__name__)
 
@@ -87,20 +88,14 @@ class LinuxDataplane:
                 lambda: self._host(plan_now),
                 lambda: self._filters(plan_now),
                 lambda: self._dhcp.converge(plan_now.served, plan_now.routers),
-                lambda: self._metadata.converge(
-                    {
-                        one.network.id: network_name(self._realm, one.network.id)
-                        for one in plan_now.served
-                        if one.is_here
-                    }
-                ),
+                lambda: self._serve_metadata([one.network for one in plan_now.served if one.is_here]),
             ):
                 self._try(work)
 
     def remove(self) -> None:
         """Delete everything converge() created, guests' networks included."""
         with self._busy:
-            self._metadata.converge({})
+            self._metadata.converge({}, {})
             self._dhcp.remove()
             firewall.remove(self._filter_table)
             for family in ("inet", "netdev"):
@@ -110,6 +105,12 @@ class LinuxDataplane:
                 if device.get("ifalias") == self.owner:
                     commands.delete_device(name)
             self._loaded.clear()
+
+    def _serve_metadata(self, networks: list[Network]) -> None:
+        self._metadata.converge(
+            {network.id: network_name(self._realm, network.id) for network in networks},
+            {network.id: network.project_id for network in networks if not network.shared},
+        )
 
     def _converge_later(self) -> None:
         time.sleep(max(_GATHER_S, self._took_s))

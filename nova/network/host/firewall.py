@@ -266,6 +266,9 @@ def _by_address(field: str, direction: str, ports: Sequence[Guarded]) -> list[st
 
 def _matches(rule: SecurityGroupRule) -> list[str]:
     """One line per rule; none for a rule that can match nothing here."""
+    if rule.port_range_min is not None and rule.protocol not in (*_PORTS, *_ICMP):
+        # Older releases took ports of protocols without: it must not be all of the protocol.
+        return []
     word = "ip" if rule.ethertype == "IPv4" else "ip6"
     remote = "saddr" if rule.direction == "ingress" else "daddr"
     version = _V4 if word == "ip" else _V6

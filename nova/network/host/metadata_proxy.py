@@ -45,8 +45,8 @@ _LIMITS = Limits(
     # The one document that a guest may write has 1020 bytes.
     body_bytes=4096,
 )
-# Open at once from one network, whose owner may have any number of addresses.
-_PER_NETWORK = 200
+# Open at once from one network, whose owner may have any number of addresses, and from all networks of one project.
+_PER_NETWORK, _PER_PROJECT = 200, 400
 _METHODS = ("GET", "HEAD", "POST")
 _LARGEST_ANSWER = 16 * 1024 * 1024
 _ANSWERS_WITHIN_S = 30
@@ -59,16 +59,18 @@ class MetadataProxy:
     def __init__(self, conf: cfg.ConfigOpts, conductor: NetworkingCalls) -> None:
         self._conf = conf
         self._app = _Forwarding(conf, conductor)
+        self._shares = Shares()
         self._listeners: _Listeners | None = None
         self._server: _Server | None = None
 
-    def converge(self, spaces: Mapping[str, str]) -> None:
-        """Listen in these namespaces, by network id, and in no others."""
+    def converge(self, spaces: Mapping[str, str], owners: Mapping[str, str]) -> None:
+        """Listen in these namespaces, by network id, and in no others. owners: whose the networks are that one has alone."""
+        self._shares.owners = owners
         if self._listeners is None:
             if not spaces:
                 return
             self._listeners = _Listeners()
-            self._server = _Server(self._listeners, self._app, _LIMITS)  # type: ignore[arg-type]
+            self._server = _Server(self._listeners, self._app, _LIMITS, self._shares)  # type: ignore[arg-type]
             self._server.start()
             if not (self._conf.neutron.service_metadata_proxy and self._conf.neutron.metadata_proxy_shared_secret):
                 LOG.warning(
@@ -165,21 +167,51 @@ def _listen(space: str) -> socket.socket:
 
 
 class _Server(HttpServer):
-    """One that no network can have for itself."""
+    """One that no network and no project can have for itself."""
 
-    def __init__(self, sock: socket.socket, app: Any, limits: Limits) -> None:
+    def __init__(self, sock: socket.socket, app: Any, limits: Limits, shares: "Shares") -> None:
         super().__init__(sock, app, limits, fault=plain_fault)
-        self._by_network: Counter[str] = Counter()
+        self._shares = shares
 
     def _serve(self, sock: socket.socket, source: tuple[Any, ...]) -> None:
-        network_id = source[0].partition("%")[2]
-        if self._by_network[network_id] >= _PER_NETWORK:
+        counted = self._shares.take(source[0].partition("%")[2])
+        if not counted:
             return
-        self._by_network[network_id] += 1
         try:
             super()._serve(sock, source)
         finally:
-            self._by_network[network_id] -= 1
+            self._shares.give_back(counted)
+
+
+class Shares:
+    """Counts the open connections of each network, and of each project that has networks of its own.
+
+    A network that projects share is counted by itself: none of them shall keep the others out of all such networks.
+    """
+
+    def __init__(self) -> None:
+        self.owners: Mapping[str, str] = {}
+        self._lock = threading.Lock()
+        self._open: Counter[tuple[str, str]] = Counter()
+
+    def take(self, network_id: str) -> list[tuple[str, str]]:
+        """Count a connection; what it was counted for, nothing when it is one too many."""
+        mosts = {("network", network_id): _PER_NETWORK}
+        if owner := self.owners.get(network_id):
+            mosts["project", owner] = _PER_PROJECT
+        with self._lock:
+            if any(self._open[counted] >= most for counted, most in mosts.items()):
+                return []
+            self._open.update(mosts.keys())
+        return list(mosts)
+
+    def give_back(self, counted: list[tuple[str, str]]) -> None:
+        with self._lock:
+            self._open.subtract(counted)
+            # Networks and projects come and go; those without connections are forgotten.
+            for each in counted:
+                if not self._open[each]:
+                    del self._open[each]
 
 
 class _Forwarding:

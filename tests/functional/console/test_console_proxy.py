@@ -369,6 +369,15 @@ def test_nonsense_does_not_hurt_the_proxy(consoles, screen, request_):
     viewer.close()
 
 
+def test_a_target_that_nobody_can_read_is_refused(consoles):
+    connection = socket.create_connection(("127.0.0.1", consoles.port["novnc"]), timeout=10)
+
+    connection.sendall(b"GET http://[/vnc.html HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert connection.makefile("rb").readline().split()[1] == b"400"
+    connection.close()
+
+
 def test_the_token_never_reaches_the_log(make_consoles, screen, caplog):
     caplog.set_level(logging.DEBUG)
     consoles = make_consoles()

@@ -6,7 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
+from nova.structs.context import Context
+from nova.structs.ec2 import Tag
 from tests.functional.ec2.conftest import wait
 
 
@@ -188,10 +192,56 @@ def test_tags_come_and_go(api):
     assert shown == {(instance_id, "instance", "a", "1"), (image_id, "image", "a", "1")}
     assert client.describe_images(Filters=[{"Name": "tag:a", "Values": ["1"]}])["Images"][0]["ImageId"] == image_id
     assert api.client(project="others").describe_tags()["Tags"] == []
-    many = [{"Key": str(number), "Value": ""} for number in range(51)]
-    assert code(client.create_tags, Resources=[image_id], Tags=many) == "ResourceLimitExceeded"
     client.delete_tags(Resources=[instance_id, image_id])
     assert client.describe_tags()["Tags"] == []
+
+
+def test_a_thing_has_fifty_tags(api):
+    client = api.client(project="fifty tags")
+    image_id = api.image(client)
+    many = [{"Key": str(number), "Value": "v"} for number in range(51)]
+    client.create_tags(Resources=[image_id], Tags=many[:50])
+
+    assert code(client.create_tags, Resources=[image_id], Tags=many[50:]) == "TagLimitExceeded"
+    client.create_tags(Resources=[image_id], Tags=[{"Key": "0", "Value": "replaced"}])
+    shown = {each["Key"]: each["Value"] for each in client.describe_tags()["Tags"]}
+    assert shown == {tag["Key"]: tag["Value"] for tag in many[:50]} | {"0": "replaced"}
+
+
+def test_no_request_writes_more_tags_than_a_thing_has(api):
+    client = api.client(project="many tags")
+    image_id = api.image(client)
+    many = [{"Key": str(number)} for number in range(51)]
+
+    assert code(client.create_tags, Resources=[image_id], Tags=many) == "TagLimitExceeded"
+    assert code(client.delete_tags, Resources=[image_id], Tags=many) == "TagLimitExceeded"
+    halves = [{"ResourceType": "key-pair", "Tags": half} for half in (many[:30], many[30:])]
+    assert code(client.create_key_pair, KeyName="tagged", TagSpecifications=halves) == "TagLimitExceeded"
+    assert client.describe_tags()["Tags"] == client.describe_key_pairs()["KeyPairs"] == []
+    names = [f"ami-{number:08x}" for number in range(1001)]
+    assert code(client.create_tags, Resources=names, Tags=many[:1]) == "InvalidParameterValue"
+    assert code(client.delete_tags, Resources=names) == "InvalidParameterValue"
+
+
+def test_many_tags_of_many_things_are_few_statements(api):
+    """What a request may write at most is written while others hardly wait."""
+    client = api.client(project="statements")
+    statements = []
+
+    def count(*arguments):
+        statements.append(arguments[2])
+
+    tags = [Tag(target=f"key-{thing:08x}", key=str(key), value="v") for thing in range(1000) for key in range(50)]
+    context = Context(user_id="user", project_id="statements")
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        api.cloud.conductor_calls.change_ec2_tags(context, tags, [])
+        api.cloud.conductor_calls.change_ec2_tags(context, [], tags)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+
+    assert client.describe_tags()["Tags"] == []
+    assert len(statements) < 1000
 
 
 def test_types_zones_and_regions_are_the_clouds(api, client):

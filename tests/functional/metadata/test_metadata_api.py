@@ -1,6 +1,7 @@
 """What a guest is answered, who is taken for which guest, and what is refused."""
 
 import base64
+import copy
 import hashlib
 import hmac
 import json
@@ -13,6 +14,7 @@ from nova import errors
 from nova.api.metadata import application
 from nova.clients.adapters import service_adapter
 from nova.clients.network.client import Networking
+from nova.conf import BadConfiguration
 from tests.functional.cloud import Cloud, wait
 from tests.functional.wsgi_adapter import WsgiAdapter
 
@@ -174,13 +176,35 @@ def test_headers_of_a_guest_do_not_make_it_another(guests):
     assert answer.json["name"] == "mine"
 
 
-def test_behind_a_trusted_reverse_proxy_the_forwarded_address_counts(make_guests):
-    guests = make_guests("[oslo_middleware]\nenable_proxy_headers_parsing = true\n")
-    server = guests.boot()
+@pytest.fixture(scope="module")
+def forwarded(make_guests):
+    return make_guests("[oslo_middleware]\nenable_proxy_headers_parsing = true\n")
 
-    answer = guests.ask("/openstack/latest/meta_data.json", "127.0.0.1", X_Forwarded_For=guests.address(server))
+
+def test_behind_a_trusted_reverse_proxy_the_forwarded_address_counts(forwarded):
+    server = forwarded.boot()
+
+    answer = forwarded.ask("/openstack/latest/meta_data.json", "127.0.0.1", X_Forwarded_For=forwarded.address(server))
 
     assert answer.json["uuid"] == server["id"]
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For"])
+def test_what_a_guest_tells_the_reverse_proxy_does_not_make_it_another(forwarded, header):
+    mine, other = (forwarded.address(forwarded.boot(name=name)) for name in ("mine", "other"))
+    said = {"Forwarded": {"Forwarded": f"for={other}"}, "X-Forwarded-For": {"X_Forwarded_For": f"{other}, {mine}"}}
+
+    answer = forwarded.ask("/openstack/latest/meta_data.json", "127.0.0.1", **{"X_Forwarded_For": mine, **said[header]})
+
+    assert answer.json["name"] == "mine"
+
+
+def test_a_metadata_proxy_without_a_secret_is_refused(proxied):
+    conf = copy.deepcopy(proxied.cloud.conf)
+    conf.set_override("metadata_proxy_shared_secret", "", group="neutron")
+
+    with pytest.raises(BadConfiguration, match="metadata_proxy_shared_secret"):
+        application(conf, proxied.cloud.conductor_calls)
 
 
 def test_an_address_that_two_servers_have_belongs_to_neither(guests):

@@ -375,6 +375,10 @@ def test_a_rule_is_kept_once(demo):
         {"protocol": "tcp", "port_range_min": 90, "port_range_max": 80},
         {"protocol": "tcp", "port_range_min": 80},
         {"port_range_min": 80, "port_range_max": 80},
+        *(
+            {"protocol": protocol, "port_range_min": 80, "port_range_max": 80}
+            for protocol in ("dccp", "udplite", "33", "136")
+        ),
         {"protocol": "icmp", "port_range_max": 0},
         {"protocol": "icmp", "port_range_min": 300},
         {"ethertype": "IPv6", "remote_ip_prefix": "10.0.0.0/8"},

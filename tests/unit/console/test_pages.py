@@ -19,6 +19,10 @@ from nova.console import pages
         ("/websockify", ";;;=\x00", None),
         ("/?token=", None, None),
         ("/vnc.html?path=" + "path%3D" * 50, None, None),
+        ("/vnc.html?path=%2F%3Fpath%3D%2F%3Ftoken%3Dabc", None, None),
+        ("/?" + "path=/?" * 3000 + "token=abc", None, None),
+        ("/vnc.html?path=%2F%2F%5B", None, None),
+        ("http://[/?token=abc", None, None),
     ],
 )
 def test_a_token_is_found_where_browsers_put_it(target, cookies, token):

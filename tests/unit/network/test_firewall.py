@@ -35,8 +35,8 @@ def rules_of(*rules, **values):
 
 def chain(ruleset, name):
     """The rules of a chain."""
-    body = ruleset.split(f"chain {name} {{\n", 1)[1].split("\n  }", 1)[0]
-    return [line.strip() for line in body.splitlines()]
+    body = ruleset.split(f"chain {name} {{", 1)[1].split("\n  }", 1)[0]
+    return [line.strip() for line in body.splitlines()[1:]]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,13 @@ def chain(ruleset, name):
 )
 def test_a_rule_lets_through_what_it_names(allowed, expected):
     assert chain(rules_of(allowed), "ingress-g") == [expected]
+
+
+@pytest.mark.parametrize("protocol", ["dccp", "udplite", "33", "136", None])
+def test_ports_that_cannot_be_told_apart_let_nothing_through(protocol):
+    kept = rule("ingress", protocol=protocol, port_range_min=80, port_range_max=80)
+
+    assert chain(rules_of(kept), "ingress-g") == []
 
 
 def test_an_egress_rule_looks_at_the_destination():
