@@ -330,7 +330,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     low, high = _count(fields)
     zone, host, node = _where(request, fields)
     image = _image(request, fields)
-    devices = block_devices.read(request, fields, image)
+    devices = block_devices.read(request, fields, image, high)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, fields["metadata"])
     certificates = tuple(fields.get("trusted_image_certificates") or ())
