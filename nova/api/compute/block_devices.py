@@ -7,6 +7,8 @@ images, volumes and snapshots. Source: user guide, "Block Device Mapping".
 import uuid as uuids
 from typing import Any
 
+import msgspec
+
 from nova import errors
 from nova.api.compute import mapped_images
 from nova.api.compute.request import Request
@@ -44,6 +46,7 @@ def read(request: Request, server: dict[str, Any], image: Image | None, count: i
     entries = [_from_first(entry, index, image) for index, entry in enumerate(first or ())] or list(second or ())
     entries = [*(default for default in own if not any(_is_same(default, entry) for entry in entries)), *entries]
     devices = [_device(request, entry, count) for entry in entries if not _no_device(entry)]
+    _check_volumes_once(devices)
     _check_boot_order(devices, image)
     return tuple(device for device in devices if not _is_image_ref(device, image))
 
@@ -126,6 +129,8 @@ def _checked(request: Request, device: BlockDevice, count: int) -> BlockDevice:
         elif device.source == "volume":
             volume = services.volumes.get(device.volume_id, context)
             _check_volume(request, device, volume, count)
+            # A database that ignores case finds it by other spellings of its id.
+            device = msgspec.structs.replace(device, volume_id=volume.id)
         elif device.source == "snapshot":
             services.volumes.snapshot(device.snapshot_id, context)
     except errors.NotFound as error:
@@ -146,6 +151,13 @@ def _check_volume(request: Request, device: BlockDevice, volume: Volume, count: 
         raise BadMapping(reason=f"volume {volume.id} is {volume.status}, not available.")
     if device.boot_index == 0 and not volume.is_bootable:
         raise errors.Invalid(f"Block Device {volume.id} is not bootable.")
+
+
+def _check_volumes_once(devices: list[BlockDevice]) -> None:
+    """Two disks of one volume would be two caches over the same bytes: a guest that writes to both corrupts them."""
+    volumes = [device.volume_id for device in devices if device.volume_id]
+    if len(set(volumes)) != len(volumes):
+        raise BadMapping(reason="a volume is named twice.")
 
 
 def _is_image_ref(device: BlockDevice, image: Image | None) -> bool:
