@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, false, func, not_, or_, select
+from sqlalchemy import and_, false, func, literal, not_, or_, select
 from sqlalchemy.engine import Connection
 
 from nova import errors, patterns
@@ -119,6 +119,8 @@ def _beyond(column: Any, value: Any, direction: str) -> Any:
     """Sorted behind value, where NULL sorts before everything."""
     if value is None:
         return column.is_not(None) if direction == "asc" else false()
+    # As it is, SQLAlchemy would compare a truth value by nothing but equality.
+    value = literal(value, column.type)
     if direction == "asc":
         return column > value
     return or_(column < value, column.is_(None)) if column.nullable else column < value
