@@ -55,8 +55,10 @@ def conditions(query: ServerQuery) -> list[Any]:
 
 def _tag_conditions(query: ServerQuery) -> list[Any]:
     def has(tag: str) -> Any:
-        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact.
-        return _table.c.tags.contains(_encode(tag).decode(), autoescape=True)
+        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact. LIKE is not, it
+        # ignores case in SQLite; what replace() finds is the same in every database.
+        tags = _table.c.tags
+        return func.replace(tags, _encode(tag).decode(), "") != tags
 
     conditions = []
     if query.tags:

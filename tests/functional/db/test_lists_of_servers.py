@@ -1,4 +1,4 @@
-"""A list of servers is the same over every database: its pages by every sort key."""
+"""A list of servers is the same over every database: whom its tags find, and its pages by every sort key."""
 
 import sys
 import uuid
@@ -39,6 +39,25 @@ def database(request):
 
 def found(database, **fields):
     return database.read(lambda c: instances.find(c, ServerQuery(project_id="p", **fields)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"tags": ["red"]}, {"small"}),
+        ({"tags": ["Red"]}, {"capital"}),
+        ({"tags": ["RED"]}, set()),
+        ({"tags": ["re"]}, set()),
+        ({"tags": ["red", "50%_"]}, {"small"}),
+        ({"tags": ["50%%"]}, set()),
+        ({"tags_any": ["RED", "Red"]}, {"capital"}),
+        ({"not_tags": ["Red"]}, {"small", "none"}),
+        ({"not_tags_any": ["red", "Red"]}, {"none"}),
+    ],
+    ids=str,
+)
+def test_tags_that_differ_in_case_differ(database, fields, names):
+    assert {one.name for one in found(database, **fields)} == names
 
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])
