@@ -57,3 +57,11 @@ def test_a_page_of_nothing_leads_nowhere(admin, server_id, path):
         [],
     )
     assert "marker=" not in none.text
+
+
+def test_no_month_is_before_the_first(admin):
+    statuses = [
+        admin.get(f"/os-instance_usage_audit_log/{month}-31T23:59:59Z").status_code for month in ("0001-01", "0001-03")
+    ]
+
+    assert statuses == [400, 200]
