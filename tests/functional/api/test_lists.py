@@ -65,3 +65,12 @@ def test_no_month_is_before_the_first(admin):
     ]
 
     assert statuses == [400, 200]
+
+
+def test_an_empty_zone_is_that_of_every_host(cloud):
+    old = cloud.client("admin", "project", version="2.1")
+
+    every, empty, other = (old.get(f"/os-hosts{query}").json()["hosts"] for query in ("", "?zone=", "?zone=other"))
+
+    assert (empty, other) == (every, [])
+    assert [host["service"] for host in every].count("compute") == 2
