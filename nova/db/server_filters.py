@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, false, func, not_, or_, select
+from sqlalchemy import and_, false, func, literal, not_, or_, select
 from sqlalchemy.engine import Connection
 
 from nova import errors, patterns
@@ -55,8 +55,10 @@ def conditions(query: ServerQuery) -> list[Any]:
 
 def _tag_conditions(query: ServerQuery) -> list[Any]:
     def has(tag: str) -> Any:
-        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact.
-        return _table.c.tags.contains(_encode(tag).decode(), autoescape=True)
+        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact. LIKE is not, it
+        # ignores case in SQLite; what replace() finds is the same in every database.
+        tags = _table.c.tags
+        return func.replace(tags, _encode(tag).decode(), "") != tags
 
     conditions = []
     if query.tags:
@@ -119,6 +121,8 @@ def _beyond(column: Any, value: Any, direction: str) -> Any:
     """Sorted behind value, where NULL sorts before everything."""
     if value is None:
         return column.is_not(None) if direction == "asc" else false()
+    # As it is, SQLAlchemy would compare a truth value by nothing but equality.
+    value = literal(value, column.type)
     if direction == "asc":
         return column > value
     return or_(column < value, column.is_(None)) if column.nullable else column < value

@@ -57,9 +57,11 @@ def show(request: Request, before: str) -> dict[str, Any]:
     """The audit log of the last full month before a given time."""
     try:
         moment = parse_utc(before)
-    except ValueError as error:
+        log = _log(request, moment)
+    # The first month of all has none before it.
+    except (ValueError, OverflowError) as error:
         raise errors.Invalid(f"Invalid timestamp for date {before}") from error
-    return {"instance_usage_audit_log": _log(request, moment)}
+    return {"instance_usage_audit_log": log}
 
 
 def _log(request: Request, before: datetime.datetime) -> dict[str, Any]:

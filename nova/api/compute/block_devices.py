@@ -7,11 +7,13 @@ images, volumes and snapshots. Source: user guide, "Block Device Mapping".
 import uuid as uuids
 from typing import Any
 
+import msgspec
+
 from nova import errors
 from nova.api.compute import mapped_images
 from nova.api.compute.request import Request
 from nova.api.compute.versions import MULTIATTACH
-from nova.clients.volume import check_is_plain
+from nova.clients.volume import Volume, check_is_plain
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice
 
@@ -24,10 +26,11 @@ class BadMapping(errors.Invalid):
     text = "Block Device Mapping is Invalid: {reason}"
 
 
-def read(request: Request, server: dict[str, Any], image: Image | None) -> tuple[BlockDevice, ...]:
+def read(request: Request, server: dict[str, Any], image: Image | None, count: int) -> tuple[BlockDevice, ...]:
     """The devices beyond the root disk made of imageRef; a volume to boot from has boot_index 0.
 
-    An image may bring a mapping of its own; what the request says of a device counts more. Raises Invalid.
+    An image may bring a mapping of its own; what the request says of a device counts more. count: of the servers
+    that are requested, each of which is to have these devices. Raises Invalid.
     """
     first, second = server.get("block_device_mapping"), server.get("block_device_mapping_v2")
     if first and second:
@@ -42,7 +45,8 @@ def read(request: Request, server: dict[str, Any], image: Image | None) -> tuple
         image = None
     entries = [_from_first(entry, index, image) for index, entry in enumerate(first or ())] or list(second or ())
     entries = [*(default for default in own if not any(_is_same(default, entry) for entry in entries)), *entries]
-    devices = [_device(request, entry) for entry in entries if not _no_device(entry)]
+    devices = [_device(request, entry, count) for entry in entries if not _no_device(entry)]
+    _check_volumes_once(devices)
     _check_boot_order(devices, image)
     return tuple(device for device in devices if not _is_image_ref(device, image))
 
@@ -78,7 +82,7 @@ def _no_device(entry: dict[str, Any]) -> bool:
     return bool(entry.get("no_device"))
 
 
-def _device(request: Request, entry: dict[str, Any]) -> BlockDevice:
+def _device(request: Request, entry: dict[str, Any], count: int) -> BlockDevice:
     source = entry.get("source_type")
     if source is None:
         raise BadMapping(reason="source_type is missing")
@@ -109,10 +113,10 @@ def _device(request: Request, entry: dict[str, Any]) -> BlockDevice:
         tag=entry.get("tag"),
         delete_on_termination=bool(entry.get("delete_on_termination", False)),
     )
-    return _checked(request, device)
+    return _checked(request, device, count)
 
 
-def _checked(request: Request, device: BlockDevice) -> BlockDevice:
+def _checked(request: Request, device: BlockDevice, count: int) -> BlockDevice:
     """The device, known to be there. Raises Invalid."""
     services, context = request.services, request.context
     try:
@@ -124,21 +128,36 @@ def _checked(request: Request, device: BlockDevice) -> BlockDevice:
                 raise BadMapping(reason="Volume is smaller than the minimum size specified in image metadata.")
         elif device.source == "volume":
             volume = services.volumes.get(device.volume_id, context)
-            check_is_plain(volume)
-            if volume.is_multiattach and not request.since(MULTIATTACH):
-                raise BadMapping(reason=f"volume {volume.id} is multiattach, which needs version 2.60.")
-            if volume.status not in ("available", "creating", "downloading") and not (
-                volume.is_multiattach and volume.status == "in-use"
-            ):
-                raise BadMapping(reason=f"volume {volume.id} is {volume.status}, not available.")
-            if device.boot_index == 0 and not volume.is_bootable:
-                raise errors.Invalid(f"Block Device {volume.id} is not bootable.")
+            _check_volume(request, device, volume, count)
+            # A database that ignores case finds it by other spellings of its id.
+            device = msgspec.structs.replace(device, volume_id=volume.id)
         elif device.source == "snapshot":
             services.volumes.snapshot(device.snapshot_id, context)
     except errors.NotFound as error:
         reason = f"failed to get {device.source}: {error.for_users}"
         raise BadMapping(reason=reason, detail=error.for_administrators) from error
     return device
+
+
+def _check_volume(request: Request, device: BlockDevice, volume: Volume, count: int) -> None:
+    check_is_plain(volume)
+    if volume.is_multiattach and not request.since(MULTIATTACH):
+        raise BadMapping(reason=f"volume {volume.id} is multiattach, which needs version 2.60.")
+    if count > 1 and not volume.is_multiattach:
+        raise errors.Invalid("Cannot attach one or more volumes to multiple instances")
+    if volume.status not in ("available", "creating", "downloading") and not (
+        volume.is_multiattach and volume.status == "in-use"
+    ):
+        raise BadMapping(reason=f"volume {volume.id} is {volume.status}, not available.")
+    if device.boot_index == 0 and not volume.is_bootable:
+        raise errors.Invalid(f"Block Device {volume.id} is not bootable.")
+
+
+def _check_volumes_once(devices: list[BlockDevice]) -> None:
+    """Two disks of one volume would be two caches over the same bytes: a guest that writes to both corrupts them."""
+    volumes = [device.volume_id for device in devices if device.volume_id]
+    if len(set(volumes)) != len(volumes):
+        raise BadMapping(reason="a volume is named twice.")
 
 
 def _is_image_ref(device: BlockDevice, image: Image | None) -> bool:

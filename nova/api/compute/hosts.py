@@ -38,7 +38,8 @@ _POWER = made(obj(required("host", STRING), required("power_action", ANY)))
 )
 def index(request: Request) -> dict[str, Any]:
     """Every service by host, optionally of one availability zone."""
-    zone = request.first("zone")
+    # An empty one asks for no zone in particular.
+    zone = request.first("zone") or None
     return {
         "hosts": [
             {"host_name": service.host, "service": service.binary.removeprefix("nova-"), "zone": service.zone}

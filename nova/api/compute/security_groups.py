@@ -28,6 +28,8 @@ from nova.http.view import made
 _RULES = "os_compute_api:os-security-groups:"
 _UNTIL = "2.35"
 _NO_QUERY = query()
+# The group that a project's ports have unless their users name others.
+_DEFAULT = "default"
 _PORT = Plain({"type": ["integer", "null"], "minimum": -1})
 _RULE = obj(
     required("id", UUID),
@@ -94,9 +96,12 @@ def show(request: Request, group_id: str) -> Json:
 def create(request: Request) -> Json:
     """A new group. It lets traffic out and none in. Raises QuotaExceeded."""
     fields = request.body["security_group"]
-    made_group = request.services.network.security_groups.create(
-        request.context.project_id, fields["name"].strip(), fields["description"].strip()
-    )
+    try:
+        made_group = request.services.network.security_groups.create(
+            request.context.project_id, fields["name"].strip(), fields["description"].strip()
+        )
+    except errors.Conflict as error:
+        raise error.turned_into(errors.Invalid) from error
     return {"security_group": _group_views(request, [made_group])[0]}
 
 
@@ -109,19 +114,24 @@ def create(request: Request) -> Json:
     errors=(400, 404),
 )
 def update(request: Request, group_id: str) -> Json:
-    """Change name and description of a group."""
+    """Change name and description of a group. The default one keeps its name."""
     fields = request.body["security_group"]
-    _own(request, group_id)
-    changed = request.services.network.security_groups.update(
-        group_id, fields["name"].strip(), fields["description"].strip()
-    )
+    name = fields["name"].strip()
+    if _own(request, group_id)["name"] == _DEFAULT != name:
+        raise errors.Invalid("Unable to update system group 'default'")
+    try:
+        changed = request.services.network.security_groups.update(group_id, name, fields["description"].strip())
+    except errors.Conflict as error:
+        raise error.turned_into(errors.Invalid) from error
     return {"security_group": _group_views(request, [changed])[0]}
 
 
 @delete("/os-security-groups/{group_id}", policy=f"{_RULES}delete", until=_UNTIL, status=202, errors=(400, 404))
 def remove(request: Request, group_id: str) -> None:
-    """Delete a group. Raises Conflict while a port uses it."""
-    _own(request, group_id)
+    """Delete a group. Raises Invalid while a port uses it, and for the project's default one."""
+    # This service asks as an administrator, for whom the Networking API would delete that one too, with its rules.
+    if _own(request, group_id)["name"] == _DEFAULT:
+        raise errors.Invalid("Unable to delete system group 'default'")
     try:
         request.services.network.security_groups.delete(group_id)
     except errors.Conflict as error:

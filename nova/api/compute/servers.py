@@ -322,7 +322,7 @@ def _page(request: Request, details: dict[str, bool]) -> Page:
     if len(servers) <= limit:
         # A page that is full may still be the last: upstream links on only while pages are full.
         return Page(servers, servers[-1].uuid if servers and len(servers) == limit and request.first("limit") else None)
-    return Page(servers[:limit], servers[limit - 1].uuid)
+    return Page(servers[:limit], servers[limit - 1].uuid if limit else None)
 
 
 def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
@@ -330,7 +330,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     low, high = _count(fields)
     zone, host, node = _where(request, fields)
     image = _image(request, fields)
-    devices = block_devices.read(request, fields, image)
+    devices = block_devices.read(request, fields, image, high)
     hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, fields["metadata"])
     certificates = tuple(fields.get("trusted_image_certificates") or ())

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clients.volume import VolumeNotReady
 from nova.clock import utcnow
-from nova.conductor.acceptance import image_fit
+from nova.conductor.acceptance import image_fit, image_properties
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest
@@ -73,6 +73,8 @@ def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
         properties["keypair"] = op.keypair
     if op.image is not None and not op.reimages:
         columns |= {"image": op.image, "image_id": op.image.id}
+    if op.image is not None and image_properties.wants_config_drive(op.image.properties):
+        properties["config_drive"] = True
     columns["properties"] = msgspec.structs.replace(instance.properties, **properties)
     instances.change(connection, op.instance_id, **columns)
     return columns

@@ -77,6 +77,7 @@ def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ())
         if key != "limit" or key not in given:
             given[key] = value
     CANDIDATES.check(given, request.minor, "Invalid query string parameters")
+    _check_once("group_policy", [value for key, value in pairs if key == "group_policy"])
     words: dict[str, dict[str, list[str]]] = {}
     for key, value in pairs:
         match = None if key in ("limit", "group_policy", "root_required", "same_subtree") else _WORD.match(key)
@@ -98,10 +99,14 @@ def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ())
     )
 
 
+def _check_once(key: str, values: list[str]) -> None:
+    if len(values) > 1:
+        raise RepeatedQuery(f"Query parameter '{key}' may be specified only once.")
+
+
 def _parse_group(suffix: str, asked: dict[str, list[str]], minor: int, index: Index) -> Group:
     for word in ("resources", "in_tree"):
-        if len(asked.get(word, ())) > 1:
-            raise RepeatedQuery(f"Query parameter '{word}{suffix}' may be specified only once.")
+        _check_once(f"{word}{suffix}", asked.get(word, []))
     resources: tuple[tuple[int, int], ...] = ()
     if "resources" in asked:
         resources = _parse_resources(asked["resources"][0], f"resources{suffix}", index)
@@ -247,8 +252,7 @@ def _find_tree(uuid: str, index: Index) -> int:
 
 def _parse_root(pairs: list[tuple[str, str]], index: Index) -> tuple[frozenset[int], frozenset[int]]:
     values = [value for key, value in pairs if key == "root_required"]
-    if len(values) > 1:
-        raise RepeatedQuery("Query parameter 'root_required' may be specified only once.")
+    _check_once("root_required", values)
     # Any-of lists are no part of this parameter: it reads as before 1.39.
     required, forbidden = _parse_traits(values, "root_required", FORBIDDEN_TRAITS_SINCE, index)
     together = frozenset().union(*required)

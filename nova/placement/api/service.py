@@ -14,7 +14,7 @@ from nova.http.auth import authenticate
 from nova.http.body import JSON
 from nova.http.front import Front
 from nova.http.policy import Policy
-from nova.http.wsgi import Environ, StartResponse
+from nova.http.wsgi import Environ, StartResponse, Wsgi
 from nova.placement.api import (
     aggregates,
     allocations,
@@ -59,6 +59,10 @@ HANDLERS = (
     usages,
 )
 
+# What clients send and read beyond what browsers let through by themselves.
+_ASKED_WITH = ("X-Auth-Token", "OpenStack-API-Version", "X-Openstack-Request-Id")
+_ANSWERED_WITH = ("Location", "OpenStack-API-Version", "X-Openstack-Request-Id")
+
 
 def make_application(conf: cfg.ConfigOpts, store: Store) -> Front:
     """The service over this store. The version document at the root needs no token."""
@@ -73,7 +77,17 @@ def make_application(conf: cfg.ConfigOpts, store: Store) -> Front:
             path = environ["PATH_INFO"] = path[len("/placement") :]
         return (answer if path in ("", "/") else guarded)(environ, start_response)
 
-    return Front(cors.CORS(application, conf) if conf.cors.allowed_origin else application, conf, fault)
+    return Front(_open_to_browsers(application, conf) if conf.cors.allowed_origin else application, conf, fault)
+
+
+def _open_to_browsers(application: Wsgi, conf: cfg.ConfigOpts) -> Wsgi:
+    """The application for pages of the origins that the operator allows, with the headers that this API cannot do
+    without beside those of the configuration."""
+    middleware = cors.CORS(application, conf)
+    for origin in middleware.allowed_origins.values():
+        origin["allow_headers"] = [*origin["allow_headers"], *_ASKED_WITH]
+        origin["expose_headers"] = [*origin["expose_headers"], *_ANSWERED_WITH]
+    return middleware
 
 
 class _Answering:

@@ -34,6 +34,29 @@ def test_a_rebuilt_server_has_the_new_image_and_all_else_it_was_given(cloud, use
     assert host.guests[server_id].spec.image.id == image_id
 
 
+@pytest.mark.parametrize("boots_from_volume", [False, True])
+def test_a_server_that_is_rebuilt_with_an_image_that_needs_a_config_drive_has_one(cloud, user, boots_from_volume):
+    host = cloud.add_host()
+    root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume"}
+    wanted = user.wanted()
+    if boots_from_volume:
+        devices = [{**root, "uuid": cloud.cinder.add(bootable="true")}]
+        wanted |= {"imageRef": "", "block_device_mapping_v2": devices}
+    server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
+    user.wait(server_id, "ACTIVE")
+    before = (user.server(server_id)["config_drive"], host.guests[server_id].spec.config_drive)
+
+    # A drive that is there stays when the next image does not need it.
+    for image_id in (cloud.glance.add("needy", img_config_drive="mandatory"), cloud.glance.add("other")):
+        assert user.act(server_id, "rebuild", {"imageRef": image_id}).status_code == 202
+        rebuilt = user.wait(server_id, "ACTIVE")
+
+        assert rebuilt["config_drive"] == "True"
+        assert host.guests[server_id].spec.config_drive
+
+    assert before == ("", None)
+
+
 def test_a_stopped_server_is_stopped_again_after_a_rebuild(cloud, user):
     host = cloud.add_host()
     server_id = user.create_server()["id"]

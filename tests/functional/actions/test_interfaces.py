@@ -1,5 +1,7 @@
 """Interfaces, addresses and security groups of a running server."""
 
+import ipaddress
+
 import pytest
 
 from nova.structs.context import Context
@@ -225,3 +227,20 @@ def test_a_server_gets_one_more_address_and_loses_it(cloud, user, network):
     settle(cloud)
     assert [one["addr"] for one in user.server(server_id)["addresses"]["net-0"]] == addresses[:1]
     assert user.act(server_id, "addFixedIp", {"networkId": network}).status_code == 404
+
+
+def test_an_ipv6_address_is_the_same_in_any_form(cloud, user, admin, network):
+    cloud.add_host()
+    old = cloud.client(version="2.43")
+    subnet = {"network_id": network, "cidr": "fd00:9::/64", "ip_version": 6}
+    assert admin.post("/v2.0/subnets", {"subnet": subnet}, url="http://network").status_code == 201
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    [address] = [one["addr"] for one in user.server(server_id)["addresses"]["net-0"] if one["version"] == 6]
+    floating = {"address": "203.0.113.9", "fixed_address": ipaddress.ip_address(address).exploded.upper()}
+
+    # It is the server's; the floating address is nobody's.
+    assert old.act(server_id, "addFloatingIp", floating).status_code == 404
+    assert old.act(server_id, "removeFixedIp", {"address": floating["fixed_address"]}).status_code == 202
+    settle(cloud)
+
+    assert {one["version"] for one in user.server(server_id)["addresses"]["net-0"]} == {4}

@@ -412,6 +412,37 @@ def test_a_mapping_that_makes_no_sense_is_refused_and_makes_nothing(cloud, user,
     assert cloud.cinder.volumes == {}
 
 
+@pytest.mark.parametrize("is_multiattach", [False, True])
+@pytest.mark.parametrize("spelling", [str, str.upper])
+def test_a_volume_is_one_disk_of_a_server(cloud, user, host, is_multiattach, spelling):
+    volume_id = cloud.cinder.add(multiattach=is_multiattach)
+    # A Block Storage service whose database ignores case.
+    cloud.cinder.volumes[volume_id.upper()] = cloud.cinder.volumes[volume_id]
+    devices = [{"source_type": "volume", "destination_type": "volume", "uuid": one} for one in (volume_id, spelling(volume_id))]  # fmt: skip
+
+    second = user.post("/servers", {"server": user.wanted(block_device_mapping_v2=devices)})
+    first = user.post(
+        "/servers", {"server": user.wanted(block_device_mapping=[{"volume_id": one["uuid"]} for one in devices])}
+    )
+
+    assert [(answer.status_code, "named twice" in answer.text) for answer in (first, second)] == [(400, True)] * 2
+    assert user.get("/servers").json()["servers"] == []
+
+
+@pytest.mark.parametrize("counts", [{"min_count": 2}, {"max_count": 2}])
+def test_a_volume_of_one_server_is_given_to_no_two(cloud, user, host, counts):
+    own, shared = cloud.cinder.add(), cloud.cinder.add(multiattach=True)
+
+    def answer(volume_id):
+        devices = [{"source_type": "volume", "destination_type": "volume", "uuid": volume_id}]
+        return user.post("/servers", {"server": user.wanted(block_device_mapping_v2=devices, **counts)})
+
+    refused = answer(own)
+    assert (refused.status_code, "to multiple instances" in refused.text) == (400, True)
+    assert user.get("/servers").json()["servers"] == []
+    assert answer(shared).status_code == 202
+
+
 @pytest.mark.parametrize("way", ["resize", "os-migrateLive", "shelve"])
 def test_a_volume_follows_its_server(cloud, user, admin, host, way):
     cloud.add_host("host-2")

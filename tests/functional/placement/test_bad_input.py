@@ -130,6 +130,13 @@ BAD = [
     ("GET", f"{AC}resources=VCPU:1,VCPU:2", None, 400, "VCPU"),
     ("GET", f"{AC}resources=VCPU:1&resources=VCPU:2", None, 400, "resources"),
     ("GET", f"{AC}resources_A=VCPU:1&resources_A=VCPU:2", None, 400, "resources_A"),
+    (
+        "GET",
+        f"{AC}resources1=VCPU:1&resources2=VCPU:1&group_policy=isolate&group_policy=none",
+        None,
+        400,
+        "'group_policy' may be specified only once.",
+    ),
     ("GET", f"{AC}resources=VCPU:{HUGE}", None, 400, "resources"),
     ("GET", f"{AC}resources=VCPU:1&limit=0", None, 400, "limit"),
     ("GET", f"{AC}resources!=VCPU:1", None, 400, "resources!"),

@@ -65,6 +65,26 @@ def test_other_origins_are_let_in_only_when_the_operator_says_so(placement: Plac
     assert "access-control-allow-origin" not in open_one.call("GET", "/", headers={"Origin": "http://evil"}).headers
 
 
+def test_a_page_of_another_origin_sends_and_reads_what_this_api_is_made_of(placement: Placement) -> None:
+    open_one = placement.colleague(
+        f"[cors]\nallowed_origin = {ORIGIN}\nallow_headers = X-Mine\nexpose_headers = X-Ours\n"
+    )
+    asking = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type,openstack-api-version,x-auth-token,x-mine",
+    }
+
+    allowed = open_one.call("OPTIONS", "/traits", headers=asking).headers
+    answered = open_one.call("GET", "/traits", headers={"Origin": ORIGIN}).headers
+    strange = open_one.call("OPTIONS", "/", headers={**asking, "Access-Control-Request-Headers": "x-strange"}).headers
+
+    assert allowed["access-control-allow-origin"] == answered["access-control-allow-origin"] == ORIGIN
+    assert set(allowed["access-control-allow-headers"].lower().split(",")) >= {"x-auth-token", "openstack-api-version"}
+    assert set(answered["access-control-expose-headers"].split(",")) >= {"X-Ours", "OpenStack-API-Version", "Location"}
+    assert "access-control-allow-origin" not in strange
+
+
 def test_wsgi_module_serves_the_configuration_it_is_given(placement: Placement, tmp_path: Path) -> None:
     conf = tmp_path / "wsgi.conf"
     conf.write_text(f"[api]\nauth_strategy = noauth2\n[placement_database]\nconnection = {placement.url}\n")

@@ -1,0 +1,37 @@
+"""The groups of a project as this API shows them until 2.35."""
+
+import pytest
+
+
+@pytest.fixture
+def user(cloud):
+    return cloud.client(version="2.1")
+
+
+def named(name):
+    return {"security_group": {"name": name, "description": "words"}}
+
+
+def groups(user):
+    return {group["name"]: group for group in user.get("/os-security-groups").json()["security_groups"]}
+
+
+def test_the_default_group_of_a_project_stays_with_its_rules(user):
+    path = f"/os-security-groups/{groups(user)['default']['id']}"
+    rule = {"parent_group_id": path.rsplit("/", 1)[-1], "ip_protocol": "tcp", "from_port": 22, "to_port": 22}
+    assert user.post("/os-security-group-rules", {"security_group_rule": {**rule, "cidr": "::/0"}}).status_code == 200
+    before = groups(user)
+
+    answers = [user.delete(path), user.put(path, named("other")), user.post("/os-security-groups", named("default"))]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 400]
+    assert groups(user) == before
+    assert user.put(path, named("default")).status_code == 200
+
+
+def test_no_other_group_is_renamed_to_default(user):
+    group = user.post("/os-security-groups", named("web")).json()["security_group"]
+
+    assert user.put(f"/os-security-groups/{group['id']}", named("default")).status_code == 400
+    assert set(groups(user)) == {"default", "web"}
+    assert user.delete(f"/os-security-groups/{group['id']}").status_code == 202
