@@ -77,7 +77,6 @@ def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ())
         if key != "limit" or key not in given:
             given[key] = value
     CANDIDATES.check(given, request.minor, "Invalid query string parameters")
-    _check_once("group_policy", [value for key, value in pairs if key == "group_policy"])
     words: dict[str, dict[str, list[str]]] = {}
     for key, value in pairs:
         match = None if key in ("limit", "group_policy", "root_required", "same_subtree") else _WORD.match(key)
@@ -86,6 +85,7 @@ def parse_candidates(request: Request, index: Index, ignore: Iterable[str] = ())
     groups = tuple(_parse_group(suffix, asked, request.minor, index) for suffix, asked in words.items())
     subtrees = _parse_subtrees([value for key, value in pairs if key == "same_subtree"], words.keys())
     _check_groups(groups, given, request.minor, subtrees)
+    _check_once("group_policy", [value for key, value in pairs if key == "group_policy"])
     root_required, root_forbidden = _parse_root(pairs, index)
     return CandidatesQuery(
         groups,
