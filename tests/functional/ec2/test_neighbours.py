@@ -131,6 +131,7 @@ def test_a_groups_rules_are_authorized_and_revoked(api, client):
     (instance_id,) = api.run(client, SecurityGroupIds=[group_id])
     assert instances(client, InstanceIds=[instance_id])[0]["SecurityGroups"] == [{"GroupId": group_id, "GroupName": "web"}]  # fmt: skip
     assert code(client.delete_security_group, GroupId=group_id) == "DependencyViolation"
+    assert code(client.delete_security_group, GroupName="default") == "CannotDelete"
     default = client.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
     client.modify_instance_attribute(InstanceId=instance_id, Groups=[default])
     client.delete_security_group(GroupId=group_id)
