@@ -8,6 +8,7 @@ unfinished, which this daemon asks for when it starts and with every heartbeat.
 import functools
 import logging
 import threading
+import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping
 from datetime import timedelta
@@ -77,6 +78,9 @@ class Agent:
         self.refusal: str | None = None
         self._watches = {name: GuestWatch(host, conductor) for name, host in hosts.items()}
         self._periodics: list[concurrency.Periodic] = []
+        self._heard_at = time.monotonic()
+        # The servers whose steps were under way when this host was heard of again.
+        self._under_way: set[str] = set()
 
     def start(self) -> None:
         """Connect the drivers and announce the hosts; what cannot be done now is tried again."""
@@ -228,6 +232,24 @@ class Agent:
             for name in ready:
                 if name not in self._health.troubles:
                     self._watches[name].look()
+            self._clean_after_silence()
+
+    def _clean_after_silence(self) -> None:
+        """Remove what other hosts have been given meanwhile: a host that is not heard for long is taken for dead.
+
+        Once at once, and once more when the steps that were under way then are over.
+        """
+        now = time.monotonic()
+        was_silent = now - self._heard_at > self._conf.service_down_time / 2
+        self._heard_at = now
+        is_over = bool(self._under_way) and self._under_way.isdisjoint(self._queues)
+        if was_silent:
+            LOG.warning("nobody has heard of this host for some time: looking for what is not its own any more")
+            self._under_way = set(self._queues)
+        elif is_over:
+            self._under_way = set()
+        if was_silent or is_over:
+            self._reap()
 
     def _listen(self, host: Host) -> None:
         """Look at the guests as soon as one has changed."""

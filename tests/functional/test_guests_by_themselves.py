@@ -94,3 +94,24 @@ def test_a_guest_that_an_operation_has_stopped_does_not_start_with_its_host(make
     assert host.guests[server_id].power_state is PowerState.SHUTDOWN
     host.release("snapshot")
     user.wait(server_id, "SHELVED_OFFLOADED")
+
+
+def test_a_host_that_was_not_heard_gives_up_what_is_not_its_own_any_more(make_cloud, monkeypatch):
+    """Its nova-compute ran all the while: no start of its own tells it to look."""
+    cloud = make_cloud("[DEFAULT]\nrunning_deleted_instance_poll_interval = 0\n")
+    host = cloud.add_host()
+    user, admin = cloud.client(), cloud.client("admin", "admin")
+    server_id = user.create_server()["id"]
+    [service] = [one for one in admin.get("/os-services").json()["services"] if one["binary"] == "nova-compute"]
+    admin.put(f"/os-services/{service['id']}", {"forced_down": True})
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+    admin.put(f"/os-services/{service['id']}", {"forced_down": False})
+    cloud.beat()
+    assert list(host.guests) == [server_id]
+
+    agent = cloud.hosts["host-1"].agent
+    monkeypatch.setattr(agent, "_heard_at", agent._heard_at - cloud.conf.service_down_time)
+    cloud.beat()
+
+    wait(lambda: host.guests == {}, "the guest is gone")
