@@ -46,7 +46,7 @@ further files of it
 who may do what, where it differs from the defaults
 """
 
-Sub = argparse._SubParsersAction  # type: ignore[type-arg]
+Sub = argparse._SubParsersAction
 
 
 def commands() -> dict[str, ModuleType]:
@@ -71,7 +71,8 @@ def parser_of(name: str, module: ModuleType) -> argparse.ArgumentParser:
     conf = cfg.ConfigOpts()
     configuration.register(conf)
     conf([], project="nova", prog=name, version="", default_config_files=[], default_config_dirs=[])
-    parser: argparse.ArgumentParser = conf._oparser
+    parser: argparse.ArgumentParser | None = conf._oparser
+    assert parser is not None
     _say_ours(parser)
     if module is network:
         for action in network.parser()._actions:
