@@ -44,20 +44,20 @@ def found(database, **fields):
 @pytest.mark.parametrize(
     ("fields", "names"),
     [
-        ({"tags": ["red"]}, {"small"}),
-        ({"tags": ["Red"]}, {"capital"}),
-        ({"tags": ["RED"]}, set()),
-        ({"tags": ["re"]}, set()),
-        ({"tags": ["red", "50%_"]}, {"small"}),
-        ({"tags": ["50%%"]}, set()),
-        ({"tags_any": ["RED", "Red"]}, {"capital"}),
-        ({"not_tags": ["Red"]}, {"small", "none"}),
-        ({"not_tags_any": ["red", "Red"]}, {"none"}),
+        ({"tags": ["red"]}, ["small"]),
+        ({"tags": ["Red"]}, ["capital"]),
+        ({"tags": ["RED"]}, []),
+        ({"tags": ["re"]}, []),
+        ({"tags": ["red", "50%_"]}, ["small"]),
+        ({"tags": ["50%%"]}, []),
+        ({"tags_any": ["RED", "Red"]}, ["capital"]),
+        ({"not_tags": ["Red"]}, ["none", "small"]),
+        ({"not_tags_any": ["red", "Red"]}, ["none"]),
     ],
     ids=str,
 )
 def test_tags_that_differ_in_case_differ(database, fields, names):
-    assert {one.name for one in found(database, **fields)} == names
+    assert sorted(one.name for one in found(database, **fields)) == names
 
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])
