@@ -190,7 +190,7 @@ def contract(*projects):
     """Options of upstream's reference, by group and name."""
     path = Path(os.environ.get("CONTRACT_DIR", ROOT.parent / "shared" / "contract")) / "config_options.json"
     if not path.exists():
-        pytest.skip(f"there is no contract at {path}")
+        pytest.fail(f"there is no contract at {path}: CONTRACT_DIR names its directory")
     found = json.loads(path.read_text())
     return {(one["group"], one["name"].replace("-", "_")): one for project in projects for one in found[project]}
 

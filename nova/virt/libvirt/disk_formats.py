@@ -53,12 +53,20 @@ def stands_on_its_image(path: Path, disk: Disk) -> bool:
 
     One that was made of another image, as an unshelved server's, holds what differs from that one, and one that stands by
     itself all there is: neither is whole on the disk's own image. A cached image has its image's id as its name on every host.
+    Raises errors.GuestFailed.
     """
-    base = formats.backing_file(path)
+    base = _base(path)
     return base is not None and disk.image_path is not None and Path(base).name == Path(disk.image_path).name
 
 
 @bounded_in_time
 def stands_by_itself(path: Path) -> bool:
-    """Whether a qcow2 disk needs no other file."""
-    return formats.backing_file(path) is None
+    """Whether a qcow2 disk needs no other file. Raises errors.GuestFailed."""
+    return _base(path) is None
+
+
+def _base(path: Path) -> str | None:
+    try:
+        return formats.backing_file(path)
+    except OSError as error:
+        raise errors.GuestFailed(reason="A disk of the guest cannot be read", detail=str(error)) from error

@@ -99,11 +99,12 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
     is then only nova.virt.libvirt.switch_over tells.
     """
     outcome: list[Exception | None] = []
+    is_incremental = _is_incremental(spec, conf)
 
     def run() -> None:
         try:
             parameters = _parameters(domain, facts, conf)
-            domain.migrateToURI3(uri, parameters, _flags(parameters, conf, _is_incremental(spec, conf)))
+            domain.migrateToURI3(uri, parameters, _flags(parameters, conf, is_incremental))
             outcome.append(None)
         except errors.DomainError as error:
             outcome.append(error)
