@@ -249,7 +249,7 @@ def translate(error: libvirt.libvirtError) -> errors.DomainError:
     """The domain error that says the same as an error of libvirt."""
     code = error.get_error_code()
     if code == libvirt.VIR_ERR_NO_DOMAIN:
-        return errors.GuestNotFound(guest=error.get_str1() or "")
+        return errors.GuestNotFound(guest=error.get_str2() or "")
     lost = error.get_error_domain() in _LOST_DOMAINS and code in _LOST_CODES
     if lost or code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN):
         return _unavailable(f"libvirt: {error}")

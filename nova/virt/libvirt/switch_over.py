@@ -40,10 +40,9 @@ def settle(here: Connection, uri: str, uuid: str, is_paused: bool) -> bool:
     uri: of the destination's libvirtd. is_paused: its user has paused the guest. Where it is not there, it goes on
     here. Raises errors.Unavailable when that cannot be known; nothing was changed then.
     """
-    domain = here.find(uuid)
-    state = PowerState.NOSTATE if domain is None else _find_state(domain)
+    domain, state = _look(here, uuid)
     with _destination(uri) as there:
-        if domain is not None and state is PowerState.RUNNING:
+        if state is PowerState.RUNNING:
             # libvirt lets it go on here only when it takes the migration for failed.
             _end_copy_there(there, uuid)
             return False
@@ -64,8 +63,20 @@ def end_copy(connection: Connection, uuid: str) -> None:
         power.remove(connection.domain(uuid))
 
 
+def _look(here: Connection, uuid: str) -> tuple[Proxy | None, PowerState]:
+    """The guest at its source, None when it is not there (any more), and what it does. Raises errors.Unavailable."""
+    domain = here.find(uuid)
+    if domain is None:
+        return None, PowerState.NOSTATE
+    try:
+        return domain, _find_state(domain)
+    except errors.GuestNotFound:
+        # It ended, or left, while it was looked at: its definition goes only when the destination's is written.
+        return None, PowerState.NOSTATE
+
+
 def _find_state(domain: Proxy) -> PowerState:
-    """What a guest does, by its QEMU. Raises errors.Unavailable.
+    """What a guest does, by its QEMU. Raises errors.GuestNotFound, errors.Unavailable.
 
     Its state alone is, at a libvirtd that came back, what the one before wrote down, until it has found out more.
     """
@@ -75,14 +86,15 @@ def _find_state(domain: Proxy) -> PowerState:
     except errors.GuestFailed as error:
         if error.details.get("code") != libvirt.VIR_ERR_OPERATION_INVALID:
             raise _changes(error) from error
-    except errors.GuestNotFound as error:
-        raise _changes(error) from error
     return power.read_state(domain)
 
 
 def _has_run(copy: Proxy) -> bool:
     """Whether a guest that was taken over has run there, as far as anybody can tell: what it wrote then counts."""
-    _find_state(copy)
+    try:
+        _find_state(copy)
+    except errors.GuestNotFound as error:
+        raise _changes(error) from error
     # libvirtd ends at its start a guest whose processors it had not started before it died.
     return tuple(copy.state()) != (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DAEMON)
 
@@ -93,7 +105,7 @@ def _go_on(domain: Proxy, is_paused: bool) -> None:
         LOG.info("guest %s goes on after its migration", domain.UUIDString())
         try:
             domain.resume()
-        except errors.GuestFailed as error:
+        except (errors.GuestFailed, errors.GuestNotFound) as error:
             raise _changes(error) from error
 
 

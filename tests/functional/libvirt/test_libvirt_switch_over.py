@@ -10,6 +10,8 @@ import pytest
 from nova import concurrency, errors
 from nova.structs.disks import DisksId
 from nova.structs.instance import PowerState
+from nova.virt.libvirt import power, switch_over
+from nova.virt.libvirt.connection import Connection
 
 
 def arriving(spec):
@@ -153,3 +155,28 @@ def test_host_on_which_nobody_could_tell_an_arrival_takes_no_guest(pair, second_
             destination.prepare_destination(arriving(spec))
 
     assert state_on(destination, spec.uuid) == PowerState.RUNNING
+
+
+class LeavingConnection(Connection):
+    """The source of a guest that leaves just when it has been found."""
+
+    def find(self, uuid):
+        domain = super().find(uuid)
+        if domain is not None:
+            power.remove(domain)
+        return domain
+
+
+def test_guest_that_leaves_while_it_is_looked_for_has_arrived(pair, host, second_host, make_spec):
+    source, destination = pair
+    spec = make_spec()
+    source.create(spec)
+    with second_host.network():
+        destination.create(spec)
+    here = LeavingConnection(host.uri)
+
+    assert switch_over.settle(here, second_host.uri, spec.uuid, is_paused=False)
+
+    here.close()
+    assert source.guests() == ()
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
