@@ -64,6 +64,17 @@ class Hosts:
             raise errors.Unavailable(service="nova-conductor", reason="the hosts are not known yet")
         return self._known
 
+    def at_least(self, version: int) -> Mapping[str, HostState]:
+        """The hosts with all changes up to a version of which the conductor has spoken. Raises errors.Unavailable."""
+        known = self.known()
+        if self._version >= version:
+            return known
+        with self._lock:
+            # Whoever waited here may have been served by the one before.
+            if self._version < version:
+                self._fetch()
+        return self._known
+
     def changed(self, version: int) -> None:
         """A version was announced; a newer one is fetched soon, by another thread."""
         if version != self._version and self._periodic is not None:
@@ -72,16 +83,19 @@ class Hosts:
     def refresh(self) -> None:
         """Fetch what changed. Raises errors.Unavailable."""
         with self._lock:
-            self._refreshes += 1
-            self._fetched_at = time.monotonic()
-            since = 0 if self._refreshes % REFRESHES_PER_RESYNC == 0 else self._version
-            view = self._source.host_view(since)
-            if view.version == since and self._is_loaded.is_set():
-                return
-            if view.version < since or not self._take(view, since):
-                # The versions restarted, or one between them was missed.
-                self._take(self._source.host_view(0), 0)
-            self._is_loaded.set()
+            self._fetch()
+
+    def _fetch(self) -> None:
+        self._refreshes += 1
+        self._fetched_at = time.monotonic()
+        since = 0 if self._refreshes % REFRESHES_PER_RESYNC == 0 else self._version
+        view = self._source.host_view(since)
+        if view.version == since and self._is_loaded.is_set():
+            return
+        if view.version < since or not self._take(view, since):
+            # The versions restarted, or one between them was missed.
+            self._take(self._source.host_view(0), 0)
+        self._is_loaded.set()
 
     def _take(self, view: HostView, since: int) -> bool:
         """Apply a view; False when it names nodes of which there is no description yet."""

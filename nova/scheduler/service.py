@@ -60,7 +60,7 @@ class Scheduler(SchedulerCalls, SchedulerNews):
 
     def select(self, request: PlacementRequest) -> Decision:
         """Choose and claim a host. A request that no known host can take is tried again on a fresh view."""
-        known = self._hosts.known()
+        known = self._hosts.at_least(request.hosts_version)
         decision = self._select(request, known)
         if decision.host is None:
             # A host may have come up a moment ago.

@@ -50,6 +50,8 @@ class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     only_image: bool = False
     # A dry run decides and claims nothing.
     is_dry_run: bool = False
+    # The version of the hosts when this was asked: what was changed before counts. 0: an older conductor's.
+    hosts_version: int = 0
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

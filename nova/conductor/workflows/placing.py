@@ -13,7 +13,7 @@ from nova import errors
 from nova.conductor.engine.operation import Recorded
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows.guest import GuestDocument
-from nova.db import events, server_groups
+from nova.db import events, hosts, server_groups
 from nova.structs.instance import Instance
 from nova.structs.schedule import Decision, PlacementRequest
 
@@ -93,6 +93,7 @@ def request(op: Placed, context: StepContext, instance: Instance) -> PlacementRe
         hints=op.hints,
         same_hosts=context.hosts_of(_servers(op.hints, "same_host"), instance.project_id),
         different_hosts=context.hosts_of(_servers(op.hints, "different_host"), instance.project_id),
+        hosts_version=context.db.read(hosts.view_version),
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from nova.scheduler.host_selector import HostSelector
+from nova.scheduler.host_view import Hosts
 from nova.structs.context import Context
 from tests.functional.cloud import wait
 
@@ -54,6 +55,19 @@ def test_disabled_host_takes_no_server(start):
     others = {host_of(admin.create_server()) for _ in range(2)}
 
     assert others.isdisjoint({host_of(first)})
+
+
+def test_host_that_was_just_disabled_takes_no_server_also_when_the_news_are_late(start, monkeypatch):
+    cloud, admin = start(["host-1", "host-2"])
+    first = admin.create_server()
+    context = Context(is_admin=True)
+    service = cloud.conductor_calls.services(context, host=host_of(first), binary="nova-compute")[0]
+    monkeypatch.setattr(Hosts, "changed", lambda self, version: None)
+
+    for _ in range(3):
+        cloud.conductor_calls.update_service(context, service.uuid, is_disabled=True)
+        assert host_of(admin.create_server()) != host_of(first)
+        cloud.conductor_calls.update_service(context, service.uuid, is_disabled=False)
 
 
 def test_hints_put_servers_together_and_apart(start):
