@@ -66,13 +66,13 @@ class Hosts:
 
     def at_least(self, version: int) -> Mapping[str, HostState]:
         """The hosts with all changes up to a version of which the conductor has spoken. Raises errors.Unavailable."""
-        known = self.known()
-        if self._version >= version:
-            return known
-        with self._lock:
-            # Whoever waited here may have been served by the one before.
-            if self._version < version:
-                self._fetch()
+        self.known()
+        if self._version < version:
+            with self._lock:
+                # Whoever waited here may have been served by the one before.
+                if self._version < version:
+                    self._fetch()
+        # Read last: what was read before the version may be older than it.
         return self._known
 
     def changed(self, version: int) -> None:

@@ -15,7 +15,7 @@ from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step,
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest
 from nova.conductor.workflows.guest import GuestDocument
-from nova.db import instances, keypairs
+from nova.db import hosts, instances, keypairs
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, KeypairRef, PowerState, VmState
 from nova.structs.schedule import PlacementRequest
@@ -55,6 +55,7 @@ def check_host(op: Rebuild, context: StepContext) -> Rebuild:
             only_node=instance.node,
             only_image=True,
             is_dry_run=True,
+            hosts_version=context.db.read(hosts.view_version),
         )
         decision = context.scheduler.select(request)
         context.record_decision(op.instance_id, "rebuild", decision)

@@ -1,8 +1,10 @@
 """What the scheduler knows of hosts follows what the conductor says of them."""
 
+import msgspec
 import pytest
 
 from nova import concurrency, errors
+from nova.scheduler.host_view import Hosts
 from nova.structs.host import HostView
 
 
@@ -109,3 +111,21 @@ def test_scheduler_says_when_placement_does_not_answer(cloud):
 
     cloud.placement_transport.fault = None
     assert cloud.select().host == "a"
+
+
+class RefreshedHosts(Hosts):
+    """Another thread takes a newer picture just when this one has been looked at."""
+
+    def known(self, timeout_s=90.0):
+        seen = super().known(timeout_s)
+        self.refresh()
+        return seen
+
+
+def test_decision_never_takes_an_older_picture_than_its_version(cloud):
+    host = cloud.add_host("a")
+    hosts = RefreshedHosts(cloud.conductor)
+    hosts.refresh()
+    version = cloud.conductor.put(msgspec.structs.replace(host, is_disabled=True))
+
+    assert hosts.at_least(version)[host.provider_uuid].is_disabled
