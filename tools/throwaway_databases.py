@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,24 +38,16 @@ class MariaDB:
         self._home = Path(tempfile.mkdtemp(prefix="throwaway-mariadb-"))
         self._home.chmod(0o755)
         user = "mysql" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        data = self._home / "data"
-        data.mkdir()
-        shutil.chown(data, user)
-        subprocess.run(
-            [
-                install,
-                "--no-defaults",
-                f"--datadir={data}",
-                f"--user={user}",
-                "--auth-root-authentication-method=normal",
-            ],
-            check=True,
-            capture_output=True,
-        )
+        data, scratch = self._home / "data", self._home / "tmp"
+        for directory in (data, scratch):
+            directory.mkdir()
+            shutil.chown(directory, user)
+        # A server that starts removes the temporary tables of every other one with the same tmpdir.
+        places = [f"--datadir={data}", f"--tmpdir={scratch}", f"--user={user}"]
+        _prepare([install, "--no-defaults", *places, "--auth-root-authentication-method=normal"])
         self._port = free_port()
         options = [
-            f"--datadir={data}",
-            f"--user={user}",
+            *places,
             f"--port={self._port}",
             f"--socket={data}/mysqld.sock",
             f"--pid-file={data}/mysqld.pid",
@@ -102,13 +95,7 @@ class PostgreSQL:
         account = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         os.chown(data, account.pw_uid, account.pw_gid)
         switch = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        subprocess.run(
-            [install, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"],
-            check=True,
-            capture_output=True,
-            cwd="/",
-            **switch,
-        )
+        _prepare([install, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"], switch)
         self._port = free_port()
         options = ["-p", str(self._port), "-h", "127.0.0.1", "-k", str(data), "-c", "max_connections=300"]
         self._command = [program, "-D", str(data), *options]
@@ -159,6 +146,13 @@ def _find(program: str, place: str, package: str) -> str:
     if found is None:
         raise FileNotFoundError(f"{program} is missing: install Debian's package {package}")
     return found
+
+
+def _prepare(command: list[str], switch: dict[str, Any] | None = None) -> None:
+    """Make the files of a new database server. Raises RuntimeError with what its program says."""
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", **(switch or {}))
+    if made.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {made.returncode}:\n{made.stdout[-4000:]}")
 
 
 def _await(url: str, process: subprocess.Popen, log: Path) -> None:

@@ -12,9 +12,12 @@ database_url() {
 
 start_mariadb() {
     local directory=$DATA/mariadb
-    [ -d "$directory/mysql" ] || mariadb-install-db --no-defaults --user=root --datadir="$directory" \
+    # A server that starts removes the temporary tables of every other one with the same tmpdir.
+    local places=(--user=root --datadir="$directory" --tmpdir="$directory.tmp")
+    mkdir -p "$directory.tmp"
+    [ -d "$directory/mysql" ] || mariadb-install-db --no-defaults "${places[@]}" \
         --auth-root-authentication-method=normal --skip-test-db
-    start_process mariadb /usr/sbin/mariadbd --no-defaults --user=root --datadir="$directory" \
+    start_process mariadb /usr/sbin/mariadbd --no-defaults "${places[@]}" \
         --bind-address="$ADDRESS" --port="$MARIADB_PORT" --socket="$directory/socket" --pid-file="$directory/pid" \
         --max-connections=1000 --innodb-buffer-pool-size=256M --character-set-server=utf8mb4 --skip-name-resolve
     wait_for_port mariadb "$ADDRESS" "$MARIADB_PORT"
