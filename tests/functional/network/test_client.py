@@ -231,7 +231,7 @@ def test_a_floating_address_appears_in_the_view_of_its_server(cloud, admin, demo
     network = demo.network(cidr="10.20.0.0/24")
     demo.join(network, admin.network(cidr="203.0.113.0/24", name="public", **{"router:external": True}))
     allocate(cloud, server_id)
-    floating = cloud.client.floating_ips.create("demo", "public")
+    floating = cloud.client.floating_ips.create(demo.context, "public")
     address = floating["floating_ip_address"]
 
     cloud.client.floating_ips.associate("demo", address, server_id)
