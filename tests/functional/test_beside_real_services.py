@@ -12,6 +12,9 @@ from tests.functional.operation_set_ups import SETUPS
 # What makes a volume driver, or a share service, ask for these.
 STAND_INS = {"extend_volume", "volume_snapshot_create", "volume_snapshot_delete"}
 
+# Neutron grants rights to projects by UUID alone.
+PARTNER = "6f0f1c5e1d4c4a5c9c0a3b7f2d9e8a10"
+
 
 @pytest.fixture
 def begin(make_cloud, real_neutron, real_cinder, real_glance):
@@ -63,3 +66,27 @@ def test_a_project_without_a_network_gets_one(make_cloud, real_neutron):
 
     assert [list(server["addresses"]) for server in servers] == [["auto_allocated_network"]] * 2
     assert servers[0]["addresses"] != servers[1]["addresses"]
+
+
+def test_an_external_network_for_one_project_gives_addresses_to_that_project_alone(make_cloud, real_neutron):
+    cloud = make_cloud()
+    cloud.stand_beside(neutron=real_neutron)
+    network = {"name": "partners", "router:external": True}
+    network_id = real_neutron.ask("POST", "/networks", {"network": network}, "admin:operator")["network"]["id"]
+    subnet = {"network_id": network_id, "cidr": "198.51.100.0/24", "ip_version": 4, "enable_dhcp": False}
+    real_neutron.ask("POST", "/subnets", {"subnet": subnet}, "admin:operator")
+    for policy in real_neutron.ask("GET", f"/rbac-policies?object_id={network_id}")["rbac_policies"]:
+        real_neutron.ask("DELETE", f"/rbac-policies/{policy['id']}")
+    grant = {
+        "object_type": "network", "object_id": network_id, "action": "access_as_external", "target_tenant": PARTNER,
+    }  # fmt: skip
+    real_neutron.ask("POST", "/rbac-policies", {"rbac_policy": grant}, "admin:operator")
+    partner, stranger = (cloud.client(project=name, version="2.1") for name in (PARTNER, "stranger"))
+
+    pools = [user.get("/os-floating-ip-pools").json()["floating_ip_pools"] for user in (partner, stranger)]
+    refused = stranger.post("/os-floating-ips", {"pool": "partners"})
+    given = partner.post("/os-floating-ips", {"pool": "partners"})
+
+    assert pools == [[{"name": "partners"}], []]
+    assert refused.status_code == 404
+    assert given.json()["floating_ip"]["pool"] == "partners"

@@ -64,6 +64,7 @@ from nova.clients.share import Shares
 from nova.clients.volume import Volumes
 from nova.http import auth
 from nova.http.access_log import AccessLog
+from nova.http.browsers import open_to_browsers
 from nova.http.declaration import Endpoint, collect
 from nova.http.front import Front
 from nova.http.policy import Policy
@@ -142,13 +143,23 @@ def make_services(
     )
 
 
+# What clients send and read beyond what browsers let through by themselves.
+_ASKED_WITH = ("X-Auth-Token", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "X-Openstack-Request-Id")
+_ANSWERED_WITH = (
+    *("Location", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version"),
+    *("X-Openstack-Request-Id", "X-Compute-Request-Id"),
+)
+
+
 def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requests.Session | None = None) -> Front:
     """The whole service, authentication included, as a WSGI application."""
     operations = tuple(collect(*MODULES))
     request_services = make_services(conf, conductor, transport, operations)
     guarded = auth.authenticate(Application(operations, request_services), conf, faults.fault)
     open_to_all = [one for one in operations if one.is_open]
-    return Front(_Open(conf, guarded, open_to_all, request_services), conf, faults.fault, AccessLog(_SECRET_PATH))
+    opened = _Open(conf, guarded, open_to_all, request_services)
+    for_browsers = open_to_browsers(opened, conf, _ASKED_WITH, _ANSWERED_WITH)
+    return Front(for_browsers, conf, faults.fault, AccessLog(_SECRET_PATH))
 
 
 class _Open:

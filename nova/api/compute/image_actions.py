@@ -11,7 +11,9 @@ import msgspec
 from nova import errors
 from nova.api.compute import mapped_images, server_view
 from nova.api.compute.app import Reply
+from nova.api.compute.images import check_is_metadata
 from nova.api.compute.operate import operate
+from nova.api.compute.personality import personality
 from nova.api.compute.request import Request
 from nova.api.compute.servers import (
     CERTIFICATES_ARE_FOR_IMAGES,
@@ -118,7 +120,7 @@ def rebuild(request: Request) -> Reply:
         columns=_columns(fields),
         properties=_properties(fields),
         key_name=(fields["key_name"] or "") if "key_name" in fields else None,
-        personality={file["path"]: file["contents"] for file in fields.get("personality", ()) if len(file) == 2},
+        personality=personality(request, fields, server.project_id),
         password=password,
     )
     now = request.conductor.server(
@@ -301,6 +303,7 @@ def _image_of(server: Instance, request: Request, name: str, facts: dict[str, st
 
 
 def _check_image_metadata(request: Request, fields: dict[str, Any]) -> None:
-    """Before 2.39 the quota of servers' metadata counted for images as well."""
+    """Before 2.39 the quota of servers' metadata counted for images as well. Raises QuotaExceeded, Invalid."""
+    check_is_metadata(fields.get("metadata") or {})
     if not request.since(IMAGE_METADATA_QUOTA_GONE):
         check_metadata(request, fields.get("metadata") or {})

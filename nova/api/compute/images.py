@@ -192,13 +192,23 @@ def _existing(metadata: dict[str, str], key: str) -> str:
 
 
 def _set(request: Request, image_id: str, properties: dict[str, str]) -> dict[str, str]:
-    """Make these an image's properties. Raises QuotaExceeded for too many."""
+    """Make these an image's properties. Raises QuotaExceeded for too many, Invalid for one of the image's own fields."""
+    check_is_metadata(properties)
     limit = request.conductor.quota(request.context.project_id).limits["metadata_items"]
     if 0 <= limit < len(properties):
         raise errors.QuotaExceeded("Image metadata limit exceeded")
     changes: dict[str, str | None] = {name: None for name in _metadata(request, image_id) if name not in properties}
     request.services.images.set_properties(image_id, {**changes, **properties}, request.context)
     return _metadata(request, image_id)
+
+
+def check_is_metadata(properties: dict[str, str]) -> None:
+    """Raises Invalid for a field of the image itself.
+
+    The Image service keeps both in one document: as a property, "name" would rename the image.
+    """
+    if own := sorted(OWN_KEYS.intersection(properties)):
+        raise errors.Invalid(f"'{own[0]}' is a field of the image itself, not metadata.")
 
 
 # This API's names of filters, and the Image service's.

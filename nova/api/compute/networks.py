@@ -138,7 +138,8 @@ _POOLS = Obj((Field("floating_ip_pools", arr(obj(required("name", STRING))), Tru
 )
 def index_pools(request: Request) -> Json:
     """External networks: each is a pool of floating addresses."""
-    return {"floating_ip_pools": [{"name": name} for name in request.services.network.floating_ips.pools()]}
+    pools = request.services.network.floating_ips.pools(request.context)
+    return {"floating_ip_pools": [{"name": name} for name in pools]}
 
 
 _ADDRESS = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
@@ -184,10 +185,10 @@ def show_floating_ip(request: Request, floating_ip_id: str) -> Json:
 def create_floating_ip(request: Request) -> Json:
     """Take a floating address from a pool, by default from the first external network."""
     floating_ips = request.services.network.floating_ips
-    pool = (request.body or {}).get("pool") or next(iter(floating_ips.pools()), None)
+    pool = (request.body or {}).get("pool") or next(iter(floating_ips.pools(request.context)), None)
     if pool is None:
         raise errors.NotFound("There is no floating IP pool.")
-    return {"floating_ip": _floating_ip(request, floating_ips.create(request.context.project_id, pool))}
+    return {"floating_ip": _floating_ip(request, floating_ips.create(request.context, pool))}
 
 
 @delete(

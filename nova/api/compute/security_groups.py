@@ -232,7 +232,7 @@ def _check_id(group_id: str) -> None:
 def _port(value: Any) -> int | None:
     if value in (None, -1, "-1"):
         return None
-    if isinstance(value, int) or (isinstance(value, str) and value.isdigit() and len(value) < 6):
+    if type(value) is int or (isinstance(value, str) and value.isdigit() and len(value) < 6):
         return int(value)
     raise errors.Invalid(f"Invalid port range {value}")
 

@@ -9,6 +9,7 @@ import msgspec
 from nova import errors
 from nova.api.compute import block_devices, server_view
 from nova.api.compute.app import Reply
+from nova.api.compute.personality import personality
 from nova.api.compute.request import Request
 from nova.api.compute.server_filters import FILTERS, query_of
 from nova.api.compute.versions import WHOLE_SERVER_AFTER_CHANGE
@@ -366,7 +367,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         block_devices=devices,
         config_drive=fields["config_drive"],
         user_data=fields.get("user_data"),
-        personality=_personality(request, fields),
+        personality=personality(request, fields, request.context.project_id),
         password=fields.get("adminPass") or make_password(request.conf.password_length),
         access_ip_v4=fields.get("accessIPv4"),
         access_ip_v6=fields.get("accessIPv6"),
@@ -451,14 +452,6 @@ def _networks(request: Request, fields: dict[str, Any]) -> tuple[NetworkRequest,
 
 def _is_uuid(value: str) -> bool:
     return len(value) == 36 and value.count("-") == 4
-
-
-def _personality(request: Request, fields: dict[str, Any]) -> dict[str, str]:
-    return {
-        file["path"]: file["contents"]
-        for file in fields.get("personality", ())
-        if "path" in file and "contents" in file
-    }
 
 
 def check_metadata(request: Request, metadata: dict[str, str]) -> None:

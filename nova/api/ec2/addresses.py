@@ -84,11 +84,11 @@ def _association(ec2_id: str | None) -> str | None:
 def allocate(call: Call) -> Item:
     """A floating IP of a pool, an external network by its name: by default the first."""
     floating_ips = call.services.network.floating_ips
-    pool = call.given.get("PublicIpv4Pool") or next(iter(floating_ips.pools()), None)
+    pool = call.given.get("PublicIpv4Pool") or next(iter(floating_ips.pools(call.context)), None)
     if pool is None:
         raise errors.BadRequest("There is no pool of addresses.", "InsufficientAddressCapacity")
     tags = call.wanted_tags("elastic-ip")
-    made = floating_ips.create(call.project_id, pool)
+    made = floating_ips.create(call.context, pool)
     ec2_id = call.ids.one(_KIND, made["id"])
     call.tag(ec2_id, tags)
     return {

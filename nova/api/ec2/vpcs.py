@@ -203,7 +203,7 @@ def describe_route_tables(call: Call) -> list[Item]:
     """The one table of the VPC: its own blocks, and where there are external networks the way there."""
     ec2_id = call.ids.one("rtb", call.project_id)
     routes = [{"DestinationCidrBlock": cidr, "GatewayId": "local", **_ACTIVE} for cidr in _cidrs(call)]
-    if call.services.network.floating_ips.pools():
+    if call.services.network.floating_ips.pools(call.context):
         gateway = call.ids.one("igw", call.project_id)
         routes.append({"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway, **_ACTIVE})
     return [
@@ -239,7 +239,7 @@ _ACTIVE = {"State": "active", "Origin": "CreateRouteTable"}
 )
 def describe_gateways(call: Call) -> list[Item]:
     """One, where there are external networks."""
-    if not call.services.network.floating_ips.pools():
+    if not call.services.network.floating_ips.pools(call.context):
         return []
     ec2_id = call.ids.one("igw", call.project_id)
     return [

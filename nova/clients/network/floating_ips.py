@@ -6,6 +6,7 @@ from typing import Any
 from nova import errors
 from nova.clients.http import segment
 from nova.clients.network.http import NetworkingHttp
+from nova.structs.context import Context
 
 Json = dict[str, Any]
 
@@ -33,18 +34,17 @@ class FloatingIps:
         """The floating IP with an address. Raises FloatingIpNotFound."""
         return self._find(address, {"floating_ip_address": address, "project_id": project_id})
 
-    def pools(self) -> list[str]:
-        """External networks, by name."""
-        return [network["name"] for network in self._http.find("networks", {"router:external": "True"})]
+    def pools(self, context: Context) -> list[str]:
+        """The external networks that this user sees, by name: some are for some projects alone."""
+        return [network["name"] for network in self._external(context)]
 
-    def create(self, project_id: str, pool: str) -> Json:
-        """Raises PoolNotFound, QuotaExceeded, IpAddressGenerationFailure."""
-        query = {"router:external": "True"}
-        networks = [each for each in self._http.find("networks", query) if pool in (each["name"], each["id"])]
+    def create(self, context: Context, pool: str) -> Json:
+        """An address for the user's project. Raises PoolNotFound, QuotaExceeded, IpAddressGenerationFailure, Forbidden."""
+        networks = [each for each in self._external(context) if pool in (each["name"], each["id"])]
         if not networks:
             raise PoolNotFound(pool=pool)
-        body = {"floating_network_id": networks[0]["id"], "project_id": project_id}
-        return self._http.post("floatingips", {"floatingip": body})
+        body = {"floating_network_id": networks[0]["id"], "project_id": context.project_id}
+        return self._http.post("floatingips", {"floatingip": body}, context)
 
     def delete(self, floating_ip_id: str) -> None:
         self._http.delete(f"floatingips/{segment(floating_ip_id)}")
@@ -77,6 +77,9 @@ class FloatingIps:
         for floating in floating_ips:
             by_port.setdefault(floating["port_id"], []).append(floating)
         return by_port
+
+    def _external(self, context: Context) -> list[Json]:
+        return self._http.find("networks", {"router:external": "True"}, context)
 
     def _find(self, name: str, query: Json) -> Json:
         for floating in self._http.find("floatingips", query):

@@ -9,6 +9,7 @@ from keystoneauth1.adapter import Adapter
 
 from nova import errors
 from nova.clients.http import Refusals, Service
+from nova.structs.context import Context
 
 Json = dict[str, Any]
 
@@ -34,21 +35,25 @@ _REFUSALS: Refusals = {
 
 
 class NetworkingHttp:
-    """The Networking API's collections, through an adapter that logs in as the service."""
+    """The Networking API's collections, through an adapter that logs in as the service.
+
+    With a context, a request carries the token of who asks: the Networking API itself decides what that user may see
+    and use.
+    """
 
     def __init__(self, adapter: Adapter) -> None:
         self._service = Service("The Networking service", adapter, _REFUSALS)
         self._prefix: str | None = None
 
-    def find(self, plural: str, query: Mapping[str, Any] | None = None) -> list[Json]:
+    def find(self, plural: str, query: Mapping[str, Any] | None = None, context: Context | None = None) -> list[Json]:
         """The records that match. A sequence in query means any of its values; long ones are split over requests."""
         pairs = {name: _values(value) for name, value in (query or {}).items()}
         long = next((name for name, values in pairs.items() if len(values) > _IDS_PER_REQUEST), None)
         if long is None:
-            return list(self.get(plural.replace("_", "-"), plural, pairs))
+            return list(self.get(plural.replace("_", "-"), plural, pairs, context))
         records: list[Json] = []
         for start in range(0, len(pairs[long]), _IDS_PER_REQUEST):
-            records += self.find(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]})
+            records += self.find(plural, pairs | {long: pairs[long][start : start + _IDS_PER_REQUEST]}, context)
         return records
 
     def ports_of_server(self, project_id: str | None, instance_uuid: str) -> list[Json]:
@@ -59,13 +64,13 @@ class NetworkingHttp:
         query = {"device_id": instance_uuid, **({} if project_id is None else {"project_id": project_id})}
         return [port for port in self.find("ports", query) if port["device_owner"].startswith("compute:")]
 
-    def get(self, path: str, key: str, query: Mapping[str, Any] | None = None) -> Any:
+    def get(self, path: str, key: str, query: Mapping[str, Any] | None = None, context: Context | None = None) -> Any:
         """What the answer holds under key."""
-        return self._service.ask("GET", self._path(path), key=key, params=query)
+        return self._service.ask("GET", self._path(path), key=key, params=query, context=context)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Json:
+    def post(self, path: str, body: Mapping[str, Any], context: Context | None = None) -> Json:
         """What was created; the answer has it under the key of the request."""
-        return dict(self._service.ask("POST", self._path(path), key=next(iter(body)), json=body))
+        return dict(self._service.ask("POST", self._path(path), key=next(iter(body)), json=body, context=context))
 
     def post_many(self, plural: str, bodies: Sequence[Json]) -> list[Json]:
         """What was created, all or none."""

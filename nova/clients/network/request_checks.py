@@ -130,13 +130,26 @@ class RequestChecks:
     def _check_address(self, network_id: str, fixed_ip: str) -> None:
         address = ipaddress.ip_address(fixed_ip)
         subnets = self._http.find("subnets", {"network_id": network_id})
-        if not any(address in ipaddress.ip_network(subnet["cidr"]) for subnet in subnets):
+        ranges = [ipaddress.ip_network(subnet["cidr"]) for subnet in subnets]
+        if not any(address in range_ and not _is_own(range_, address) for range_ in ranges):
             raise errors.Invalid(f"Fixed IP {address} is not a valid ip address for network {network_id}.")
         if any(address == ipaddress.ip_address(subnet["gateway_ip"]) for subnet in subnets if subnet["gateway_ip"]):
             # All that other guests send beyond the subnet would come to this server.
             raise errors.Invalid(f"Fixed IP address {address} is the gateway of a subnet of network {network_id}.")
         if self._http.find("ports", {"network_id": network_id, "fixed_ips": f"ip_address={address}"}):
             raise errors.Invalid(f"Fixed IP address {address} is already in use.")
+
+
+def _is_own(
+    range_: ipaddress.IPv4Network | ipaddress.IPv6Network, address: ipaddress.IPv4Address | ipaddress.IPv6Address
+) -> bool:
+    """Whether an address is the range itself or its broadcast address: those are no host's. Source: RFC 3021, RFC 6164.
+
+    In IPv6 the range itself is its routers' (RFC 4291), and nothing is broadcast.
+    """
+    if range_.num_addresses <= 2:
+        return False
+    return address == range_.network_address or (range_.version == 4 and address == range_.broadcast_address)
 
 
 def _check_choices(project_id: str, requests: Sequence[NetworkRequest], networks: Mapping[str, Json]) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
-from oslo_middleware import cors
 
 from nova.errors import DomainError
 from nova.http import body
 from nova.http.auth import authenticate
 from nova.http.body import JSON
+from nova.http.browsers import open_to_browsers
 from nova.http.front import Front
 from nova.http.policy import Policy
-from nova.http.wsgi import Environ, StartResponse, Wsgi
+from nova.http.wsgi import Environ, StartResponse
 from nova.placement.api import (
     aggregates,
     allocations,
@@ -77,17 +77,7 @@ def make_application(conf: cfg.ConfigOpts, store: Store) -> Front:
             path = environ["PATH_INFO"] = path[len("/placement") :]
         return (answer if path in ("", "/") else guarded)(environ, start_response)
 
-    return Front(_open_to_browsers(application, conf) if conf.cors.allowed_origin else application, conf, fault)
-
-
-def _open_to_browsers(application: Wsgi, conf: cfg.ConfigOpts) -> Wsgi:
-    """The application for pages of the origins that the operator allows, with the headers that this API cannot do
-    without beside those of the configuration."""
-    middleware = cors.CORS(application, conf)
-    for origin in middleware.allowed_origins.values():
-        origin["allow_headers"] = [*origin["allow_headers"], *_ASKED_WITH]
-        origin["expose_headers"] = [*origin["expose_headers"], *_ANSWERED_WITH]
-    return middleware
+    return Front(open_to_browsers(application, conf, _ASKED_WITH, _ANSWERED_WITH), conf, fault)
 
 
 class _Answering:

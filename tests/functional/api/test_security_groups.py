@@ -35,3 +35,13 @@ def test_no_other_group_is_renamed_to_default(user):
     assert user.put(f"/os-security-groups/{group['id']}", named("default")).status_code == 400
     assert set(groups(user)) == {"default", "web"}
     assert user.delete(f"/os-security-groups/{group['id']}").status_code == 202
+
+
+def test_a_truth_value_is_no_port(user):
+    group = groups(user)["default"]
+    rule = {"parent_group_id": group["id"], "ip_protocol": "tcp", "from_port": True, "to_port": True, "cidr": "::/0"}
+
+    answer = user.post("/os-security-group-rules", {"security_group_rule": rule})
+
+    assert answer.status_code == 400
+    assert groups(user)["default"] == group

@@ -140,8 +140,14 @@ def test_several_networks_and_no_choice_is_a_conflict(cloud, demo):
         lambda network, foreign: NetworkRequest(port_id=str(uuid.uuid4())),
         lambda network, foreign: NetworkRequest(network_id=network["id"], fixed_ip="192.168.1.1"),
         lambda network, foreign: NetworkRequest(network_id=network["id"], fixed_ip="10.20.0.5"),
+        lambda network, foreign: NetworkRequest(network_id=network["id"], fixed_ip="10.20.0.0"),
+        lambda network, foreign: NetworkRequest(network_id=network["id"], fixed_ip="10.20.0.255"),
+        lambda network, foreign: NetworkRequest(network_id=network["id"], fixed_ip="10.20.0.1"),
     ],
-    ids=["unknown network", "foreign network", "unknown port", "address outside", "address taken"],
+    ids=[
+        *("unknown network", "foreign network", "unknown port", "address outside", "address taken"),
+        *("the subnet itself", "its broadcast address", "its gateway"),
+    ],
 )
 def test_a_request_that_cannot_be_met_is_refused_before_anything_is_made(cloud, demo, request_for):
     network = demo.network(cidr="10.20.0.0/24")
@@ -231,7 +237,7 @@ def test_a_floating_address_appears_in_the_view_of_its_server(cloud, admin, demo
     network = demo.network(cidr="10.20.0.0/24")
     demo.join(network, admin.network(cidr="203.0.113.0/24", name="public", **{"router:external": True}))
     allocate(cloud, server_id)
-    floating = cloud.client.floating_ips.create("demo", "public")
+    floating = cloud.client.floating_ips.create(demo.context, "public")
     address = floating["floating_ip_address"]
 
     cloud.client.floating_ips.associate("demo", address, server_id)
