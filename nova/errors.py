@@ -341,6 +341,13 @@ class HostUnreachable(Unavailable):
     text_for_users = "The server's host does not answer."
 
 
+class HostSilent(HostUnreachable):
+    """Silence is not death: what the host's guest may use is not given away."""
+
+    text = "Host {host} does not answer. A guest on it may run: this waits until it answers, or is forced down."
+    text_for_users = "The server's host does not answer. Its guest may run: this waits for the host."
+
+
 class StepFailed(DomainError):
     """A step of an operation could not be done. retriable: another try may go better."""
 
