@@ -391,6 +391,15 @@ class GuestFailed(StepFailed):
     text = "{reason}"
 
 
+class VolumesUnknown(GuestFailed):
+    """The record of what a host has connected for a guest is torn: that is not one which says that there is nothing."""
+
+    text = (
+        "The record of the volumes that are connected to the server's host cannot be read. Reboot the server hard: "
+        "they are connected anew then."
+    )
+
+
 class GuestStays(GuestFailed):
     """A live migration has failed, and the guest is where it was: not on the destination, and it will not be."""
 
