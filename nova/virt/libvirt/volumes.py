@@ -90,6 +90,18 @@ class VolumeConnections:
         drive = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
         return drive or Drive(target="", bus="virtio", path="")
 
+    def place(self, uuid: str, disk: Disk) -> Drive:
+        """Where a volume that was connected before lies on this host; an empty path where nobody knows."""
+        drive = self.locate(disk)
+        entry = None if drive.path else self._read(uuid).get(volume_key(disk))
+        if entry is not None and entry["device"].get("path"):
+            drive = _path_drive(str(entry["device"]["path"]), entry["data"])
+        return msgspec.structs.replace(drive, serial=volume_key(disk))
+
+    def is_connected(self, uuid: str, disk: Disk) -> bool:
+        """Whether the host has been connected to a guest's volume, or began to be."""
+        return volume_key(disk) in self._read(uuid)
+
     def extend(self, uuid: str, disk: Disk, size_bytes: int) -> int:
         """Let this host see that a guest's volume has grown; how large it is here, in bytes.
 
