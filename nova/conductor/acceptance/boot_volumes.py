@@ -84,7 +84,7 @@ def _make(
 ) -> Volume:
     mark = str(uuid.uuid4())
     try:
-        volume = services.volumes.create(
+        volume: Volume = services.volumes.create(
             size_gb,
             context,
             image_id=device.image_id,
