@@ -341,6 +341,13 @@ class HostUnreachable(Unavailable):
     text_for_users = "The server's host does not answer."
 
 
+class HostSilent(HostUnreachable):
+    """Silence is not death: what the host's guest may use is not given away."""
+
+    text = "Host {host} does not answer. A guest on it may run: this waits until it answers, or is forced down."
+    text_for_users = "The server's host does not answer. Its guest may run: this waits for the host."
+
+
 class StepFailed(DomainError):
     """A step of an operation could not be done. retriable: another try may go better."""
 
@@ -382,6 +389,15 @@ class GuestFailed(StepFailed):
     """The hypervisor could not do what was asked of a guest. What it or another program said of it is `detail`."""
 
     text = "{reason}"
+
+
+class VolumesUnknown(GuestFailed):
+    """The record of what a host has connected for a guest is torn: that is not one which says that there is nothing."""
+
+    text = (
+        "The record of the volumes that are connected to the server's host cannot be read. Reboot the server hard: "
+        "they are connected anew then."
+    )
 
 
 class GuestStays(GuestFailed):

@@ -150,7 +150,9 @@ def _find(program: str, place: str, package: str) -> str:
 
 def _prepare(command: list[str], switch: dict[str, Any] | None = None) -> None:
     """Make the files of a new database server. Raises RuntimeError with what its program says."""
-    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", **(switch or {}))
+    made = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", **(switch or {})
+    )
     if made.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {made.returncode}:\n{made.stdout[-4000:]}")
 

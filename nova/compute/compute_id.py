@@ -11,6 +11,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from nova import durable
 from nova.conf import BadConfiguration
 
 LOG = logging.getLogger(__name__)
@@ -65,6 +66,4 @@ def _read(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(f"{text}\n")
-    part.rename(path)
+    durable.write(path, f"{text}\n".encode())

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from oslo_config import cfg
 
-from nova import errors
+from nova import durable, errors
 from nova.clients.image import Images
 from nova.structs.context import Context
 from nova.structs.image import Image
@@ -121,7 +121,7 @@ class ImageCache:
             part.unlink(missing_ok=True)
             raise
         part.chmod(0o644)
-        part.rename(path)
+        durable.settle(part, path)
 
     def _download(self, image: Image, part: Path, context: Context | None) -> None:
         start = _size(part)

@@ -73,9 +73,11 @@ def failures(connection: Connection, operation_uuid: str, name: str) -> int:
     )  # type: ignore[return-value]
 
 
-def has_begun(connection: Connection, operation_uuid: str, name: str) -> bool:
-    """Whether a step of an operation was tried before."""
+def has_begun(connection: Connection, operation_uuid: str, name: str, host: str | None = None) -> bool:
+    """Whether a step of an operation was tried before; host: by this one."""
     query = select(_events.c.id).where(_events.c.operation_uuid == operation_uuid, _events.c.name == name)
+    if host is not None:
+        query = query.where(_events.c.host == host)
     return connection.scalar(query.limit(1)) is not None
 
 

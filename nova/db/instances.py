@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Row, case, func, insert, or_, select, update
+from sqlalchemy import Row, case, exists, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
 from nova.db import console_tokens, server_filters
 from nova.db.models.base import inserted_id
+from nova.db.models.operations import Operation
 from nova.db.models.servers import Instance as Table
 from nova.structs.flavor import Flavor
 from nova.structs.host import HostLoad
@@ -22,6 +23,7 @@ from nova.structs.requests import ServerQuery
 from nova.structs.share import Share
 
 _table = Table.__table__
+_operations = Operation.__table__
 
 # Task states of servers that read and write much. Source: Compute admin guide, IoOpsFilter and IoOpsWeigher.
 IO_TASK_STATES = (
@@ -316,10 +318,10 @@ def unique_name(connection: Connection, name: str, scope: str, project_id: str, 
 
 
 def purge(connection: Connection, before: datetime.datetime, limit: int = 100) -> list[str]:
-    """Remove the rows of servers deleted before a time; their uuids."""
-    uuids = list(
-        connection.scalars(select(_table.c.uuid).where(_table.c.deleted_at < before).order_by(_table.c.id).limit(limit))
-    )
+    """Remove the rows of servers deleted before a time; their uuids. Those of which something is left to do stay."""
+    is_open = exists().where(_operations.c.instance_uuid == _table.c.uuid, _operations.c.state == "left")
+    query = select(_table.c.uuid).where(_table.c.deleted_at < before, ~is_open)
+    uuids = list(connection.scalars(query.order_by(_table.c.id).limit(limit)))
     if uuids:
         connection.execute(_table.delete().where(_table.c.uuid.in_(uuids)))
     return uuids

@@ -358,6 +358,14 @@ def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:
     return [order for text in connection.scalars(query) if (order := _decode_order(text)).host in names]
 
 
+def waiting_for(connection: Connection, host: str) -> list[str]:
+    """Operations that go on when a host does, or is known to be dead; all that have something left are among them."""
+    for_host = (_table.c.waiting_host == host) & _table.c.order.is_(None)
+    is_left = (_table.c.state == LEFT) & _table.c.active_key.is_(None)
+    query = select(_table.c.uuid).where(or_(for_host, is_left), _table.c.lease_owner.is_(None)).order_by(_table.c.id)
+    return list(connection.scalars(query))
+
+
 def count_under_way(connection: Connection) -> int:
     return len(connection.execute(select(_table.c.id).where(_table.c.active_key.is_not(None))).all())
 

@@ -9,7 +9,8 @@ import msgspec
 class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step that a host is to do. number grows with every order of the operation: an answer
     to an older order is out of date. answer_by is the step's deadline. Times are UTC, by the
-    conductor's clock. arguments is JSON in the verb's own shape."""
+    conductor's clock. arguments is JSON in the verb's own shape. waits_if_silent: the operation does not go on
+    without its answer."""
 
     operation_id: str
     instance_id: str
@@ -20,6 +21,7 @@ class StepOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sent_at: datetime.datetime
     answer_by: datetime.datetime
     request_id: str | None = None
+    waits_if_silent: bool = False
 
 
 class StepAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from nova.db.models import Base
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers
-from tests.functional.wsgi_adapter import FAULTS
+from tests.functional.wsgi_adapter import FAULTS, LOSES_ANSWERS
 
 # What a service is called in messages, by its address.
 NEIGHBOURS = {
@@ -416,6 +416,21 @@ def test_volumes_of_a_refused_request_are_deleted_when_the_service_is_back(place
     cloud.adapters["http://volume"].fault_after(1, "refuses", method="POST")
 
     answer = place.user.post("/servers", place.from_volume(*devices))
+
+    assert answer.status_code == 503
+    assert len(set(cloud.cinder.volumes) - before) == 1
+    cloud.adapters["http://volume"].fault = None
+    wait(lambda: set(cloud.cinder.volumes) == before, "the volume is deleted")
+
+
+def test_a_volume_that_was_made_unheard_of_is_found_again_and_deleted(place):
+    """The service makes the volume, and its answer is lost."""
+    cloud = place.cloud
+    device = {"source_type": "image", "uuid": place.image_id, "volume_size": 1}
+    before = set(cloud.cinder.volumes)
+    cloud.adapters["http://volume"].fault = LOSES_ANSWERS
+
+    answer = place.user.post("/servers", place.from_volume(device))
 
     assert answer.status_code == 503
     assert len(set(cloud.cinder.volumes) - before) == 1

@@ -53,10 +53,14 @@ FAULTS = {
 }
 
 
+# What is asked is done, and nobody hears of it.
+LOSES_ANSWERS = "loses answers"
+
+
 class WsgiAdapter(BaseAdapter):
     """Mount it on a requests.Session for the address an application is to have.
 
-    fault is one of FAULTS; fault_after() lets the weather change between two requests.
+    fault is one of FAULTS, or LOSES_ANSWERS; fault_after() lets the weather change between two requests.
     """
 
     def __init__(self, app):
@@ -74,7 +78,8 @@ class WsgiAdapter(BaseAdapter):
             left, fault, method = self._change
             self._change = (left - 1, fault, method) if left else None
             self.fault = self.fault if left else fault
-        faulty = FAULTS[self.fault](request, timeout)
+        loses_answer = self.fault == LOSES_ANSWERS
+        faulty = None if loses_answer else FAULTS[self.fault](request, timeout)
         if faulty is not None:
             return faulty
         response = requests.Response()
@@ -86,6 +91,8 @@ class WsgiAdapter(BaseAdapter):
             response.headers.update(headers)
 
         chunks = self.app(_environ(request), start_response)
+        if loses_answer:
+            raise requests.ReadTimeout("Read timed out.", request=request)
         response.raw = io.BytesIO(b"".join(chunks))
         response.encoding = "utf-8"
         return response

@@ -3,17 +3,24 @@
 A request that is refused, and servers that did not fit into the quota, leave none behind.
 """
 
-from dataclasses import dataclass
-from typing import Self
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import msgspec
 
 from nova import errors
 from nova.clients.rollback import Rollback
+from nova.clients.volume import Volume
 from nova.conductor.engine.step_context import StepContext
 from nova.structs.context import Context
 from nova.structs.instance import BlockDevice
 from nova.structs.requests import BuildRequest
+
+# The metadata of a volume that was made for a server: with it one is found again whose making was never answered.
+MARK = "made_for_request"
+# A service that was slow may make the volume when nobody waits for it any more.
+_LOOKS = 4
 
 
 @dataclass(frozen=True)
@@ -61,15 +68,58 @@ def _devices(
             size = device.size_gb
             if size is None and device.snapshot_id:
                 size = services.volumes.snapshot(device.snapshot_id, context)["size"]
-            volume = services.volumes.create(
-                size or 1,
-                context,
-                image_id=device.image_id,
-                snapshot_id=device.snapshot_id,
-                volume_type=device.volume_type,
-                zone=request.availability_zone if not services.conf.cinder.cross_az_attach else None,
-            )
-            rollback.made(f"volume {volume.id}", services.volumes.delete, volume.id, context)
+            volume = _make(services, context, request, device, size or 1, rollback)
             device = msgspec.structs.replace(device, volume_id=volume.id, size_gb=size)
         devices.append(device)
     return tuple(devices)
+
+
+def _make(
+    services: StepContext,
+    context: Context,
+    request: BuildRequest,
+    device: BlockDevice,
+    size_gb: int,
+    rollback: Rollback,
+) -> Volume:
+    mark = str(uuid.uuid4())
+    try:
+        volume: Volume = services.volumes.create(
+            size_gb,
+            context,
+            image_id=device.image_id,
+            snapshot_id=device.snapshot_id,
+            volume_type=device.volume_type,
+            zone=request.availability_zone if not services.conf.cinder.cross_az_attach else None,
+            metadata={MARK: mark},
+        )
+    except errors.Unavailable:
+        rollback.made(f"volume with metadata {MARK}={mark}", _Lost(services.volumes, context, mark).delete)
+        raise
+    rollback.made(f"volume {volume.id}", services.volumes.delete, volume.id, context)
+    return volume
+
+
+@dataclass
+class _Lost:
+    """A volume that was asked for, and may have been made."""
+
+    volumes: Any
+    context: Context
+    mark: str
+    looks: int = field(default=0, init=False)
+
+    def delete(self) -> None:
+        """Raises Unavailable until there was one to delete, or none whenever it was looked for."""
+        made = [
+            volume
+            for volume in self.volumes.find(self.context, metadata=str({MARK: self.mark}))
+            if volume.metadata.get(MARK) == self.mark
+        ]
+        for volume in made:
+            self.volumes.delete(volume.id, self.context)
+        self.looks += 1
+        if not made and self.looks < _LOOKS:
+            raise errors.Unavailable(
+                service="The Block Storage service", reason="it may be making a volume that nobody waits for"
+            )

@@ -47,9 +47,8 @@ def leave(
     if operations.leave(connection, held, text, failure.message, until):
         # Somebody waits for the server, and does without what is left.
         return abandon(connection, workflow, held, document)
-    woken = _promote(connection, operations.waiting(connection, held.instance_uuid), held.instance_uuid)
     if held.state == LEFT:
-        return woken
+        return _promote(connection, operations.waiting(connection, held.instance_uuid), held.instance_uuid)
     instance = instances.get(connection, held.instance_uuid, for_update=True)
     if failure.is_settled:
         changes = _succeeded(connection, workflow, document, instance)
@@ -59,6 +58,11 @@ def leave(
             **workflow.abandon(connection, document, instance),
         }
     instances.change(connection, held.instance_uuid, **changes)
+    woken: list[str] = []
+    if changes.get("vm_state") is VmState.DELETED:
+        operations.drop_waiting(connection, held.instance_uuid)
+    else:
+        woken = _promote(connection, operations.waiting(connection, held.instance_uuid), held.instance_uuid)
     end = _End(LEFT, "abandoned", text)
     _log(connection, workflow, held, document, end, "left", instance, changes)
     return woken

@@ -149,6 +149,11 @@ class Engine:
                 )
             )
 
+    def host_decided(self, host: str) -> None:
+        """A host is heard again, or forced down: what waits for the one or the other goes on."""
+        for uuid in self._db.read(lambda c: operations.waiting_for(c, host)):
+            self.wake(uuid)
+
     # The way of one operation through this conductor.
 
     def _take(self, uuid: str) -> None:

@@ -33,9 +33,10 @@ class Liveness:
             return False
         return time.monotonic() - self._heard.get((host, binary), self._began) < self._down_after_s
 
-    def force_down(self, hosts: set[str]) -> None:
-        """Hosts an operator declared dead."""
-        self._forced_down = hosts
+    def force_down(self, hosts: set[str]) -> set[str]:
+        """Hosts an operator declared dead; gives those that were not yet."""
+        new, self._forced_down = hosts - self._forced_down, hosts
+        return new
 
     def last_heard(self, host: str, binary: str) -> datetime | None:
         """None for a daemon that was not heard of since this conductor's start."""

@@ -26,7 +26,9 @@ class OnHost:
     """A step that a host is to do. The operation waits for the answer; no thread does.
 
     skip_if_down: with the host down the step counts as done, because what it would have removed is
-    removed by the host's own reconciler when it comes back.
+    removed by the host's own reconciler when it comes back. waits_if_silent: but for a host that is only
+    silent. Its guest may run, and holds what later steps give away: the order waits until the host answers, or an operator
+    has forced it down (HostSilent).
     """
 
     host: str
@@ -34,6 +36,7 @@ class OnHost:
     arguments: msgspec.Struct | None = None
     timeout_s: float | None = None
     skip_if_down: bool = False
+    waits_if_silent: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ recovery.py has the rules; here they are carried out and committed.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import msgspec
@@ -77,6 +77,33 @@ class Setbacks:
 
         self.commits.db.write(work)
         self.commits.boundary(turn.held.name, name, "put off")
+
+    def wait_for_host(self, turn: Turn[Document], error: errors.HostSilent) -> None:
+        """Commit that an undo waits until its host answers or is forced down.
+
+        Where another request makes the operation needless it ends here, and what it was undoing is left to that one: the
+        record names what the host's guest may hold.
+        """
+        held, host = turn.held, str(error.details["host"])
+        if held.is_cancelled:
+            missing = failure_of(turn, errors.Cancelled(), None)
+            missing = msgspec.structs.replace(missing, left=(turn.step.name,), resume_at=None)
+            self.abandon(replace(turn, held=msgspec.structs.replace(held, failure=missing)), errors.Cancelled())
+            return
+        name = turn.step.undo.__name__
+        tries = self.commits.db.read(lambda c: instance_actions.failures(c, held.uuid, name))
+        pauses_s = (*self.pauses_s, *self.left_pauses_s)
+        until = utcnow() + timedelta(seconds=pauses_s[min(tries, len(pauses_s) - 1)])
+        LOG.warning("%s of server %s waits at %s: %s", held.name, held.instance_uuid, name, error)
+
+        def work(connection: Connection) -> bool:
+            journal.record(connection, held, name, turn.started, error.message)
+            return operations.advance(connection, held, order=None, waiting_host=host, lease_owner=None, wake_at=until)
+
+        is_cancelled = self.commits.db.write(work)
+        self.commits.boundary(held.name, name, "put off")
+        if is_cancelled:
+            self.commits.wake(held.uuid)
 
     def unwind(
         self,

@@ -57,6 +57,15 @@ class StepContext:
         services = self.db.read(lambda c: hosts.services(c, host, "nova-compute"))
         return any(service.is_up and not service.is_forced_down for service in services)
 
+    def is_fenced(self, host: str) -> bool:
+        """Whether nothing runs on a host, by an operator's word: it is forced down, or its service was deleted."""
+        services = self.db.read(lambda c: hosts.services(c, host, "nova-compute"))
+        return all(service.is_forced_down for service in services)
+
+    def is_silent(self, host: str) -> bool:
+        """Whether a host does not answer, and nobody has said that nothing runs there."""
+        return not self.is_up(host) and not self.is_fenced(host)
+
     def nodes_of(self, host: str) -> list[Node]:
         return self.db.read(lambda c: hosts.nodes(c, host))
 

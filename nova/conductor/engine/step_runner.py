@@ -143,9 +143,21 @@ class StepRunner:
         if self.liveness.is_up(outcome.host):
             self._send_order(turn, outcome, function.__name__)
             raise _HandedOver
+        if outcome.waits_if_silent and self._may_have_guest(turn, outcome.host):
+            raise errors.HostSilent(host=outcome.host)
         if outcome.skip_if_down:
             return turn.document
         raise errors.HostUnreachable(host=outcome.host)
+
+    def _may_have_guest(self, turn: Turn[Document], host: str) -> bool:
+        """Whether a host that is down may have done this step, and goes on with what it did."""
+        held = turn.held
+        if self.context.is_fenced(host):
+            return False
+        if held.state != UNWINDING:
+            return True
+        # A host that was never sent the step has not done it.
+        return self.commits.db.read(lambda c: instance_actions.has_begun(c, held.uuid, turn.step.name, host))
 
     def _advance(self, turn: Turn[Document], document: Document, record: Record | None = None) -> Lease | None:
         """Commit a step that is done: its result, the server's new state, and the next step."""
@@ -202,6 +214,7 @@ class StepRunner:
             arguments=msgspec.Raw(msgspec.json.encode(outcome.arguments)),
             sent_at=now,
             answer_by=now + timedelta(seconds=outcome.timeout_s or turn.step.timeout_s),
+            waits_if_silent=outcome.waits_if_silent,
         )
 
         def work(connection: Connection) -> bool:
@@ -267,11 +280,15 @@ class StepRunner:
             raise
         except errors.PointPassed as error:
             return self._turn_forward(turn, error)
+        except errors.HostSilent as error:
+            self.setbacks.wait_for_host(turn, error)
+            return None
         except Exception as error:
             if not isinstance(error, errors.DomainError):
                 LOG.exception("undo %s of operation %s", name, held.uuid)
             tries = self.commits.db.read(lambda c: instance_actions.failures(c, held.uuid, name))
-            if recovery.undo_is_retried(error, step, tries, is_late=utcnow() >= held.deadline_at):
+            must_be_done = held.order is not None and held.order.waits_if_silent
+            if recovery.undo_is_retried(error, step, tries, utcnow() >= held.deadline_at, must_be_done):
                 reason = error.message if isinstance(error, errors.DomainError) else "internal error"
                 self.setbacks.pause(turn, name, reason, tries)
                 return None

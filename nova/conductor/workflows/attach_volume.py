@@ -52,8 +52,8 @@ def plug_in(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
 
 
 def unplug(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
-    """A host that is down is not waited for: the volume is closed to it all the same."""
-    return _on_host(op, context, "detach_volume", skip_if_down=True)
+    """A guest on a silent host may hold the volume: it is not closed before the host says so, or is known to be dead."""
+    return _on_host(op, context, "detach_volume", is_undo=True)
 
 
 def complete(op: AttachVolume, context: StepContext) -> AttachVolume:
@@ -63,12 +63,12 @@ def complete(op: AttachVolume, context: StepContext) -> AttachVolume:
     return op
 
 
-def _on_host(op: AttachVolume, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost | AttachVolume:
+def _on_host(op: AttachVolume, context: StepContext, verb: str, is_undo: bool = False) -> OnHost | AttachVolume:
     instance = context.instance(op.instance_id)
     if instance.host is None:
         return op
     arguments = VolumeArguments(instance=instance, device=op.device)
-    return OnHost(instance.host, verb, arguments, skip_if_down=skip_if_down)
+    return OnHost(instance.host, verb, arguments, skip_if_down=is_undo, waits_if_silent=is_undo)
 
 
 def _with(op: AttachVolume, **changes: object) -> AttachVolume:
@@ -228,11 +228,14 @@ def swap(op: SwapVolume, context: StepContext) -> OnHost:
 
 
 def swap_back(op: SwapVolume, context: StepContext) -> OnHost:
-    """The old volume gets the content the guest has now, and is the guest's again."""
+    """The old volume gets the content the guest has now, and is the guest's again.
+
+    A guest on a silent host may write to either: both stay its own until the host answers.
+    """
     assert op.old is not None and op.new is not None
     instance = context.instance(op.instance_id)
     arguments = SwapArguments(instance=instance, old=op.new, new=op.old)
-    return OnHost(str(instance.host), "swap_volume", arguments, skip_if_down=True)
+    return OnHost(str(instance.host), "swap_volume", arguments, skip_if_down=True, waits_if_silent=True)
 
 
 def close_old(op: SwapVolume, context: StepContext) -> SwapVolume:

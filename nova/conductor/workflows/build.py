@@ -90,7 +90,10 @@ def destroy(op: Build, context: StepContext) -> OnHost | Build:
         return op
     # A dead host cleans up by itself when it is back: its server is not there any more.
     instance = context.instance(op.instance_id)
-    return guest.destroy(instance, op.host, skip_if_down=True, generation=instance.generation)
+    has_volumes = bool(volumes.of(instance))
+    return guest.destroy(
+        instance, op.host, skip_if_down=True, generation=instance.generation, waits_if_silent=has_volumes
+    )
 
 
 def has_volumes(op: Build) -> bool:

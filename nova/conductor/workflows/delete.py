@@ -1,5 +1,8 @@
 """Delete a server: whatever is there goes, whatever is not there is done.
 
+A guest on a host that is silent may run, and write to the server's volumes. The server is deleted for its user all the
+same; its volumes stay attached to it until the host answers or is forced down, and are given back then.
+
 No step can be undone, and none needs to be: each takes away one thing that belongs to the server,
 and a delete that failed is asked for again. The record goes last, with the quota it counted for.
 """
@@ -26,7 +29,11 @@ LOG = logging.getLogger(__name__)
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """silent, other_silent: hosts that may have its guest, and with it its volumes, and do not answer."""
+
     instance_id: str
+    silent: str | None = None
+    other_silent: str | None = None
 
 
 def destroy_guest(op: Delete, context: StepContext) -> OnHost | Delete:
@@ -34,8 +41,14 @@ def destroy_guest(op: Delete, context: StepContext) -> OnHost | Delete:
     instance = context.instance(op.instance_id)
     if instance.host is None:
         return op
+    if _may_hold_volumes(instance, instance.host, context):
+        return msgspec.structs.replace(op, silent=instance.host)
     # A dead host destroys the guest when it is back and finds no record of it.
-    return guest.destroy(instance, skip_if_down=True)
+    return guest.destroy(instance, skip_if_down=True, waits_if_silent=bool(volumes.of(instance)))
+
+
+def _may_hold_volumes(instance: Instance, host: str, context: StepContext) -> bool:
+    return bool(volumes.of(instance)) and context.is_silent(host)
 
 
 def forget_old_guest(op: Delete, context: StepContext) -> OnHost | Delete:
@@ -53,6 +66,8 @@ def clean_other_host(op: Delete, context: StepContext) -> OnHost | Delete:
     other = _other_host(instance, context)
     if other is None:
         return op
+    if _may_hold_volumes(instance, other, context):
+        return msgspec.structs.replace(op, other_silent=other)
     # A dead host finds what it has when it is back.
     return guest.destroy(instance, other, skip_if_down=True)
 
@@ -76,6 +91,10 @@ def remove_ports(op: Delete, context: StepContext) -> Delete:
 def remove_storage(op: Delete, context: StepContext) -> Delete:
     """Its volumes are free again, those that were to go with it are deleted, and its host has no more to do with its shares."""
     instance = context.instance(op.instance_id)
+    other = _other_host(instance, context)
+    if other is not None and op.other_silent is None and _may_hold_volumes(instance, other, context):
+        # It fell silent when it was to be cleaned.
+        raise errors.HostSilent(host=other)
     volumes.release_all(context, instance, and_delete=True, had_others=context.had_left(op.instance_id))
     shares.release_all(context, instance)
     return op
@@ -104,6 +123,24 @@ def remove_image(op: Delete, context: StepContext) -> Delete:
     return op
 
 
+def destroy_silent_guest(op: Delete, context: StepContext) -> OnHost:
+    """When its host answers; a host that is forced down has no guest."""
+    return guest.destroy(context.instance(op.instance_id), op.silent, skip_if_down=True, waits_if_silent=True)
+
+
+def clean_silent_host(op: Delete, context: StepContext) -> OnHost:
+    return guest.destroy(context.instance(op.instance_id), op.other_silent, skip_if_down=True, waits_if_silent=True)
+
+
+def remove_held_storage(op: Delete, context: StepContext) -> Delete:
+    """No guest of the server has its volumes any more."""
+    return remove_storage(op, context)
+
+
+def _is_held(op: Delete) -> bool:
+    return op.silent is not None or op.other_silent is not None
+
+
 def _finish(connection: Connection, op: Delete, instance: Instance) -> dict[str, object]:
     if instance.is_deleted:
         # Asked for twice, once each way: it counts for nothing any more.
@@ -116,6 +153,8 @@ def _finish(connection: Connection, op: Delete, instance: Instance) -> dict[str,
     return {"deleted_at": now, "terminated_at": now, "power_state": PowerState.NOSTATE}
 
 
+_WITHOUT_GUEST = (remove_ports, remove_storage, release_allocations)
+
 DELETE = Operation(
     "delete",
     Delete,
@@ -126,14 +165,45 @@ DELETE = Operation(
         Step(clean_other_host, task_state="deleting", is_optional=True),
         Step(remove_ports, task_state="deleting"),
         # A volume that is still being made cannot be deleted yet.
-        Step(remove_storage, task_state="deleting", retries=20, despite=(remove_ports,)),
+        Step(
+            remove_storage,
+            task_state="deleting",
+            retries=20,
+            despite=(remove_ports,),
+            applies=lambda op: not _is_held(op),
+        ),
         Step(release_allocations, task_state="deleting", despite=(remove_ports, remove_storage)),
         # Optional: an Image service that stays away keeps no server from going.
         Step(
             remove_image,
             task_state="deleting",
             is_optional=True,
-            despite=(remove_ports, remove_storage, release_allocations),
+            despite=_WITHOUT_GUEST,
+        ),
+        # The server is deleted for its user before these: nobody waits for a host that may never be back.
+        Step(
+            destroy_silent_guest,
+            task_state="deleting",
+            retries=0,
+            applies=lambda op: op.silent is not None,
+            despite=(*_WITHOUT_GUEST, remove_image),
+            can_wait=True,
+        ),
+        Step(
+            clean_silent_host,
+            task_state="deleting",
+            retries=0,
+            applies=lambda op: op.other_silent is not None,
+            despite=(*_WITHOUT_GUEST, remove_image, destroy_silent_guest),
+            can_wait=True,
+        ),
+        Step(
+            remove_held_storage,
+            task_state="deleting",
+            retries=20,
+            applies=_is_held,
+            despite=(*_WITHOUT_GUEST, remove_image),
+            can_wait=True,
         ),
     ),
     from_states=frozenset(VmState) - {VmState.DELETED},
@@ -146,8 +216,7 @@ DELETE = Operation(
         remove_ports.__name__,
         remove_storage.__name__,
         release_allocations.__name__,
-        remove_image.__name__,
-        remove_image.__name__,
+        *(remove_image.__name__,) * 5,
     ),
     finishes_later=True,
     finish=_finish,

@@ -37,7 +37,10 @@ def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
     instance = moving.at_destination(op, context.instance(op.instance_id))
     # An older release's operation cannot tell whether the disks are the server's only ones.
     keep = not op.generation
-    return guest.destroy(instance, op.host, skip_if_down=True, keep_disks=keep, generation=op.generation)
+    # Its disks may be on shared storage, where the next host would find them: a guest without any is no server.
+    return guest.destroy(
+        instance, op.host, skip_if_down=True, keep_disks=keep, generation=op.generation, waits_if_silent=True
+    )
 
 
 def stop_guest(op: Evacuate, context: StepContext) -> OnHost | Evacuate:

@@ -76,10 +76,11 @@ def destroy(
     skip_if_down: bool = False,
     keep_disks: bool = False,
     generation: int | None = None,
+    waits_if_silent: bool = False,
 ) -> OnHost:
-    """generation: of the disks that go; None: all go."""
+    """generation: of the disks that go; None: all go. waits_if_silent: what the guest holds is given away next."""
     arguments = DestroyArguments(instance=instance, keep_disks=keep_disks, generation=generation)
-    return OnHost(host or host_of(instance), "destroy", arguments, skip_if_down=skip_if_down)
+    return OnHost(host or host_of(instance), "destroy", arguments, None, skip_if_down, waits_if_silent)
 
 
 def power_on(instance: Instance, host: str | None = None) -> OnHost:

@@ -64,14 +64,15 @@ def plug(op: Attach, context: StepContext) -> OnHost:
 
 
 def unplug(op: Attach, context: StepContext) -> OnHost | Attach:
-    """Nothing happens where no port was made."""
-    return op if op.vif is None else _on_host(op, context, "detach_vif", skip_if_down=True)
+    """Nothing happens where no port was made. A guest on a silent host may have its address: it is not given away."""
+    return op if op.vif is None else _on_host(op, context, "detach_vif", is_undo=True)
 
 
-def _on_host(op: Attach | Detach, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost:
+def _on_host(op: Attach | Detach, context: StepContext, verb: str, is_undo: bool = False) -> OnHost:
     instance = context.instance(op.instance_id)
     assert op.vif is not None
-    return OnHost(guest.host_of(instance), verb, VifArguments(instance=instance, vif=op.vif), skip_if_down=skip_if_down)
+    arguments = VifArguments(instance=instance, vif=op.vif)
+    return OnHost(guest.host_of(instance), verb, arguments, skip_if_down=is_undo, waits_if_silent=is_undo)
 
 
 def _attached(connection: Connection, op: Attach, instance: Instance) -> dict[str, object]:

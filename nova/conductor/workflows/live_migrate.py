@@ -45,7 +45,9 @@ def abort_destination(op: LiveMigrate, context: StepContext) -> OnHost | LiveMig
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
     arguments = ReceiveArguments(instance=instance, stays_away=op.stays)
-    return OnHost(op.host, "abort_destination", arguments, skip_if_down=True)
+    # Where the source has not said that the guest stays, it may have come.
+    is_unknown = bool(op.losses) and not op.stays
+    return OnHost(op.host, "abort_destination", arguments, skip_if_down=True, waits_if_silent=is_unknown)
 
 
 def check_disks(op: LiveMigrate, context: StepContext) -> LiveMigrate:
@@ -69,7 +71,7 @@ def migrate_guest(op: LiveMigrate, context: StepContext) -> OnHost:
 
 
 def _learn_where_it_is(op: LiveMigrate, error: errors.DomainError) -> LiveMigrate:
-    if isinstance(error, errors.HostUnreachable):
+    if isinstance(error, errors.HostUnreachable | errors.StepTimedOut):
         return msgspec.structs.replace(op, losses=op.losses + 1)
     if isinstance(error, errors.GuestStays) or error.details.get("stays"):
         return msgspec.structs.replace(op, stays=True)

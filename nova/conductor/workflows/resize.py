@@ -69,7 +69,8 @@ def remove_new_guest(op: Resize, context: StepContext) -> OnHost | Resize:
     if op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return guest.destroy(instance, op.host, skip_if_down=True, generation=op.generation)
+    has_volumes = bool(volumes.of(instance))
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=op.generation, waits_if_silent=has_volumes)
 
 
 def start_guest(op: Resize, context: StepContext) -> OnHost | Resize:

@@ -20,10 +20,11 @@ from nova.structs.steps import GuestArguments
 
 
 class Revert(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
-    """host: where the resized server is. vifs, devices: as bound and opened to the old host."""
+    """host, generation: where the resized server is, and of its disks there; 0: begun by an older release. vifs, devices: as bound and opened to the old host."""
 
     before: ResizedFrom | None = None
     host: str = ""
+    generation: int = 0
     vifs: tuple[Vif, ...] | None = None
     devices: tuple[BlockDevice, ...] | None = None
 
@@ -52,8 +53,10 @@ def destroy_new_guest(op: Revert, context: StepContext) -> OnHost:
     # A dead host destroys the guest when it is back and finds the server elsewhere.
     instance = context.instance(op.instance_id)
     # On shared storage the old guest's disks may lie in their place already.
-    generation = instance.generation if op.old.generation else None
-    return guest.destroy(instance, op.host, skip_if_down=True, generation=generation)
+    # The record names the old guest by then where this is done later.
+    generation = (op.generation or instance.generation) if op.old.generation else None
+    has_volumes = bool(volumes.of(instance))
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=generation, waits_if_silent=has_volumes)
 
 
 def bind_ports(op: Revert, context: StepContext) -> Revert:
@@ -103,7 +106,7 @@ def _begin(acceptance: Acceptance, op: Revert) -> Revert:
     if before is None or instance.host is None:
         raise errors.Invalid("Instance has not been resized.")
     server_migrations.change(acceptance.connection, before.migration_id, status="reverting")
-    return msgspec.structs.replace(op, before=before, host=instance.host)
+    return msgspec.structs.replace(op, before=before, host=instance.host, generation=instance.generation)
 
 
 def _finish(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:

@@ -75,7 +75,8 @@ def remove_guest(op: Unshelve, context: StepContext) -> OnHost | Unshelve:
     if op.lies_here or op.host is None:
         return op
     instance = moving.at_destination(op, context.instance(op.instance_id))
-    return guest.destroy(instance, op.host, skip_if_down=True, generation=op.generation)
+    has_volumes = bool(volumes.of(instance))
+    return guest.destroy(instance, op.host, skip_if_down=True, generation=op.generation, waits_if_silent=has_volumes)
 
 
 def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:

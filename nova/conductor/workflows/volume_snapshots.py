@@ -58,12 +58,15 @@ def switch_to_new_file(op: SnapshotVolume, context: StepContext) -> OnHost:
 
 
 def switch_back(op: SnapshotVolume, context: StepContext) -> OnHost:
-    """The undo of switch_to_new_file(): what the guest has written since is merged into the file before."""
+    """The undo of switch_to_new_file(): what the guest has written since is merged into the file before.
+
+    A guest on a silent host may write to the new file, which the record does not name: this waits for the host.
+    """
     instance, device = _device(op, context)
     arguments = MergeArguments(
         instance=instance, device=device, file_to_merge=op.new_file, merge_target=_file_of(device)
     )
-    return OnHost(str(instance.host), "merge_volume_snapshot", arguments, skip_if_down=True)
+    return OnHost(str(instance.host), "merge_volume_snapshot", arguments, skip_if_down=True, waits_if_silent=True)
 
 
 def merge(op: MergeSnapshot, context: StepContext) -> OnHost:

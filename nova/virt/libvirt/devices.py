@@ -39,8 +39,18 @@ def by_volume(key: str, source: ET.Element | None = None) -> Find:
         disks = devices.findall("disk")
         device = next((disk for disk in disks if disk.findtext("serial") == key), None)
         if device is None and source is not None:
-            device = next((disk for disk in disks if _is_same_place(disk.find("source"), source)), None)
+            device = by_place(source)(devices)
         return device
+
+    return find
+
+
+def by_place(source: ET.Element) -> Find:
+    """Finds a disk by where it lies."""
+
+    def find(devices: ET.Element) -> ET.Element | None:
+        disks = devices.findall("disk")
+        return next((disk for disk in disks if is_same_place(disk.find("source"), source)), None)
 
     return find
 
@@ -110,9 +120,12 @@ def _needs_consent(device: ET.Element) -> bool:
     return device.tag != "disk" or attribute(device, "target", "bus") == "virtio"
 
 
-def _is_same_place(place: ET.Element | None, source: ET.Element) -> bool:
+def is_same_place(place: ET.Element | None, source: ET.Element) -> bool:
+    """Whether two sources of disks are one file, device or volume; one that names none is nowhere."""
     names = ("file", "dev", "protocol", "name")
-    return place is not None and all(place.get(name) == source.get(name) for name in names)
+    if place is None or not any(source.get(name) for name in names):
+        return False
+    return all(place.get(name) == source.get(name) for name in names)
 
 
 def _is_gone(domain: Proxy, find: Find) -> bool:

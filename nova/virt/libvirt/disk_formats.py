@@ -7,10 +7,12 @@ configuration, which may have changed since.
 import json
 from pathlib import Path
 
-from nova import errors
+import msgspec
+
+from nova import durable, errors
 from nova.structs.guest import Disk
 from nova.virt import image_format as formats
-from nova.virt.libvirt.disk_calls import bounded_in_time
+from nova.virt.libvirt.disk_calls import bounded_in_time, quick
 
 _FILE = "formats.json"
 
@@ -19,7 +21,7 @@ def record(path: Path, image_format: str) -> None:
     """Say what a file that is about to get this path is: raw or qcow2."""
     known = recorded_in(path.parent)
     if known.get(path.name) != image_format:
-        _write(path.with_name(_FILE), json.dumps(known | {path.name: image_format}))
+        quick(durable.write, path.with_name(_FILE), json.dumps(known | {path.name: image_format}).encode())
 
 
 def recorded(path: Path, default: str) -> str:
@@ -32,19 +34,17 @@ def recorded(path: Path, default: str) -> str:
 
 @bounded_in_time
 def recorded_in(directory: Path) -> dict[str, str]:
-    """What is known of the files of a guest's directory, by their names."""
+    """What is known of the files of a guest's directory, by their names.
+
+    Raises errors.GuestFailed for a record that cannot be read: a format that is guessed is one that a guest may choose.
+    """
     try:
-        known: dict[str, str] = json.loads((directory / _FILE).read_text())
+        return msgspec.json.decode((directory / _FILE).read_bytes(), type=dict[str, str])
     except FileNotFoundError:
         return {}
-    return known
-
-
-@bounded_in_time
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text)
-    part.rename(path)
+    except (OSError, msgspec.MsgspecError) as error:
+        reason = "The record of the formats of the guest's disks cannot be read"
+        raise errors.GuestFailed(reason=reason, detail=f"{directory / _FILE}: {error}") from error
 
 
 @bounded_in_time

@@ -227,13 +227,8 @@ class LibvirtDriver:
             self._volumes.disconnect(uuid, files.volume_key(disk))
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
-        with self._turns.guest(uuid), contextlib.ExitStack() as undo:
-            domain = self._connection.domain(uuid)
-            undo.callback(self._volumes.disconnect, uuid, files.volume_key(new))
-            drive = self._volumes.connect(uuid, new)
-            volume_swap.swap(domain, files.volume_key(old), drive)
-            undo.pop_all()
-            self._volumes.disconnect(uuid, files.volume_key(old))
+        with self._turns.guest(uuid):
+            volume_swap.exchange(self._connection.domain(uuid), self._volumes, uuid, old, new)
 
     # VolumeExtension
 

@@ -1,12 +1,11 @@
 """Guests' directories below one instances_path, and the mark in each: a small file beside the disks."""
 
-import os
 import shutil
 from pathlib import Path
 
 import msgspec
 
-from nova import errors
+from nova import durable, errors
 from nova.structs.disks import Mark
 from nova.virt.libvirt.disk_calls import bounded_in_time
 from nova.virt.libvirt.storage import Storage
@@ -41,9 +40,8 @@ class DirectoryShelf:
             # The way to a disk is open to QEMU's user, the names of what is there are not.
             part.mkdir(parents=True, mode=0o711)
             if mark is not None:
-                _write(part / MARK, mark)
-            part.rename(self._root / name)
-            _flush(self._root)
+                durable.write(part / MARK, msgspec.json.encode(mark))
+            durable.rename(part, self._root / name)
 
     @bounded_in_time
     def read_mark(self, name: str) -> Mark | None:
@@ -62,13 +60,12 @@ class DirectoryShelf:
             if mark is None:
                 path.unlink(missing_ok=True)
             else:
-                _write(path, mark)
+                durable.write(path, msgspec.json.encode(mark))
 
     @bounded_in_time
     def rename(self, name: str, new: str) -> None:
         with self._storage.translated():
-            (self._root / name).rename(self._root / new)
-            _flush(self._root)
+            durable.rename(self._root / name, self._root / new)
 
     def remove(self, name: str) -> None:
         self._storage.remove_directory(self._root / name)
@@ -105,21 +102,3 @@ class DirectoryShelf:
         """Remove what leave_token left."""
         for path in (self._root / name).glob(f"{_TOKEN}*"):
             path.unlink(missing_ok=True)
-
-
-def _write(path: Path, mark: Mark) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(msgspec.json.encode(mark))
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    _flush(path.parent)
-
-
-def _flush(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

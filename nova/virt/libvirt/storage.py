@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nova import errors
+from nova import durable, errors
 from nova.structs.guest import Disk, GuestSpec
 from nova.virt import image_format
 from nova.virt.libvirt import disk_calls, disk_formats, programs
@@ -154,7 +154,7 @@ class Storage:
             if not disk_formats.stands_on_its_image(path, disk):
                 part = path.with_name(f"{name}.part")
                 self.convert(path, "qcow2", part, "qcow2")
-                disk_calls.quick(part.rename, path)
+                disk_calls.at_length(durable.settle, part, path)
 
     def copy_file(self, source: Path, target: Path) -> None:
         """Copy a file of this host, holes as holes."""
@@ -196,7 +196,7 @@ class Storage:
             half_made.callback(disk_calls.quick, part.unlink, missing_ok=True)
             fill(part)
             disk_formats.record(path, own_format)
-            disk_calls.quick(part.rename, path)
+            disk_calls.at_length(durable.settle, part, path)
             half_made.pop_all()
         undo.callback(disk_calls.quick, path.unlink, missing_ok=True)
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 from oslo_config import cfg
 
-from nova import concurrency, errors
+from nova import concurrency, durable, errors
 from nova.structs.guest import Disk
 from nova.virt.libvirt import disk_calls
 from nova.virt.libvirt.domain_xml.facts import Drive
@@ -90,6 +90,18 @@ class VolumeConnections:
         drive = self._locate(info.get("driver_volume_type"), info.get("data", {})) if info else None
         return drive or Drive(target="", bus="virtio", path="")
 
+    def place(self, uuid: str, disk: Disk) -> Drive:
+        """Where a volume that was connected before lies on this host; an empty path where nobody knows."""
+        drive = self.locate(disk)
+        entry = None if drive.path else self._read(uuid).get(volume_key(disk))
+        if entry is not None and entry["device"].get("path"):
+            drive = _path_drive(str(entry["device"]["path"]), entry["data"])
+        return msgspec.structs.replace(drive, serial=volume_key(disk))
+
+    def is_connected(self, uuid: str, disk: Disk) -> bool:
+        """Whether the host has been connected to a guest's volume, or began to be."""
+        return volume_key(disk) in self._read(uuid)
+
     def extend(self, uuid: str, disk: Disk, size_bytes: int) -> int:
         """Let this host see that a guest's volume has grown; how large it is here, in bytes.
 
@@ -101,7 +113,10 @@ class VolumeConnections:
         return int(self._call_brick(entry["kind"], "extend_volume", entry["data"]) or size_bytes)
 
     def disconnect(self, uuid: str, key: str) -> None:
-        """Disconnect the host from a guest's volume; no error when it is not connected."""
+        """Disconnect the host from a guest's volume; no error when it is not connected.
+
+        Raises errors.GuestFailed where nobody knows what is connected.
+        """
         connections = self._read(uuid)
         if key in connections:
             entry = connections.pop(key)
@@ -109,8 +124,14 @@ class VolumeConnections:
             self._write(uuid, connections)
 
     def disconnect_all(self, uuid: str) -> None:
-        """Disconnect the host from every volume of a guest."""
-        for key in self._read(uuid):
+        """Disconnect the host from every volume of a guest that is gone, as far as it is known which they are."""
+        try:
+            keys = tuple(self._read(uuid))
+        except errors.VolumesUnknown as error:
+            # The guest is gone, and it goes with its directory: a server can be deleted all the same.
+            LOG.error("volumes of server %s may stay connected to this host until it starts anew: %s", uuid, error)
+            return
+        for key in keys:
             self.disconnect(uuid, key)
 
     def _locate(self, kind: object, data: Any) -> Drive | None:
@@ -119,7 +140,7 @@ class VolumeConnections:
         return _path_drive(str(data["device_path"]), data) if kind == "local" else None
 
     def _through_brick(self, uuid: str, disk: Disk, kind: str, data: dict[str, Any]) -> Drive:
-        connections = self._read(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
+        connections = self._known(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
         self._write(uuid, connections)
         device = self._call_brick(kind, "connect_volume", data)
         connections[volume_key(disk)]["device"] = device
@@ -167,34 +188,50 @@ class VolumeConnections:
         """What an older release has written of a guest that is defined here is this host's."""
         directory = guest_directory(self._conf.instances_path, uuid)
         if (directory / _OLD_NAME).exists():
-            (directory / _OLD_NAME).rename(self._file(uuid, self._host))
+            durable.rename(directory / _OLD_NAME, self._file(uuid, self._host))
 
     @disk_calls.bounded_in_time
     def rename_host(self, old: str, new: str) -> None:
         """What one host has written is another's: the same machine under a new name."""
         for path in Path(self._conf.instances_path).glob(f"*/{_file_name(old)}"):
-            path.rename(path.with_name(_file_name(new)))
+            durable.rename(path, path.with_name(_file_name(new)))
 
     def _file(self, uuid: str, host: str) -> Path:
         return guest_directory(self._conf.instances_path, uuid) / _file_name(host)
 
     @disk_calls.bounded_in_time
     def _read(self, uuid: str) -> dict[str, Any]:
+        """Raises errors.VolumesUnknown: nobody knows what is connected then."""
         path = self._file(uuid, self._host)
-        return json.loads(path.read_text()) if path.exists() else {}
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.MsgspecError) as error:
+            raise errors.VolumesUnknown(detail=f"{path}: {error}") from error
+
+    def _known(self, uuid: str) -> dict[str, Any]:
+        """What is known to be connected. A record that cannot be read is kept beside the one that takes its place."""
+        try:
+            return self._read(uuid)
+        except errors.VolumesUnknown as error:
+            path = self._file(uuid, self._host)
+            kept = path.with_name(f"{path.name}.unreadable")
+            LOG.error("what is connected of server %s is not known, its record is kept as %s: %s", uuid, kept, error)
+            disk_calls.quick(durable.rename, path, kept)
+            return {}
 
     @disk_calls.bounded_in_time
     def _write(self, uuid: str, connections: dict[str, Any]) -> None:
         path = self._file(uuid, self._host)
         if not connections:
-            path.unlink(missing_ok=True)
+            if path.exists():
+                path.unlink()
+                durable.flush(path.parent)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
         # Connection info holds passwords of storage.
-        part.touch(mode=0o600)
-        part.write_text(json.dumps(connections))
-        part.rename(path)
+        durable.write(path, json.dumps(connections).encode(), mode=0o600)
 
 
 def _file_name(host: str) -> str:

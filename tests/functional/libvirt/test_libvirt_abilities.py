@@ -1,6 +1,7 @@
 """The rare abilities of the libvirt driver, each on a real guest."""
 
 import datetime
+import json
 import os
 import subprocess
 import uuid
@@ -186,6 +187,85 @@ def test_volume_is_swapped_under_a_running_guest(driver, host, make_spec, make_v
     assert Path(path).read_bytes().startswith(b"precious")
     driver.detach_volume(spec.uuid, new)
     assert path not in host.virsh("domblklist", spec.uuid)
+
+
+@pytest.fixture
+def swapped_behind_the_pivot(driver, host, make_spec, make_volume, wait_for_output, tmp_path):
+    """A guest that writes to the new volume, and libvirtd died before it was defined with it."""
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    old, new = make_volume("/dev/vdb", content=b"precious".ljust(1 << 20)), make_volume("/dev/vdb")
+    driver.attach_volume(spec.uuid, old)
+    definition = tmp_path / "definition.xml"
+    definition.write_text(host.virsh("dumpxml", "--inactive", "--security-info", spec.uuid))
+    driver.swap_volume(spec.uuid, old, new)
+    host.virsh("define", str(definition))
+    assert path_of(new) in host.virsh("domblklist", spec.uuid)
+    assert path_of(old) in host.virsh("domblklist", "--inactive", spec.uuid)
+    return spec, old, new
+
+
+def test_a_swap_that_broke_off_behind_the_pivot_is_completed(driver, host, swapped_behind_the_pivot):
+    spec, old, new = swapped_behind_the_pivot
+
+    driver.swap_volume(spec.uuid, old, new)
+
+    for when in ((), ("--inactive",)):
+        assert path_of(new) in host.virsh("domblklist", *when, spec.uuid)
+        assert path_of(old) not in host.virsh("domblklist", *when, spec.uuid)
+    assert Path(path_of(new)).read_bytes().startswith(b"precious")
+
+
+def test_a_swap_that_broke_off_behind_the_pivot_is_undone(driver, host, swapped_behind_the_pivot):
+    spec, old, new = swapped_behind_the_pivot
+    Path(path_of(old)).write_bytes(bytes(1 << 20))
+
+    driver.swap_volume(spec.uuid, new, old)
+
+    for when in ((), ("--inactive",)):
+        assert path_of(old) in host.virsh("domblklist", *when, spec.uuid)
+        assert path_of(new) not in host.virsh("domblklist", *when, spec.uuid)
+    assert Path(path_of(old)).read_bytes().startswith(b"precious")
+
+
+def test_a_swapped_volume_is_swapped_again(driver, host, make_spec, make_volume, wait_for_output):
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    first, second, third = (make_volume("/dev/vdb") for _ in range(3))
+    driver.attach_volume(spec.uuid, first)
+    driver.swap_volume(spec.uuid, first, second)
+
+    driver.swap_volume(spec.uuid, second, third)
+
+    assert path_of(third) in host.virsh("domblklist", spec.uuid)
+    assert path_of(third) in host.virsh("domblklist", "--inactive", spec.uuid)
+
+
+def test_a_swap_that_fails_disconnects_nothing_it_has_not_connected(
+    driver, host, make_spec, make_volume, wait_for_output, tmp_path, monkeypatch
+):
+    told = tmp_path / "told"
+    program = tmp_path / "umount"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    lost, new = make_volume("/dev/vdb"), make_volume("/dev/vdc")
+    # The host has connected it, as it does with one that is on NFS.
+    record = host.instances / spec.uuid / f"volumes-{host.name}.json"
+    data = {"export": "192.0.2.9:/volumes", "name": "volume"}
+    connected = {new.volume.volume_id: {"kind": "nfs", "data": data, "device": {"path": path_of(new)}}}
+    record.write_text(json.dumps(connected))
+
+    with pytest.raises(errors.GuestFailed):
+        driver.swap_volume(spec.uuid, lost, new)
+
+    assert json.loads(record.read_text()) == connected
+    assert not told.exists()
 
 
 def test_volume_without_a_way_to_it_is_refused(driver, make_spec, make_volume):

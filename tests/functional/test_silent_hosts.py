@@ -1,0 +1,399 @@
+"""A host that falls silent may have its guests still: what they write to is nobody else's before that is known."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from nova.clock import utcnow
+from nova.conductor.reconcilers import liveness
+from nova.db.purging import purge_servers
+from nova.rpc.local import bus_of
+from tests.functional.cloud import wait
+from tests.functional.invariants import leftovers, settle
+from tests.functional.operation_set_ups import (
+    a_resized_server,
+    a_server_that_boots_from_a_volume,
+    a_server_with_a_volume,
+    a_shelved_server,
+    an_active_server,
+    attaches_a_volume,
+    attaches_an_interface,
+    snapshots_a_volume,
+    swaps_a_volume,
+)
+
+SETTINGS = """
+[DEFAULT]
+shelved_offload_time = 0
+service_down_time = 3600
+[conductor]
+poll_interval_s = 0.1
+step_pauses_s = 0.01, 0.1
+left_pauses_s = 0.1, 0.3
+"""
+HOSTS = ("host-1", "host-2", "host-3")
+
+
+@pytest.fixture
+def cloud(make_cloud):
+    cloud = make_cloud(SETTINGS)
+    for name in HOSTS:
+        cloud.add_host(name)
+    cloud.add_network()
+    return cloud
+
+
+@pytest.fixture
+def user(cloud):
+    return cloud.client("admin", "project")
+
+
+def name_of_host(cloud, server_id):
+    """The host that has the server's guest, or would have it running."""
+    return next(name for name in cloud.hosts if server_id in cloud.hypervisor(name).guests)
+
+
+def falls_silent(cloud, name):
+    """Nobody hears of a host any more; its guests run."""
+    full = cloud.hypervisor(name).name
+    cloud.stop_host(name)
+    core = cloud.conductors[0].core
+    core.liveness._heard[full, "nova-compute"] = time.monotonic() - cloud.conf.service_down_time
+    liveness.reconcile(core)
+
+
+def force_down(cloud, user, name, is_down=True):
+    full = cloud.hypervisor(name).name
+    [service] = [one for one in user.get("/os-services?binary=nova-compute").json()["services"] if one["host"] == full]
+    assert user.put(f"/os-services/{service['id']}", {"forced_down": is_down}).status_code == 200
+
+
+def answers_are_lost(cloud, operation, step):
+    """From this step on no conductor hears what hosts have done."""
+    lose = bus_of(f"local:///{cloud.name}").lose
+    cloud.boundary.call_at(operation, step, "ordered", lambda: lose("conductor", 10_000, "step_answered"))
+
+
+def falls_silent_with(cloud, name, is_done):
+    """The host has done the step, falls silent before anybody hears of it, and the operation waits for it."""
+    wait(is_done, "the host has done it")
+    falls_silent(cloud, name)
+    cloud.calm()
+
+
+def waits_for(cloud, user, server_id, undo):
+    """The operation says what it waits for, and tries it again and again."""
+    wait(lambda: len(tries(user, server_id, undo)) > 3, f"{undo} waits for the host")
+    assert tries(user, server_id, undo)[0]["result"] == "Error"
+    assert "A guest on it may run" in tries(user, server_id, undo)[0]["details"]
+
+
+def tries(user, server_id, step):
+    [action, *_] = user.get(f"/servers/{server_id}/os-instance-actions").json()["instanceActions"]
+    path = f"/servers/{server_id}/os-instance-actions/{action['request_id']}"
+    return [one for one in user.get(path).json()["instanceAction"]["events"] if one["event"] == step]
+
+
+def guests_of(cloud, server_id):
+    """The hosts where a server has a guest, silent ones included."""
+    return [name for name in HOSTS if server_id in cloud.hypervisor(name).guests]
+
+
+def statuses(cloud):
+    return [volume["status"] for volume in cloud.cinder.volumes.values()]
+
+
+def answers_again(cloud, user, name):
+    cloud.start_host(name)
+
+
+def is_forced_down(cloud, user, name):
+    force_down(cloud, user, name)
+
+
+decisions = pytest.mark.parametrize("decide", [answers_again, is_forced_down])
+
+
+def is_whole(cloud, user, name):
+    """Everything is in order once the host is back, wherever it was meanwhile."""
+    if name not in cloud.hosts:
+        cloud.start_host(name)
+    force_down(cloud, user, name, is_down=False)
+    settle(cloud)
+    wait(lambda: leftovers(cloud) == [], "the host has looked through its guests")
+
+
+# Builds and moves
+
+
+def builds_from_a_volume(user):
+    """A build whose first host has started the guest, and is silent now."""
+    cloud = user.cloud
+    answers_are_lost(cloud, "create", "spawn")
+    root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume"}
+    wanted = user.wanted(networks="auto", block_device_mapping_v2=[root | {"uuid": cloud.cinder.add(bootable="true")}])
+    del wanted["imageRef"]
+    server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
+    wait(lambda: guests_of(cloud, server_id), "the guest runs")
+    [name] = guests_of(cloud, server_id)
+    falls_silent_with(cloud, name, lambda: True)
+    return server_id, name, "destroy"
+
+
+def resizes(user):
+    cloud = user.cloud
+    server_id = a_server_with_a_volume(user)
+    source = name_of_host(cloud, server_id)
+    answers_are_lost(cloud, "resize", "start_guest")
+    assert user.act(server_id, "resize", {"flavorRef": "m1.small"}).status_code == 202
+    wait(lambda: set(guests_of(cloud, server_id)) - {source}, "the guest is there")
+    [name] = set(guests_of(cloud, server_id)) - {source}
+    falls_silent_with(cloud, name, lambda: ("set_power", server_id) in cloud.hypervisor(name).calls)
+    return server_id, name, "remove_new_guest"
+
+
+def unshelves(user):
+    cloud = user.cloud
+    server_id = a_shelved_server(user)
+    answers_are_lost(cloud, "unshelve", "start_guest")
+    assert user.act(server_id, "unshelve").status_code == 202
+    wait(lambda: guests_of(cloud, server_id), "the guest runs")
+    [name] = guests_of(cloud, server_id)
+    falls_silent_with(cloud, name, lambda: True)
+    return server_id, name, "remove_guest"
+
+
+PLACINGS = {builds_from_a_volume: "ACTIVE", resizes: "VERIFY_RESIZE", unshelves: "ACTIVE"}
+
+
+@decisions
+@pytest.mark.parametrize("begin", PLACINGS)
+def test_no_other_host_gets_the_volume_of_a_guest_that_may_run(cloud, user, begin, decide):
+    server_id, name, undo = begin(user)
+
+    waits_for(cloud, user, server_id, undo)
+
+    assert guests_of(cloud, server_id) == [name]
+    assert "available" not in statuses(cloud)
+    decide(cloud, user, name)
+    user.wait(server_id, PLACINGS[begin])
+    settle(cloud)
+    assert name_of_host(cloud, server_id) != name
+    if PLACINGS[begin] == "VERIFY_RESIZE":
+        user.act(server_id, "confirmResize")
+        user.wait(server_id, "ACTIVE")
+    is_whole(cloud, user, name)
+
+
+@pytest.mark.parametrize("begin", PLACINGS)
+def test_a_server_that_waits_is_deleted_and_its_volume_stays_its_own(cloud, user, begin):
+    server_id, name, undo = begin(user)
+    waits_for(cloud, user, server_id, undo)
+
+    assert user.delete(f"/servers/{server_id}").status_code == 204
+    user.wait_gone(server_id)
+
+    assert "available" not in statuses(cloud)
+    answers_again(cloud, user, name)
+    settle(cloud)
+    assert statuses(cloud) == ["available"]
+    is_whole(cloud, user, name)
+
+
+def test_a_server_without_volumes_does_not_wait_for_a_silent_host(cloud, user):
+    answers_are_lost(cloud, "create", "spawn")
+    server_id = user.post("/servers", {"server": user.wanted(networks="auto")}).json()["server"]["id"]
+    wait(lambda: guests_of(cloud, server_id), "the guest runs")
+    [name] = guests_of(cloud, server_id)
+
+    falls_silent(cloud, name)
+    cloud.calm()
+
+    user.wait(server_id, "ACTIVE")
+    settle(cloud)
+    assert name_of_host(cloud, server_id) != name
+    is_whole(cloud, user, name)
+
+
+def test_a_host_that_was_not_sent_the_guest_is_not_waited_for(cloud, user):
+    """It falls silent between the choice and the order."""
+    chosen = []
+
+    def dies():
+        [server] = user.get("/servers/detail").json()["servers"]
+        [name] = [name for name in HOSTS if cloud.hypervisor(name).name == server["OS-EXT-SRV-ATTR:host"]]
+        chosen.append(name)
+        falls_silent(cloud, name)
+
+    cloud.boundary.call_at("create", "open_volumes", "committed", dies)
+    server_id = a_server_that_boots_from_a_volume(user)
+
+    assert chosen != []
+    assert name_of_host(cloud, server_id) != chosen[0]
+
+
+@decisions
+def test_the_old_guest_does_not_start_while_the_new_one_may_run(cloud, user, decide):
+    server_id = a_resized_server(user)
+    name = name_of_host(cloud, server_id)
+    held = set(cloud.cinder.attachments)
+    # The order is on its way when nobody hears of the host any more.
+    cloud.boundary.call_at("revertResize", "destroy_new_guest", "ordered", lambda: falls_silent(cloud, name))
+
+    assert user.act(server_id, "revertResize").status_code == 202
+    server = user.wait(server_id, "ERROR")
+
+    assert "Its guest may run" in server["fault"]["message"]
+    assert set(cloud.cinder.attachments) == held
+    decide(cloud, user, name)
+    settle(cloud)
+    assert user.server(server_id)["status"] == "ACTIVE"
+    assert name_of_host(cloud, server_id) != name
+    is_whole(cloud, user, name)
+
+
+def test_a_server_is_not_reverted_from_a_host_that_is_silent_already(cloud, user):
+    server_id = a_resized_server(user)
+    name = name_of_host(cloud, server_id)
+    held = set(cloud.cinder.attachments)
+    falls_silent(cloud, name)
+
+    assert user.act(server_id, "revertResize").status_code == 202
+    settle(cloud)
+
+    assert user.server(server_id)["status"] == "VERIFY_RESIZE"
+    assert set(cloud.cinder.attachments) == held
+    is_forced_down(cloud, user, name)
+    assert user.act(server_id, "revertResize").status_code == 202
+    user.wait(server_id, "ACTIVE")
+    is_whole(cloud, user, name)
+
+
+# Deletes
+
+
+@decisions
+def test_a_deleted_server_keeps_its_volume_until_its_guest_is_known_to_be_gone(cloud, user, decide):
+    server_id = a_server_with_a_volume(user)
+    name = name_of_host(cloud, server_id)
+    falls_silent(cloud, name)
+
+    assert user.delete(f"/servers/{server_id}").status_code == 204
+    user.wait_gone(server_id)
+
+    assert statuses(cloud) == ["in-use"]
+    [service] = [
+        one for one in user.get("/os-quota-sets/project/detail").json()["quota_set"].items() if one[0] == "instances"
+    ]
+    assert service[1]["in_use"] == 0
+    decide(cloud, user, name)
+    wait(lambda: statuses(cloud) == ["available"], "the volume is given back")
+    is_whole(cloud, user, name)
+    assert guests_of(cloud, server_id) == []
+
+
+def test_records_are_not_purged_while_a_silent_host_has_the_volume(cloud, user):
+    server_id = a_server_with_a_volume(user)
+    name = name_of_host(cloud, server_id)
+    falls_silent(cloud, name)
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 0
+
+    answers_again(cloud, user, name)
+    settle(cloud)
+    assert statuses(cloud) == ["available"]
+    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1
+
+
+# What is done to a guest
+
+
+def attaches(user):
+    server_id = an_active_server(user)
+    answers_are_lost(user.cloud, "attach_volume", "plug_in")
+    assert attaches_a_volume(user, server_id).status_code == 202
+    return server_id, "attach_volume", "unplug"
+
+
+def swaps(user):
+    server_id = a_server_with_a_volume(user)
+    answers_are_lost(user.cloud, "swap_volume", "swap")
+    assert swaps_a_volume(user, server_id).status_code == 202
+    return server_id, "swap_volume", "swap_back"
+
+
+@pytest.mark.parametrize("begin", [attaches, swaps])
+def test_a_volume_that_a_silent_hosts_guest_may_hold_is_not_free(cloud, user, begin):
+    server_id, call, undo = begin(user)
+    name = name_of_host(cloud, server_id)
+    falls_silent_with(cloud, name, lambda: (call, server_id) in cloud.hypervisor(name).calls)
+
+    waits_for(cloud, user, server_id, undo)
+
+    assert "available" not in statuses(cloud)
+    answers_again(cloud, user, name)
+    settle(cloud)
+    assert statuses(cloud).count("available") == 1
+    assert user.server(server_id)["status"] == "ACTIVE"
+    is_whole(cloud, user, name)
+
+
+@pytest.mark.parametrize("begin", [attaches, swaps])
+def test_a_delete_leaves_what_the_guest_may_hold_to_the_host(cloud, user, begin):
+    server_id, call, undo = begin(user)
+    name = name_of_host(cloud, server_id)
+    falls_silent_with(cloud, name, lambda: (call, server_id) in cloud.hypervisor(name).calls)
+    waits_for(cloud, user, server_id, undo)
+
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert "available" not in statuses(cloud)
+    answers_again(cloud, user, name)
+    settle(cloud)
+    assert set(statuses(cloud)) == {"available"}
+    is_whole(cloud, user, name)
+
+
+def test_a_snapshot_is_undone_when_the_host_is_back(cloud, user):
+    server_id = a_server_with_a_volume(user)
+    name = name_of_host(cloud, server_id)
+    answers_are_lost(cloud, "volume_snapshot_create", "switch_to_new_file")
+    assert snapshots_a_volume(user, server_id).status_code == 200
+    falls_silent_with(cloud, name, lambda: ("snapshot_volume", server_id) in cloud.hypervisor(name).calls)
+
+    waits_for(cloud, user, server_id, "switch_back")
+
+    [snapshot] = cloud.cinder.snapshots.values()
+    assert snapshot["status"] == "creating"
+    answers_again(cloud, user, name)
+    settle(cloud)
+    assert ("merge_volume_snapshot", server_id) in cloud.hypervisor(name).calls
+    assert snapshot["status"] == "error"
+
+
+def test_a_port_that_a_silent_hosts_guest_may_have_is_not_given_away(cloud, user):
+    server_id = an_active_server(user)
+    name = name_of_host(cloud, server_id)
+    answers_are_lost(cloud, "attach_interface", "plug")
+    asking = threading.Thread(target=attaches_an_interface, args=(user, server_id))
+    asking.start()
+    falls_silent_with(cloud, name, lambda: ("attach_vif", server_id) in cloud.hypervisor(name).calls)
+
+    waits_for(cloud, user, server_id, "unplug")
+
+    assert len(ports(user, server_id)) == 2
+    answers_again(cloud, user, name)
+    settle(cloud)
+    asking.join()
+    assert len(ports(user, server_id)) == 1
+    is_whole(cloud, user, name)
+
+
+def ports(user, server_id):
+    ports = user.get("/v2.0/ports", url="http://network").json()["ports"]
+    return [one for one in ports if one["device_id"] == server_id]
