@@ -14,6 +14,7 @@ from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import (
     a_resized_server,
+    a_server_of_a_dead_host,
     a_server_that_boots_from_a_volume,
     a_server_with_a_volume,
     a_shelved_server,
@@ -118,9 +119,10 @@ decisions = pytest.mark.parametrize("decide", [answers_again, is_forced_down])
 
 def is_whole(cloud, user, name):
     """Everything is in order once the host is back, wherever it was meanwhile."""
-    if name not in cloud.hosts:
-        cloud.start_host(name)
-    force_down(cloud, user, name, is_down=False)
+    for one in sorted({name} | (set(HOSTS) - set(cloud.hosts))):
+        if one not in cloud.hosts:
+            cloud.start_host(one)
+        force_down(cloud, user, one, is_down=False)
     settle(cloud)
     wait(lambda: leftovers(cloud) == [], "the host has looked through its guests")
 
@@ -165,7 +167,23 @@ def unshelves(user):
     return server_id, name, "remove_guest"
 
 
-PLACINGS = {builds_from_a_volume: "ACTIVE", resizes: "VERIFY_RESIZE", unshelves: "ACTIVE"}
+def evacuates(user):
+    cloud = user.cloud
+    server_id = a_server_of_a_dead_host(user)
+    cloud.made_anew.add(server_id)
+    [source] = guests_of(cloud, server_id)
+    answers_are_lost(cloud, "evacuate", "spawn")
+    assert user.act(server_id, "evacuate", {}).status_code == 200
+    wait(lambda: set(guests_of(cloud, server_id)) - {source}, "the guest runs")
+    [name] = set(guests_of(cloud, server_id)) - {source}
+    # What the dead host had is of no account here.
+    cloud.hypervisor(source).guests.pop(server_id)
+    falls_silent_with(cloud, name, lambda: True)
+    return server_id, name, "destroy"
+
+
+# An evacuated server stays off, as 2.95 says.
+PLACINGS = {builds_from_a_volume: "ACTIVE", resizes: "VERIFY_RESIZE", unshelves: "ACTIVE", evacuates: "SHUTOFF"}
 
 
 @decisions
