@@ -8,6 +8,7 @@ import pytest
 
 from nova.clock import utcnow
 from nova.conductor.reconcilers import liveness
+from nova.conductor.workflows.attach_volume import ATTACH_VOLUME
 from nova.db.purging import purge_servers
 from nova.rpc.local import bus_of
 from tests.functional.cloud import wait
@@ -415,3 +416,41 @@ def test_a_port_that_a_silent_hosts_guest_may_have_is_not_given_away(cloud, user
 def ports(user, server_id):
     ports = user.get("/v2.0/ports", url="http://network").json()["ports"]
     return [one for one in ports if one["device_id"] == server_id]
+
+
+# Hosts that answer, and refuse
+
+
+def attaches_half(user):
+    server_id = an_active_server(user)
+    hypervisor = user.cloud.hypervisor(name_of_host(user.cloud, server_id))
+    hypervisor.fail("attach_volume")
+    hypervisor.fail("detach_volume", times=1000)
+    assert attaches_a_volume(user, server_id).status_code == 202
+    return server_id, "unplug", {"available"}
+
+
+def builds_half(user):
+    cloud = user.cloud
+    for name in HOSTS:
+        cloud.hypervisor(name).fail("boot")
+        cloud.hypervisor(name).fail("destroy", times=1000)
+    root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume"}
+    wanted = user.wanted(networks="auto", block_device_mapping_v2=[root | {"uuid": cloud.cinder.add(bootable="true")}])
+    del wanted["imageRef"]
+    return user.post("/servers", {"server": wanted}).json()["server"]["id"], "destroy", {"in-use"}
+
+
+@pytest.mark.parametrize("begin", [attaches_half, builds_half])
+def test_what_a_host_refuses_to_undo_is_given_to_nobody_else(cloud, user, begin):
+    server_id, undo, finally_ = begin(user)
+    tries_of_a_step = ATTACH_VOLUME.step("plug_in").retries + 1
+
+    wait(lambda: len(tries(user, server_id, undo)) > 2 * tries_of_a_step, f"{undo} is tried again and again")
+
+    assert "available" not in statuses(cloud)
+    for name in HOSTS:
+        cloud.hypervisor(name).mend()
+    settle(cloud)
+    assert set(statuses(cloud)) == finally_
+    assert user.server(server_id)["status"] == "ACTIVE"

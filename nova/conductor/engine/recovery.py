@@ -88,14 +88,11 @@ def course_after(error: errors.DomainError, step: Step[Any], tries: int, is_behi
     return rule.behind if is_behind_return else rule.before
 
 
-def undo_is_retried(error: Exception, step: Step[Any], tries: int, is_late: bool, must_be_done: bool = False) -> bool:
+def undo_is_retried(error: Exception, step: Step[Any], tries: int, is_late: bool) -> bool:
     """Whether an undo that failed is done again; what is given up is left to the reconcilers.
 
     What another service holds is released when that service is back, however long that takes until the
-    operation's deadline. A host that is silent cleans up by itself when it comes back; what is given away
-    behind an undo that must_be_done waits for that.
+    operation's deadline. A host that is silent cleans up by itself when it comes back.
     """
-    if must_be_done and isinstance(error, errors.Unavailable | errors.StepTimedOut):
-        return True
     is_away = isinstance(error, errors.Unavailable) and not isinstance(error, errors.HostUnreachable | BusFailure)
     return _has_tries(step, tries) or (is_away and not is_late)

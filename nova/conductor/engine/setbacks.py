@@ -78,13 +78,13 @@ class Setbacks:
         self.commits.db.write(work)
         self.commits.boundary(turn.held.name, name, "put off")
 
-    def wait_for_host(self, turn: Turn[Document], error: errors.HostSilent) -> None:
-        """Commit that an undo waits until its host answers or is forced down.
+    def wait_for_host(self, turn: Turn[Document], host: str, reason: str) -> None:
+        """Commit that an undo waits until its host does it or is forced down. reason: why it is not done.
 
         Where another request makes the operation needless it ends here, and what it was undoing is left to that one: the
         record names what the host's guest may hold.
         """
-        held, host = turn.held, str(error.details["host"])
+        held = turn.held
         if held.is_cancelled:
             missing = failure_of(turn, errors.Cancelled(), None)
             missing = msgspec.structs.replace(missing, left=(turn.step.name,), resume_at=None)
@@ -94,10 +94,10 @@ class Setbacks:
         tries = self.commits.db.read(lambda c: instance_actions.failures(c, held.uuid, name))
         pauses_s = (*self.pauses_s, *self.left_pauses_s)
         until = utcnow() + timedelta(seconds=pauses_s[min(tries, len(pauses_s) - 1)])
-        LOG.warning("%s of server %s waits at %s: %s", held.name, held.instance_uuid, name, error)
+        LOG.warning("%s of server %s waits at %s: %s", held.name, held.instance_uuid, name, reason)
 
         def work(connection: Connection) -> bool:
-            journal.record(connection, held, name, turn.started, error.message)
+            journal.record(connection, held, name, turn.started, reason)
             return operations.advance(connection, held, order=None, waiting_host=host, lease_owner=None, wake_at=until)
 
         is_cancelled = self.commits.db.write(work)

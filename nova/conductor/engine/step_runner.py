@@ -281,16 +281,19 @@ class StepRunner:
         except errors.PointPassed as error:
             return self._turn_forward(turn, error)
         except errors.HostSilent as error:
-            self.setbacks.wait_for_host(turn, error)
+            self.setbacks.wait_for_host(turn, str(error.details["host"]), error.message)
             return None
         except Exception as error:
             if not isinstance(error, errors.DomainError):
                 LOG.exception("undo %s of operation %s", name, held.uuid)
             tries = self.commits.db.read(lambda c: instance_actions.failures(c, held.uuid, name))
-            must_be_done = held.order is not None and held.order.waits_if_silent
-            if recovery.undo_is_retried(error, step, tries, utcnow() >= held.deadline_at, must_be_done):
-                reason = error.message if isinstance(error, errors.DomainError) else "internal error"
+            reason = error.message if isinstance(error, errors.DomainError) else "internal error"
+            if recovery.undo_is_retried(error, step, tries, is_late=utcnow() >= held.deadline_at):
                 self.setbacks.pause(turn, name, reason, tries)
+                return None
+            if held.order is not None and held.order.waits_if_silent:
+                # The guest may have what is given away next.
+                self.setbacks.wait_for_host(turn, held.order.host, reason)
                 return None
             # Never stuck: what this undo leaves behind is for the reconcilers.
             LOG.error("%s of operation %s is given up: %s", name, held.uuid, error)
