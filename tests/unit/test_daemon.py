@@ -8,14 +8,15 @@ import sys
 import pytest
 
 DAEMON = """
-import sys, threading
+import os, sys, threading
 from nova import backend
 backend.choose(sys.argv[1])
 from nova import daemon
 
 class Waits:
     def start(self):
-        print("up", flush=True)
+        # At once: print() writes the end of the line by itself, between the lines of other workers.
+        os.write(1, b"up\\n")
         if sys.argv[3] == "starting":
             threading.Event().wait()
 
