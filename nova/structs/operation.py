@@ -64,6 +64,31 @@ class OperationRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     events: tuple[StepRecord, ...] = ()
 
 
+class OpenOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that is not over, for operators. Times are UTC.
+
+    lease_owner: the conductor that works on it now. is_ordered: waiting_host has been sent the step, and is at it.
+    wake_at: when it is looked at next. left: the steps that are missing where it is over for its user. reason: why the
+    last step that failed did.
+    """
+
+    uuid: str
+    name: str
+    instance_uuid: str
+    project_id: str
+    state: str
+    step: str
+    waiting_host: str | None
+    lease_owner: str | None
+    is_ordered: bool
+    is_cancelled: bool
+    created_at: datetime.datetime
+    wake_at: datetime.datetime | None
+    deadline_at: datetime.datetime
+    left: tuple[str, ...]
+    reason: str | None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The outcome of a finished operation. error: the name of a class of nova.errors; None for success.
 

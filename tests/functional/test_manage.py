@@ -9,6 +9,8 @@ import pytest
 from nova.cmd import manage as manage_command
 from nova.cmd import status as status_command
 from nova.db import migrations
+from tests.functional.cloud import wait
+from tests.functional.invariants import settle
 
 
 class Ended(NamedTuple):
@@ -95,6 +97,12 @@ def test_the_guides_commands_work_in_its_order(manage, order):
         ("image_property show none hw_disk_bus", 2, "could not be found"),
         ("image_property set none --property disk=1", 4, "no image property that can be set"),
         ("host rename one two", 1, "nova-manage: "),
+        ("operation list", 0, "Waits for"),
+        ("operation show none", 1, "is not under way"),
+        ("operation retry none", 1, "is not under way"),
+        ("operation abandon none", 1, "is not under way"),
+        ("capacity show --flavor none", 1, "could not be found"),
+        ("quota report", 0, "In use"),
     ],
 )
 def test_every_command_ends_with_upstreams_status_and_a_line(manage, words, status, said):
@@ -134,9 +142,15 @@ def test_an_upgrade_check_tells_what_must_be_done_first(run):
 
 
 @pytest.fixture
-def operator(cloud, monkeypatch, capsys):
-    """Run nova-manage on a running cloud's database and Placement; its status and what it prints."""
-    monkeypatch.setattr(manage_command.placement, "_placement", lambda conf: cloud.placement)
+def operator(request, monkeypatch, capsys):
+    """Run nova-manage on a running cloud's database and Placement; its status and what it prints.
+
+    Its parameter names the fixture that gives the cloud first.
+    """
+    name = getattr(request, "param", None)
+    cloud = request.getfixturevalue("cloud") if name is None else request.getfixturevalue(name)[0]
+    for module in (manage_command.placement, manage_command.capacity):
+        monkeypatch.setattr(module, "_placement", lambda conf: cloud.placement)
 
     def command(*words):
         arguments = manage_command.parser().parse_args(words)
@@ -226,3 +240,117 @@ def test_image_properties_change_while_there_is_no_guest(cloud, operator):
     assert operator(*change)[0] == 0
 
     assert operator("image_property", "show", server_id, "hw_disk_bus") == (0, "sata\n")
+
+
+# Day by day
+
+
+def table(said):
+    """The rows of the last table that was printed, as dictionaries."""
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line[0] == "|"]
+    head, *rows = [row for row in cells if len(row) == len(cells[-1])]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def fit(operator, *words):
+    return {row["Flavor"]: row for row in table(operator("capacity", "show", *words)[1])}
+
+
+def test_capacity_is_what_can_be_built(cloud, operator):
+    user = cloud.client("admin", "project")
+    for name in ("host-1", "host-2", "host-3"):
+        cloud.add_host(name)
+    [service] = [
+        one
+        for one in user.get("/os-services?binary=nova-compute").json()["services"]
+        if one["host"] == cloud.hypervisor("host-3").name
+    ]
+    assert user.put(f"/os-services/{service['id']}", {"status": "disabled"}).status_code == 200
+    flavor = {"name": "third", "vcpus": 1, "ram": cloud.hypervisor("host-1").memory_mb // 3, "disk": 1, "id": "third"}
+    assert user.post("/flavors", {"flavor": flavor}).status_code == 200
+    unlimited = {"instances": -1, "cores": -1, "ram": -1}
+    assert user.put("/os-quota-sets/project", {"quota_set": unlimited}).status_code == 200
+
+    before = fit(operator, "--flavor", "third")["third"]
+    made = [user.create_server(flavor="third") for _ in range(int(before["Fit"]))]
+    after = fit(operator, "--flavor", "third")["third"]
+    refused = user.create_server("ERROR", flavor="third")
+
+    assert before["Hosts"] == "2" and int(before["Fit"]) > 0
+    assert before["Ends first"] == "MEMORY_MB"
+    assert {one["status"] for one in made} == {"ACTIVE"}
+    assert (after["Fit"], after["Hosts"], after["Ends first"]) == ("0", "0", "-")
+    assert refused["status"] == "ERROR"
+
+
+def test_quotas_that_are_nearly_used_up_are_reported(cloud, operator):
+    cloud.add_host()
+    user = cloud.client("admin", "project")
+    user.create_server()
+    assert user.put("/os-quota-sets/project", {"quota_set": {"instances": 1, "cores": -1}}).status_code == 200
+
+    everything = {row["Resource"]: row for row in table(operator("quota", "report")[1])}
+    full = table(operator("quota", "report", "--above", "100")[1])
+
+    assert (everything["cores"]["Limit"], everything["cores"]["Used"]) == ("unlimited", "-")
+    assert [(one["Project"], one["Resource"], one["In use"], one["Limit"]) for one in full] == [
+        ("project", "instances", "1", "1")
+    ]
+    assert table(operator("quota", "report", "--project", "nobody")[1]) == []
+
+
+@pytest.fixture
+def waiting(make_cloud):
+    """A cloud with a server whose attachment cannot be undone: its host refuses to unplug the volume."""
+    cloud = make_cloud("\n[conductor]\npoll_interval_s = 0.1\nstep_pauses_s = 0.01\nleft_pauses_s = 36000\n")
+    cloud.add_host()
+    user = cloud.client("admin", "project")
+    server_id = user.create_server()["id"]
+    [hypervisor] = [cloud.hypervisor(name) for name in cloud.hosts]
+    hypervisor.fail("attach_volume")
+    hypervisor.fail("detach_volume", times=1000)
+    attachment = {"volumeAttachment": {"volumeId": cloud.cinder.add()}}
+    assert user.post(f"/servers/{server_id}/os-volume_attachments", attachment).status_code in (200, 202)
+    return cloud, user, server_id
+
+
+def paused(operator):
+    def is_paused():
+        rows = table(operator("operation", "list")[1])
+        return rows if rows and "next look in 9 h" in rows[0]["Waits for"] else None
+
+    return wait(is_paused, "the undo waits for its next try")
+
+
+@pytest.mark.parametrize("operator", ["waiting"], indirect=True)
+def test_an_operator_sees_what_an_operation_waits_for_and_has_it_tried_now(waiting, operator):
+    cloud, _, server_id = waiting
+    [row] = paused(operator)
+    uuid = row["Operation"]
+
+    _, said = operator("operation", "show", uuid)
+    cloud.hypervisor(next(iter(cloud.hosts))).mend()
+    assert operator("operation", "retry", uuid)[0] == 0
+    settle(cloud)
+
+    assert (row["Name"], row["Server"], row["State"]) == ("attach_volume", server_id, "unwinding")
+    assert "has to fail detach_volume" in row["Waits for"]
+    assert {(run["Result"], run["Reason"]) for run in table(said) if run["Step"] == "unplug"} == {
+        ("Error", "the fake driver has to fail detach_volume")
+    }
+    assert [volume["status"] for volume in cloud.cinder.volumes.values()] == ["available"]
+    assert table(operator("operation", "list")[1]) == []
+
+
+@pytest.mark.parametrize("operator", ["waiting"], indirect=True)
+def test_an_operation_that_is_abandoned_gives_nothing_away(waiting, operator):
+    cloud, user, server_id = waiting
+    [row] = paused(operator)
+
+    assert operator("operation", "abandon", row["Operation"])[0] == 0
+    settle(cloud)
+
+    assert table(operator("operation", "list", "--server", server_id)[1]) == []
+    assert [volume["status"] for volume in cloud.cinder.volumes.values()] != ["available"]
+    assert user.server(server_id)["status"] == "ACTIVE"
+    assert user.act(server_id, "os-stop").status_code == 202

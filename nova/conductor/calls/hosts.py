@@ -10,15 +10,14 @@ from nova import errors
 from nova.conductor import announce, host_troubles, left_overs
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
+from nova.conductor.host_picture import host_states, zones
 from nova.conductor.reconcilers import liveness
 from nova.db import events, host_identity, hosts, instances
 from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.event_details import EventDetails
 from nova.structs.host import (
-    Aggregate,
     HostReport,
-    HostState,
     HostView,
     Node,
     NodeUse,
@@ -28,7 +27,6 @@ from nova.structs.host import (
 )
 from nova.structs.instance import Instance, PowerState, VmState
 
-_ZONE = "availability_zone"
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
@@ -82,14 +80,14 @@ class HostCalls:
         """is_up and last_seen_at are what this conductor has heard, not what the records say."""
 
         def work(connection: Connection) -> list[ServiceRecord]:
-            zones = _zones(hosts.aggregates(connection))
-            return [self._complete(service, zones) for service in hosts.services(connection, host, binary)]
+            named = zones(hosts.aggregates(connection))
+            return [self._complete(service, named) for service in hosts.services(connection, host, binary)]
 
         return self._db.read(work)
 
     def service(self, context: Context, service_id: str) -> ServiceRecord:
         def work(connection: Connection) -> ServiceRecord:
-            return self._complete(hosts.service(connection, service_id), _zones(hosts.aggregates(connection)))
+            return self._complete(hosts.service(connection, service_id), zones(hosts.aggregates(connection)))
 
         return self._db.read(work)
 
@@ -189,7 +187,7 @@ class HostCalls:
                 changed = hosts.nodes(connection)
             return HostView(
                 version=version,
-                changed=tuple(self._states(connection, changed)),
+                changed=tuple(host_states(connection, changed, self._core.conf.default_availability_zone)),
                 all_nodes=hosts.node_uuids(connection),
             )
 
@@ -239,36 +237,14 @@ class HostCalls:
             unknown=tuple(disks.name for disks in held if disks.server not in known),
         )
 
-    def _states(self, connection: Connection, nodes: list[Node]) -> list[HostState]:
-        services = {service.host: service for service in hosts.services(connection, binary="nova-compute")}
-        aggregates = hosts.aggregates(connection)
-        zones = _zones(aggregates)
-        states = []
-        for node in nodes:
-            service = services.get(node.host)
-            states.append(
-                HostState(
-                    host=node.host,
-                    node=node.hypervisor_hostname,
-                    provider_uuid=node.uuid,
-                    zone=zones.get(node.host, self._core.conf.default_availability_zone),
-                    is_up=service is not None and service.is_up and not service.is_forced_down,
-                    is_disabled=service is None or service.is_disabled,
-                    disabled_reason=service.disabled_reason if service else None,
-                    state=node.state,
-                    aggregates=tuple(aggregate for aggregate in aggregates if node.host in aggregate.hosts),
-                )
-            )
-        return states
-
-    def _complete(self, service: ServiceRecord, zones: dict[str, str]) -> ServiceRecord:
+    def _complete(self, service: ServiceRecord, named: dict[str, str]) -> ServiceRecord:
         conf = self._core.conf
         is_compute = service.binary == "nova-compute"
         default = conf.default_availability_zone if is_compute else conf.internal_service_availability_zone
         return msgspec.structs.replace(
             service,
             is_up=self._core.liveness.is_up(service.host, service.binary) and not service.is_forced_down,
-            zone=zones.get(service.host, default) if is_compute else default,
+            zone=named.get(service.host, default) if is_compute else default,
             last_seen_at=self._core.liveness.last_heard(service.host, service.binary),
         )
 
@@ -283,16 +259,6 @@ def _with(use: NodeUse, part: instances.Part, with_servers: bool) -> NodeUse:
         busy=use.busy + part.is_busy,
         servers=(*use.servers, ServerName(uuid=part.uuid, name=part.name)) if with_servers else (),
     )
-
-
-def _zones(aggregates: list[Aggregate]) -> dict[str, str]:
-    """The availability zone of each host that an aggregate puts into one."""
-    return {
-        host: aggregate.metadata[_ZONE]
-        for aggregate in aggregates
-        if _ZONE in aggregate.metadata
-        for host in aggregate.hosts
-    }
 
 
 def _write_power_state(connection: Connection, instance: Instance, state: PowerState) -> None:
