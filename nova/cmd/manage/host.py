@@ -1,16 +1,30 @@
-"""nova-manage host: the names of compute hosts."""
+"""nova-manage host: the names of compute hosts, and emptying one."""
 
 import argparse
 from typing import Any
 
 from oslo_config import cfg
 
+from nova import errors
 from nova.cmd.manage.commands import Group, open_database
+from nova.cmd.manage.drain import Drain
 from nova.db import host_identity
+from nova.rpc.bus import connect
+from nova.rpc.conductor import ConductorCalls, conductor_client
+from nova.structs.context import Context
+from nova.structs.host import ServiceRecord
+
+_OPERATOR = Context(is_admin=True)
 
 
 def add(groups: Any) -> None:
-    renamed = Group(groups, "host", "compute hosts").add("rename", rename)
+    group = Group(groups, "host", "compute hosts")
+    drained = group.add("drain", drain)
+    drained.add_argument("host")
+    drained.add_argument("--to", metavar="HOST", help="where its servers go; default: the scheduler chooses")
+    drained.add_argument("--at-once", type=int, default=2, metavar="N", help="moves under way at most; default: 2")
+    drained.add_argument("--cold", action="store_true", help="stop servers that cannot move while they run")
+    renamed = group.add("rename", rename)
     renamed.add_argument("old")
     renamed.add_argument("new")
     renamed.add_argument("--node", help="the machine's new hypervisor_hostname")
@@ -22,3 +36,40 @@ def rename(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     print(f"Host {arguments.old} is {arguments.new} now, in the records of {count} servers, too.")
     print("The ports of its servers are still bound to the old name: openstack port set --host NEW PORT.")
     return 0
+
+
+def drain(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
+    """Disable a compute host and move its servers to others, live where they run; 3 when some stay."""
+    conductor = _conductor(conf)
+    if arguments.to is not None:
+        _services(conductor, arguments.to)
+    _disable(conductor, arguments.host)
+    work = Drain(conductor, arguments.host, arguments.to, max(1, arguments.at_once), arguments.cold)
+    try:
+        for move in work.run():
+            print(f"Server {move.server.uuid}, {move.how}: {move.result or 'moved'}", flush=True)
+    except KeyboardInterrupt:
+        print("Moves that have begun go on by themselves. Run the command again to go on with the others.")
+        return 1
+    staying = work.staying()
+    print(f"Host {arguments.host} is disabled, and has {len(staying)} servers.")
+    return 3 if staying else 0
+
+
+def _disable(conductor: ConductorCalls, host: str) -> None:
+    """Raises HostNotFound."""
+    for service in _services(conductor, host):
+        if not service.is_disabled:
+            conductor.update_service(_OPERATOR, service.uuid, True, "drained by nova-manage")
+
+
+def _services(conductor: ConductorCalls, host: str) -> list[ServiceRecord]:
+    """Raises HostNotFound."""
+    found = conductor.services(_OPERATOR, host, "nova-compute")
+    if not found:
+        raise errors.HostNotFound(host=host)
+    return found
+
+
+def _conductor(conf: cfg.ConfigOpts) -> ConductorCalls:
+    return conductor_client(connect(conf))
