@@ -433,9 +433,9 @@ def test_a_drain_that_was_broken_off_is_gone_on_with(cloud, operator, source):
     wait(lambda: user.server(running)["OS-EXT-STS:task_state"] == "migrating", "it is on its way")
 
     threading.Timer(1, cloud.hypervisor("source").release, ["migrate"]).start()
-    status, _ = operator("host", "drain", source)
+    status, said = operator("host", "drain", source)
 
-    assert status == 0
+    assert status == 0, said
     assert [user.server(one)["status"] for one in (off, running)] == ["SHUTOFF", "ACTIVE"]
     assert cloud.hypervisor("source").shelf.names() == []
 

@@ -28,6 +28,8 @@ _HOW = {
 _MOVED = "finished"
 _OLDEST_FIRST = (("created_at", "asc"), ("id", "asc"))
 _LOOK_S = 1.0
+# Refusals of one that nothing is done to: the operation before may have ended in between.
+_REFUSALS = 1
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Move:
     steps: list[str]
     how: str
     request_id: str = ""
+    refusals: int = 0
     result: str | None = None
 
     @property
@@ -103,9 +106,12 @@ class Drain:
         move.request_id = f"req-{uuid.uuid4()}"
         try:
             self.conductor.operate(move.context, move.server.uuid, step, self._arguments(step))
-        except errors.ServerNotReady:
-            # Another operation is under way; this command may have begun it the last time.
+        except errors.Conflict as error:
+            # Another operation may be under way, one that this command began the last time, too.
             move.request_id = ""
+            move.refusals += 1
+            if move.refusals > _REFUSALS:
+                self._failed(move, error.for_administrators or error.message)
         except errors.DomainError as error:
             self._failed(move, error.for_administrators or error.message)
 
@@ -139,6 +145,7 @@ class Drain:
         """The server has become what another operation has made of it."""
         server = self.conductor.server(Context(is_admin=True), move.server.uuid)
         if server.task_state is not None:
+            move.refusals = 0
             return
         if server.host != self.host and move.steps[0] != CONFIRM:
             move.steps.clear()
@@ -150,7 +157,7 @@ class Drain:
 
     def _failed(self, move: Move, reason: str) -> None:
         if move.steps[0] == LIVE and self.may_stop:
-            move.steps[:], move.how = [COLD, CONFIRM], f"{COLD}, as {LIVE} failed: {reason}"
+            move.steps[:], move.how, move.refusals = [COLD, CONFIRM], f"{COLD}, as {LIVE} failed: {reason}", 0
             self._begin(move)
         else:
             move.result = f"stays: {reason}"
