@@ -5,6 +5,7 @@ of the holder names it, so that one who lost the lease writes nothing.
 """
 
 import datetime
+from collections.abc import Collection
 from contextlib import nullcontext
 from typing import Any
 
@@ -316,6 +317,12 @@ def end_left(connection: Connection, instance_uuid: str) -> None:
             state=CANCELLED, generation=_table.c.generation + 1, lease_owner=None, wake_at=None, finished_at=utcnow()
         )
     )
+
+
+def newest_done(connection: Connection, instance_uuid: str, names: Collection[str]) -> str | None:
+    """Which of these operations was done on a server last; None: none was."""
+    is_one = (_table.c.instance_uuid == instance_uuid, _table.c.state == SUCCEEDED, _table.c.name.in_(names))
+    return connection.scalar(select(_table.c.name).where(*is_one).order_by(_table.c.id.desc()).limit(1))
 
 
 def had_left(connection: Connection, instance_uuid: str) -> bool:
