@@ -161,10 +161,12 @@ def open_documents(connection: Connection, instance_uuid: str, name: str) -> lis
     )
 
 
-def queued(connection: Connection, instance_uuid: str) -> str | None:
-    """The operation that waits for the one under way to unwind."""
-    query = select(_table.c.uuid).where(_table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED)
-    return connection.scalar(query.order_by(_table.c.id).limit(1))
+def queued(connection: Connection, instance_uuid: str) -> Row[Any, Any] | None:
+    """uuid and name of the operation that waits for the one under way to unwind."""
+    query = select(_table.c.uuid, _table.c.name).where(
+        _table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED
+    )
+    return connection.execute(query.order_by(_table.c.id).limit(1)).one_or_none()
 
 
 def waiting(connection: Connection, instance_uuid: str) -> str | None:
@@ -175,9 +177,18 @@ def waiting(connection: Connection, instance_uuid: str) -> str | None:
 
 def drop_waiting(connection: Connection, instance_uuid: str) -> None:
     """What waits will never begin: the server is gone."""
+    _drop(connection, instance_uuid, WAITING)
+
+
+def drop_queued(connection: Connection, instance_uuid: str) -> None:
+    """What is queued will never begin: another takes its place."""
+    _drop(connection, instance_uuid, QUEUED)
+
+
+def _drop(connection: Connection, instance_uuid: str, state: str) -> None:
     connection.execute(
         update(_table)
-        .where(_table.c.instance_uuid == instance_uuid, _table.c.state == WAITING)
+        .where(_table.c.instance_uuid == instance_uuid, _table.c.state == state)
         .values(state=CANCELLED, finished_at=utcnow())
     )
 
