@@ -5,7 +5,7 @@ In doubt the answer is no: what stays costs room, what goes may be the only copy
 
 from nova import errors
 from nova.conductor.core import Core
-from nova.conductor.workflows.shelve import IMAGE
+from nova.conductor.workflows.shelved_image import IMAGE
 from nova.db import instances
 from nova.structs.disks import HeldDisks
 from nova.structs.instance import Instance, VmState

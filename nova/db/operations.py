@@ -5,6 +5,7 @@ of the holder names it, so that one who lost the lease writes nothing.
 """
 
 import datetime
+from collections.abc import Collection
 from contextlib import nullcontext
 from typing import Any
 
@@ -160,10 +161,12 @@ def open_documents(connection: Connection, instance_uuid: str, name: str) -> lis
     )
 
 
-def queued(connection: Connection, instance_uuid: str) -> str | None:
-    """The operation that waits for the one under way to unwind."""
-    query = select(_table.c.uuid).where(_table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED)
-    return connection.scalar(query.order_by(_table.c.id).limit(1))
+def queued(connection: Connection, instance_uuid: str) -> Row[Any, Any] | None:
+    """uuid and name of the operation that waits for the one under way to unwind."""
+    query = select(_table.c.uuid, _table.c.name).where(
+        _table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED
+    )
+    return connection.execute(query.order_by(_table.c.id).limit(1)).one_or_none()
 
 
 def waiting(connection: Connection, instance_uuid: str) -> str | None:
@@ -174,9 +177,18 @@ def waiting(connection: Connection, instance_uuid: str) -> str | None:
 
 def drop_waiting(connection: Connection, instance_uuid: str) -> None:
     """What waits will never begin: the server is gone."""
+    _drop(connection, instance_uuid, WAITING)
+
+
+def drop_queued(connection: Connection, instance_uuid: str) -> None:
+    """What is queued will never begin: another takes its place."""
+    _drop(connection, instance_uuid, QUEUED)
+
+
+def _drop(connection: Connection, instance_uuid: str, state: str) -> None:
     connection.execute(
         update(_table)
-        .where(_table.c.instance_uuid == instance_uuid, _table.c.state == WAITING)
+        .where(_table.c.instance_uuid == instance_uuid, _table.c.state == state)
         .values(state=CANCELLED, finished_at=utcnow())
     )
 
@@ -316,6 +328,12 @@ def end_left(connection: Connection, instance_uuid: str) -> None:
             state=CANCELLED, generation=_table.c.generation + 1, lease_owner=None, wake_at=None, finished_at=utcnow()
         )
     )
+
+
+def newest_done(connection: Connection, instance_uuid: str, names: Collection[str]) -> str | None:
+    """Which of these operations was done on a server last; None: none was."""
+    is_one = (_table.c.instance_uuid == instance_uuid, _table.c.state == SUCCEEDED, _table.c.name.in_(names))
+    return connection.scalar(select(_table.c.name).where(*is_one).order_by(_table.c.id.desc()).limit(1))
 
 
 def had_left(connection: Connection, instance_uuid: str) -> bool:

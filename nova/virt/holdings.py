@@ -74,8 +74,9 @@ class Holdings:
     ) -> bool:
         """Make the guest's own directory this placement's. True: its disks were found there, on shared storage.
 
-        may_share: whether the placement before may still have them. trusts_unmarked: a directory without a mark
-        passes for shared, because somebody proves it later. Raises HostRefused, GuestFailed.
+        A move that broke may have put them aside. may_share: whether the placement before may still have them.
+        trusts_unmarked: it has them in use, and a directory without a mark passes for shared, because somebody proves it
+        later. Raises HostRefused, GuestFailed.
         """
         if spec.disks_id is None:
             self._claim_unmarked(spec.uuid, undo, may_share)
@@ -85,19 +86,19 @@ class Holdings:
             finding = Finding.SHARED
         if finding is Finding.UNMARKED and not _has_data(spec):
             finding = Finding.LEFT_OVER
-        if finding is Finding.NEWER:
-            raise errors.GuestFailed(reason="A later move has made the disks of this server here")
-        if finding is Finding.SHARED and not may_share:
-            raise errors.GuestFailed(reason="The disks of this server are still in use where they lie")
-        if finding is Finding.UNMARKED and may_share:
-            reason = "it has disks of this server of which nobody can tell whether they are left over"
-            raise errors.HostRefused(host=spec.disks_id.host, reason=reason)
+        _check_claim(finding, spec, may_share)
         if finding is Finding.SHARED:
             return self._adopt(spec.uuid, spec, undo)
-        if finding in (Finding.LEFT_OVER, Finding.UNMARKED):
-            self.put_away(spec.uuid)
         if finding is Finding.OWN:
             return self._own(spec, spec.disks_id)
+        # Disks that are in use where they lie are not aside.
+        is_aside = may_share and not trusts_unmarked and self._is_shared_aside(spec)
+        if finding in (Finding.LEFT_OVER, Finding.UNMARKED):
+            self.put_away(spec.uuid)
+        if is_aside:
+            undo.callback(self._shelf.rename, spec.uuid, _aside(spec.uuid))
+            self._shelf.rename(_aside(spec.uuid), spec.uuid)
+            return self._adopt(spec.uuid, spec, undo)
         undo.callback(self._shelf.remove, spec.uuid)
         self._shelf.make(spec.uuid, Mark(server=spec.uuid, made_by=spec.disks_id))
         return False
@@ -210,6 +211,13 @@ class Holdings:
         if self._shelf.read_mark(held.name) == held.mark:
             self._shelf.remove(held.name)
 
+    def _is_shared_aside(self, spec: GuestSpec) -> bool:
+        """Whether the disks of the placement before are aside. Raises HostRefused, GuestFailed."""
+        finding = self._judge(_aside(spec.uuid), spec)
+        if finding is not Finding.UNMARKED or _has_data(spec):
+            _check_claim(finding, spec, may_share=True)
+        return finding is Finding.SHARED
+
     def _own(self, spec: GuestSpec, disks_id: DisksId) -> bool:
         """Mark as this placement's what is, by whatever it says; whether it was found here."""
         mark = self._shelf.read_mark(spec.uuid)
@@ -255,6 +263,18 @@ class Holdings:
         if before is not None and before in names:
             return Finding.SHARED
         return Finding.NEWER if mark.made_by.generation > wanted.generation else Finding.LEFT_OVER
+
+
+def _check_claim(finding: Finding, spec: GuestSpec, may_share: bool) -> None:
+    """Raises HostRefused, GuestFailed where a placement must not take what was found."""
+    assert spec.disks_id is not None
+    if finding is Finding.NEWER:
+        raise errors.GuestFailed(reason="A later move has made the disks of this server here")
+    if finding is Finding.SHARED and not may_share:
+        raise errors.GuestFailed(reason="The disks of this server are still in use where they lie")
+    if finding is Finding.UNMARKED and may_share:
+        reason = "it has disks of this server of which nobody can tell whether they are left over"
+        raise errors.HostRefused(host=spec.disks_id.host, reason=reason)
 
 
 def _before(mark: Mark) -> Mark | None:

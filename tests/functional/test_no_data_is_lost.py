@@ -163,6 +163,48 @@ def test_an_evacuation_that_fails_on_shared_storage_leaves_the_only_disk(cloud, 
     assert leftovers(cloud) == []
 
 
+def breaks_a_move(cloud, admin, server_id, source, other):
+    """A migration puts the disk aside, its source dies, and the destination cannot take it over."""
+
+    def dies():
+        cloud.stop_host(source)
+        cloud.hypervisor(source).crash()
+        force_down(cloud, admin, source)
+
+    cloud.hypervisor(other).fail("take_over")
+    cloud.boundary.call_at("migrate", "set_aside", "committed", dies)
+    assert admin.act(server_id, "migrate").status_code == 202
+    settle(cloud)
+    assert cloud.hypervisor(source).shelf.content(f"{server_id}.aside") == "first"
+
+
+@pytest.mark.parametrize("fails_first", [False, True], ids=["at-once", "after-one-that-failed"])
+def test_on_shared_storage_an_evacuation_finds_the_disk_that_a_broken_move_has_put_aside(
+    cloud, user, admin, server_id, fails_first
+):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    share_storage(cloud, source, other)
+    breaks_a_move(cloud, admin, server_id, source, other)
+    if fails_first:
+        cloud.hypervisor(other).fail("boot")
+        admin.act(server_id, "evacuate", {})
+        settle(cloud)
+        assert cloud.hypervisor(other).shelf.content(f"{server_id}.aside") == "first"
+
+    assert admin.act(server_id, "evacuate", {}).status_code == 200
+    admin.wait(server_id, "SHUTOFF")
+    assert cloud.hypervisor(other).shelf.content(server_id) == "first"
+    start_and_write(cloud, user, server_id, "second")
+    come_back(cloud, admin, source)
+    cloud.reap()
+
+    assert list(cloud.guests()) == [server_id]
+    assert host_of(cloud, server_id) == other
+    assert cloud.hypervisor(other).shelf.names() == [server_id]
+    assert cloud.hypervisor(other).shelf.content(server_id) == "second"
+
+
 def test_a_spawn_that_is_undone_on_shared_storage_leaves_the_only_disk(cloud, user, admin, server_id):
     """The guest was made, and the operation broke off behind it."""
     source = host_of(cloud, server_id)

@@ -12,6 +12,7 @@ from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
 from nova.conductor.host_picture import host_states, zones
 from nova.conductor.reconcilers import liveness
+from nova.conductor.workflows import shelved_image
 from nova.db import events, host_identity, hosts, instances
 from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
@@ -198,7 +199,11 @@ class HostCalls:
         for instance in self._db.read(lambda c: instances.on_host(c, host)):
             state = states.get(instance.uuid)
             # While an operation is under way its end will tell; between operations the guest does.
-            if state is None or instance.task_state is not None or instance.power_state == state:
+            if state is None or instance.task_state is not None:
+                continue
+            if state == PowerState.RUNNING and shelved_image.is_named(instance):
+                self._forget_shelved_image(host, instance)
+            if instance.power_state == state:
                 continue
             if instance.vm_state is VmState.ACTIVE and state in _OFF:
                 self._settle_as_stopped(host, instance)
@@ -213,6 +218,19 @@ class HostCalls:
             # A report may be older than what was done since: a server just started must not be stopped for it.
             if self._core.compute(host).power_state(instance.uuid) in _OFF:
                 self._servers.operate(asker, instance.uuid, "stop", {})
+
+    def _forget_shelved_image(self, host: str, instance: Instance) -> None:
+        """A guest that runs writes to its disk: an image it was shelved to is not the newest any more."""
+
+        def work(connection: Connection) -> None:
+            now = instances.get(connection, instance.uuid, for_update=True)
+            if now.task_state is None and now.system_metadata == instance.system_metadata:
+                instances.change(connection, now.uuid, system_metadata=shelved_image.forgotten(now))
+
+        with contextlib.suppress(errors.GuestNotFound, errors.Unavailable):
+            # A report may be older than the shelve.
+            if self._core.compute(host).power_state(instance.uuid) == PowerState.RUNNING:
+                self._db.write(work)
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         """Guests without any record are never named."""

@@ -187,11 +187,12 @@ def _close(
     successor = operations.queued(connection, held.instance_uuid) if is_cancelled else None
     if successor is not None:
         changes["task_state"] = "deleting"
+        woken = _promote(connection, successor.uuid, held.instance_uuid)
     elif changes.get("vm_state") is VmState.DELETED:
         operations.drop_waiting(connection, held.instance_uuid)
+        woken = []
     else:
-        successor = operations.waiting(connection, held.instance_uuid)
-    woken = _promote(connection, successor, held.instance_uuid)
+        woken = _promote(connection, operations.waiting(connection, held.instance_uuid), held.instance_uuid)
     instances.change(connection, held.instance_uuid, **changes)
     _log(connection, workflow, held, document, end, "error" if failure else "end", instance, changes)
     return woken

@@ -24,7 +24,8 @@ from nova.conductor.engine.operation import Acceptance, Operation
 from nova.conductor.workflows import soft_delete
 from nova.conductor.workflows.confirm_resize import CONFIRM_RESIZE
 from nova.conductor.workflows.delete import DELETE
-from nova.conductor.workflows.shelve import SHELVE_OFFLOAD, SINCE
+from nova.conductor.workflows.shelve import SHELVE_OFFLOAD
+from nova.conductor.workflows.shelved_image import SINCE
 from nova.db import instances
 from nova.structs.context import Context
 from nova.structs.instance import Instance, VmState

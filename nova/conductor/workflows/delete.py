@@ -19,7 +19,7 @@ from nova.conductor.engine.operation import OnHost, Operation, Step, always, fro
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, shares, volumes
 from nova.conductor.workflows.resize_quota import server_quota
-from nova.conductor.workflows.shelve import IMAGE
+from nova.conductor.workflows.shelved_image import IMAGE
 from nova.db import quotas, server_groups, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.migration import ENDED_WELL

@@ -1,7 +1,7 @@
 """Evacuate a server from a dead host: the same server anew on another one, with its ports and volumes.
 
-Its disks are made of its image again, unless the hosts share them. The dead host removes its own
-guest when it is back and finds the server elsewhere.
+Its disks are made of its image again, unless the hosts share them; where a shelve broke off, of the image that has
+become of them. The dead host removes its own guest when it is back and finds the server elsewhere.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest, moving, placing, volumes
+from nova.conductor.workflows import guest, moving, placing, shelved_image, volumes
 from nova.conductor.workflows.moving import Move
 from nova.db import hosts, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
@@ -19,15 +19,16 @@ from nova.structs.migration import EVACUATION
 
 
 class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
-    """stays_off: the guest is stopped once it is there, whatever it was."""
+    """stays_off: the guest is stopped once it is there, whatever it was. image_id: of a shelve that broke off."""
 
     stays_off: bool = False
+    image_id: str | None = None
 
 
 def spawn(op: Evacuate, context: StepContext) -> OnHost:
     """Disks that the hosts share are used, others are made anew of the image."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return guest.spawn(instance, op.claimed_host)
+    return guest.spawn(shelved_image.made_of(instance, op.image_id, context), op.claimed_host)
 
 
 def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
@@ -62,7 +63,8 @@ def _begin(acceptance: Acceptance, op: Evacuate) -> Evacuate:
             raise errors.Invalid(f"The target host can't be the same one: {op.only_host}")
         if not hosts.services(connection, op.only_host, "nova-compute"):
             raise errors.Invalid(f"Compute host {op.only_host} could not be found.")
-    op = msgspec.structs.replace(op, stays_off=op.stays_off or _was_off(instance))
+    stays_off = op.stays_off or _was_off(instance)
+    op = msgspec.structs.replace(op, stays_off=stays_off, image_id=shelved_image.of(instance))
     return moving.begin(acceptance, op, EVACUATION, "accepted")
 
 
@@ -74,7 +76,12 @@ def _was_off(instance: Instance) -> bool:
 
 def _finish(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
     server_migrations.change(connection, op.migration_id, status="done")
-    return {**moving.place(op), "power_state": PowerState(op.power_state), "launched_at": utcnow()}
+    return {
+        **moving.place(op),
+        "power_state": PowerState(op.power_state),
+        "launched_at": utcnow(),
+        "system_metadata": shelved_image.forgotten(instance),
+    }
 
 
 def _abandon(connection: Connection, op: Evacuate, instance: Instance) -> dict[str, object]:
@@ -125,6 +132,15 @@ EVACUATE = Operation(
             retries=20,
             is_optional=True,
             despite=(stop_guest, volumes.disconnect_source),
+            can_wait=True,
+        ),
+        Step(
+            shelved_image.remove_image,
+            task_state="rebuild_spawning",
+            retries=20,
+            applies=lambda op: op.image_id is not None,
+            is_optional=True,
+            despite=(stop_guest, volumes.disconnect_source, moving.release_source),
             can_wait=True,
         ),
     ),

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import HostAnswer, OnHost
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import shelved_image
 from nova.structs.instance import Instance, PowerState
 from nova.structs.steps import (
     BringToArguments,
@@ -45,8 +46,14 @@ POWER_STATE_AND_NO_PASSWORD: HostAnswer[Any] = HostAnswer(PowerResult, forget_pa
 
 
 def power_state_column(connection: Connection, op: GuestDocument, instance: Instance) -> dict[str, object]:
-    """The finish of an operation that changed the guest's power state alone."""
-    return {"power_state": PowerState(op.power_state)}
+    """The finish of an operation that changed the guest's power state alone.
+
+    A guest that runs has its disk: an image of it that the record names from a shelve is not the newest any more.
+    """
+    columns: dict[str, object] = {"power_state": PowerState(op.power_state)}
+    if op.power_state == PowerState.RUNNING and shelved_image.is_named(instance):
+        columns["system_metadata"] = shelved_image.forgotten(instance)
+    return columns
 
 
 def host_of(instance: Instance) -> str:

@@ -52,7 +52,7 @@ STOP = Operation(
     "stop",
     Power,
     steps=(Step(guest.stop_guest, task_state="powering-off", answer=guest.POWER_STATE),),
-    from_states=frozenset({VmState.ACTIVE, VmState.RESCUED, VmState.ERROR}),
+    from_states=frozenset({VmState.ACTIVE, VmState.ERROR}),
     succeeds_as=always(VmState.STOPPED),
     finish=guest.power_state_column,
     beside_left=True,

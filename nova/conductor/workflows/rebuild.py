@@ -13,7 +13,7 @@ from nova.clock import utcnow
 from nova.conductor.acceptance import image_fit, image_properties
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest
+from nova.conductor.workflows import guest, shelved_image
 from nova.conductor.workflows.guest import GuestDocument
 from nova.db import hosts, instances, keypairs
 from nova.structs.image import Image
@@ -77,6 +77,9 @@ def write_changes(connection: Connection, op: Rebuild) -> dict[str, object]:
     if op.image is not None and image_properties.wants_config_drive(op.image.properties):
         properties["config_drive"] = True
     columns["properties"] = msgspec.structs.replace(instance.properties, **properties)
+    if shelved_image.is_named(instance):
+        # Its user wants another disk, and may want the image.
+        columns["system_metadata"] = shelved_image.forgotten(instance)
     instances.change(connection, op.instance_id, **columns)
     return columns
 

@@ -1,8 +1,7 @@
 """Shelve a server: an image of it is kept, and sooner or later its host forgets it.
 
 SHELVED servers still lie on their host; SHELVED_OFFLOADED ones have neither host nor resources, and
-are their record, their ports and their volumes. Which image, since when and from which host stands in
-system_metadata.
+are their record, their ports and their volumes. shelved_image.py has what the record says of that.
 """
 
 import msgspec
@@ -12,13 +11,12 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest, volumes
+from nova.conductor.workflows import guest, shelved_image, volumes
+from nova.conductor.workflows.shelved_image import HOST, IMAGE, SINCE
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import Vif
 from nova.structs.steps import SnapshotArguments
-
-IMAGE, SINCE, HOST = "shelved_image_id", "shelved_at", "shelved_host"
 
 _RUNNING_AS = {VmState.ACTIVE: PowerState.RUNNING, VmState.PAUSED: PowerState.PAUSED}
 
@@ -102,7 +100,9 @@ def _copying(op: Shelve, context: StepContext, verb: str, skip_if_down: bool = F
 
 
 def check_image(op: Shelve, context: StepContext) -> Shelve:
-    """The image is about to be the only copy of the server's disk. Raises StepFailed unless it is whole."""
+    """The image is about to be the only copy of the server's disk. Raises StepFailed unless it is whole, and the newest."""
+    if op.was is VmState.ERROR:
+        _check_is_off(op, context)
     if op.offloads and op.image_id is None and context.instance(op.instance_id).image_id is not None:
         raise errors.StepFailed(reason="The server's disk is kept: its record names no image of it.")
     if op.offloads and op.image_id is not None:
@@ -113,6 +113,18 @@ def check_image(op: Shelve, context: StepContext) -> Shelve:
         if status != "active":
             raise errors.StepFailed(reason=f"The server's disk is kept: image {op.image_id} is {status}.")
     return op
+
+
+def _check_is_off(op: Shelve, context: StepContext) -> None:
+    """A guest that runs has written to its disk since it was shelved. Raises StepFailed, Unavailable."""
+    assert context.compute is not None
+    host = guest.host_of(context.instance(op.instance_id))
+    try:
+        state = context.compute(host).power_state(op.instance_id)
+    except errors.GuestNotFound:
+        return
+    if state not in (PowerState.SHUTDOWN, PowerState.CRASHED):
+        raise errors.StepFailed(reason="The server's disk is kept: its guest runs.")
 
 
 def destroy_guest(op: Shelve, context: StepContext) -> OnHost | Shelve:
@@ -174,9 +186,15 @@ def _begin_shelve(acceptance: Acceptance, op: Shelve) -> Shelve:
 
 
 def _begin_offload(acceptance: Acceptance, op: Shelve) -> Shelve:
+    """From ERROR it ends a shelve that broke off. Raises WrongServerState for a server that was not shelved before."""
     on_its_host(acceptance, op)
     instance = acceptance.instance
-    image_id = None if instance.image_id is None else instance.system_metadata.get(IMAGE)
+    image_id = shelved_image.of(instance)
+    is_shelved = image_id is not None or (instance.image_id is None and shelved_image.is_named(instance))
+    if instance.vm_state is VmState.ERROR and not is_shelved:
+        raise errors.WrongServerState(
+            action="shelveOffload", server_id=instance.uuid, attribute="vm_state", state=str(instance.vm_state)
+        )
     return msgspec.structs.replace(op, was=instance.vm_state, offloads=True, image_id=image_id)
 
 
@@ -196,7 +214,7 @@ def _abandon(connection: Connection, op: Shelve, instance: Instance) -> dict[str
 def _kept(op: Shelve, instance: Instance) -> dict[str, str]:
     """The server's system_metadata with the image it can be made of again."""
     kept = dict(instance.system_metadata)
-    if op.was is not VmState.SHELVED:
+    if op.was not in (VmState.SHELVED, VmState.ERROR):
         kept |= {SINCE: utcnow().isoformat(), HOST: instance.host or ""}
         if op.image_id is not None:
             kept[IMAGE] = op.image_id
@@ -261,7 +279,7 @@ SHELVE_OFFLOAD = Operation(
     "shelveOffload",
     Shelve,
     steps=_OFFLOAD,
-    from_states=frozenset({VmState.SHELVED}),
+    from_states=frozenset({VmState.SHELVED, VmState.ERROR}),
     begin=_begin_offload,
     succeeds_as=always(VmState.SHELVED_OFFLOADED),
     no_return_after=check_image,

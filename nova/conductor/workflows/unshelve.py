@@ -7,9 +7,9 @@ from nova import errors
 from nova.clock import utcnow
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Recorded, Step, always
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import destination, guest, moving, placing, volumes
+from nova.conductor.workflows import destination, guest, moving, placing, shelved_image, volumes
 from nova.conductor.workflows.moving import Move
-from nova.conductor.workflows.shelve import HOST, IMAGE, SINCE
+from nova.conductor.workflows.shelved_image import IMAGE
 from nova.db import instances
 from nova.structs.instance import Instance, PowerState, VmState
 
@@ -63,10 +63,7 @@ def start_guest(op: Unshelve, context: StepContext) -> OnHost:
     instance = context.instance(op.instance_id, with_user_data=True)
     if op.lies_here:
         return guest.power_on(instance, op.source_host)
-    there = moving.at_destination(op, instance)
-    if op.image_id is not None:
-        image = context.images.get(op.image_id)
-        there = msgspec.structs.replace(there, image=image, image_id=image.id)
+    there = shelved_image.made_of(moving.at_destination(op, instance), op.image_id, context)
     return guest.spawn(there, op.claimed_host)
 
 
@@ -83,13 +80,6 @@ def complete_volumes(op: Unshelve, context: StepContext) -> Unshelve:
     """What has kept the volumes for the server is not needed any more."""
     there: Unshelve = volumes.disconnect_source(op, context)
     return there
-
-
-def remove_image(op: Unshelve, context: StepContext) -> Unshelve:
-    """The server has its disk again. A server that boots from a volume has had no image."""
-    if op.image_id is not None:
-        context.images.delete(op.image_id)
-    return op
 
 
 def _begin(acceptance: Acceptance, op: Unshelve) -> Unshelve:
@@ -118,9 +108,8 @@ def _begin(acceptance: Acceptance, op: Unshelve) -> Unshelve:
 
 
 def _finish(connection: Connection, op: Unshelve, instance: Instance) -> dict[str, object]:
-    kept = {key: value for key, value in instance.system_metadata.items() if key not in (IMAGE, SINCE, HOST)}
     changes: dict[str, object] = {
-        "system_metadata": kept,
+        "system_metadata": shelved_image.forgotten(instance),
         "power_state": PowerState(op.power_state),
         "launched_at": utcnow(),
     }
@@ -147,7 +136,7 @@ UNSHELVE = Operation(
         Step(start_guest, remove_guest, task_state="spawning", answer=guest.POWER_STATE, timeout_s=1800),
         Step(complete_volumes, task_state="unshelving", retries=20, can_wait=True),
         Step(
-            remove_image,
+            shelved_image.remove_image,
             task_state="unshelving",
             retries=20,
             is_optional=True,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nova.structs.instance import PowerState
+from nova.db import instances
+from nova.structs.instance import PowerState, VmState
 from tests.functional.actions.history import history
 from tests.functional.cloud import wait
 
@@ -120,6 +121,35 @@ def test_a_rebuild_answers_with_what_its_version_shows(cloud, version, keys, mis
 
     assert keys <= server.keys()
     assert not missing & server.keys()
+
+
+def test_a_rescued_server_is_not_stopped(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    user.act(server_id, "rescue", {})
+    user.wait(server_id, "RESCUE")
+
+    assert user.act(server_id, "os-stop").status_code == 409
+
+    assert host.guests[server_id].power_state is PowerState.RUNNING
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "SHUTOFF"])
+def test_a_server_that_an_earlier_release_stopped_on_its_rescue_disk_can_be_unrescued(cloud, user, status):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    user.act(server_id, "rescue", {})
+    user.wait(server_id, "RESCUE")
+    cloud.db.write(lambda c: instances.change(c, server_id, vm_state=VmState.ACTIVE))
+    if status == "SHUTOFF":
+        user.act(server_id, "os-stop")
+    user.wait(server_id, status)
+
+    assert user.act(server_id, "unrescue").status_code == 202
+
+    user.wait(server_id, status)
+    assert not host.guests[server_id].is_rescued
+    assert user.act(server_id, "unrescue").status_code == 409
 
 
 def test_a_rescued_server_runs_from_another_disk_until_that_ends(cloud, user):

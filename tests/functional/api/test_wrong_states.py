@@ -12,7 +12,7 @@ ON_A_HOST = ("active", "stopped", "paused", "suspended")
 # Action: its argument, the name it has in messages, the vm_states it may be asked for in.
 ACTIONS = {
     "os-start": (None, "start", ("stopped",)),
-    "os-stop": (None, "stop", ("active", "rescued", "error")),
+    "os-stop": (None, "stop", ("active", "error")),
     "pause": (None, "pause", ("active",)),
     "unpause": (None, "unpause", ("paused",)),
     "suspend": (None, "suspend", ("active",)),

@@ -137,6 +137,69 @@ def test_disks_that_are_still_in_their_place_are_not_copied_over():
         claim(shelf_with(mark(1, "there")), MOVE, may_share=False)
 
 
+def shelf_with_aside(aside, *marks):
+    """A shelf with disks that were put aside, and the server's own directory where a mark is given."""
+    shelf = shelf_with(aside)
+    shelf.rename(UUID, f"{UUID}.aside")
+    for one in marks:
+        shelf.make(UUID, one)
+        shelf.fill(UUID, "left over")
+    return shelf
+
+
+@pytest.mark.parametrize("marks", [(), (mark(2, "third"),)], ids=["alone", "beside-a-left-over"])
+def test_shared_disks_that_a_broken_move_has_put_aside_are_taken_over_and_given_back(marks):
+    shelf = shelf_with_aside(mark(1, "there"), *marks)
+
+    assert claim(shelf, MOVE)
+    assert claim(shelf, MOVE)
+    assert (shelf.content(UUID), shelf.read_mark(UUID).made_by) == ("written", at(2, "here"))
+    assert len(shelf.names()) == 1 + len(marks)
+    Holdings(shelf).release(UUID, at(2, "here"))
+
+    assert (shelf.content(UUID), shelf.read_mark(UUID)) == ("written", mark(1, "there"))
+
+
+def test_a_step_that_fails_leaves_disks_aside_as_they_were():
+    shelf = shelf_with_aside(mark(1, "there"))
+
+    with contextlib.ExitStack() as undo:
+        Holdings(shelf).claim(MOVE, undo)
+
+    assert shelf.names() == [f"{UUID}.aside"]
+    assert (shelf.content(f"{UUID}.aside"), shelf.read_mark(f"{UUID}.aside")) == ("written", mark(1, "there"))
+
+
+@pytest.mark.parametrize("aside", [mark(3, "third"), None])
+def test_disks_aside_that_may_be_the_only_ones_are_not_passed_over(aside):
+    shelf = shelf_with_aside(aside)
+
+    with pytest.raises((errors.GuestFailed, errors.HostRefused)):
+        claim(shelf, MOVE)
+
+    assert shelf.names() == [f"{UUID}.aside"]
+
+
+@pytest.mark.parametrize(
+    "aside, step, options",
+    [
+        (mark(1, "here"), MOVE, {}),
+        (None, spec(2, before=at(1, "there"), disks=(Disk(kind="volume", device_name="vda"),)), {}),
+        # They are copied from there.
+        (mark(1, "there"), MOVE, {"may_share": False}),
+        # They come with the guest that runs on them.
+        (None, MOVE, {"trusts_unmarked": True}),
+    ],
+    ids=["left-over", "no-data", "cold", "live"],
+)
+def test_disks_aside_that_are_not_the_servers_stay_there(aside, step, options):
+    shelf = shelf_with_aside(aside)
+
+    assert not claim(shelf, step, **options)
+
+    assert (shelf.content(UUID), shelf.content(f"{UUID}.aside")) == (None, "written")
+
+
 def test_unproved_disks_are_unmarked_again():
     shelf = shelf_with(None)
 
