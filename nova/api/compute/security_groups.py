@@ -88,8 +88,10 @@ def index(request: Request) -> Json:
     errors=(400, 404),
 )
 def show(request: Request, group_id: str) -> Json:
-    """One group of the project, with its rules."""
-    return {"security_group": _group_views(request, [_own(request, group_id)])[0]}
+    """One group of the project, or one that is shared with it, with its rules."""
+    _check_id(group_id)
+    group = request.services.network.security_groups.visible(request.context.project_id, group_id)
+    return {"security_group": _group_views(request, [group])[0]}
 
 
 @post("/os-security-groups", policy=f"{_RULES}create", until=_UNTIL, body=_NAMED, answer=_ONE, errors=(400, 403))
@@ -173,7 +175,7 @@ def create_rule(request: Request) -> Json:
         "project_id": request.context.project_id,
     }
     if fields.get("group_id"):
-        _own(request, fields["group_id"])
+        request.services.network.security_groups.visible(request.context.project_id, fields["group_id"])
         rule["remote_group_id"] = fields["group_id"]
     elif cidr is not None:
         rule["remote_ip_prefix"] = str(cidr)
