@@ -91,7 +91,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
 def _project(request: Request) -> str | None:
     """The project whose servers are listed; None for all of them."""
     all_tenants = request.first("all_tenants")
-    if all_tenants is not None and _is_true(all_tenants, "all_tenants"):
+    if all_tenants is not None and is_true(all_tenants, "all_tenants"):
         kind = "detail" if request.path.endswith("/detail") else "index"
         request.check(f"os_compute_api:servers:{kind}:get_all_tenants")
         project: str | None = request.first("project_id") or request.first("tenant_id")
@@ -103,7 +103,7 @@ def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
     fields["is_deleted"] = False
     deleted = request.first("deleted")
     if admin and deleted is not None:
-        fields["is_deleted"] = _is_true(deleted, "deleted")
+        fields["is_deleted"] = is_true(deleted, "deleted")
     elif request.first("changes-since") is not None:
         # A client that polls for changes must hear of deletions.
         fields["is_deleted"] = None
@@ -157,7 +157,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             raise errors.Invalid(f"Invalid power_state: {state}")
         fields["power_state"] = int(state)
     if (locked := request.first("locked")) is not None:
-        fields["is_locked"] = _is_true(locked, "locked")
+        fields["is_locked"] = is_true(locked, "locked")
     for name in ("metadata", "system_metadata"):
         if name in request.query and (name == "metadata" or admin):
             fields[name] = [_document(text, name) for text in request.query[name]]
@@ -170,7 +170,7 @@ def _add_properties(request: Request, fields: dict[str, Any], admin: bool) -> No
         if admin and request.first(name) is not None
     }
     if (drive := request.first("config_drive")) is not None and (admin or request.since(FILTERS_OPEN)):
-        properties["config_drive"] = _is_true(drive, "config_drive") if drive else False
+        properties["config_drive"] = is_true(drive, "config_drive") if drive else False
     for name in ("progress", "launch_index"):
         if (number := request.first(name)) is not None and (
             admin or (name == "progress" and request.since(FILTERS_OPEN))
@@ -221,7 +221,8 @@ def _sort(request: Request, admin: bool) -> list[tuple[str, str]]:
     return [*order, ("id", order[-1][1])]
 
 
-def _is_true(text: str, name: str) -> bool:
+def is_true(text: str, name: str) -> bool:
+    """A switch in a query. Raises Invalid."""
     lowered = text.strip().lower()
     if lowered in ("", "1", "true", "t", "yes", "y", "on"):
         return True

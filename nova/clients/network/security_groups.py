@@ -34,8 +34,9 @@ class SecurityGroups:
         self._names: TtlCache[str] = TtlCache(_NAMES_TTL_S)
         self._ids: TtlCache[str] = TtlCache(_IDS_TTL_S)
 
-    def of_project(self, project_id: str) -> list[Json]:
-        return self._http.find("security_groups", {"project_id": project_id})
+    def of_project(self, project_id: str | None) -> list[Json]:
+        """A project's own groups; of all projects for None."""
+        return self._http.find("security_groups", {} if project_id is None else {"project_id": project_id})
 
     def get(self, project_id: str, group_id: str) -> Json:
         """Raises SecurityGroupNotFound."""
