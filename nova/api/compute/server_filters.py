@@ -46,6 +46,12 @@ _PATTERNS = (
     "created_at",
 )  # fmt: skip
 
+# Found in a text of a server, wherever it stands there.
+_IN_TEXTS = (
+    "availability_zone", "description", "display_description", "hostname", "kernel_id", "key_name", "node", "ramdisk_id",
+    "root_device_name",
+)  # fmt: skip
+
 FILTERS = query(
     *(optional(name, STRING) for name in _PLAIN),
     *(optional(name, REGEX) for name in _PATTERNS),
@@ -78,6 +84,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
     admin = request.allows("os_compute_api:servers:allow_all_filters")
     _add_state(request, fields, admin)
     _add_plain(request, fields, admin)
+    _add_patterns(request, fields, admin)
     _add_properties(request, fields, admin)
     _add_times(request, fields, admin)
     _add_tags(request, fields)
@@ -143,8 +150,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             fields[field] = request.first(parameter)
     everybody = {"image": "image_id", "flavor": "flavor_id", "reservation_id": "reservation_id"}
     more = {
-        "image_ref": "image_id", "user_id": "user_id", "hostname": "hostname", "key_name": "key_name",
-        "availability_zone": "availability_zone", "host": "host", "node": "node", "uuid": "uuids",
+        "image_ref": "image_id", "user_id": "user_id", "host": "host", "uuid": "uuids",
     }  # fmt: skip
     for parameter, field in {**everybody, **more}.items():
         value = request.first(parameter)
@@ -163,14 +169,27 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             fields[name] = [_document(text, name) for text in request.query[name]]
 
 
+def _add_patterns(request: Request, fields: dict[str, Any], admin: bool) -> None:
+    """Raises Invalid for what is no pattern."""
+    found = {}
+    for parameter in _IN_TEXTS:
+        text, opened = request.first(parameter), _OPENED.get(parameter)
+        if text is not None and (admin or (opened is not None and request.since(opened))):
+            patterns.compile(text)
+            found[parameter.removeprefix("display_")] = text
+    fields["patterns"] = found
+
+
 def _add_properties(request: Request, fields: dict[str, Any], admin: bool) -> None:
     properties = {
         name: request.first(name)
-        for name in ("access_ip_v4", "access_ip_v6", "description", "root_device_name", "locked_by")
+        for name in ("access_ip_v4", "access_ip_v6", "locked_by")
         if admin and request.first(name) is not None
     }
     if (drive := request.first("config_drive")) is not None and (admin or request.since(FILTERS_OPEN)):
         properties["config_drive"] = is_true(drive, "config_drive") if drive else False
+    if admin and (text := request.first("auto_disk_config")) is not None:
+        properties["disk_config"] = "AUTO" if is_true(text, "auto_disk_config") else "MANUAL"
     for name in ("progress", "launch_index"):
         if (number := request.first(name)) is not None and (
             admin or (name == "progress" and request.since(FILTERS_OPEN))
