@@ -17,6 +17,7 @@ OPTIONS = [
         "s3_bucket_quota_mb",
         default=-1,
         min=-1,
-        help="Most MiB in one bucket, parts of unfinished uploads included; -1 is as much as the disk takes.",
+        help="Most MiB in one bucket, keys, headers, unfinished uploads and bodies under way included, and 4 KiB more for "
+        "each object, part and upload; -1 is as much as the disk takes.",
     ),
 ]

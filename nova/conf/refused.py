@@ -39,7 +39,9 @@ REFUSALS: dict[tuple[str, str], Refusal] = {
     ),
     ("DEFAULT", "instance_usage_audit"): Refusal("there are no audits of usage; notifications tell of each change"),
     ("DEFAULT", "instance_usage_audit_period"): Refusal("there are no audits of usage", ("month",)),
-    ("DEFAULT", "max_local_block_devices"): Refusal("the number of local disks is not limited", ("3", "-1")),
+    ("DEFAULT", "max_local_block_devices"): Refusal(
+        "a server has the local disks of its flavor, and no others", ("3", "-1")
+    ),
     ("DEFAULT", "periodic_enable"): Refusal("periodic work cannot be switched off", _ON, off=False),
     ("DEFAULT", "pointer_model"): Refusal("every guest with a screen has a tablet", ("usbtablet",)),
     ("DEFAULT", "preallocate_images"): Refusal("disks take their space when they are written to"),

@@ -246,7 +246,9 @@ class _Handler(WebSocketRequestHandlerMixIn, SimpleHTTPRequestHandler):
         ending = self._show(viewer)
         if ending.reason:
             LOG.info("console of viewer %s is closed: %s", self.client_address[0], ending.reason)
-        viewer.finish(*ending)
+        # Who has no good token gets no byte behind the handshake; the page has said why.
+        if ending.reason != EXPIRED:
+            viewer.finish(*ending)
 
     def list_directory(self, path: Any) -> None:
         """No listing: what the directory of pages holds is nobody's business."""

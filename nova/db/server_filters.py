@@ -5,6 +5,7 @@ list may show.
 """
 
 import itertools
+import re
 from typing import Any
 
 import msgspec
@@ -18,6 +19,11 @@ from nova.structs.requests import ServerQuery
 
 _table = Table.__table__
 _encode = msgspec.json.Encoder().encode
+# What a pattern may be looked for in: columns, properties of the image; every other name is one of Properties.
+_COLUMNS = frozenset(("availability_zone", "hostname", "key_name", "node"))
+_OF_IMAGE = frozenset(("kernel_id", "ramdisk_id"))
+# A pattern that is found just where it is contained: the database may look for it.
+_PLAIN = re.compile(r"[A-Za-z0-9_ -]+", re.ASCII)
 
 
 def conditions(query: ServerQuery) -> list[Any]:
@@ -50,15 +56,16 @@ def conditions(query: ServerQuery) -> list[Any]:
         conditions.append(func.coalesce(column.updated_at, column.created_at) >= query.changes_since)
     if query.changes_before is not None:
         conditions.append(func.coalesce(column.updated_at, column.created_at) <= query.changes_before)
-    return conditions + _tag_conditions(query)
+    plain = [
+        (column[name], text) for name, text in query.patterns.items() if name in _COLUMNS and _PLAIN.fullmatch(text)
+    ]
+    return [*conditions, *(_contains(*one) for one in plain), *_tag_conditions(query)]
 
 
 def _tag_conditions(query: ServerQuery) -> list[Any]:
     def has(tag: str) -> Any:
-        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact. LIKE is not, it
-        # ignores case in SQLite; what replace() finds is the same in every database.
-        tags = _table.c.tags
-        return func.replace(tags, _encode(tag).decode(), "") != tags
+        # Inside the JSON text a tag stands between quotes, its own quotes escaped: this is exact.
+        return _contains(_table.c.tags, _encode(tag).decode())
 
     conditions = []
     if query.tags:
@@ -70,6 +77,11 @@ def _tag_conditions(query: ServerQuery) -> list[Any]:
     if query.not_tags_any:
         conditions.append(not_(or_(*map(has, query.not_tags_any))))
     return conditions
+
+
+def _contains(column: Any, text: str) -> Any:
+    # LIKE ignores case in SQLite; what replace() finds is the same in every database.
+    return func.replace(column, text, "") != column
 
 
 def late_filters(query: ServerQuery) -> list[Any]:
@@ -88,7 +100,19 @@ def late_filters(query: ServerQuery) -> list[Any]:
         if pattern is not None:
             compiled = patterns.compile(pattern)
             tests.append(lambda one, v=version, p=compiled: _has_address(one, v, p))
+    for name, pattern in query.patterns.items():
+        if name not in _COLUMNS or not _PLAIN.fullmatch(pattern):
+            compiled = patterns.compile(pattern)
+            tests.append(lambda one, n=name, p=compiled: (text := _text(one, n)) is not None and p.search(text))
     return tests
+
+
+def _text(instance: Instance, name: str) -> str | None:
+    """What a pattern is looked for in; nothing is found in None."""
+    if name in _OF_IMAGE:
+        return instance.image.properties.get(name) if instance.image else None
+    text: str | None = getattr(instance if name in _COLUMNS else instance.properties, name)
+    return text
 
 
 def _has_address(instance: Instance, version: int, pattern: Any) -> bool:

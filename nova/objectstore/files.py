@@ -32,9 +32,12 @@ class Files:
         """Whether there is any object's file."""
         return self._data.exists() and any(self._data.glob("*/*"))
 
-    def write(self, pieces: Iterable[bytes | bytearray]) -> Segment:
-        """Keep pieces as a new file: it is on the disk when its name is given. Nothing stays when pieces raises."""
-        name = uuid.uuid4().hex
+    def write(self, pieces: Iterable[bytes | bytearray], name: str | None = None) -> Segment:
+        """Keep pieces as a new file: it is on the disk when its name is given. Nothing stays when pieces raises.
+
+        name is new_name()'s; a new one without.
+        """
+        name = name or new_name()
         path = self._incoming / name
         size = 0
         try:
@@ -56,7 +59,7 @@ class Files:
         copies = []
         try:
             for name, size in segments:
-                copy = uuid.uuid4().hex
+                copy = new_name()
                 target = self._path(copy)
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 os.link(self._path(name), target)
@@ -89,14 +92,19 @@ class Files:
         for name in names:
             self._path(name).unlink(missing_ok=True)
 
+    def is_coming(self, name: str) -> bool:
+        """Whether a file is being written, or was until less than a day ago."""
+        path = self._incoming / name
+        return path.exists() and _changed(path) >= day_ago()
+
     def old(self) -> list[str]:
         """Names of files that have not changed for a day, links included."""
-        before = time.time() - _ORPHAN_S
+        before = day_ago()
         return [path.name for path in self._data.glob("*/*") if _changed(path) < before]
 
     def remove_broken(self) -> int:
         """Remove what was begun a day ago and never became whole; how many files."""
-        before = time.time() - _ORPHAN_S
+        before = day_ago()
         broken = [path for path in self._incoming.glob("*") if _changed(path) < before]
         for path in broken:
             path.unlink(missing_ok=True)
@@ -112,6 +120,16 @@ class Files:
             _sync(self._data)
         path.rename(target)
         _sync(target.parent)
+
+
+def new_name() -> str:
+    """A name that no other file has."""
+    return uuid.uuid4().hex
+
+
+def day_ago() -> float:
+    """The time before which what is unfinished was left by a crash."""
+    return time.time() - _ORPHAN_S
 
 
 def _changed(path: Path) -> float:

@@ -28,6 +28,20 @@ CREATE INDEX IF NOT EXISTS upload_of_bucket ON upload (bucket, key, id);
 CREATE TABLE IF NOT EXISTS part (
     upload TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, modified REAL NOT NULL,
     checksum TEXT NOT NULL, segments TEXT NOT NULL, PRIMARY KEY (upload, number));
+CREATE TABLE IF NOT EXISTS reservation (
+    name TEXT PRIMARY KEY, bucket TEXT NOT NULL, bytes INTEGER NOT NULL, created REAL NOT NULL);
+"""
+# What a row and its file take beside the bytes that are counted by themselves: a block of the file system.
+_OVERHEAD = 4096
+# Version 1 of the index counts all that is stored; what counted before it is counted again.
+_COUNTED = 1
+_RECOUNT = f"""
+UPDATE bucket SET used =
+    (SELECT COALESCE(SUM(size + length(key) + length(headers) + {_OVERHEAD} * max(1, json_array_length(segments))), 0)
+     FROM object WHERE object.bucket = bucket.name)
+    + (SELECT COALESCE(SUM(length(key) + length(headers) + {_OVERHEAD}), 0) FROM upload WHERE upload.bucket = bucket.name)
+    + (SELECT COALESCE(SUM(part.size + {_OVERHEAD} * max(1, json_array_length(part.segments))), 0)
+       FROM part JOIN upload ON upload.id = part.upload WHERE upload.bucket = bucket.name)
 """
 _BUSY_S = 30
 _RETRY_S = 0.005
@@ -45,9 +59,16 @@ class Entry:
     segments: tuple[Segment, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
 
+    def cost(self, key: str = "") -> int:
+        """The bytes that it counts for in its bucket's quota, with the key that it is stored by; a part has none."""
+        headers = _row_bytes(key, self.headers) if key else 0
+        return self.size + headers + _OVERHEAD * max(1, len(self.segments))
+
 
 @dataclass(frozen=True)
 class Bucket:
+    """used: the bytes that count against its quota, those included that are held for bodies under way."""
+
     name: str
     created: float
     used: int
@@ -61,6 +82,10 @@ class Upload:
     created: float
     headers: dict[str, str]
     algorithm: str | None
+
+    def cost(self) -> int:
+        """As an object's that has no bytes yet; its parts count beside it."""
+        return _row_bytes(self.key, self.headers) + _OVERHEAD
 
 
 class Index:
@@ -122,6 +147,7 @@ class Index:
                 for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
                     connection.execute(statement)
                 connection.executescript(_SCHEMA)
+                _count_all(connection)
                 return connection
             except sqlite3.OperationalError as error:
                 connection.close()
@@ -137,10 +163,10 @@ class Transaction:
         self._ask = connection.execute
 
     def buckets(self) -> list[Bucket]:
-        return [Bucket(*row) for row in self._ask("SELECT name, created, used FROM bucket ORDER BY name")]
+        return [Bucket(*row) for row in self._ask(f"{_BUCKETS} ORDER BY name")]
 
     def bucket(self, name: str) -> Bucket | None:
-        row = self._ask("SELECT name, created, used FROM bucket WHERE name = ?", (name,)).fetchone()
+        row = self._ask(f"{_BUCKETS} WHERE name = ?", (name,)).fetchone()
         return Bucket(*row) if row else None
 
     def add_bucket(self, name: str, created: float) -> None:
@@ -152,6 +178,18 @@ class Transaction:
     def use(self, bucket: str, change: int) -> None:
         """Count bytes against the bucket's quota; negative ones are given back."""
         self._ask("UPDATE bucket SET used = used + ? WHERE name = ?", (change, bucket))
+
+    def reserve(self, name: str, bucket: str, size: int) -> None:
+        """Hold bytes of the bucket's quota for the file of this name, until release()."""
+        self._ask("INSERT INTO reservation VALUES (?, ?, ?, ?)", (name, bucket, size, time.time()))
+
+    def release(self, name: str) -> None:
+        """Fine for what is not held."""
+        self._ask("DELETE FROM reservation WHERE name = ?", (name,))
+
+    def reserved(self, before: float) -> list[str]:
+        """The names of files for which bytes have been held since before a time."""
+        return [name for (name,) in self._ask("SELECT name FROM reservation WHERE created < ?", (before,))]
 
     def object(self, bucket: str, key: str) -> Entry | None:
         columns = "size, etag, modified, checksum, segments, headers"
@@ -217,7 +255,26 @@ class Transaction:
         return {name for (text,) in rows for name, _ in json.loads(text)}
 
 
+_BUCKETS = """
+SELECT name, created, used + (SELECT COALESCE(SUM(bytes), 0) FROM reservation WHERE reservation.bucket = bucket.name)
+FROM bucket
+"""
 _UPLOADS = "SELECT id, bucket, key, created, headers, algorithm FROM upload"
+
+
+def _count_all(connection: sqlite3.Connection) -> None:
+    """Count what buckets use once, where an earlier release has counted less."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] >= _COUNTED:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_RECOUNT)
+    connection.execute(f"PRAGMA user_version = {_COUNTED}")
+    connection.execute("COMMIT")
+
+
+def _row_bytes(key: str, headers: dict[str, str]) -> int:
+    """What a key and its headers take in the index."""
+    return len(key.encode()) + len(json.dumps(headers))
 
 
 def _texts(entry: Entry) -> tuple[str, str]:

@@ -36,8 +36,7 @@ def create(request: Request, project: Project, payload: Payload) -> Answer:
     if algorithm == _WHOLE_ONLY or request.headers.get("x-amz-checksum-type", "COMPOSITE") != "COMPOSITE":
         raise not_implemented("A checksum of the whole object (FULL_OBJECT) of an upload in parts")
     upload = Upload(uuid.uuid4().hex, request.bucket, request.key, time.time(), metadata(request.headers), algorithm)
-    with project.changing(request.bucket) as transaction:
-        transaction.add_upload(upload)
+    project.add_upload(upload)
     headers = {"x-amz-checksum-algorithm": algorithm.upper(), "x-amz-checksum-type": "COMPOSITE"} if algorithm else {}
     content = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id}
     return Answer.document("InitiateMultipartUploadResult", content, headers)
@@ -46,9 +45,9 @@ def create(request: Request, project: Project, payload: Payload) -> Answer:
 def put_part(request: Request, project: Project, payload: Payload) -> Answer:
     """A part sent again replaces the one before. Raises S3Error, also when the upload ended while the part was sent."""
     upload, number = _upload(request, project), _part_number(request)
-    segment = receive(request, project, payload)
-    entry = Entry(segment[1], payload.md5, time.time(), checksum_of(payload), (segment,))
-    project.put_part(upload, number, entry)
+    with receive(request, project, payload) as (segment, room):
+        entry = Entry(segment[1], payload.md5, time.time(), checksum_of(payload), (segment,))
+        project.put_part(upload, number, entry, room)
     headers = {"ETag": f'"{entry.etag}"', **checksum_headers(entry)}
     headers.pop("x-amz-checksum-type", None)
     return Answer(headers=headers)
@@ -65,7 +64,6 @@ def copy_part(request: Request, project: Project, payload: Payload) -> Answer:
         begin, end = conditions.copy_span(span, source)
     if end - begin > LARGEST:
         raise S3Error("EntityTooLarge")
-    project.check_room(upload.bucket, end - begin)
     digest = hashlib.md5(usedforsecurity=False)
     total = checksums.ALGORITHMS[upload.algorithm]() if upload.algorithm else None
 
@@ -76,14 +74,15 @@ def copy_part(request: Request, project: Project, payload: Payload) -> Answer:
                 total.update(piece)
             yield piece
 
-    try:
-        segment = project.files.write(pieces())
-    except FileNotFoundError:
-        # The source was replaced or deleted meanwhile.
-        raise S3Error("NoSuchKey", Key=key) from None
-    checksum = (upload.algorithm, checksums.encoded(total.digest())) if upload.algorithm and total else ()
-    entry = Entry(segment[1], digest.hexdigest(), time.time(), checksum, (segment,))
-    project.put_part(upload, number, entry)
+    with project.room(upload.bucket, end - begin) as room:
+        try:
+            segment = project.files.write(pieces(), room.name)
+        except FileNotFoundError:
+            # The source was replaced or deleted meanwhile.
+            raise S3Error("NoSuchKey", Key=key) from None
+        checksum = (upload.algorithm, checksums.encoded(total.digest())) if upload.algorithm and total else ()
+        entry = Entry(segment[1], digest.hexdigest(), time.time(), checksum, (segment,))
+        project.put_part(upload, number, entry, room)
     result = {"ETag": f'"{entry.etag}"', "LastModified": timestamp(entry.modified), **_part_checksum(entry)}
     return Answer.document("CopyPartResult", result)
 

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from nova.objectstore import checksums, conditions
 from nova.objectstore.documents import timestamp
 from nova.objectstore.errors import S3Error, not_implemented
+from nova.objectstore.files import Segment
 from nova.objectstore.index import Entry
 from nova.objectstore.payload import LARGEST, Payload
 from nova.objectstore.request import Answer, Request, bucket_and_key
-from nova.objectstore.store import Project
+from nova.objectstore.store import Project, Room
 
 _KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
 _OWN = "x-amz-meta-"
@@ -42,20 +44,24 @@ def put(request: Request, project: Project, payload: Payload) -> Answer:
     """Replaces the object of this key once the whole body has come and is as promised. Raises S3Error."""
     condition = conditions.for_write(request.headers)
     headers = metadata(request.headers)
-    segment = receive(request, project, payload)
-    entry = Entry(segment[1], payload.md5, time.time(), checksum_of(payload), (segment,), headers)
-    project.put(request.bucket, request.key, entry, condition)
+    with receive(request, project, payload) as (segment, room):
+        entry = Entry(segment[1], payload.md5, time.time(), checksum_of(payload), (segment,), headers)
+        project.put(request.bucket, request.key, entry, condition, room)
     return Answer(headers={"ETag": f'"{entry.etag}"', **checksum_headers(entry)})
 
 
-def receive(request: Request, project: Project, payload: Payload) -> tuple[str, int]:
-    """Keep a request's body as a file. Raises S3Error before anything of it is read where it cannot be kept."""
+@contextmanager
+def receive(request: Request, project: Project, payload: Payload) -> Iterator[tuple[Segment, Room]]:
+    """Keep a request's body as a file, with room held for it until the block ends.
+
+    Raises S3Error before anything of it is read where it cannot be kept.
+    """
     if payload.length is None:
         raise S3Error("MissingContentLength")
     if payload.length > LARGEST:
         raise S3Error("EntityTooLarge", ProposedSize=str(payload.length), MaxSizeAllowed=str(LARGEST))
-    project.check_room(request.bucket, payload.length)
-    return project.files.write(payload.pieces())
+    with project.room(request.bucket, payload.length) as room:
+        yield project.files.write(payload.pieces(), room.name), room
 
 
 def get(request: Request, project: Project, payload: Payload) -> Answer:
@@ -108,7 +114,6 @@ def copy(request: Request, project: Project, payload: Payload) -> Answer:
     source = project.object(bucket, key)
     conditions.check_copy(request.headers, source)
     headers = _copied_metadata(request, source, is_same=(bucket, key) == (request.bucket, request.key))
-    project.check_room(request.bucket, source.size)
     segments = tuple(_linked(project, key, source))
     entry = Entry(source.size, source.etag, time.time(), source.checksum, segments, headers)
     project.put(request.bucket, request.key, entry, condition)

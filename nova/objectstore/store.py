@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nova.objectstore.errors import S3Error
-from nova.objectstore.files import Files, Segment
+from nova.objectstore.files import Files, Segment, day_ago, new_name
 from nova.objectstore.index import Bucket, Entry, Index, Transaction, Upload
 
 LOG = logging.getLogger(__name__)
@@ -59,6 +59,14 @@ class Store:
             if len(self._projects) > _OPEN_PROJECTS:
                 self._projects.pop(next(iter(self._projects))).index.close()
             return project
+
+
+@dataclass
+class Room:
+    """Bytes of a bucket's quota, held for a file with this name."""
+
+    name: str
+    is_held: bool = False
 
 
 class Project:
@@ -133,19 +141,38 @@ class Project:
             raise S3Error("NoSuchKey", Key=key)
         return entry
 
-    def check_room(self, bucket: str, size: int) -> None:
-        """Refuse what cannot have room before anything of it is read; a commit counts again."""
-        with self.reading(bucket) as transaction:
-            self._check_quota(transaction, bucket, size)
+    @contextmanager
+    def room(self, bucket: str, size: int) -> Iterator[Room]:
+        """size bytes for a file that is to come, which nobody else may use while the block runs.
 
-    def put(self, bucket: str, key: str, entry: Entry, condition: Callable[[Entry | None], None]) -> None:
-        """Let a key be this object, whose files are here. condition is asked about the one that it was."""
+        Raises S3Error before anything of it is read where the bucket has no room.
+        """
+        room = self._hold(bucket, Entry(size, "", 0).cost())
+        try:
+            yield room
+        finally:
+            if room.is_held:
+                with self.index.write() as transaction:
+                    transaction.release(room.name)
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        entry: Entry,
+        condition: Callable[[Entry | None], None],
+        room: Room | None = None,
+    ) -> None:
+        """Let a key be this object, whose files are here. condition is asked about the one that it was.
+
+        room is what was held for the files, where it was.
+        """
         with self._committing(entry.segments), self.changing(bucket) as transaction:
             old = transaction.object(bucket, key)
             condition(old)
-            self._check_quota(transaction, bucket, entry.size - (old.size if old else 0))
+            self._use(transaction, bucket, entry.cost(key) - (old.cost(key) if old else 0), room)
             transaction.put_object(bucket, key, entry)
-            transaction.use(bucket, entry.size - (old.size if old else 0))
+        _settle(room)
         self._remove(old)
 
     def delete(self, bucket: str, keys: Iterable[str], condition: Callable[[Entry | None], None]) -> None:
@@ -157,20 +184,25 @@ class Project:
                 condition(entry)
                 if entry is not None:
                     transaction.delete_object(bucket, key)
-                    transaction.use(bucket, -entry.size)
+                    transaction.use(bucket, -entry.cost(key))
                     deleted.append(entry)
         self._remove(*deleted)
 
-    def put_part(self, upload: Upload, number: int, entry: Entry) -> None:
+    def add_upload(self, upload: Upload) -> None:
+        """Begin one. Raises S3Error: no such bucket, no room."""
+        with self.changing(upload.bucket) as transaction:
+            self._use(transaction, upload.bucket, upload.cost())
+            transaction.add_upload(upload)
+
+    def put_part(self, upload: Upload, number: int, entry: Entry, room: Room) -> None:
         """Files of the part that is replaced go; those of this one do when it is refused: no such upload, no room."""
         with self._committing(entry.segments), self.changing(upload.bucket) as transaction:
             if transaction.upload(upload.id) is None:
                 raise S3Error("NoSuchUpload", UploadId=upload.id)
             old = transaction.parts(upload.id).get(number)
-            growth = entry.size - (old.size if old else 0)
-            self._check_quota(transaction, upload.bucket, growth)
+            self._use(transaction, upload.bucket, entry.cost() - (old.cost() if old else 0), room)
             transaction.put_part(upload.id, number, entry)
-            transaction.use(upload.bucket, growth)
+        _settle(room)
         self._remove(old)
 
     def abort(self, upload: Upload) -> None:
@@ -180,7 +212,7 @@ class Project:
                 raise S3Error("NoSuchUpload", UploadId=upload.id)
             parts = transaction.parts(upload.id).values()
             transaction.delete_upload(upload.id)
-            transaction.use(upload.bucket, -sum(part.size for part in parts))
+            transaction.use(upload.bucket, -sum(part.cost() for part in parts) - upload.cost())
         self._remove(*parts)
 
     def complete(
@@ -199,8 +231,9 @@ class Project:
             condition(old)
             transaction.put_object(upload.bucket, upload.key, entry)
             transaction.delete_upload(upload.id)
-            released = sum(part.size for part in parts.values()) + (old.size if old else 0)
-            transaction.use(upload.bucket, entry.size - released)
+            released = upload.cost() + sum(part.cost() for part in parts.values())
+            released += old.cost(upload.key) if old else 0
+            transaction.use(upload.bucket, entry.cost(upload.key) - released)
         kept = {name for name, _ in entry.segments}
         dropped = [
             replace(part, segments=tuple(segment for segment in part.segments if segment[0] not in kept))
@@ -216,6 +249,7 @@ class Project:
         with self.index.read() as transaction:
             orphans = set(old) - transaction.segments()
         self.files.remove(orphans)
+        self._release_broken()
         if count := len(orphans) + self.files.remove_broken():
             LOG.warning("%s: %d files of requests that never ended are removed", self._directory, count)
 
@@ -231,6 +265,32 @@ class Project:
             self.files.remove(name for name, _ in segments)
             raise
 
+    def _hold(self, bucket: str, size: int) -> Room:
+        room = Room(new_name())
+        if self._quota_bytes is None:
+            with self.reading(bucket):
+                return room
+        with self.changing(bucket) as transaction:
+            self._check_quota(transaction, bucket, size)
+            transaction.reserve(room.name, bucket, size)
+        room.is_held = True
+        return room
+
+    def _release_broken(self) -> None:
+        with self.index.read() as transaction:
+            names = [name for name in transaction.reserved(day_ago()) if not self.files.is_coming(name)]
+        if names:
+            with self.index.write() as transaction:
+                for name in names:
+                    transaction.release(name)
+
+    def _use(self, transaction: Transaction, bucket: str, growth: int, room: Room | None = None) -> None:
+        """Count bytes against the quota, with those free again that were held for them. Raises S3Error."""
+        if room is not None and room.is_held:
+            transaction.release(room.name)
+        self._check_quota(transaction, bucket, growth)
+        transaction.use(bucket, growth)
+
     def _check_quota(self, transaction: Transaction, bucket: str, growth: int) -> None:
         has = transaction.bucket(bucket)
         if self._quota_bytes is None or has is None or growth <= 0:
@@ -240,3 +300,9 @@ class Project:
 
     def _remove(self, *entries: Entry | None) -> None:
         self.files.remove(name for entry in entries if entry is not None for name, _ in entry.segments)
+
+
+def _settle(room: Room | None) -> None:
+    """What it held counts as used: the commit has released it."""
+    if room is not None:
+        room.is_held = False

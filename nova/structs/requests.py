@@ -69,16 +69,12 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     user_id: str | None = None
     uuids: tuple[str, ...] | None = None
     name_pattern: str | None = None
-    hostname: str | None = None
     vm_states: tuple[VmState, ...] | None = None
     task_states: tuple[str | None, ...] | None = None
     power_state: int | None = None
     host: str | None = None
-    node: str | None = None
-    availability_zone: str | None = None
     flavor_id: str | None = None
     image_id: str | None = None
-    key_name: str | None = None
     reservation_id: str | None = None
     is_locked: bool | None = None
     # None: both; True: only deleted ones.
@@ -90,6 +86,13 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     terminated_at: datetime.datetime | None = None
     ip_v4_pattern: str | None = None
     ip_v6_pattern: str | None = None
+    # Patterns by what they are found in; nova.db.server_filters knows the names.
+    patterns: dict[str, str] = {}
+    # Compared as a whole, as the API of an earlier release asks.
+    availability_zone: str | None = None
+    hostname: str | None = None
+    key_name: str | None = None
+    node: str | None = None
     metadata: tuple[dict[str, str], ...] = ()
     system_metadata: tuple[dict[str, str], ...] = ()
     tags: tuple[str, ...] = ()

@@ -90,3 +90,75 @@ def test_an_external_network_for_one_project_gives_addresses_to_that_project_alo
     assert pools == [[{"name": "partners"}], []]
     assert refused.status_code == 404
     assert given.json()["floating_ip"]["pool"] == "partners"
+
+
+@pytest.fixture
+def shared(make_cloud, real_neutron):
+    """A cloud with a host, and what another project shares with the partner alone: a network, a security group."""
+    cloud = make_cloud()
+    cloud.stand_beside(neutron=real_neutron)
+    cloud.add_host()
+    owner = "owner:owner"
+    made = {
+        "network": real_neutron.ask("POST", "/networks", {"network": {"name": "backbone"}}, owner)["network"]["id"],
+        "security_group": real_neutron.ask("POST", "/security-groups", {"security_group": {"name": "watched"}}, owner)[
+            "security_group"
+        ]["id"],
+    }
+    subnet = {"network_id": made["network"], "cidr": "10.40.0.0/24", "ip_version": 4}
+    real_neutron.ask("POST", "/subnets", {"subnet": subnet}, owner)
+    for kind, object_id in made.items():
+        grant = {
+            "object_type": kind, "object_id": object_id, "action": "access_as_shared", "target_tenant": PARTNER,
+        }  # fmt: skip
+        real_neutron.ask("POST", "/rbac-policies", {"rbac_policy": grant}, owner)
+    return cloud, made["network"], made["security_group"]
+
+
+def test_what_is_shared_with_one_project_is_used_by_that_project_alone(shared):
+    cloud, network_id, group_id = shared
+    partner, stranger, admin = (cloud.client(*who) for who in (("u", PARTNER), ("u", "stranger"), ("admin", "admin")))
+    wanted = {"networks": [{"uuid": network_id}], "security_groups": [{"name": group_id}]}
+
+    server = partner.create_server(**wanted)
+    groups = partner.get(f"/servers/{server['id']}/os-security-groups").json()["security_groups"]
+    own = stranger.create_server(networks="none")
+    refused = [
+        stranger.post("/servers", {"server": stranger.wanted(networks=wanted["networks"])}),
+        stranger.post("/servers", {"server": stranger.wanted(security_groups=wanted["security_groups"])}),
+        partner.post("/servers", {"server": partner.wanted(**{**wanted, "security_groups": [{"name": "watched"}]})}),
+        admin.post(f"/servers/{own['id']}/action", {"addSecurityGroup": {"name": group_id}}),
+    ]
+
+    assert list(server["addresses"]) == ["backbone"]
+    assert [group["name"] for group in groups] == ["watched"]
+    assert [answer.status_code for answer in refused] == [400, 400, 400, 404]
+
+
+def test_what_is_shared_with_one_project_is_shown_to_it_alone(shared):
+    cloud, network_id, group_id = shared
+    partner, stranger = (cloud.client("u", project, version="2.1") for project in (PARTNER, "stranger"))
+    paths = (f"/os-networks/{network_id}", f"/os-tenant-networks/{network_id}", f"/os-security-groups/{group_id}")
+
+    lists = [[each["id"] for each in user.get("/os-networks").json()["networks"]] for user in (partner, stranger)]
+    shown = [[user.get(path).status_code for path in paths] for user in (partner, stranger)]
+    removed = partner.delete(f"/os-security-groups/{group_id}")
+
+    assert lists == [[network_id], []]
+    assert shown == [[200] * 3, [404] * 3]
+    assert removed.status_code == 404
+
+
+def test_nobody_brings_servers_of_others_onto_a_network_by_sharing_it(shared, real_neutron):
+    cloud, _, _ = shared
+    own = real_neutron.ask("POST", "/networks", {"network": {"name": "own"}}, f"u:{PARTNER}")["network"]["id"]
+    real_neutron.ask(
+        "POST", "/subnets", {"subnet": {"network_id": own, "cidr": "10.41.0.0/24", "ip_version": 4}}, f"u:{PARTNER}"
+    )
+
+    partner = cloud.client("u", PARTNER, version="2.36")
+    wanted = {name: value for name, value in partner.wanted().items() if name != "networks"}
+    server_id = partner.post("/servers", {"server": wanted}).json()["server"]["id"]
+    server = partner.wait(server_id, "ACTIVE")
+
+    assert list(server["addresses"]) == ["own"]

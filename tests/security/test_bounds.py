@@ -53,7 +53,9 @@ def test_too_much_for_a_server(cloud, what):
 def test_too_many_disks_for_a_server(cloud):
     user = cloud.client()
 
-    answer = user.post("/servers", {"server": user.wanted(block_device_mapping_v2=[device()] * 26)})
+    answer = user.post(
+        "/servers", {"server": user.wanted(block_device_mapping_v2=[device(destination_type="volume")] * 26)}
+    )
 
     assert answer.status_code == 403
     assert "maximum allowed number of disk devices (26)" in answer.text

@@ -48,7 +48,11 @@ def read(request: Request, server: dict[str, Any], image: Image | None, count: i
     devices = [_device(request, entry, count) for entry in entries if not _no_device(entry)]
     _check_volumes_once(devices)
     _check_boot_order(devices, image)
-    return tuple(device for device in devices if not _is_image_ref(device, image))
+    beside = [device for device in devices if not _is_image_ref(device, image)]
+    if any(device.source == "image" and device.destination == "local" for device in beside):
+        # A local disk of an image is the root disk, and imageRef says of which.
+        raise BadMapping(reason="Mapping image to local is not supported.")
+    return tuple(beside)
 
 
 def _has_root(entries: list[dict[str, Any]]) -> bool:
@@ -73,6 +77,8 @@ def _from_first(entry: dict[str, Any], index: int, image: Image | None) -> dict[
         translated |= {"source_type": "volume", "uuid": entry["volume_id"], "destination_type": "volume"}
     elif entry.get("virtual_name"):
         translated |= {"source_type": "blank", "destination_type": "local"}
+        if entry["virtual_name"] == "swap":
+            translated["guest_format"] = "swap"
     if image is None and index == 0:
         translated["boot_index"] = 0
     return translated

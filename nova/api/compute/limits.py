@@ -43,16 +43,15 @@ _LIMIT_OF = {
     "maxPersonalitySize": "injected_file_content_bytes", "maxServerMeta": "metadata_items",
     "maxServerGroups": "server_groups", "maxServerGroupMembers": "server_group_members", "maxTotalCores": "cores",
     "maxTotalInstances": "instances", "maxTotalKeypairs": "key_pairs", "maxTotalRAMSize": "ram",
+    "maxSecurityGroups": "security_groups", "maxSecurityGroupRules": "security_group_rules",
+    "maxTotalFloatingIps": "floating_ips",
 }  # fmt: skip
 _USE_OF = {
     "totalCoresUsed": "cores", "totalInstancesUsed": "instances", "totalRAMUsed": "ram",
     "totalServerGroupsUsed": "server_groups",
 }  # fmt: skip
-# The network service has its own limits: this API shows them as unlimited and unused.
-_ELSEWHERE = {
-    "maxSecurityGroups": -1, "maxSecurityGroupRules": -1, "maxTotalFloatingIps": -1, "totalFloatingIpsUsed": 0,
-    "totalSecurityGroupsUsed": 0,
-}  # fmt: skip
+# The network service has these: this API shows them as unused.
+_ELSEWHERE = {"totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0}
 
 
 @get(

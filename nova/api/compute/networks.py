@@ -58,11 +58,11 @@ def _list(
 
 @_list("/os-networks", "os_compute_api:os-networks:list", "networks", _NETWORK)
 def index(request: Request) -> Json:
-    """Networks that the project may use, own and shared."""
+    """Networks that the project may use, own and shared, up or down."""
     return {
         "networks": [
             _network_view(network, request)
-            for network in request.services.network.networks.usable(request.context.project_id)
+            for network in request.services.network.networks.of_project(request.context.project_id)
         ]
     }
 
@@ -96,7 +96,7 @@ def index_of_project(request: Request) -> Json:
     """Networks that the project may use, with the few fields that projects see."""
     return {
         "networks": [
-            _brief_view(network) for network in request.services.network.networks.usable(request.context.project_id)
+            _brief_view(network) for network in request.services.network.networks.of_project(request.context.project_id)
         ]
     }
 
@@ -119,10 +119,9 @@ def _brief_view(network: Json) -> Json:
 
 
 def _network_of(request: Request, network_id: str) -> Json:
-    networks: list[Json] = request.services.network.networks.usable(request.context.project_id)
+    networks: list[Json] = request.services.network.networks.of_project(request.context.project_id, [network_id])
     for network in networks:
-        if network["id"] == network_id:
-            return network
+        return network
     raise errors.NetworkNotFound(network_id=network_id)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.request import Request
+from nova.api.compute.server_filters import is_true
 from nova.http.declaration import SERVER, delete, get, post, put
 from nova.http.schema import (
     ANY,
@@ -70,11 +71,13 @@ Json = dict[str, Any]
     until=_UNTIL,
     query=query(optional("limit", LIMIT), optional("offset", LIMIT), optional("all_tenants", STRING)),
     answer=_GROUPS,
-    errors=(404,),
+    errors=(400, 404),
 )
 def index(request: Request) -> Json:
-    """Security groups of the project, with offset and limit."""
-    groups = request.services.network.security_groups.of_project(request.context.project_id)
+    """Security groups of the project, with offset and limit; of all projects where an administrator asks for them."""
+    all_tenants = request.first("all_tenants")
+    is_everybodys = all_tenants is not None and is_true(all_tenants, "all_tenants") and request.context.is_admin
+    groups = request.services.network.security_groups.of_project(None if is_everybodys else request.context.project_id)
     offset, limit = request.first("offset", 0), request.first("limit", request.conf.api.max_limit)
     return {"security_groups": _group_views(request, groups[offset : offset + limit])}
 
@@ -88,8 +91,10 @@ def index(request: Request) -> Json:
     errors=(400, 404),
 )
 def show(request: Request, group_id: str) -> Json:
-    """One group of the project, with its rules."""
-    return {"security_group": _group_views(request, [_own(request, group_id)])[0]}
+    """One group of the project, or one that is shared with it, with its rules."""
+    _check_id(group_id)
+    group = request.services.network.security_groups.visible(request.context.project_id, group_id)
+    return {"security_group": _group_views(request, [group])[0]}
 
 
 @post("/os-security-groups", policy=f"{_RULES}create", until=_UNTIL, body=_NAMED, answer=_ONE, errors=(400, 403))
@@ -98,7 +103,7 @@ def create(request: Request) -> Json:
     fields = request.body["security_group"]
     try:
         made_group = request.services.network.security_groups.create(
-            request.context.project_id, fields["name"].strip(), fields["description"].strip()
+            request.context.project_id, fields["name"], fields["description"]
         )
     except errors.Conflict as error:
         raise error.turned_into(errors.Invalid) from error
@@ -116,11 +121,11 @@ def create(request: Request) -> Json:
 def update(request: Request, group_id: str) -> Json:
     """Change name and description of a group. The default one keeps its name."""
     fields = request.body["security_group"]
-    name = fields["name"].strip()
+    name = fields["name"]
     if _own(request, group_id)["name"] == _DEFAULT != name:
         raise errors.Invalid("Unable to update system group 'default'")
     try:
-        changed = request.services.network.security_groups.update(group_id, name, fields["description"].strip())
+        changed = request.services.network.security_groups.update(group_id, name, fields["description"])
     except errors.Conflict as error:
         raise error.turned_into(errors.Invalid) from error
     return {"security_group": _group_views(request, [changed])[0]}
@@ -173,7 +178,7 @@ def create_rule(request: Request) -> Json:
         "project_id": request.context.project_id,
     }
     if fields.get("group_id"):
-        _own(request, fields["group_id"])
+        request.services.network.security_groups.visible(request.context.project_id, fields["group_id"])
         rule["remote_group_id"] = fields["group_id"]
     elif cidr is not None:
         rule["remote_ip_prefix"] = str(cidr)

@@ -46,6 +46,12 @@ _PATTERNS = (
     "created_at",
 )  # fmt: skip
 
+# Found in a text of a server, wherever it stands there.
+_IN_TEXTS = (
+    "availability_zone", "description", "display_description", "hostname", "kernel_id", "key_name", "node", "ramdisk_id",
+    "root_device_name",
+)  # fmt: skip
+
 FILTERS = query(
     *(optional(name, STRING) for name in _PLAIN),
     *(optional(name, REGEX) for name in _PATTERNS),
@@ -78,6 +84,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
     admin = request.allows("os_compute_api:servers:allow_all_filters")
     _add_state(request, fields, admin)
     _add_plain(request, fields, admin)
+    _add_patterns(request, fields, admin)
     _add_properties(request, fields, admin)
     _add_times(request, fields, admin)
     _add_tags(request, fields)
@@ -91,7 +98,7 @@ def query_of(request: Request) -> tuple[ServerQuery, int]:
 def _project(request: Request) -> str | None:
     """The project whose servers are listed; None for all of them."""
     all_tenants = request.first("all_tenants")
-    if all_tenants is not None and _is_true(all_tenants, "all_tenants"):
+    if all_tenants is not None and is_true(all_tenants, "all_tenants"):
         kind = "detail" if request.path.endswith("/detail") else "index"
         request.check(f"os_compute_api:servers:{kind}:get_all_tenants")
         project: str | None = request.first("project_id") or request.first("tenant_id")
@@ -103,7 +110,7 @@ def _add_state(request: Request, fields: dict[str, Any], admin: bool) -> None:
     fields["is_deleted"] = False
     deleted = request.first("deleted")
     if admin and deleted is not None:
-        fields["is_deleted"] = _is_true(deleted, "deleted")
+        fields["is_deleted"] = is_true(deleted, "deleted")
     elif request.first("changes-since") is not None:
         # A client that polls for changes must hear of deletions.
         fields["is_deleted"] = None
@@ -143,8 +150,7 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             fields[field] = request.first(parameter)
     everybody = {"image": "image_id", "flavor": "flavor_id", "reservation_id": "reservation_id"}
     more = {
-        "image_ref": "image_id", "user_id": "user_id", "hostname": "hostname", "key_name": "key_name",
-        "availability_zone": "availability_zone", "host": "host", "node": "node", "uuid": "uuids",
+        "image_ref": "image_id", "user_id": "user_id", "host": "host", "uuid": "uuids",
     }  # fmt: skip
     for parameter, field in {**everybody, **more}.items():
         value = request.first(parameter)
@@ -157,20 +163,33 @@ def _add_plain(request: Request, fields: dict[str, Any], admin: bool) -> None:
             raise errors.Invalid(f"Invalid power_state: {state}")
         fields["power_state"] = int(state)
     if (locked := request.first("locked")) is not None:
-        fields["is_locked"] = _is_true(locked, "locked")
+        fields["is_locked"] = is_true(locked, "locked")
     for name in ("metadata", "system_metadata"):
         if name in request.query and (name == "metadata" or admin):
             fields[name] = [_document(text, name) for text in request.query[name]]
 
 
+def _add_patterns(request: Request, fields: dict[str, Any], admin: bool) -> None:
+    """Raises Invalid for what is no pattern."""
+    found = {}
+    for parameter in _IN_TEXTS:
+        text, opened = request.first(parameter), _OPENED.get(parameter)
+        if text is not None and (admin or (opened is not None and request.since(opened))):
+            patterns.compile(text)
+            found[parameter.removeprefix("display_")] = text
+    fields["patterns"] = found
+
+
 def _add_properties(request: Request, fields: dict[str, Any], admin: bool) -> None:
     properties = {
         name: request.first(name)
-        for name in ("access_ip_v4", "access_ip_v6", "description", "root_device_name", "locked_by")
+        for name in ("access_ip_v4", "access_ip_v6", "locked_by")
         if admin and request.first(name) is not None
     }
     if (drive := request.first("config_drive")) is not None and (admin or request.since(FILTERS_OPEN)):
-        properties["config_drive"] = _is_true(drive, "config_drive") if drive else False
+        properties["config_drive"] = is_true(drive, "config_drive") if drive else False
+    if admin and (text := request.first("auto_disk_config")) is not None:
+        properties["disk_config"] = "AUTO" if is_true(text, "auto_disk_config") else "MANUAL"
     for name in ("progress", "launch_index"):
         if (number := request.first(name)) is not None and (
             admin or (name == "progress" and request.since(FILTERS_OPEN))
@@ -221,7 +240,8 @@ def _sort(request: Request, admin: bool) -> list[tuple[str, str]]:
     return [*order, ("id", order[-1][1])]
 
 
-def _is_true(text: str, name: str) -> bool:
+def is_true(text: str, name: str) -> bool:
+    """A switch in a query. Raises Invalid."""
     lowered = text.strip().lower()
     if lowered in ("", "1", "true", "t", "yes", "y", "on"):
         return True

@@ -193,7 +193,7 @@ def update(request: Request, volume_id: str) -> None:
 
 @delete(_PATH + "/{volume_id}", policy=f"{_RULE}delete", target=SERVER, status=202, errors=(400, 403, 404, 409))
 def remove(request: Request, volume_id: str) -> None:
-    """Detach a volume. A root volume can only be detached from an offloaded server."""
+    """Detach a volume. Raises Forbidden for the one that the server boots from."""
     _check_shelved(request)
     _of(request.server, volume_id)
     operate(request, "detach_volume", volume_id=volume_id)

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 def of_project(call: Call) -> tuple[list[Json], dict[str, Json]]:
     """The IPv4 subnets of the networks that the project's servers may be on, and these networks by id."""
-    networks = {network["id"]: network for network in call.services.network.networks.usable(call.project_id)}
+    networks = {network["id"]: network for network in call.services.network.networks.of_project(call.project_id)}
     wanted = [subnet_id for network in networks.values() for subnet_id in network.get("subnets", ())]
     subnets = call.services.network.networks.subnets_by_id(wanted)
     return [subnet for subnet in subnets.values() if subnet["ip_version"] == 4], networks

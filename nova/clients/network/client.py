@@ -73,7 +73,7 @@ class Networking:
             "device_owner": f"compute:{zone or 'nova'}",
             "binding:host_id": host or "",
         }
-        if self.networks.has("dns-integration"):
+        if self._http.has("dns-integration"):
             binding["dns_name"] = hostname
         wanted = self._wanted_ports(project_id, requests, security_groups, port_ids, binding)
         created = iter(self._create_ports([port for port in wanted if port is not None], binding))
@@ -209,7 +209,7 @@ class Networking:
     ) -> list[Json | None]:
         """For each request the port to create, None where it names an existing one."""
         groups = [self.security_groups.id_of(project_id, name) for name in security_groups]
-        chooses_id = self.networks.has("nova-network")
+        chooses_id = self._http.has("nova-network")
         wanted: list[Json | None] = []
         for index, request in enumerate(requests):
             if request.port_id:
@@ -275,7 +275,7 @@ class Networking:
             LOG.info("port %s went before it could be unbound", port["id"])
 
     def _is_made_here(self, port: Json) -> bool:
-        return self.networks.has("nova-network") or port.get("description", "").startswith(_MADE_HERE)
+        return self._http.has("nova-network") or port.get("description", "").startswith(_MADE_HERE)
 
     def _ports_of(self, instance_uuid: str) -> list[Json]:
         project_id = self._project_of(instance_uuid) if self._project_of is not None else None

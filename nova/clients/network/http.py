@@ -9,12 +9,14 @@ from keystoneauth1.adapter import Adapter
 
 from nova import errors
 from nova.clients.http import Refusals, Service
+from nova.clients.ttl_cache import TtlCache
 from nova.structs.context import Context
 
 Json = dict[str, Any]
 
 # Servers and proxies limit the length of a URL.
 _IDS_PER_REQUEST = 100
+_EXTENSIONS_TTL_S = 600
 
 
 class NetworkingRefused(errors.Conflict):
@@ -44,6 +46,15 @@ class NetworkingHttp:
     def __init__(self, adapter: Adapter) -> None:
         self._service = Service("The Networking service", adapter, _REFUSALS)
         self._prefix: str | None = None
+        self._extensions: TtlCache[frozenset[str]] = TtlCache(_EXTENSIONS_TTL_S)
+
+    def has(self, extension: str) -> bool:
+        """Whether there is an extension, by its alias. Cached, for extensions seldom change."""
+
+        def load() -> frozenset[str]:
+            return frozenset(each["alias"] for each in self.find("extensions"))
+
+        return extension in self._extensions.get("all", load)
 
     def find(self, plural: str, query: Mapping[str, Any] | None = None, context: Context | None = None) -> list[Json]:
         """The records that match. A sequence in query means any of its values; long ones are split over requests."""

@@ -1,10 +1,11 @@
-"""Networks, subnets and extensions of the Networking API, cached: they change seldom and are asked for with every server."""
+"""Networks and subnets of the Networking API, cached: they change seldom and are asked for with every server."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nova import errors
 from nova.clients.http import segment
+from nova.clients.network.grants import granted_ids
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
 from nova.structs.network import NetworkRequest
@@ -14,7 +15,6 @@ Json = dict[str, Any]
 # Short, because a project may create a network and boot a server on it at once.
 _USABLE_TTL_S = 3
 _FACTS_TTL_S = 30
-_EXTENSIONS_TTL_S = 600
 
 
 class Networks:
@@ -23,21 +23,28 @@ class Networks:
         self._usable: TtlCache[list[Json]] = TtlCache(_USABLE_TTL_S)
         self._networks: TtlCache[Json] = TtlCache(_FACTS_TTL_S)
         self._subnets: TtlCache[Json] = TtlCache(_FACTS_TTL_S)
-        self._extensions: TtlCache[frozenset[str]] = TtlCache(_EXTENSIONS_TTL_S)
 
     def usable(self, project_id: str) -> list[Json]:
-        """The networks a project's servers may be on: its own, and shared ones."""
+        """The networks that a project's servers may get unasked: its own, and those that all share, as far as they are up.
+
+        What one other project shares with it is not among them: anybody could bring its servers onto a network so.
+        """
 
         def load() -> list[Json]:
-            own = self._http.find("networks", {"project_id": project_id, "shared": "False"})
-            shared = self._http.find("networks", {"shared": "True"})
-            return [network for network in own + shared if network.get("admin_state_up", True)]
+            return [network for network in self._own_and_shared(project_id) if network.get("admin_state_up", True)]
 
         networks = self._usable.get(project_id, load)
         if not networks:
             # Whoever has none yet makes one, and a server on it at once.
             self._usable.forget(lambda key: key == project_id)
         return networks
+
+    def of_project(self, project_id: str, ids: Sequence[str] | None = None) -> list[Json]:
+        """The networks that a project may name, as they are now. ids: of these alone."""
+        networks = self._own_and_shared(project_id, ids)
+        known = {network["id"] for network in networks}
+        granted = [each for each in granted_ids(self._http, project_id, "network", ids) if each not in known]
+        return networks + (self._http.find("networks", {"id": granted}) if granted else [])
 
     def forget_usable(self) -> None:
         """For who has just made or deleted a network; other processes see it when their answer is too old."""
@@ -68,7 +75,7 @@ class Networks:
         """Whether auto_request() will have a network, without making one. Raises what that raises."""
         if self.default_request(project_id):
             return
-        if not self.has("auto-allocated-topology"):
+        if not self._http.has("auto-allocated-topology"):
             raise _no_auto_allocation(project_id)
         path = f"auto-allocated-topology/{segment(project_id)}"
         try:
@@ -88,13 +95,10 @@ class Networks:
         """The names of some networks, by id."""
         return {network_id: network["name"] for network_id, network in self.by_id(ids).items()}
 
-    def has(self, extension: str) -> bool:
-        """extension: its alias. Cached, for extensions seldom change."""
-
-        def load() -> frozenset[str]:
-            return frozenset(each["alias"] for each in self._http.find("extensions"))
-
-        return extension in self._extensions.get("all", load)
+    def _own_and_shared(self, project_id: str, ids: Sequence[str] | None = None) -> list[Json]:
+        of_these = {} if ids is None else {"id": ids}
+        own = self._http.find("networks", {"project_id": project_id, "shared": "False", **of_these})
+        return own + self._http.find("networks", {"shared": "True", **of_these})
 
     def _load(self, plural: str, ids: Sequence[str]) -> dict[str, Json]:
         return {record["id"]: record for record in self._http.find(plural, {"id": ids})}

@@ -71,7 +71,7 @@ class RequestChecks:
     def _fitting(self, project_id: str, each: int, count: int, at_least: int) -> int:
         """For how many of count servers the project may have each more ports. Raises QuotaExceeded below at_least."""
         # Without this extension, the Networking service refuses the ports when they are made.
-        if not each or not self._networks.has("quota_details"):
+        if not each or not self._http.has("quota_details"):
             return count
         path = f"quotas/{segment(project_id)}/details.json"
         ports = self._http.get(path, "quota", {"fields": "port"})["port"]
@@ -98,10 +98,14 @@ class RequestChecks:
         return usable
 
     def _usable_beyond_cache(self, context: Context, project_id: str, network_ids: Sequence[str]) -> dict[str, Json]:
-        """Networks that are new, or another project's where an administrator asks. Raises Forbidden."""
-        usable = {}
-        for network in self._http.find("networks", {"id": network_ids}):
-            if context.is_admin or network["shared"] or network["project_id"] == project_id:
+        """Networks that are new, or shared with this project alone, or any where an administrator asks.
+
+        Raises Forbidden.
+        """
+        usable = {network["id"]: network for network in self._networks.of_project(project_id, network_ids)}
+        missing = [network_id for network_id in network_ids if network_id not in usable]
+        for network in self._http.find("networks", {"id": missing}) if missing else ():
+            if context.is_admin:
                 usable[network["id"]] = network
             elif network.get("router:external"):
                 raise errors.Forbidden(f"It is not allowed to create an interface on external network {network['id']}")

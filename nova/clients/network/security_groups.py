@@ -6,6 +6,7 @@ from typing import Any
 
 from nova import errors
 from nova.clients.http import segment
+from nova.clients.network.grants import granted_ids
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
 
@@ -33,8 +34,9 @@ class SecurityGroups:
         self._names: TtlCache[str] = TtlCache(_NAMES_TTL_S)
         self._ids: TtlCache[str] = TtlCache(_IDS_TTL_S)
 
-    def of_project(self, project_id: str) -> list[Json]:
-        return self._http.find("security_groups", {"project_id": project_id})
+    def of_project(self, project_id: str | None) -> list[Json]:
+        """A project's own groups; of all projects for None."""
+        return self._http.find("security_groups", {} if project_id is None else {"project_id": project_id})
 
     def get(self, project_id: str, group_id: str) -> Json:
         """Raises SecurityGroupNotFound."""
@@ -42,8 +44,20 @@ class SecurityGroups:
             return group
         raise SecurityGroupNotFound(group=group_id)
 
+    def visible(self, project_id: str, group_id: str) -> Json:
+        """A group of a project, or one that is shared with it. Raises SecurityGroupNotFound."""
+        query: Json = {"id": group_id, "project_id": project_id}
+        if granted_ids(self._http, project_id, "security_group", [group_id]):
+            query = {"id": group_id}
+        for group in self._http.find("security_groups", query):
+            return group
+        raise SecurityGroupNotFound(group=group_id)
+
     def id_of(self, project_id: str, name_or_id: str) -> str:
-        """The id of a project's group. Raises SecurityGroupNotFound, AmbiguousSecurityGroup."""
+        """The id of a project's group; one that others share with it goes by its id alone.
+
+        Raises SecurityGroupNotFound, AmbiguousSecurityGroup.
+        """
         return self._ids.get((project_id, name_or_id), lambda: self._find_id(project_id, name_or_id))
 
     def names(self, group_ids: Sequence[str]) -> dict[str, str]:
@@ -118,6 +132,8 @@ class SecurityGroups:
             groups = self._http.find("security_groups", query)
             if groups:
                 return str(groups[0]["id"])
+            if granted_ids(self._http, project_id, "security_group", [name_or_id]):
+                return name_or_id
         query = {"name": name_or_id, "project_id": project_id, "fields": ["id"]}
         groups = self._http.find("security_groups", query)
         if not groups:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.acceptance import image_fit, image_properties, limits
+from nova.conductor.acceptance import image_fit, image_properties, limits, local_disks
 from nova.conductor.calls import groups
 from nova.conductor.core import Core
 from nova.conductor.engine.operation import Acceptance, Operation
@@ -149,6 +149,7 @@ def accept_build(
     image_fit.check(None if request.boots_from_volume else request.image, flavor)
     if flavor.root_gb == 0 and not request.boots_from_volume and not request.may_have_no_disk:
         raise errors.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+    volumes = [local_disks.without_local(each, flavor) for each in devices]
     destination.check_zone(connection, core.conf, request.availability_zone)
     destination.check_host(connection, request.host, request.node)
     keypair = _keypair(connection, context, request)
@@ -158,7 +159,7 @@ def accept_build(
     made = []
     for index in range(count):
         instance = _record(core, context, request, flavor, keypair, group, reservation, index)
-        instance = msgspec.structs.replace(instance, block_devices=_named(instance, devices[index]))
+        instance = msgspec.structs.replace(instance, block_devices=_named(instance, volumes[index]))
         instances.unique_name(
             connection, instance.name, core.conf.osapi_compute_unique_server_name_scope, context.project_id
         )
@@ -272,7 +273,6 @@ def _record(
         reservation_id=reservation,
         metadata=request.metadata,
         tags=tuple(dict.fromkeys(request.tags)),
-        block_devices=request.block_devices,
         user_data=request.user_data,
         generation=1,
         last_generation=1,

@@ -1,7 +1,8 @@
 """Attach a volume to a server, detach it, and put another one in its place while the guest runs.
 
 The device stands in the server's record from acceptance on, so that nobody attaches a second one in
-its place; a failure takes it out again. A server without a host keeps the volume reserved for it.
+its place; a failure takes it out again. A server without a host has the volume all the same; it is opened when the server
+gets a host.
 """
 
 import string
@@ -39,7 +40,7 @@ def release_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
 
 
 def open_to_host(op: AttachVolume, context: StepContext) -> AttachVolume:
-    """A server without a host keeps the volume reserved: it is opened when the server gets a host."""
+    """A volume of a server without a host is opened when the server gets one."""
     host = context.instance(op.instance_id).host
     if host is None:
         return op
@@ -57,9 +58,8 @@ def unplug(op: AttachVolume, context: StepContext) -> OnHost | AttachVolume:
 
 
 def complete(op: AttachVolume, context: StepContext) -> AttachVolume:
-    """The volume's status becomes in-use; that of one that is only reserved stays."""
-    if context.instance(op.instance_id).host is not None:
-        context.volumes.complete(str(op.device.attachment_id))
+    """The volume's status becomes in-use, on a host or on none."""
+    context.volumes.complete(str(op.device.attachment_id))
     return op
 
 
@@ -148,7 +148,7 @@ class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
 
 def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
     """Raises VolumeNotReady while something else is being done with the volume."""
-    # A volume that is only reserved, for a server without a host, is in use nowhere.
+    # A volume that a server had when it was offloaded is only reserved, and in use nowhere.
     if context.instance(op.instance_id).host is not None:
         context.volumes.begin_detaching(op.volume_id)
     return op
@@ -185,8 +185,9 @@ def find(instance: Instance, volume_id: str) -> BlockDevice:
 
 
 def _begin_detach(acceptance: Acceptance, op: DetachVolume) -> DetachVolume:
+    """Raises VolumeNotAttached, Forbidden for the disk that the server boots from: nothing is put in its place."""
     device = find(acceptance.instance, op.volume_id)
-    if device.boot_index == 0 and acceptance.instance.vm_state is not VmState.SHELVED_OFFLOADED:
+    if device.boot_index == 0:
         raise errors.Forbidden("Cannot detach a root device volume")
     return msgspec.structs.replace(op, device=device)
 

@@ -232,6 +232,49 @@ def test_a_volume_is_taken_from_a_server_that_has_no_host(cloud, user):
     assert volumes_of(user, made.server) == []
 
 
+@pytest.mark.parametrize("then", ["detach", "unshelve", "delete"])
+def test_a_volume_that_an_offloaded_server_gets_is_in_use_at_once(cloud, user, then):
+    server = user.create_server()["id"]
+    cloud.write(server)
+    assert shelve(cloud, user, server).status_code == 202
+    user.wait(server, "SHELVED_OFFLOADED")
+    volume = cloud.cinder.add()
+
+    attach(user, server, volume)
+
+    shown = cloud.cinder.volume(volume)
+    assert (shown["status"], [each["server_id"] for each in shown["attachments"]]) == ("in-use", [server])
+    if then == "detach":
+        assert user.delete(f"/servers/{server}/os-volume_attachments/{volume}").status_code == 202
+        settle(cloud)
+        assert cloud.cinder.volume(volume)["status"] == "available"
+        assert volumes_of(user, server) == []
+    elif then == "unshelve":
+        assert user.act(server, "unshelve").status_code == 202
+        user.wait(server, "ACTIVE")
+        settle(cloud)
+        check_in_use(cloud, user, server)
+        check_free_when_deleted(cloud, user, server)
+    else:
+        check_free_when_deleted(cloud, user, server)
+
+
+@pytest.mark.parametrize("state", ["SHUTOFF", "SHELVED_OFFLOADED"])
+def test_the_volume_that_a_server_boots_from_stays(cloud, user, state):
+    made = BootedFromVolume(cloud, user)
+    assert user.act(made.server, {"SHUTOFF": "os-stop", "SHELVED_OFFLOADED": "shelve"}[state]).status_code in (200, 202)
+    user.wait(made.server, state)
+    settle(cloud)
+    before = cloud.cinder.volume(made.volume)["status"]
+
+    answer = user.delete(f"/servers/{made.server}/os-volume_attachments/{made.volume}")
+    settle(cloud)
+
+    assert (answer.status_code, "root device" in answer.text) == (403, True)
+    assert cloud.cinder.volume(made.volume)["status"] == before
+    assert volumes_of(user, made.server) == [made.volume]
+
+
 def after_failures(cloud, number, step, function):
     """Call function when a step of a live migration has failed that many times and waits for its next try."""
     then = function if number == 1 else lambda: after_failures(cloud, number - 1, step, function)

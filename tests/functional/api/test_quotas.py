@@ -47,3 +47,21 @@ def test_a_projects_defaults_are_those_of_the_class(client):
 
     assert (defaults["floating_ips"], defaults["cores"]) == (3, 4)
     assert detail["floating_ips"] == {"limit": 3, "in_use": 0, "reserved": 0}
+
+
+def test_limits_show_network_quotas_as_they_were_set(client):
+    names = {
+        "maxTotalFloatingIps": "floating_ips",
+        "maxSecurityGroups": "security_groups",
+        "maxSecurityGroupRules": "security_group_rules",
+    }
+
+    def shown(version="2.35"):
+        return client(version).get("/limits").json()["limits"]["absolute"]
+
+    before = shown()
+    client("2.1").put("/os-quota-sets/admin", {"quota_set": NETWORK})
+
+    assert {before[name] for name in names} == {-1}
+    assert {name: shown()[name] for name in names} == {name: NETWORK[of] for name, of in names.items()}
+    assert not names.keys() & shown("2.36").keys()

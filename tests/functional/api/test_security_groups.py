@@ -45,3 +45,25 @@ def test_a_truth_value_is_no_port(user):
 
     assert answer.status_code == 400
     assert groups(user)["default"] == group
+
+
+def test_names_keep_the_blanks_that_they_were_given(user):
+    made = user.post("/os-security-groups", named(" web ")).json()["security_group"]
+    changed = user.put(f"/os-security-groups/{made['id']}", named("web  ")).json()["security_group"]
+
+    assert (made["name"], changed["name"]) == (" web ", "web  ")
+    assert user.put(f"/os-security-groups/{groups(user)['default']['id']}", named("default ")).status_code == 400
+
+
+def test_administrators_alone_see_the_groups_of_all_projects(cloud, user):
+    user.post("/os-security-groups", named("web"))
+    admin = cloud.client("admin", "other", version="2.1")
+    other = cloud.client("user", "other", version="2.1")
+
+    def names(client, query):
+        return {group["name"] for group in client.get(f"/os-security-groups{query}").json()["security_groups"]}
+
+    assert "web" in names(admin, "?all_tenants=1")
+    assert "web" not in names(admin, "?all_tenants=0")
+    assert "web" not in names(other, "?all_tenants=1")
+    assert admin.get("/os-security-groups?all_tenants=perhaps").status_code == 400

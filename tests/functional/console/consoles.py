@@ -214,10 +214,13 @@ def read(viewer, size: int) -> bytes:
     return data
 
 
-def closing(viewer) -> tuple[int, str]:
-    """Code and reason with which the proxy closes."""
+def closing(viewer) -> tuple[int, str] | None:
+    """Code and reason with which the proxy closes; None where it closes without a word."""
     while True:
-        opcode, data = viewer.recv_data()
+        try:
+            opcode, data = viewer.recv_data()
+        except websocket.WebSocketConnectionClosedException:
+            return None
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             viewer.shutdown()
             return int.from_bytes(data[:2]), data[2:].decode()
