@@ -58,10 +58,17 @@ def name_of_host(cloud, server_id):
 
 
 def falls_silent(cloud, name):
-    """Nobody hears of a host any more; its guests run."""
+    """Nobody hears of a host any more, not even what it said before; its guests run."""
     full = cloud.hypervisor(name).name
     cloud.stop_host(name)
     core = cloud.conductors[0].core
+    hear = core.liveness.hear
+
+    def hear_others(sign):
+        if name in cloud.hosts or full not in sign.hosts:
+            hear(sign)
+
+    core.liveness.hear = hear_others
     core.liveness._heard[full, "nova-compute"] = time.monotonic() - cloud.conf.service_down_time
     liveness.reconcile(core)
 

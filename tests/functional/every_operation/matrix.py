@@ -5,13 +5,15 @@ file each. To add an operation: say in operation_set_ups.SETUPS how a server com
 how a user asks for it. Everything else follows from the declarations.
 """
 
+import time
+
 import pytest
 from sqlalchemy import update
 
 from nova.clock import utcnow
 from nova.conductor.workflows import WORKFLOWS
 from nova.db.models.operations import Operation
-from tests.functional.cloud import Killed, wait
+from tests.functional.cloud import PATIENCE_S, Killed, wait
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import SETUPS, workflow_of
 
@@ -96,7 +98,10 @@ class Clouds:
             assert user.act(server["id"], "forceDelete").status_code < 300
         settle(cloud)
         assert server_of(cloud) is None
-        wait(lambda: leftovers(cloud) == [], "nothing is left")
+        deadline = time.monotonic() + PATIENCE_S
+        while (left := leftovers(cloud)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert left == []
         cloud.forget()
         self._kept[settings] = cloud
 
