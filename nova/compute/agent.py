@@ -276,9 +276,10 @@ class Agent:
             self._clean(self._hosts[name])
 
     def _clean(self, host: Host) -> None:
-        """Remove guests and disks that are left over."""
+        """Remove guests and disks that are left over; report servers without a guest."""
         self._watches[host.name].reap(busy=set(self._queues))
         held_disks.reconcile(host, self._conductor, busy=set(self._queues))
+        self._watches[host.name].miss(busy=set(self._queues))
 
     def _announce(self, host: Host) -> None:
         try:

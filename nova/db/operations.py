@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, Select, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -317,6 +317,11 @@ def left(connection: Connection, instance_uuid: str) -> Row[Any, Any, Any, Any] 
         .order_by(_table.c.id)
         .limit(1)
     ).one_or_none()
+
+
+def servers_with_left() -> Select[tuple[str]]:
+    """The uuids of the servers of whose operations something is left, as part of another query."""
+    return select(_table.c.instance_uuid).where(_table.c.state == LEFT)
 
 
 def end_left(connection: Connection, instance_uuid: str) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
+from nova.db import operations
 from nova.db.models.operations import Migration as Table
 from nova.structs.migration import ENDED, Migration, MigrationQuery
 
@@ -71,8 +72,9 @@ def under_way(connection: Connection, instance_uuid: str) -> list[Migration]:
 
 
 def holders(connection: Connection) -> set[str]:
-    """The migrations that may hold resources of their source."""
-    return set(connection.scalars(select(_table.c.uuid).where(_table.c.status.not_in(ENDED))))
+    """The migrations that may hold resources of their source: one whose operation has something left may, too."""
+    has_left = _table.c.instance_uuid.in_(operations.servers_with_left())
+    return set(connection.scalars(select(_table.c.uuid).where(_table.c.status.not_in(ENDED) | has_left)))
 
 
 def recorded(connection: Connection, uuids: set[str]) -> set[str]:

@@ -275,6 +275,9 @@ class HostCalls:
     def report_power_states(self, host: str, states: dict[str, int]) -> None:
         """Power states that changed, by server uuid: a guest that went off by itself is stopped."""
 
+    def report_missing_guests(self, host: str, uuids: list[str]) -> None:
+        """Servers whose place is this host, and that have no guest there: those that seem to run are in ERROR."""
+
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         """Which of these guests, found on host, belong to servers that were deleted or (True) live whole elsewhere."""
 

@@ -205,6 +205,50 @@ def test_on_shared_storage_an_evacuation_finds_the_disk_that_a_broken_move_has_p
     assert cloud.hypervisor(other).shelf.content(server_id) == "second"
 
 
+def test_a_server_whose_move_broke_is_in_error_until_its_guest_is_made_again(cloud, user, admin, server_id):
+    source = host_of(cloud, server_id)
+    other = next(name for name in cloud.hosts if name != source)
+    breaks_a_move(cloud, admin, server_id, source, other)
+    assert user.server(server_id)["status"] == "ACTIVE"
+
+    come_back(cloud, admin, source)
+    server = user.wait(server_id, "ERROR")
+
+    assert "has no guest" in server["fault"]["message"]
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+    user.wait(server_id, "ACTIVE")
+    assert cloud.hypervisor(source).shelf.content(server_id) == "first"
+
+
+def test_a_guest_that_is_there_again_is_not_missed(cloud, user, server_id):
+    """Its host told of it before the guest was made."""
+    name = host_of(cloud, server_id)
+
+    cloud.conductor_calls.report_missing_guests(cloud.hypervisor(name).name, [server_id])
+
+    assert user.server(server_id)["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_a_server_that_nobody_says_to_run_is_not_missed(cloud, user, server_id, is_at_work):
+    """It is stopped, and starts on its disks; or what is being done to it will tell."""
+    hypervisor = cloud.hypervisor(host_of(cloud, server_id))
+    hypervisor.hold("set_power")
+    user.act(server_id, "os-stop")
+    if not is_at_work:
+        hypervisor.release("set_power")
+        user.wait(server_id, "SHUTOFF")
+    guest = hypervisor.guests.pop(server_id)
+
+    cloud.conductor_calls.report_missing_guests(hypervisor.name, [server_id])
+
+    assert user.server(server_id)["status"] == ("ACTIVE" if is_at_work else "SHUTOFF")
+    hypervisor.guests[server_id] = guest
+    if is_at_work:
+        hypervisor.release("set_power")
+    user.wait(server_id, "SHUTOFF")
+
+
 def test_a_spawn_that_is_undone_on_shared_storage_leaves_the_only_disk(cloud, user, admin, server_id):
     """The guest was made, and the operation broke off behind it."""
     source = host_of(cloud, server_id)

@@ -3,7 +3,8 @@
 import pytest
 
 from nova import metrics
-from nova.db import operations
+from nova.conductor.reconcilers import allocations
+from nova.db import hosts, operations
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import (
@@ -234,6 +235,28 @@ def test_a_resize_is_reverted_to_the_end_when_the_service_is_back(cloud, user, a
     assert user.server(server_id)["status"] == "ACTIVE"
     assert user.server(server_id)["flavor"]["original_name"] == "m1.tiny"
     assert server_id in cloud.guests()
+
+
+def test_what_a_revert_has_to_hand_back_is_not_given_away_meanwhile(make_cloud):
+    cloud = make_cloud(SETTINGS.replace("left_pauses_s = 0.1, 0.3", "left_pauses_s = 3600"))
+    for name in ("host-1", "host-2"):
+        cloud.add_host(name)
+    cloud.add_network()
+    user = cloud.client("admin", "project")
+    server_id = a_resized_server(user)
+    goes_away(cloud, PLACEMENT, "revertResize", "destroy_new_guest")
+    user.act(server_id, "revertResize")
+    has_something_left(cloud)
+    comes_back(cloud)
+
+    allocations.reconcile(cloud.conductors[0].core)
+    # What needs the server begins a round at once.
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 409
+    settle(cloud)
+
+    assert user.server(server_id)["status"] == "ACTIVE"
+    providers = {node.host: node.uuid for node in cloud.db.read(hosts.nodes)}
+    assert list(cloud.allocations(server_id)) == [providers[host_of(user, server_id)]]
 
 
 def test_a_confirmed_resize_is_cleaned_up_when_its_old_host_is_back(cloud, user):

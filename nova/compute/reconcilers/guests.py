@@ -1,4 +1,5 @@
-"""Watches a host's guests: reports changes of their power state to the conductor, removes guests without a server.
+"""Watches a host's guests: reports changes of their power state to the conductor, and servers without a guest; removes
+guests without a server.
 
 A guest that shut itself down is a stopped server some seconds later. A guest whose server was
 deleted or moved while this host was away is nobody's, and goes.
@@ -63,6 +64,18 @@ class GuestWatch:
                 self._act(action, guests[uuid], has_moved)
             except errors.DomainError as error:
                 LOG.warning("guest %s stays for now: %s", uuid, error)
+
+    def miss(self, busy: Collection[str]) -> None:
+        """Report the servers that are here by their records, and have no guest, except busy ones."""
+        here = {one.uuid for one in self._conductor.instances_on(self._host.name) if one.task_state is None}
+        missing = here - {guest.uuid for guest in self._host.driver.guests()} - set(busy)
+        if not missing:
+            return
+        try:
+            self._conductor.report_missing_guests(self._host.name, sorted(missing))
+        except errors.DomainError as error:
+            # A conductor that is away, or of an older release.
+            LOG.info("servers without a guest on host %s are reported later: %s", self._host.name, error)
 
     def _act(self, action: str, guest: GuestState, has_moved: bool) -> None:
         if action == "shutdown":

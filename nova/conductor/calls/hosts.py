@@ -1,6 +1,7 @@
 """Daemons, nodes and aggregates; what hosts say of themselves, and what the scheduler is told of them."""
 
 import contextlib
+import logging
 from functools import partial
 
 import msgspec
@@ -10,6 +11,7 @@ from nova import errors
 from nova.conductor import announce, host_troubles, left_overs
 from nova.conductor.calls.servers import ServerCalls
 from nova.conductor.core import Core
+from nova.conductor.engine import completion
 from nova.conductor.host_picture import host_states, zones
 from nova.conductor.reconcilers import liveness
 from nova.conductor.workflows import shelved_image
@@ -29,6 +31,8 @@ from nova.structs.host import (
 from nova.structs.instance import Instance, PowerState, VmState
 
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+LOG = logging.getLogger(__name__)
 
 
 class HostCalls:
@@ -231,6 +235,20 @@ class HostCalls:
             # A report may be older than the shelve.
             if self._core.compute(host).power_state(instance.uuid) == PowerState.RUNNING:
                 self._db.write(work)
+
+    def report_missing_guests(self, host: str, uuids: list[str]) -> None:
+        """Each host is asked again: what is said here may be older than what was done since."""
+        for instance in self._db.read(lambda c: instances.on_host(c, host)):
+            if instance.uuid in uuids and completion.seems_to_run(instance):
+                with contextlib.suppress(errors.Unavailable):
+                    self._settle_as_missing(host, instance)
+
+    def _settle_as_missing(self, host: str, instance: Instance) -> None:
+        try:
+            self._core.compute(host).power_state(instance.uuid)
+        except errors.GuestNotFound:
+            LOG.warning("server %s has no guest on its host %s", instance.uuid, host)
+            self._db.write(lambda c: completion.lose_guest(c, instance))
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         """Guests without any record are never named."""

@@ -13,12 +13,15 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.conductor.engine import journal
 from nova.conductor.engine.operation import Document, Operation
-from nova.db import instances, operations
+from nova.db import events, instances, operations
 from nova.db.operations import CANCELLED, FAILED, LEFT, SUCCEEDED, Failure, Lease
 from nova.errors import Cancelled, DiskMissing
-from nova.structs.instance import Fault, Instance, VmState
+from nova.structs.event_details import EventDetails
+from nova.structs.instance import Fault, Instance, PowerState, VmState
 
 _QUEUED_DEADLINE_S = 3600.0
+_WITH_GUEST = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED})
+_NO_GUEST = "The server's host has no guest of it. A hard reboot makes it again, where its disks are there."
 
 
 def succeed(
@@ -123,6 +126,26 @@ def reset(connection: Connection, instance: Instance, state: VmState) -> tuple[d
         return changes, []
     operations.cancel(connection, active.uuid)
     return changes, [active.uuid]
+
+
+def seems_to_run(instance: Instance) -> bool:
+    """Whether a server has a guest by its record, and nothing is being done to it."""
+    return instance.task_state is None and instance.vm_state in _WITH_GUEST
+
+
+def lose_guest(connection: Connection, seen: Instance) -> None:
+    """A server was found without its guest, as it was seen: it is in ERROR, unless it has changed since."""
+    now = instances.get(connection, seen.uuid, for_update=True)
+    if not seems_to_run(now) or (now.host, now.updated_at) != (seen.host, seen.updated_at):
+        return
+    if operations.active(connection, now.uuid) is not None:
+        return
+    fault = Fault(code=500, message=_NO_GUEST, created_at=utcnow())
+    changes: dict[str, Any] = {"vm_state": VmState.ERROR, "power_state": PowerState.NOSTATE, "fault": fault}
+    instances.change(connection, now.uuid, **changes)
+    details = EventDetails(server=now, changes=changes)
+    payload = {"vm_state": str(VmState.ERROR), "message": _NO_GUEST}
+    events.append(connection, "instance.guest_missing", now.project_id, payload, now.uuid, details=details)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from nova.clock import utcnow
 from nova.conductor.workflows import WORKFLOWS
 from nova.db.models.operations import Operation
-from tests.functional.cloud import PATIENCE_S, Killed, wait
+from tests.functional.cloud import PATIENCE_S, Killed
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import SETUPS, workflow_of
 
