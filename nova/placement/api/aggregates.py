@@ -29,10 +29,10 @@ def list_all(service: Service, request: Request, uuid: str) -> Answer:
 
 @operation("PUT", _PATH, "placement:resource_providers:aggregates:update", since=1, body=schemas.SET_AGGREGATES)
 def set_all(service: Service, request: Request, body: Any, uuid: str) -> Answer:
-    """Replace all of them. Before 1.19 no generation is asked for, and none is checked."""
+    """Replace all of them; the answer keeps the order of the request. Before 1.19 no generation is asked for, and none is checked."""
     given, generation = body, None
     if request.minor >= GENERATION_SINCE:
         given, generation = body["aggregates"], body["resource_provider_generation"]
-    aggregates = sorted({str(uuids.UUID(aggregate)) for aggregate in given})
+    aggregates = list(dict.fromkeys(str(uuids.UUID(aggregate)) for aggregate in given))
     new = service.store.write(lambda tx: providers.set_aggregates(tx, uuid, aggregates, generation))
     return Answer(200, _view(aggregates, new, request), now())

@@ -40,6 +40,7 @@ from nova.placement.api.wsgi import (
     respond_error,
 )
 from nova.placement.errors import ConcurrentUpdate, PlacementError
+from nova.placement.providers import get_provider
 from nova.placement.store import Store
 from nova.policies import placement as rules
 
@@ -58,6 +59,8 @@ HANDLERS = (
     traits,
     usages,
 )
+
+_OF_PROVIDER = "/resource_providers/"
 
 # What clients send and read beyond what browsers let through by themselves.
 _ASKED_WITH = ("X-Auth-Token", "OpenStack-API-Version", "X-Openstack-Request-Id")
@@ -122,9 +125,16 @@ class _Answering:
             raise HttpError(400, "content-type header required")
         if kind != JSON:
             raise HttpError(415, f"The media type {kind or None} is not supported, use {JSON}")
+        self._check_provider(request)
         content = body.parse(body.read(request.environ, self._max_body_size), may_hold_nul=True)
         shape.check(content, request.minor)
         return content
+
+    def _check_provider(self, request: Request) -> None:
+        """Who names no provider learns this, whatever is wrong with the body. Raises NotFound."""
+        if request.path.startswith(_OF_PROVIDER) and request.names:
+            with self._service.store.read() as index:
+                get_provider(index, request.names[0])
 
 
 def _path(environ: Environ) -> str:

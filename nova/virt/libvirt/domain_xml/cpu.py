@@ -24,11 +24,12 @@ def cpu(spec: GuestSpec, host: Host) -> ET.Element:
         child(element, "model", host.cpu_model, fallback="allow")
     elif host.cpu_mode in ("host-passthrough", "maximum"):
         element.set("check", "none")
-    chosen = topology.choose(spec.flavor.vcpus, spec.flavor.extra_specs, spec.image.properties if spec.image else {})
+    specs, properties = spec.flavor.extra_specs, spec.image.properties if spec.image else {}
+    chosen = topology.choose(spec.flavor.vcpus, specs, properties)
     if chosen is not None:
         child(element, "topology", **chosen._asdict())
-    if (mode := spec.flavor.extra_specs.get("hw:maxphysaddr_mode")) is not None:
-        bits = spec.flavor.extra_specs.get("hw:maxphysaddr_bits")
+    if (mode := specs.get("hw:maxphysaddr_mode") or properties.get("hw_maxphysaddr_mode")) is not None:
+        bits = specs.get("hw:maxphysaddr_bits") or properties.get("hw_maxphysaddr_bits")
         child(element, "maxphysaddr", mode=mode, **({"bits": bits} if bits else {}))
     if host.cpu_mode not in ("none",):
         for flag in host.cpu_flags:

@@ -88,6 +88,9 @@ ELEMENTS = {
     "cpu_address_space": lambda: cpu.cpu(
         spec(extra_specs={"hw:maxphysaddr_mode": "emulate", "hw:maxphysaddr_bits": "42"}), HOST
     ),
+    "cpu_address_space_of_image": lambda: cpu.cpu(
+        spec(properties={"hw_maxphysaddr_mode": "emulate", "hw_maxphysaddr_bits": "42"}), HOST
+    ),
     "features_chosen": lambda: system.features(
         spec(extra_specs={"hw:pmu": "false", "hw:hide_hypervisor_id": "true"}, properties={"hw_pmu": "true"}), HOST
     ),
