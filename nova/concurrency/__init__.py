@@ -96,7 +96,8 @@ def call_within(timeout_s: float, function: Callable[..., T], *args: Any) -> T:
 class Periodic:
     """Calls a function again and again until stopped; an exception is logged and the next turn comes.
 
-    A service that is away is no defect, and comes without a trace.
+    A service that is away is no defect, and comes without a trace: one line when it goes, unless the log knows of it
+    already, and one when the work goes on.
 
     The first call comes after one interval unless at_once. wake() brings the next call forward.
     """
@@ -107,6 +108,7 @@ class Periodic:
         self._name = name
         self._wake = threading.Event()
         self._stopped = False
+        self._has_told = False
         if at_once:
             self._wake.set()
         self._thread = spawn(self._run, name=name)
@@ -115,10 +117,14 @@ class Periodic:
         """A call under way is not interrupted: the next one follows it at once."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Waits ten seconds for a call under way, unless it is this call that stops."""
+    def cancel(self) -> None:
+        """No call begins any more; one under way goes on to its end."""
         self._stopped = True
         self._wake.set()
+
+    def stop(self) -> None:
+        """Waits ten seconds for a call under way, unless it is this call that stops."""
+        self.cancel()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
 
@@ -131,9 +137,18 @@ class Periodic:
             try:
                 self._function()
             except errors.Unavailable as error:
-                LOG.warning("%s has to wait: %s", self._name, error)
+                self._tell_once(error)
             except Exception:
                 LOG.exception("%s failed; next try in %s s", self._name, self._interval_s)
+            else:
+                if self._has_told:
+                    LOG.info("%s goes on", self._name)
+                self._has_told = False
+
+    def _tell_once(self, error: errors.Unavailable) -> None:
+        is_told = self._has_told or error.is_logged
+        LOG.log(logging.DEBUG if is_told else logging.WARNING, "%s has to wait: %s", self._name, error)
+        self._has_told = self._has_told or not error.is_logged
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float, interval_s: float = 0.01) -> bool:

@@ -7,7 +7,7 @@ import oslo_messaging
 import requests
 from oslo_config import cfg
 
-from nova.clients import adapters
+from nova.clients import adapters, reachable
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.placement import PlacementClient
@@ -41,6 +41,7 @@ from nova.conductor.workflows import configured
 from nova.conf.notifications import are_wanted
 from nova.db import hosts, instances
 from nova.db.engine import Database
+from nova.readiness import Check
 from nova.rpc import compute as compute_interface
 from nova.rpc.compute import compute_client
 from nova.rpc.conductor import CALLBACK_TOPIC, TOPIC, ConductorCalls, conductor_client
@@ -118,10 +119,10 @@ class Conductor:
         self._heartbeat.start()
         self._notifying.start()
 
-    def checks(self) -> dict[str, bool]:
-        """Whether the database answers, the bus is heard, and no operation waits for a conductor in vain."""
-        hears = {name: passes for server in self._servers for name, passes in server.checks().items()}
-        return {"database": self.db.answers(), **hears, **self.engine.checks()}
+    def checks(self) -> list[Check]:
+        """Whether the database answers, the bus is heard, operations go on, and those are there that they need."""
+        neighbours = reachable.checks(self.core.conf, "placement", "glance", "neutron")
+        return [self.db.check(), *(one.check() for one in self._servers), self.engine.check(), *neighbours]
 
     def stop(self) -> None:
         """Operations stay where they are: another conductor, or this one's next start, goes on."""

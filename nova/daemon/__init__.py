@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from oslo_config import cfg
 from oslo_log import log as oslo_log
@@ -23,8 +22,8 @@ from nova import concurrency
 from nova.conf import BadConfiguration, files, load
 from nova.conf.required import Check
 from nova.conf.review import review
-from nova.http import health
-from nova.http.service import HealthService
+from nova.daemon.component import Component as Component
+from nova.daemon.pulse import Pulse
 
 LOG = logging.getLogger(__name__)
 
@@ -34,20 +33,6 @@ _UNUSABLE = 2
 # Whoever stops a daemon waits no longer; what is not done by then is taken up again, as after a kill.
 _STOPS_WITHIN_S = 9
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class Component(Protocol):
-    """What runs inside a daemon's process."""
-
-    def start(self) -> None:
-        """Begin to work, in threads of its own, and return."""
-
-    def stop(self) -> None:
-        """Take no more work, finish what is short, and return.
-
-        A service may also have checks() -> dict[str, bool]: what its health is made of; and refusal, which is None
-        until the service finds out that it must not work: then why. The daemon ends as for a bad configuration.
-        """
 
 
 def run(
@@ -93,18 +78,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _health(conf: cfg.ConfigOpts, services: Sequence[Component], worker: int) -> list[Component]:
-    """The page that tells how this process is, one port further for every worker."""
-    if not conf.health_port:
-        return []
-
-    def checks() -> dict[str, bool]:
-        asked = [service.checks() for service in services if hasattr(service, "checks")]
-        return {name: passes for results in asked for name, passes in results.items()}
-
-    return [HealthService(health.page(checks), conf.health_listen, conf.health_port + worker)]
-
-
 def _work(
     name: str, conf: cfg.ConfigOpts, build: Callable[[cfg.ConfigOpts], Sequence[Component]], worker: int | None = None
 ) -> int:
@@ -124,14 +97,19 @@ def _work(
         signal.signal(number, end)
     signal.signal(signal.SIGHUP, lambda *_: reloading.set())
     services: list[Component] = []
+    pulse = Pulse(conf, name, worker or 0)
     try:
+        # Before anything is reached, so that whoever asks is told what the daemon waits for.
+        pulse.start()
         services.extend(build(conf))
-        services.extend(_health(conf, services, worker or 0))
+        pulse.watch(services)
         for service in services:
             service.start()
+        pulse.up()
         LOG.info("%s is up", name)
         # A worker whose parent was killed would be nobody's: it goes too.
         while not stopping.wait(0.5) and (parent is None or os.getppid() == parent):
+            pulse.beat()
             _check_refusals(services)
             if reloading.is_set():
                 reloading.clear()
@@ -143,7 +121,9 @@ def _work(
         LOG.exception("%s cannot go on", name)
         return 1
     finally:
+        pulse.down()
         _stop(name, services)
+        pulse.stop()
     LOG.info("%s is down", name)
     return 0
 
