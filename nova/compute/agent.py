@@ -127,6 +127,12 @@ class Agent:
             reason = f"the conductor and Placement do not know {len(self._unregistered)} of its hosts yet: {some}"
             raise errors.Unavailable(service="nova-compute", reason=reason)
 
+    def held(self) -> list[str]:
+        """The steps that are done or wait now, in the words of the log."""
+        with self._lock:
+            queues = {server: [order.verb for order in queue] for server, queue in self._queues.items() if queue}
+        return [f"{', '.join(verbs)} of server {server}" for server, verbs in sorted(queues.items())]
+
     # What the conductor calls.
 
     def run_step(self, order: StepOrder) -> None:

@@ -66,6 +66,10 @@ class Compute:
         neighbours = reachable.checks(self._conf, "placement", "glance", "neutron")
         return [self._server.check(), *self.agent.checks(), *neighbours]
 
+    def report(self) -> dict[str, object]:
+        """What it holds now, for the state report."""
+        return {"steps held": self.agent.held(), f"queue {self._server.queue}": self._server.heard()}
+
     @property
     def refusal(self) -> str | None:
         """Why this daemon must not work; None while it may."""

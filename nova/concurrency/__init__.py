@@ -13,9 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from nova import backend, errors
+from nova.concurrency import ending
 from nova.concurrency.bounded import BoundedCalls, NativeCall, SharedCall
 
-__all__ = ["BoundedCalls", "NativeCall", "Periodic", "Pool", "SharedCall", "call_within", "executor_name", "is_green"]
+__all__ = ["BoundedCalls", "NativeCall", "Periodic", "Pool", "SharedCall", "call_within", "end_after", "executor_name"]
+__all__ += ["is_green"]
 __all__ += ["run_blocking", "spawn", "spawn_native", "wait_for", "worker_number"]
 
 LOG = logging.getLogger(__name__)
@@ -64,6 +66,14 @@ def spawn_native(function: Callable[..., None], *args: Any, name: str | None = N
     """
     module = backend.eventlet.patcher.original("threading") if is_green() else threading
     module.Thread(target=function, args=args, name=name, daemon=True).start()
+
+
+def end_after(numbers: tuple[int, ...], seconds: float, last_words: str) -> None:
+    """Whatever hangs: this process ends so long after one of these signals, with these words on standard error.
+
+    To be called by the main thread.
+    """
+    ending.end_after(numbers, seconds, last_words, spawn_native)
 
 
 def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -20,6 +20,7 @@ class Pulse:
         self._conf = conf
         self._name = name
         self._beat_at: float | None = None
+        self.is_up = False
         self.readiness = readiness.Readiness()
         self.readiness.hold("start", f"{name} is starting")
         self._page: HealthService | None = None
@@ -41,6 +42,7 @@ class Pulse:
 
     def up(self) -> None:
         """The services have started."""
+        self.is_up = True
         self.readiness.release("start")
         self.beat()
 

@@ -46,7 +46,7 @@ class Server:
         self._threads = threads
         self._server: Any = None
         self._ping: concurrency.Periodic | None = None
-        self._queue = f"The queue {topic}.{name}"
+        self.queue = f"The queue {topic}.{name}"
         self._is_watched = bool(bus.conf.health_port)
         self._interval_s = _WATCHED_INTERVAL_S if self._is_watched else _PING_INTERVAL_S
         self._heard_at: float | None = None
@@ -69,7 +69,15 @@ class Server:
     def check(self) -> Check:
         """Whether this server hears what is sent to it."""
         name = f"bus-{self._target.topic.partition('.')[0]}"
-        return Check(name, self._queue, self._look, interval_s=1.0, behind=BUS)
+        return Check(name, self.queue, self._look, interval_s=1.0, behind=BUS)
+
+    def heard(self) -> str:
+        """When something last came through the own queue, in words."""
+        return "not heard yet" if self._heard_at is None else f"heard {self._clock() - self._heard_at:.0f} s ago"
+
+    def report(self) -> dict[str, object]:
+        """For the state report."""
+        return {f"queue {self.queue}": self.heard()}
 
     def _look(self) -> None:
         if self._heard_at is None:
@@ -100,19 +108,19 @@ class Server:
             sender.call({}, "handle", name=PING, arguments="{}")
         except FAILURES as error:
             tell_of_bus(error)
-            neighbours.lost(self._queue, str(error) or type(error).__name__, behind=BUS)
+            neighbours.lost(self.queue, str(error) or type(error).__name__, behind=BUS)
             metrics.DEAF.labels(self._target.topic).set(1)
             self._listen_anew()
         else:
             self._heard_at = self._clock()
-            neighbours.answered(self._queue)
+            neighbours.answered(self.queue)
             neighbours.answered(BUS)
             metrics.DEAF.labels(self._target.topic).set(0)
 
     def _listen_anew(self) -> None:
         now = self._clock()
         if now - max(self._heard_at or 0.0, self._listens_since) >= _GIVEN_UP_S:
-            LOG.warning("listening to %s anew", self._queue)
+            LOG.warning("listening to %s anew", self.queue)
             self._server.stop()
             self._listen()
 

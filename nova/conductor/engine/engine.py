@@ -87,6 +87,10 @@ class Engine:
 
         return Check("operations", "The search for operations", look, behind=self._db.name)
 
+    def held(self) -> list[str]:
+        """The operations that this conductor works on now."""
+        return sorted(self._driving.copy())
+
     def accept(
         self,
         connection: Connection,
