@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from nova import concurrency, errors, neighbours
+from nova import concurrency, errors, metrics, neighbours
 
 LOG = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class Readiness:
     def _tell_of_hanging(self) -> None:
         for watched in list(self._watched.values()):
             if watched.hangs():
+                metrics.CHECKS.labels(watched.check.name).set(0)
                 neighbours.lost(watched.check.service, str(watched.reason()), watched.check.behind)
 
 
@@ -101,6 +102,7 @@ class _Watched:
             LOG.debug("the check %s failed", self.check.name, exc_info=True)
             reason = f"{type(error).__name__}: {error}"
         self._reason, self._said_at = reason, self._clock()
+        metrics.CHECKS.labels(self.check.name).set(reason is None)
         if reason is None:
             neighbours.answered(self.check.service)
         elif self._said_at - self._began >= _GRACE_S:

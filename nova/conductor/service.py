@@ -35,6 +35,7 @@ from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.engine.turn import no_boundary
+from nova.conductor.figures import Figures
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import configured
@@ -110,6 +111,7 @@ class Conductor:
         self._reconcilers = Reconcilers(self.core)
         self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
+        self._figures = Figures(conf, self.db)
 
     def start(self) -> None:
         self.engine.start()
@@ -118,14 +120,24 @@ class Conductor:
         self._reconcilers.start()
         self._heartbeat.start()
         self._notifying.start()
+        self._figures.start()
 
     def checks(self) -> list[Check]:
         """Whether the database answers, the bus is heard, operations go on, and those are there that they need."""
         neighbours = reachable.checks(self.core.conf, "placement", "glance", "neutron")
         return [self.db.check(), *(one.check() for one in self._servers), self.engine.check(), *neighbours]
 
+    def report(self) -> dict[str, object]:
+        """What it holds now, for the state report."""
+        return {
+            "operations held": self.engine.held(),
+            "database pool": self.db.engine.pool.status(),
+            **{f"queue {one.queue}": one.heard() for one in self._servers},
+        }
+
     def stop(self) -> None:
         """Operations stay where they are: another conductor, or this one's next start, goes on."""
+        self._figures.stop()
         self._notifying.stop()
         self._heartbeat.stop()
         self._reconcilers.stop()

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from nova import errors, neighbours
+from nova import errors, metrics, neighbours
 from nova.conf.database import parse
 from nova.readiness import LOOK_S, Check
 
@@ -70,6 +70,8 @@ class Database:
         connect_args: Mapping[str, Any] | None = None,
     ) -> None:
         parsed = parse(url)
+        # What tells Compute's from Placement's.
+        self._label = "placement" if sync_command.startswith("placement") else "compute"
         self._connect_args = dict(connect_args or {})
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
@@ -93,6 +95,8 @@ class Database:
         self.name = f"The database {parsed.render_as_string()}"
         # SQLite has one writer; waiting for it inside SQLite would hold up a green process.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
+        pool: Any = self.engine.pool
+        metrics.watch_pool(self._label, pool.checkedout, lambda: pool_size + max_overflow)
         if prepare := _PREPARE.get(self.engine.dialect.name):
             event.listen(self.engine, "connect", prepare)
 
@@ -141,7 +145,16 @@ class Database:
 
     def repeat(self, attempt: Callable[[], T], is_repeatable: bool = False) -> T:
         """Run a whole transaction, from its begin to its commit; again when the database broke it off."""
-        deadline = time.monotonic() + _PATIENCE_S
+        began = time.monotonic()
+        try:
+            result = self._repeat(attempt, is_repeatable, began + _PATIENCE_S)
+        except Exception:
+            metrics.TRANSACTIONS.labels(self._label, "error").observe(time.monotonic() - began)
+            raise
+        metrics.TRANSACTIONS.labels(self._label, "ok").observe(time.monotonic() - began)
+        return result
+
+    def _repeat(self, attempt: Callable[[], T], is_repeatable: bool, deadline: float) -> T:
         longest_pause_s = 0.01
         while True:
             try:

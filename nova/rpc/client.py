@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import oslo_messaging
 
-from nova import errors, log_context, neighbours
+from nova import errors, log_context, metrics, neighbours
 from nova.rpc.bus import BUS, FAILURES, BusFailure, NotAnswered
 from nova.rpc.declaration import PING, VERSION, Method, methods
 
@@ -63,6 +63,7 @@ def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str
         arguments = dict(zip(names, args, strict=False)) | kwargs
         text = encode(arguments).decode()
         request = {"request_id": log_context.current()}
+        began = time.perf_counter()
         try:
             if method.is_cast:
                 sender.cast(request, "handle", name=method.name, arguments=text)
@@ -70,10 +71,13 @@ def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str
             _reach(bus, sender)
             answer = _call(sender, request, name=method.name, arguments=text)
         except FAILURES as error:
+            metrics.ASKED.labels(service, method.name, "away").observe(time.perf_counter() - began)
             raise _failure(error, method, topic, service) from error
         neighbours.answered(BUS)
         neighbours.answered(f"The topic {topic}")
-        if "error" in answer:
+        outcome = "error" if "error" in answer else "ok"
+        metrics.ASKED.labels(service, method.name, outcome).observe(time.perf_counter() - began)
+        if outcome == "error":
             failure = answer["error"]
             raise errors.by_name(failure["type"])(failure["message"], **failure["details"])
         return decode_result(answer["result"])
