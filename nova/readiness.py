@@ -54,12 +54,16 @@ class Readiness:
         self._held.pop(name, None)
 
     def watch(self, checks: Iterable[Check]) -> None:
-        """Look at these from now on. Of several with one name, the first counts."""
+        """Look at these from now on. What several components need is looked at once."""
         for check in checks:
-            if check.name not in self._watched:
-                watched = self._watched[check.name] = _Watched(check, self._clock)
-                name = f"check of {check.name}"
-                self._periodics.append(concurrency.Periodic(check.interval_s, watched.look, name, at_once=True))
+            alike = [watched.check.service for watched in self._watched.values() if watched.check.name == check.name]
+            if check.service in alike:
+                continue
+            # In one process, two daemons may each have a database.
+            name = f"{check.name}-{len(alike) + 1}" if alike else check.name
+            watched = self._watched[name] = _Watched(name, check, self._clock)
+            looking = concurrency.Periodic(check.interval_s, watched.look, f"check of {name}", at_once=True)
+            self._periodics.append(looking)
         if self._periodics:
             self._periodics.append(concurrency.Periodic(1.0, self._tell_of_hanging, "checks that hang"))
 
@@ -78,14 +82,15 @@ class Readiness:
     def _tell_of_hanging(self) -> None:
         for watched in list(self._watched.values()):
             if watched.hangs():
-                metrics.CHECKS.labels(watched.check.name).set(0)
+                metrics.CHECKS.labels(watched.name).set(0)
                 neighbours.lost(watched.check.service, str(watched.reason()), watched.check.behind)
 
 
 class _Watched:
     """A check and what it last said."""
 
-    def __init__(self, check: Check, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, check: Check, clock: Callable[[], float]) -> None:
+        self.name = name
         self.check = check
         self._clock = clock
         self._began = clock()
@@ -93,19 +98,21 @@ class _Watched:
         self._reason: str | None = "nobody has looked yet"
 
     def look(self) -> None:
+        is_told = False
         try:
             self.check.look()
             reason = None
         except errors.DomainError as error:
             reason = str(error.details.get("reason") or error.message)
+            is_told = isinstance(error, errors.Unavailable) and error.is_logged
         except Exception as error:
-            LOG.debug("the check %s failed", self.check.name, exc_info=True)
+            LOG.debug("the check %s failed", self.name, exc_info=True)
             reason = f"{type(error).__name__}: {error}"
         self._reason, self._said_at = reason, self._clock()
-        metrics.CHECKS.labels(self.check.name).set(reason is None)
+        metrics.CHECKS.labels(self.name).set(reason is None)
         if reason is None:
             neighbours.answered(self.check.service)
-        elif self._said_at - self._began >= _GRACE_S:
+        elif not is_told and self._said_at - self._began >= _GRACE_S:
             neighbours.lost(self.check.service, reason, self.check.behind)
 
     def hangs(self) -> bool:

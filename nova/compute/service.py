@@ -68,7 +68,7 @@ class Compute:
 
     def report(self) -> dict[str, object]:
         """What it holds now, for the state report."""
-        return {"steps held": self.agent.held(), f"queue {self._server.queue}": self._server.heard()}
+        return {"steps held": self.agent.held(), self._server.queue: self._server.heard()}
 
     @property
     def refusal(self) -> str | None:

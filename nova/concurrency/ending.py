@@ -22,6 +22,8 @@ def end_after(numbers: tuple[int, ...], seconds: float, last_words: str, spawn_n
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # The signals of a process that this one forks are not its own.
+    os.register_at_fork(after_in_child=functools.partial(signal.set_wakeup_fd, -1))
     spawn_native(functools.partial(_wait, reading, numbers, seconds, last_words), name="end after a signal")
 
 

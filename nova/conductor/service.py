@@ -132,7 +132,7 @@ class Conductor:
         return {
             "operations held": self.engine.held(),
             "database pool": self.db.engine.pool.status(),
-            **{f"queue {one.queue}": one.heard() for one in self._servers},
+            **{one.queue: one.heard() for one in self._servers},
         }
 
     def stop(self) -> None:

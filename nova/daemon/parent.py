@@ -107,6 +107,8 @@ class Parent:
             self._workers[pid] = _Worker(worker, reading, time.monotonic())
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return
+        for pipe in (reading, *(one.pipe for one in self._workers.values())):
+            os.close(pipe)
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL if number in ENDING else signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -77,11 +77,14 @@ class Server:
 
     def report(self) -> dict[str, object]:
         """For the state report."""
-        return {f"queue {self.queue}": self.heard()}
+        return {self.queue: self.heard()}
 
     def _look(self) -> None:
         if self._heard_at is None:
-            raise BusFailure(service=BUS, reason="nothing has come through this daemon's own queue yet")
+            silent = BusFailure(service=BUS, reason="nothing has come through this daemon's own queue yet")
+            # A broker that is away is told of by whoever connects to it; a daemon that starts hears soon.
+            silent.is_logged = True
+            raise silent
         silent_s = self._clock() - self._heard_at
         if silent_s > _SILENCE_S:
             raise BusFailure(service=BUS, reason=f"nothing came through this daemon's own queue for {silent_s:.0f} s")

@@ -106,6 +106,16 @@ def test_a_daemon_that_starts_waits_for_its_start(watch, neighbour):
     assert ready.names() == ["neighbour"]
 
 
+def test_what_two_components_need_is_looked_at_once_and_two_databases_are_two(watch, neighbour):
+    other = Neighbour("Another")
+    other.is_there = False
+
+    ready = watch(neighbour.check(), neighbour.check(), other.check())
+
+    assert wait_for(lambda: ready.failing() == {"neighbour-2": "it cannot be reached"}, 60)
+    assert ready.names() == ["neighbour", "neighbour-2"]
+
+
 def test_the_log_tells_once_of_one_that_goes_and_once_of_its_return(neighbour, caplog, monkeypatch):
     caplog.set_level(logging.INFO, "nova.neighbours")
     monkeypatch.setattr(neighbours.time, "monotonic", clock := Clock())
