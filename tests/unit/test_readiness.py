@@ -146,7 +146,8 @@ def test_whoever_is_behind_one_that_is_away_is_not_told_of(neighbour, caplog, mo
     neighbours.answered(behind)
 
     assert behind not in caplog.text
-    assert neighbours.away() == []
+    # Others of this process may be away.
+    assert not {behind, neighbour.name} & set(neighbours.away())
 
 
 def test_a_disk_with_too_little_room_is_named(tmp_path):
