@@ -320,9 +320,13 @@ class NotImplementedHere(DomainError):
 
 
 class Unavailable(DomainError):
-    """reason goes on with "it": what of the service's state a user may know."""
+    """reason goes on with "it": what of the service's state a user may know.
+
+    is_logged: whoever raised it has seen to it that the log tells who is away.
+    """
 
     status = 503
+    is_logged = False
     text = "{service} is not available: {reason}. Try again later."
 
 

@@ -1,18 +1,81 @@
 """What a daemon counts about itself, in Prometheus' terms.
 
-Counting costs a microsecond and goes on whether anybody asks or not; nova.http.health serves the figures.
+Counting costs a microsecond and goes on whether anybody asks or not; nova.http.health serves the figures. Each label
+has a bounded number of values: a route is a template, a service has one name however many hosts run it.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+import platform
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
+
+from nova import release
+
+# When a series began is of no use to an operator, and doubles the page.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _LATENCY = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _WORK = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 
-HTTP = Histogram("nova_http_request_seconds", "HTTP requests answered", ["method", "status"], buckets=_LATENCY)
+BUILD = Info("nova_build", "Which release this is")
+BUILD.info({"version": release.version(), "python": platform.python_version()})
+CHECKS = Gauge("nova_check_passes", "Whether a check of /readyz passes", ["check"])
+
+REQUESTS = Counter("nova_http_requests", "HTTP requests answered", ["method", "route", "code"])
+HTTP = Histogram(
+    "nova_http_request_duration_seconds", "How long HTTP requests took", ["method", "route"], buckets=_LATENCY
+)
+
 CALLS = Histogram("nova_rpc_call_seconds", "Calls answered over the bus", ["method", "outcome"], buckets=_LATENCY)
+ASKED = Histogram(
+    "nova_rpc_client_call_seconds",
+    "Calls made over the bus: who was asked, and how that ended",
+    ["service", "method", "outcome"],
+    buckets=_LATENCY,
+)
+DEAF = Gauge("nova_rpc_deaf", "Whether this daemon does not hear itself through its own queue", ["topic"])
+
+POOL = Gauge("nova_database_connections", "Connections of this process to a database", ["database", "state"])
+TRANSACTIONS = Histogram(
+    "nova_database_transaction_seconds",
+    "Transactions, with the attempts that the database broke off",
+    ["database", "outcome"],
+    buckets=_LATENCY,
+)
+
 STEPS = Histogram("nova_step_seconds", "Steps of operations done", ["operation", "step", "outcome"], buckets=_WORK)
+OPERATIONS = Histogram(
+    "nova_operation_duration_seconds",
+    "Operations, from acceptance to their end",
+    ["operation", "outcome"],
+    buckets=_WORK,
+)
 TAKEOVERS = Counter("nova_operation_takeovers", "Operations taken over from a conductor that fell silent")
 DRIVING = Gauge("nova_operations_driving", "Operations this conductor is working on")
+UNDER_WAY = Gauge("nova_operations_under_way", "Operations of the cloud that have not ended", ["operation"])
+OLDEST = Gauge(
+    "nova_operations_oldest_seconds", "How long ago the oldest operation under way was accepted", ["operation"]
+)
 LATE = Gauge("nova_operations_oldest_due_seconds", "How long the operation that waits longest is due")
 LEFT = Gauge("nova_operations_left", "Operations that have something left to do behind their point of no return")
-DEAF = Gauge("nova_rpc_deaf", "Whether this daemon does not hear itself through its own queue", ["topic"])
+
+SERVERS = Gauge("nova_servers", "Servers of the cloud that are not deleted", ["vm_state"])
+HOSTS = Gauge("nova_hosts", "Hosts that run nova-compute", ["state", "status"])
+
+DECISIONS = Histogram("nova_scheduler_decision_seconds", "Choices of a host", ["outcome"], buckets=_LATENCY)
+REJECTED = Counter("nova_scheduler_rejected_hosts", "Hosts that a stage of a decision removed", ["stage"])
+KNOWN_HOSTS = Gauge("nova_scheduler_known_hosts", "Nodes that this scheduler chooses from")
+
+
+def watch_pool(database: str, in_use: Callable[[], float], size: Callable[[], float]) -> None:
+    """Have the connections of a pool looked up when somebody asks: how many are in use, and how many there may be."""
+    POOL.labels(database, "in_use").set_function(in_use)
+    POOL.labels(database, "most").set_function(size)
+
+
+def replace(gauge: Gauge, values: Mapping[Any, float]) -> None:
+    """Set a gauge by its labels, a text or a tuple of texts; what is not among them is gone."""
+    gauge.clear()
+    for labels, value in values.items():
+        gauge.labels(*(labels if isinstance(labels, tuple) else (labels,))).set(value)

@@ -30,7 +30,7 @@ def _totals(data_files: list[str]) -> dict[str, Counter[str]]:
         files = json.loads(report.read_text())["files"]
     totals: dict[str, Counter[str]] = defaultdict(Counter)
     for path, entry in files.items():
-        # nova/daemon.py is of the package nova, nova/db/engine.py of nova/db.
+        # nova/clock.py is of the package nova, nova/db/engine.py of nova/db.
         package = "/".join(Path(path).parent.parts[:2])
         totals[package].update({name: entry["summary"][name] for name in _COUNTED})
     return totals

@@ -109,7 +109,8 @@ def figures() -> str:
     for metric in vars(metrics).values():
         if hasattr(type(metric), "describe"):
             [family] = metric.describe()
-            name = f"{family.name}_total" if family.type == "counter" else family.name
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            name = f"{family.name}{suffix}"
             labels = ", ".join(code(label) for label in getattr(metric, "_labelnames", ()))
             rows.append((code(name), family.type, labels, cell(family.documentation)))
     told = "What a daemon answers at `/metrics`, where `[DEFAULT] health_port` opens it, in Prometheus' format."

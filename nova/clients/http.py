@@ -13,7 +13,7 @@ import requests
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
-from nova import errors
+from nova import errors, neighbours
 from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 _CONNECT_S = 5.0
 # Statuses that say something of the request; any other above 400 says something of the service or of a proxy before it.
 _REFUSALS = (400, 403, 404, 409, 412, 413, 415, 416)
+_OF_PROXIES = (502, 503, 504)
+IDENTITY = "The Identity service"
 # A refusal of a request that tells of a host may tell of it, too, unless its type is one that is known here.
 _OF_HOSTS = frozenset(("binding:host_id", "binding:profile", "connector", "host", "access_to"))
 
@@ -85,6 +87,7 @@ class Service:
             raise self.failed(response, "it does not accept the credentials of the Compute service")
         if response.status_code >= 400 and response.status_code not in _REFUSALS:
             raise self.failed(response)
+        neighbours.answered(self.name)
         return response
 
     def document(self, response: requests.Response) -> dict[str, Any]:
@@ -113,9 +116,14 @@ class Service:
     def failed(self, response: requests.Response, reason: str | None = None) -> errors.Unavailable:
         """The error for an answer that is of no use."""
         request = response.request
+        status = response.status_code
+        # A proxy speaks for a service that is away.
+        level = logging.DEBUG if status in _OF_PROXIES else logging.WARNING
         # It may repeat what a user has sent.
-        LOG.warning("%s %s: %s %r", request.method, request.url, response.status_code, response.text[:300])
-        return self.unavailable(reason or f"it answers with status {response.status_code}")
+        LOG.log(level, "%s %s: %s %r", request.method, request.url, status, response.text[:300])
+        if status in _OF_PROXIES:
+            return self._away(f"it answers with status {status}")
+        return self.unavailable(reason or f"it answers with status {status}")
 
     def unavailable(self, reason: str) -> errors.Unavailable:
         """reason is told to users: nothing of addresses or exceptions."""
@@ -123,13 +131,19 @@ class Service:
 
     def unreachable(self, error: exceptions.ClientException) -> errors.Unavailable:
         """The error for a service that did not answer at all."""
-        LOG.warning("%s is not available: %s", self.name, error)
+        LOG.debug("%s is not available: %s", self.name, error)
         try:
             self.adapter.get_token()
         except exceptions.ClientException as other:
             # Nobody gets as far as the service while nobody can log in.
-            return errors.Unavailable(service="The Identity service", reason=_reason(other))
-        return self.unavailable(_reason(error))
+            return self._away(reason_of(other), IDENTITY)
+        return self._away(reason_of(error))
+
+    def _away(self, reason: str, who: str | None = None) -> errors.Unavailable:
+        neighbours.lost(who or self.name, reason)
+        error = errors.Unavailable(service=who or self.name, reason=reason)
+        error.is_logged = True
+        return error
 
     def _refusal(
         self, method: str, response: requests.Response, missing: errors.DomainError | None, tells_of_host: bool
@@ -168,7 +182,8 @@ def _tells_of_host(body: Any) -> bool:
     return isinstance(body, list) and any(map(_tells_of_host, body))
 
 
-def _reason(error: exceptions.ClientException) -> str:
+def reason_of(error: exceptions.ClientException) -> str:
+    """What users are told of a request that failed."""
     match error:
         case exceptions.ConnectTimeout() | exceptions.RequestTimeout():
             return "it did not answer in time"

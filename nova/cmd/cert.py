@@ -6,15 +6,18 @@ from oslo_config import cfg
 
 from nova import daemon
 from nova.cert.service import CertService
+from nova.readiness import Needs
+from nova.rpc import reach
 from nova.rpc.bus import connect
-from nova.rpc.conductor import conductor_client
+from nova.rpc.conductor import TOPIC, conductor_client
 from nova.rpc.heartbeat import Heartbeat
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     bus = connect(conf)
     heartbeat = Heartbeat(conductor_client(bus), "nova-cert", conf.host, conf.report_interval)
-    return [CertService(conf, bus), heartbeat]
+    service = CertService(conf, bus)
+    return [Needs(reach.check(bus, TOPIC), service.check()), service, heartbeat]
 
 
 def main() -> int:

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
+from nova.clients import reachable
 from nova.conf import BadConfiguration, load, required
 from nova.http.service import HttpService
 from nova.network.api import NullDataplane, application
 from nova.network.host import rights
 from nova.network.host.commands import CommandFailed
 from nova.network.host.dataplane import LinuxDataplane
+from nova.readiness import Needs
+from nova.rpc import reach
 from nova.rpc.bus import connect
-from nova.rpc.conductor import CALLBACK_TOPIC, ConductorCalls, conductor_client
+from nova.rpc.conductor import CALLBACK_TOPIC, TOPIC, ConductorCalls, conductor_client
 
 LOG = logging.getLogger(__name__)
 
@@ -28,15 +31,25 @@ NEEDS = (required.tokens,)
 
 def build(conf: cfg.ConfigOpts, conductor: ConductorCalls | None = None) -> Sequence[daemon.Component]:
     """conductor: one of this process; otherwise it is reached over the bus."""
+    needed = reachable.token_checks(conf)
     if conductor is None:
-        conductor = conductor_client(connect(conf), topic=CALLBACK_TOPIC)
+        bus = connect(conf)
+        conductor = conductor_client(bus, topic=CALLBACK_TOPIC)
+        needed.append(reach.check(bus, TOPIC))
     listen = (conf.network_api_listen, conf.network_api_listen_port)
     if conf.network_dataplane and not rights.are_enough():
         LOG.warning("nova-network is not root, and nobody is for it: networks are records only, and guests get none")
     if not conf.network_dataplane or not rights.are_enough():
-        return [HttpService(conf, "network", application(conf, conductor, NullDataplane()), *listen, _THREADS)]
+        return [
+            Needs(*needed),
+            HttpService(conf, "network", application(conf, conductor, NullDataplane()), *listen, _THREADS),
+        ]
     dataplane = LinuxDataplane(conf, conductor)
-    return [dataplane, HttpService(conf, "network", application(conf, conductor, dataplane), *listen, _THREADS)]
+    return [
+        Needs(*needed),
+        dataplane,
+        HttpService(conf, "network", application(conf, conductor, dataplane), *listen, _THREADS),
+    ]
 
 
 def main() -> int:

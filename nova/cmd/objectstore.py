@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import concurrency, daemon
+from nova.clients import reachable
 from nova.conf import required
 from nova.http.service import StreamingService
 from nova.objectstore.application import application, make_store
 from nova.objectstore.store import Store
+from nova.readiness import Needs
 
 _SWEEP_INTERVAL_S = 3600
 
@@ -36,7 +38,7 @@ NEEDS = (required.credentials("keystone"),)
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     store = make_store(conf)
     service = StreamingService(conf, "s3", application(conf, store), conf.s3_listen, conf.s3_listen_port)
-    return [Sweeper(store), service]
+    return [Needs(*reachable.checks(conf, "keystone")), Sweeper(store), service]
 
 
 def main() -> int:

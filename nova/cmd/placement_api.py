@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
+from nova.clients import reachable
 from nova.conf import required
 from nova.http.service import HttpService
-from nova.placement import application
+from nova.placement import application, database_check
+from nova.readiness import Needs
 
 # Requests one worker has in hand at once; each may hold a database connection.
 _THREADS = 100
@@ -18,7 +20,8 @@ NEEDS = (required.placement_database, required.tokens)
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     options = conf.placement
     address = (options.listen, options.listen_port)
-    return [HttpService(conf, "placement", application(conf), *address, _THREADS)]
+    needs = Needs(database_check(conf), *reachable.token_checks(conf))
+    return [needs, HttpService(conf, "placement", application(conf), *address, _THREADS)]
 
 
 def main() -> int:

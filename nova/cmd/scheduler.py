@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from nova import daemon
-from nova.clients import adapters
+from nova.clients import adapters, reachable
 from nova.clients.placement import PlacementClient
 from nova.conf import required
+from nova.readiness import Needs
+from nova.rpc import reach
 from nova.rpc.bus import connect
 from nova.rpc.conductor import CALLBACK_TOPIC, conductor_client
+from nova.rpc.conductor import TOPIC as CONDUCTOR
 from nova.rpc.heartbeat import Heartbeat
 from nova.rpc.scheduler import NEWS_TOPIC, TOPIC, SchedulerCalls, SchedulerNews, news_client
 from nova.rpc.server import Server
@@ -28,7 +31,8 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     scheduler = Scheduler(conf, conductor, placement, news_client(bus))
     calls = Server(bus, TOPIC, conf.host, SchedulerCalls, scheduler)
     news = Server(bus, NEWS_TOPIC, conf.host, SchedulerNews, scheduler)
-    return [scheduler, calls, news, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
+    needs = Needs(reach.check(bus, CONDUCTOR), *reachable.checks(conf, "placement"), calls.check(), news.check())
+    return [needs, scheduler, calls, news, Heartbeat(conductor, "nova-scheduler", conf.host, conf.report_interval)]
 
 
 def main() -> int:

@@ -6,12 +6,15 @@ from oslo_config import cfg
 
 from nova import daemon
 from nova.console import proxy
+from nova.readiness import Needs
+from nova.rpc import reach
 from nova.rpc.bus import connect
-from nova.rpc.consoleauth import consoleauth_client
+from nova.rpc.consoleauth import TOPIC, consoleauth_client
 
 
 def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
-    return [proxy.serial(conf, consoleauth_client(connect(conf)))]
+    bus = connect(conf)
+    return [Needs(reach.check(bus, TOPIC)), proxy.serial(conf, consoleauth_client(bus))]
 
 
 def main() -> int:

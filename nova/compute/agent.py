@@ -29,6 +29,7 @@ from nova.compute.reconcilers import held_disks
 from nova.compute.reconcilers.guests import GuestWatch
 from nova.compute.step_pool import StepPool
 from nova.compute.steps import VERBS
+from nova.readiness import Check
 from nova.rpc.conductor import ConductorCalls
 from nova.structs.guest import ConsoleAddress, ConsoleKind, NodeState
 from nova.structs.host import HostReport, Node, NodeReport, SignOfLife
@@ -72,6 +73,7 @@ class Agent:
         self._known: set[tuple[str, int]] = set()
         self._answers: OrderedDict[tuple[str, int], StepAnswer] = OrderedDict()
         self._unregistered = set(hosts)
+        self._told_unannounced: dict[str, str] = {}
         self._compute_id = compute_id
         # Until the conductor agrees that this machine is its host, nothing is done here.
         self._is_proved = compute_id is None
@@ -111,6 +113,25 @@ class Agent:
     def is_registered(self) -> bool:
         """Whether the conductor and Placement know every host of this daemon."""
         return not self._unregistered
+
+    def checks(self) -> list[Check]:
+        """Whether steps can be done, and whether the conductor and Placement know of every host."""
+        return [
+            Check("hypervisor", "The hypervisor", self._health.check),
+            Check("registered", "The registration of this host", self._check_registration),
+        ]
+
+    def _check_registration(self) -> None:
+        if self._unregistered:
+            some = ", ".join(sorted(self._unregistered)[:3])
+            reason = f"the conductor and Placement do not know {len(self._unregistered)} of its hosts yet: {some}"
+            raise errors.Unavailable(service="nova-compute", reason=reason)
+
+    def held(self) -> list[str]:
+        """The steps that are done or wait now, in the words of the log."""
+        with self._lock:
+            queues = {server: [order.verb for order in queue] for server, queue in self._queues.items() if queue}
+        return [f"{', '.join(verbs)} of server {server}" for server, verbs in sorted(queues.items())]
 
     # What the conductor calls.
 
@@ -212,7 +233,7 @@ class Agent:
             try:
                 self._report(host, nodes)
             except (errors.Unavailable, errors.HostIdentityMismatch) as error:
-                LOG.warning("host %s is not announced yet: %s", host.name, error)
+                self._tell_unannounced(host.name, error)
                 self._unregistered.add(host.name)
 
     def _live(self) -> None:
@@ -288,11 +309,17 @@ class Agent:
             if self._conf.resume_guests_state_on_host_boot:
                 self._watches[host.name].resume()
             self._unregistered.discard(host.name)
+            if self._told_unannounced.pop(host.name, None):
+                LOG.info("host %s is announced", host.name)
             self._clean(host)
-        except errors.Unavailable as error:
-            LOG.warning("host %s is not announced yet: %s", host.name, error)
-        except errors.HostIdentityMismatch as error:
-            LOG.error("host %s is not announced: %s", host.name, error)
+        except (errors.Unavailable, errors.HostIdentityMismatch) as error:
+            self._tell_unannounced(host.name, error)
+
+    def _tell_unannounced(self, name: str, error: errors.DomainError) -> None:
+        """Say why, once for each reason."""
+        if self._told_unannounced.get(name) != error.message:
+            self._told_unannounced[name] = error.message
+            LOG.warning("host %s is not announced yet: %s", name, error)
 
     def _report(self, host: Host, states: tuple[NodeState, ...]) -> None:
         reports = tuple(inventory.report(self._conf, state, abilities(host.driver)) for state in states)

@@ -24,6 +24,10 @@ class Health:
         """Whether a host has come into trouble, or out of it, since the last look."""
         before = self.troubles.keys()
         self.troubles = {name: trouble for name in names if (trouble := self._trouble_of(name)) is not None}
+        for name in self.troubles.keys() - before:
+            LOG.warning("nothing can be done on host %s: %s", name, self.troubles[name])
+        for name in before - self.troubles.keys():
+            LOG.info("steps can be done on host %s again", name)
         return before != self.troubles.keys()
 
     def look_at_steps(self, verb_of: Callable[[str], str]) -> None:
@@ -34,15 +38,22 @@ class Health:
             LOG.warning("server %s has been waiting for '%s' on this host for %.0f s", name, verb_of(name), slow[name])
         self._told_slow = set(slow)
 
-    def _trouble_of(self, name: str) -> str | None:
+    def check(self) -> None:
+        """Raises Unavailable while nothing can be done on one of the hosts."""
+        for name in self._hosts:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
         driver = self._hosts[name].driver
+        if self._pool.is_stuck:
+            reason = f"{len(self._pool.slow())} steps do not end, and others wait for them"
+            raise errors.Unavailable(service="nova-compute", reason=reason)
+        if isinstance(driver, SelfCheck):
+            driver.check()
+
+    def _trouble_of(self, name: str) -> str | None:
         try:
-            if self._pool.is_stuck:
-                reason = f"{len(self._pool.slow())} steps do not end, and others wait for them"
-                raise errors.Unavailable(service="nova-compute", reason=reason)
-            if isinstance(driver, SelfCheck):
-                driver.check()
+            self._check(name)
         except errors.Unavailable as error:
-            LOG.warning("nothing can be done on host %s: %s", name, error)
             return error.message
         return None

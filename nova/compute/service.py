@@ -4,7 +4,7 @@ import oslo_messaging
 import requests
 from oslo_config import cfg
 
-from nova.clients import adapters
+from nova.clients import adapters, reachable
 from nova.clients.image import Images
 from nova.clients.placement import PlacementClient
 from nova.compute.agent import Agent
@@ -13,6 +13,7 @@ from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.image_cleaning import ImageCleaning
 from nova.network.host.agent import HostNetworks
+from nova.readiness import Check
 from nova.rpc.compute import ComputeCalls, topic
 from nova.rpc.conductor import conductor_client
 from nova.rpc.server import Server
@@ -35,6 +36,7 @@ class Compute:
         compute_id: ComputeId | None = None,
     ) -> None:
         self.name = name or conf.host
+        self._conf = conf
         images = Images(adapters.service_adapter(conf, "glance", transport))
         drivers = {host: loader.load(conf, host) for host in _host_names(conf, self.name)}
         cache = ImageCache.from_conf(conf, images, drivers[self.name].disk_formats)
@@ -58,6 +60,15 @@ class Compute:
         self._server.start()
         self.agent.start()
         self._image_cleaning.start()
+
+    def checks(self) -> list[Check]:
+        """Whether the bus is heard, the hypervisors work, the hosts are known, and those are there that this needs."""
+        neighbours = reachable.checks(self._conf, "placement", "glance", "neutron")
+        return [self._server.check(), *self.agent.checks(), *neighbours]
+
+    def report(self) -> dict[str, object]:
+        """What it holds now, for the state report."""
+        return {"steps held": self.agent.held(), self._server.queue: self._server.heard()}
 
     @property
     def refusal(self) -> str | None:

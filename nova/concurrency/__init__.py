@@ -13,9 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from nova import backend, errors
+from nova.concurrency import ending
 from nova.concurrency.bounded import BoundedCalls, NativeCall, SharedCall
 
-__all__ = ["BoundedCalls", "NativeCall", "Periodic", "Pool", "SharedCall", "call_within", "executor_name", "is_green"]
+__all__ = ["BoundedCalls", "NativeCall", "Periodic", "Pool", "SharedCall", "call_within", "end_after", "executor_name"]
+__all__ += ["is_green"]
 __all__ += ["run_blocking", "spawn", "spawn_native", "wait_for", "worker_number"]
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +68,14 @@ def spawn_native(function: Callable[..., None], *args: Any, name: str | None = N
     module.Thread(target=function, args=args, name=name, daemon=True).start()
 
 
+def end_after(numbers: tuple[int, ...], seconds: float, last_words: str) -> None:
+    """Whatever hangs: this process ends so long after one of these signals, with these words on standard error.
+
+    To be called by the main thread.
+    """
+    ending.end_after(numbers, seconds, last_words, spawn_native)
+
+
 def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function that blocks in C without holding up the rest of the process. What may hang: see BoundedCalls."""
     if not is_green():
@@ -96,7 +106,8 @@ def call_within(timeout_s: float, function: Callable[..., T], *args: Any) -> T:
 class Periodic:
     """Calls a function again and again until stopped; an exception is logged and the next turn comes.
 
-    A service that is away is no defect, and comes without a trace.
+    A service that is away is no defect, and comes without a trace: one line when it goes, unless the log knows of it
+    already, and one when the work goes on.
 
     The first call comes after one interval unless at_once. wake() brings the next call forward.
     """
@@ -107,6 +118,7 @@ class Periodic:
         self._name = name
         self._wake = threading.Event()
         self._stopped = False
+        self._has_told = False
         if at_once:
             self._wake.set()
         self._thread = spawn(self._run, name=name)
@@ -115,10 +127,14 @@ class Periodic:
         """A call under way is not interrupted: the next one follows it at once."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Waits ten seconds for a call under way, unless it is this call that stops."""
+    def cancel(self) -> None:
+        """No call begins any more; one under way goes on to its end."""
         self._stopped = True
         self._wake.set()
+
+    def stop(self) -> None:
+        """Waits ten seconds for a call under way, unless it is this call that stops."""
+        self.cancel()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
 
@@ -131,9 +147,18 @@ class Periodic:
             try:
                 self._function()
             except errors.Unavailable as error:
-                LOG.warning("%s has to wait: %s", self._name, error)
+                self._tell_once(error)
             except Exception:
                 LOG.exception("%s failed; next try in %s s", self._name, self._interval_s)
+            else:
+                if self._has_told:
+                    LOG.info("%s goes on", self._name)
+                self._has_told = False
+
+    def _tell_once(self, error: errors.Unavailable) -> None:
+        is_told = self._has_told or error.is_logged
+        LOG.log(logging.DEBUG if is_told else logging.WARNING, "%s has to wait: %s", self._name, error)
+        self._has_told = self._has_told or not error.is_logged
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float, interval_s: float = 0.01) -> bool:

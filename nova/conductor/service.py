@@ -7,7 +7,7 @@ import oslo_messaging
 import requests
 from oslo_config import cfg
 
-from nova.clients import adapters
+from nova.clients import adapters, reachable
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.placement import PlacementClient
@@ -35,12 +35,14 @@ from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.engine.turn import no_boundary
+from nova.conductor.figures import Figures
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import configured
 from nova.conf.notifications import are_wanted
 from nova.db import hosts, instances
 from nova.db.engine import Database
+from nova.readiness import Check
 from nova.rpc import compute as compute_interface
 from nova.rpc.compute import compute_client
 from nova.rpc.conductor import CALLBACK_TOPIC, TOPIC, ConductorCalls, conductor_client
@@ -109,6 +111,7 @@ class Conductor:
         self._reconcilers = Reconcilers(self.core)
         self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
+        self._figures = Figures(conf, self.db)
 
     def start(self) -> None:
         self.engine.start()
@@ -117,14 +120,24 @@ class Conductor:
         self._reconcilers.start()
         self._heartbeat.start()
         self._notifying.start()
+        self._figures.start()
 
-    def checks(self) -> dict[str, bool]:
-        """Whether the database answers, the bus is heard, and no operation waits for a conductor in vain."""
-        hears = {name: passes for server in self._servers for name, passes in server.checks().items()}
-        return {"database": self.db.answers(), **hears, **self.engine.checks()}
+    def checks(self) -> list[Check]:
+        """Whether the database answers, the bus is heard, operations go on, and those are there that they need."""
+        neighbours = reachable.checks(self.core.conf, "placement", "glance", "neutron")
+        return [self.db.check(), *(one.check() for one in self._servers), self.engine.check(), *neighbours]
+
+    def report(self) -> dict[str, object]:
+        """What it holds now, for the state report."""
+        return {
+            "operations held": self.engine.held(),
+            "database pool": self.db.engine.pool.status(),
+            **{one.queue: one.heard() for one in self._servers},
+        }
 
     def stop(self) -> None:
         """Operations stay where they are: another conductor, or this one's next start, goes on."""
+        self._figures.stop()
         self._notifying.stop()
         self._heartbeat.stop()
         self._reconcilers.stop()

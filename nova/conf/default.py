@@ -54,12 +54,19 @@ OPTIONS = [
     cfg.StrOpt(
         "health_listen",
         default="127.0.0.1",
-        help="Address on which a daemon answers /healthz and /metrics.",
+        help="Address on which a daemon answers /healthz, /readyz and /metrics.",
     ),
     cfg.PortOpt(
         "health_port",
         default=0,
-        help="Port on which a daemon answers /healthz and /metrics; 0 turns it off. Daemons of one host need different ports.",
+        help="Port on which a daemon answers /healthz, /readyz and /metrics; 0 turns it off. Daemons of one host need "
+        "different ports.",
+    ),
+    cfg.IntOpt(
+        "health_free_disk_mb",
+        default=100,
+        min=0,
+        help="MiB that must be free on the file system of state_path; with less a daemon is not ready.",
     ),
     cfg.IntOpt("report_interval", default=10, min=1, help="Seconds between two heartbeats of a daemon."),
     cfg.IntOpt(

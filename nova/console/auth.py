@@ -14,6 +14,7 @@ from oslo_config import cfg
 
 from nova import concurrency
 from nova.clock import utcnow
+from nova.readiness import Check
 from nova.rpc.conductor import ConductorCalls
 from nova.rpc.consoleauth import TOPIC, ConsoleAuthCalls
 from nova.rpc.server import Server
@@ -70,6 +71,9 @@ class ConsoleAuthService:
         self._purge = concurrency.Periodic(
             _PURGE_INTERVAL_S, self._conductor.purge_console_access, "purge of console tokens"
         )
+
+    def checks(self) -> list[Check]:
+        return [self._server.check()]
 
     def stop(self) -> None:
         if self._purge:

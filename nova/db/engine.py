@@ -19,8 +19,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from nova import errors
+from nova import errors, metrics, neighbours
 from nova.conf.database import parse
+from nova.readiness import LOOK_S, Check
 
 LOG = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Database:
     The function must do nothing but use its connection: it is run again when the database breaks it off.
     Every method raises Unavailable when the database cannot be used.
 
+    name is what the log calls it.
+
     sync_command makes the tables, and is named when they are missing. options go with every connection, for the
     queries (Connection.get_execution_options()); connect_args go to the driver.
     """
@@ -67,6 +70,9 @@ class Database:
         connect_args: Mapping[str, Any] | None = None,
     ) -> None:
         parsed = parse(url)
+        # What tells Compute's from Placement's.
+        self._label = "placement" if sync_command.startswith("placement") else "compute"
+        self._connect_args = dict(connect_args or {})
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
             _make_private(Path(parsed.database))
@@ -82,12 +88,15 @@ class Database:
             max_overflow=0,
             pool_use_lifo=True,
             pool_recycle=recycle_s,
-            connect_args=dict(connect_args or {}),
+            connect_args=self._connect_args,
             execution_options=dict(options or {}),
         )
         self._sync_command = sync_command
+        self.name = f"The database {parsed.render_as_string()}"
         # SQLite has one writer; waiting for it inside SQLite would hold up a green process.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
+        pool: Any = self.engine.pool
+        metrics.watch_pool(self._label, pool.checkedout, lambda: pool_size + max_overflow)
         if prepare := _PREPARE.get(self.engine.dialect.name):
             event.listen(self.engine, "connect", prepare)
 
@@ -130,16 +139,26 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 yield connection
+            neighbours.answered(self.name)
         except (DBAPIError, PoolTimeout) as error:
             raise self._explained(error) from error
 
     def repeat(self, attempt: Callable[[], T], is_repeatable: bool = False) -> T:
         """Run a whole transaction, from its begin to its commit; again when the database broke it off."""
-        deadline = time.monotonic() + _PATIENCE_S
+        began = time.monotonic()
+        try:
+            result = self._repeat(attempt, is_repeatable, began + _PATIENCE_S)
+        except Exception:
+            metrics.TRANSACTIONS.labels(self._label, "error").observe(time.monotonic() - began)
+            raise
+        metrics.TRANSACTIONS.labels(self._label, "ok").observe(time.monotonic() - began)
+        return result
+
+    def _repeat(self, attempt: Callable[[], T], is_repeatable: bool, deadline: float) -> T:
         longest_pause_s = 0.01
         while True:
             try:
-                return attempt()
+                result = attempt()
             except errors.OutcomeUnknown:
                 if not is_repeatable or time.monotonic() > deadline:
                     raise
@@ -149,16 +168,36 @@ class Database:
                 if time.monotonic() > deadline:
                     raise errors.Unavailable(service="The database", reason="it is too busy") from error
                 LOG.debug("a transaction was broken off: %s", error)
+            else:
+                neighbours.answered(self.name)
+                return result
             # Outside the transaction, so that whoever is in the way can go on.
             time.sleep(random.uniform(0, longest_pause_s))
             longest_pause_s = min(longest_pause_s * 2, _LONGEST_PAUSE_S)
 
-    def answers(self) -> bool:
-        """Whether a query comes back."""
-        try:
-            return bool(self.read(lambda c: c.scalar(sqlalchemy.text("SELECT 1"))) == 1)
-        except (errors.Unavailable, SQLAlchemyError):
-            return False
+    def check(self, table: str = "alembic_version") -> Check:
+        """Whether the database answers and this table, which the first migration makes, is there.
+
+        On a connection of its own, which waits for seconds only: a pool may be full, and read() is patient.
+        """
+        name = self.engine.dialect.name
+        options = {**self._connect_args, **_IMPATIENT.get(name, {})}
+        engine = sqlalchemy.create_engine(
+            self.engine.url, isolation_level="AUTOCOMMIT", pool_size=1, connect_args=options, pool_reset_on_return=None
+        )
+
+        def look() -> None:
+            for is_last in (False, True):
+                try:
+                    with engine.connect() as connection:
+                        connection.exec_driver_sql(f"SELECT 1 FROM {table}")
+                    return
+                except (DBAPIError, PoolTimeout) as error:
+                    # The connection of the last look is of a database that was away meanwhile.
+                    if is_last or not (isinstance(error, DBAPIError) and _is_lost(error)):
+                        raise self._explained(error) from error
+
+        return Check("database", self.name, look)
 
     def close(self) -> None:
         """Close the idle connections; a later use opens new ones."""
@@ -169,12 +208,16 @@ class Database:
         if isinstance(error, PoolTimeout):
             return errors.Unavailable(service="The database", reason="too many requests wait for it")
         if _is_missing_table(error):
-            LOG.error("tables are missing: run %s (%s)", self._sync_command, error.orig)
             remedy = f"they come with `{self._sync_command}`"
-            return errors.Unavailable(service="The database", reason="its tables are missing", detail=remedy)
+            return self._away(f"tables are missing: {remedy} ({error.orig})", "its tables are missing", detail=remedy)
         if _is_lost(error) or isinstance(error, OperationalError | InterfaceError):
-            LOG.error("the database does not answer: %s", error.orig)
-            return errors.Unavailable(service="The database", reason="it does not answer")
+            return self._away(str(error.orig), "it does not answer")
+        return error
+
+    def _away(self, cause: str, reason: str, **details: Any) -> errors.Unavailable:
+        neighbours.lost(self.name, cause)
+        error = errors.Unavailable(service="The database", reason=reason, **details)
+        error.is_logged = True
         return error
 
 
@@ -230,6 +273,14 @@ def _prepare_mysql(connection: Any, _: Any) -> None:
 
 
 _PREPARE = {"sqlite": _prepare_sqlite, "mysql": _prepare_mysql, "mariadb": _prepare_mysql}
+
+
+# What the drivers call the time they wait for a connection, and for an answer.
+_IMPATIENT: dict[str, dict[str, Any]] = {
+    "mysql": {"connect_timeout": int(LOOK_S), "read_timeout": int(LOOK_S)},
+    "mariadb": {"connect_timeout": int(LOOK_S), "read_timeout": int(LOOK_S)},
+    "postgresql": {"connect_timeout": int(LOOK_S), "tcp_user_timeout": int(1000 * LOOK_S)},
+}
 
 
 def _is_transient(error: DBAPIError | PoolTimeout) -> bool:

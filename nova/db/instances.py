@@ -90,6 +90,16 @@ def add(connection: Connection, instance: Instance) -> Instance:
     return msgspec.structs.replace(instance, id=inserted_id(result))
 
 
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """How many servers that are not deleted are in each vm_state."""
+    query = (
+        select(_table.c.vm_state, func.count().label("servers"))
+        .where(_table.c.deleted_at.is_(None))
+        .group_by(_table.c.vm_state)
+    )
+    return {row.vm_state: row.servers for row in connection.execute(query)}
+
+
 def get(
     connection: Connection,
     uuid: str,

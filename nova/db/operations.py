@@ -389,6 +389,16 @@ def waiting_for(connection: Connection, host: str) -> list[str]:
     return list(connection.scalars(query))
 
 
+def under_way(connection: Connection) -> dict[str, tuple[int, datetime.datetime]]:
+    """How many operations of each name have not ended, and when the oldest of them was accepted."""
+    query = (
+        select(_table.c.name, func.count(), func.min(_table.c.created_at))
+        .where(_table.c.active_key.is_not(None))
+        .group_by(_table.c.name)
+    )
+    return {name: (count, since) for name, count, since in connection.execute(query)}
+
+
 def count_under_way(connection: Connection) -> int:
     return len(connection.execute(select(_table.c.id).where(_table.c.active_key.is_not(None))).all())
 

@@ -15,7 +15,7 @@ From the socket inwards:
     body.py         a JSON body with limits of size, depth and content
     policy.py       whether the caller may: oslo.policy with one memo of decisions
     declaration.py, schema.py, view.py, versions.py    an operation, what it takes and what it gives
-    health.py       /healthz and /metrics
+    health.py       /healthz, /readyz and /metrics
     wsgi.py         the types of WSGI, the request's id and caller in its environ
 
 An API hands in a Fault, which says how it words an error; every layer that has to refuse uses it.

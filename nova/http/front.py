@@ -14,9 +14,12 @@ from oslo_config import cfg
 
 from nova import log_context, metrics
 from nova.http.access_log import AccessLog
-from nova.http.wsgi import INTERNAL, Environ, Fault, StartResponse, Wsgi, request_id
+from nova.http.wsgi import INTERNAL, ROUTE, Environ, Fault, StartResponse, Wsgi, request_id
 
 LOG = logging.getLogger(__name__)
+
+# Whoever invents others makes no series of its own.
+_METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 
 
 class Front:
@@ -88,6 +91,9 @@ class _Exchange:
     def end(self, size: int) -> None:
         environ = self._environ
         seconds = time.perf_counter() - self._began
-        metrics.HTTP.labels(environ["REQUEST_METHOD"], self._status).observe(seconds)
+        method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in _METHODS else "other"
+        route = environ.get(ROUTE, "unmatched")
+        metrics.REQUESTS.labels(method, route, self._status).inc()
+        metrics.HTTP.labels(method, route).observe(seconds)
         if self._logs_all:
             self._log.write(environ, self._target, self._status, size, seconds)

@@ -1,33 +1,52 @@
-"""/healthz and /metrics of a daemon. Whoever asks for them is neither counted nor logged.
+"""/healthz, /readyz and /metrics of a daemon. Whoever asks for them is neither counted nor logged.
 
-[DEFAULT] health_port opens the page. /healthz answers 200 while every check passes and 503 with the names of
-those that do not.
+[DEFAULT] health_port opens the page. /healthz answers 200 while the daemon lives: whoever gets another answer, or none,
+may start it anew. /readyz answers 200 while the daemon has what it needs, and 503 with the names of what is missing;
+?exclude=NAME leaves a check out, as often as it is said. Neither looks at anything when it is asked.
 """
 
 import json
 from collections.abc import Callable, Iterable
+from urllib.parse import parse_qs
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nova.http.wsgi import Environ, StartResponse, Wsgi
+from nova.readiness import Readiness
 
 
-def page(checks: Callable[[], dict[str, bool]]) -> Wsgi:
-    """/healthz and /metrics. checks gives each check's name and whether it passes."""
+def page(readiness: Readiness, is_alive: Callable[[], bool] = lambda: True) -> Wsgi:
+    """The page of one process. is_alive: whether its main loop still turns."""
 
     def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if path == "/metrics":
-            return _send(start_response, "200 OK", CONTENT_TYPE_LATEST, generate_latest())
-        if path != "/healthz":
-            return _send(start_response, "404 Not Found", "text/plain", b"/healthz or /metrics\n")
-        results = checks()
-        failing = sorted(name for name, passes in results.items() if not passes)
-        body = json.dumps({"healthy": not failing, "failing": failing, "checks": sorted(results)}).encode()
-        status = "503 Service Unavailable" if failing else "200 OK"
-        return _send(start_response, status, "application/json", body)
+        match environ.get("PATH_INFO", ""):
+            case "/metrics":
+                return _send(start_response, "200 OK", CONTENT_TYPE_LATEST, generate_latest())
+            case "/healthz":
+                failing = [] if is_alive() else ["main loop"]
+                return _tell(start_response, "healthy", failing, ["main loop"])
+            case "/readyz":
+                left_out = parse_qs(environ.get("QUERY_STRING", "")).get("exclude", [])
+                reasons = {name: why for name, why in readiness.failing().items() if name not in left_out}
+                names = [name for name in readiness.names() if name not in left_out]
+                return _tell(start_response, "ready", sorted(reasons), names, reasons)
+        return _send(start_response, "404 Not Found", "text/plain", b"/healthz, /readyz or /metrics\n")
 
     return answer
+
+
+def _tell(
+    start_response: StartResponse,
+    what: str,
+    failing: list[str],
+    checks: list[str],
+    reasons: dict[str, str] | None = None,
+) -> list[bytes]:
+    body = {what: not failing, "failing": failing, "checks": checks}
+    if reasons:
+        body["reasons"] = reasons
+    status = "503 Service Unavailable" if failing else "200 OK"
+    return _send(start_response, status, "application/json", json.dumps(body).encode())
 
 
 def _send(start_response: StartResponse, status: str, kind: str, body: bytes) -> list[bytes]:

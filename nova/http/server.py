@@ -40,6 +40,11 @@ class HttpServer:
     def start(self) -> None:
         self._acceptor.start()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
+
     def stop(self) -> None:
         """Take no more connections, end those without a request, and give the others a moment."""
         self._acceptor.stop()

@@ -23,6 +23,10 @@ class _Listening:
         self._limits = limits
         self._server: HttpServer | None = None
 
+    def report(self) -> dict[str, object]:
+        """For the state report of a daemon."""
+        return {f"connections of port {self._address[1]}": self._server.connections if self._server else 0}
+
     def stop(self) -> None:
         if self._server:
             self._server.stop()

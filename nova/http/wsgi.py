@@ -13,6 +13,8 @@ Fault = Callable[[int, str], Wsgi]
 
 # The key of the caller's nova.structs.context.Context.
 CONTEXT = "nova.context"
+# The key of the template that the request's path fits: what it is counted under.
+ROUTE = "nova.route"
 # The key of the Client that waits for the answer; servers that are not ours know none.
 CLIENT = "nova.client"
 # The key of the RawRequest; servers that are not ours know none.

@@ -13,7 +13,7 @@ from nova.clients.adapters import service_adapter
 from nova.clients.s3_credentials import S3Credentials
 from nova.http.access_log import AccessLog
 from nova.http.front import Front
-from nova.http.wsgi import BodyFailure, Environ, StartResponse, Wsgi, request_id, status_line
+from nova.http.wsgi import ROUTE, BodyFailure, Environ, StartResponse, Wsgi, request_id, status_line
 from nova.objectstore import multipart, objects
 from nova.objectstore.authentication import Authentication
 from nova.objectstore.buckets import Buckets, Handler
@@ -71,6 +71,10 @@ _SUBRESOURCES = frozenset(
         "website",
     )
 )
+
+
+# What requests are counted under, by what their path names.
+_ROUTES = {"service": "/", "bucket": "/{bucket}", "object": "/{bucket}/{key}"}
 
 
 def make_store(conf: cfg.ConfigOpts) -> Store:
@@ -137,6 +141,7 @@ class ObjectStore:
             asked |= {"copy"}
         handler = self._routes.get((level, request.method, asked))
         if handler is not None:
+            request.environ[ROUTE] = _ROUTES[level]
             return handler
         if asked - {"copy"}:
             raise not_implemented(f"{request.method} with {', '.join(sorted(asked))}")

@@ -8,6 +8,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova.http.front import Front
+from nova.readiness import Check
 
 
 def application(conf: cfg.ConfigOpts) -> Front:
@@ -43,6 +44,12 @@ def database_version(conf: cfg.ConfigOpts) -> str | None:
         return current_revision(database)
     finally:
         database.close()
+
+
+def database_check(conf: cfg.ConfigOpts) -> Check:
+    """Whether the database can be used."""
+    check: Check = _open_database(conf).check()
+    return check
 
 
 def _open_database(conf: cfg.ConfigOpts) -> Any:

@@ -17,6 +17,7 @@ from nova import errors
 from nova.db import engine
 from nova.placement import models as m
 from nova.placement.errors import Unavailable
+from nova.readiness import Check
 
 T = TypeVar("T")
 
@@ -92,6 +93,10 @@ class Database:
             flags = {"client_flag": CLIENT.MULTI_STATEMENTS}
             self._writer = engine.Database(url, 1, 0, recycle_s, _SYNC_COMMAND, connect_args=flags)
         self._alone = threading.Lock()
+
+    def check(self) -> Check:
+        """Whether the database answers, and has been migrated."""
+        return self._readers.check("placement_alembic_version")
 
     def close(self) -> None:
         self._readers.close()

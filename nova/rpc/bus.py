@@ -1,5 +1,7 @@
 """The message bus: oslo.messaging's transport with this project's defaults, and what its failures are called."""
 
+import logging
+
 import oslo_messaging
 from kombu.exceptions import KombuError
 from oslo_concurrency import lockutils
@@ -9,11 +11,23 @@ from oslo_messaging import opts as messaging_options
 from oslo_messaging._metrics import client as messaging_metrics
 from oslo_messaging._tracing import client as messaging_tracing
 
-from nova import errors
+from nova import errors, neighbours
 from nova.conf import BadConfiguration
 
 # oslo.messaging lets errors of kombu through where it makes a connection.
 FAILURES = (oslo_messaging.MessagingException, oslo_messaging.MessageUndeliverable, KombuError)
+
+
+# What the log calls it.
+BUS = "The message bus"
+
+_LONGEST_PAUSE_S = 4
+_DRIVER_LOG = logging.getLogger("oslo.messaging._drivers.impl_rabbit")
+# In what the driver says of a broker that it does not reach.
+_AWAY = (
+    *("Connection failed", "is unreachable", "Failed to publish message", "Failed to consume", "Unable to connect"),
+    *("A recoverable connection/channel error", "Unexpected error during heartbeat"),
+)
 
 
 class BusFailure(errors.Unavailable):
@@ -46,11 +60,22 @@ def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     for option in ("rabbit_quorum_queue", "rabbit_transient_quorum_queue", "use_queue_manager"):
         conf.set_default(option, True, group="oslo_messaging_rabbit")
     conf.set_default("control_exchange", "nova")
+    # Whoever waits for a broker that was away for long must not miss its return for half a minute.
+    conf.set_default("rabbit_interval_max", _LONGEST_PAUSE_S, group="oslo_messaging_rabbit")
+    _DRIVER_LOG.addFilter(_tell_once)
     try:
         return oslo_messaging.get_rpc_transport(conf)
     except (oslo_messaging.DriverLoadFailure, oslo_messaging.InvalidTransportURL, ValueError) as error:
         # Its value holds a password.
         raise BadConfiguration("[DEFAULT] transport_url: it must be rabbit://USER:PASSWORD@HOST:PORT/VHOST") from error
+
+
+def _tell_once(record: logging.LogRecord) -> bool:
+    """The driver says at each try, for each of its connections, that the broker is away: that is told once."""
+    if not any(words in str(record.msg) for words in _AWAY):
+        return "Reconnected to AMQP server" not in str(record.msg)
+    neighbours.lost(BUS, record.getMessage())
+    return False
 
 
 def timeout_part(bus: oslo_messaging.Transport, part: float) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import oslo_messaging
 
-from nova import errors, log_context
-from nova.rpc.bus import FAILURES, BusFailure, NotAnswered
+from nova import errors, log_context, metrics, neighbours
+from nova.rpc.bus import BUS, FAILURES, BusFailure, NotAnswered
 from nova.rpc.declaration import PING, VERSION, Method, methods
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str
         arguments = dict(zip(names, args, strict=False)) | kwargs
         text = encode(arguments).decode()
         request = {"request_id": log_context.current()}
+        began = time.perf_counter()
         try:
             if method.is_cast:
                 sender.cast(request, "handle", name=method.name, arguments=text)
@@ -70,10 +71,13 @@ def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str
             _reach(bus, sender)
             answer = _call(sender, request, name=method.name, arguments=text)
         except FAILURES as error:
-            LOG.warning("%s to %s: %s", method.name, topic, str(error) or type(error).__name__)
-            kind = NotAnswered if isinstance(error, oslo_messaging.MessagingTimeout) else BusFailure
-            raise kind(service=service, reason=_reason(error)) from error
-        if "error" in answer:
+            metrics.ASKED.labels(service, method.name, "away").observe(time.perf_counter() - began)
+            raise _failure(error, method, topic, service) from error
+        neighbours.answered(BUS)
+        neighbours.answered(f"The topic {topic}")
+        outcome = "error" if "error" in answer else "ok"
+        metrics.ASKED.labels(service, method.name, outcome).observe(time.perf_counter() - began)
+        if outcome == "error":
             failure = answer["error"]
             raise errors.by_name(failure["type"])(failure["message"], **failure["details"])
         return decode_result(answer["result"])
@@ -82,7 +86,29 @@ def _stub(method: Method, bus: oslo_messaging.Transport, sender: Any, topic: str
     return call
 
 
-def _reason(error: Exception) -> str:
+def _failure(error: Exception, method: Method, topic: str, service: str) -> BusFailure:
+    """What a caller is told. Who is not there is told to the log once; a call that took too long, each time."""
+    said, reason = str(error) or type(error).__name__, reason_of(error)
+    if isinstance(error, oslo_messaging.MessagingTimeout):
+        LOG.warning("%s to %s: %s", method.name, topic, said)
+        return NotAnswered(service=service, reason=reason)
+    LOG.debug("%s to %s: %s", method.name, topic, said)
+    away = BusFailure(service=service, reason=reason)
+    away.is_logged = True
+    tell_of_bus(error)
+    if isinstance(error, oslo_messaging.MessageUndeliverable):
+        neighbours.lost(f"The topic {topic}", "nobody listens there")
+    return away
+
+
+def tell_of_bus(error: Exception) -> None:
+    """Let the log know when a message came to nothing because the bus itself is away."""
+    if not isinstance(error, oslo_messaging.MessagingTimeout | oslo_messaging.MessageUndeliverable):
+        neighbours.lost(BUS, str(error) or type(error).__name__)
+
+
+def reason_of(error: Exception) -> str:
+    """What users are told of a message that came to nothing."""
     match error:
         case oslo_messaging.MessagingTimeout():
             return "it did not answer in time"

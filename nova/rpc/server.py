@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 import oslo_messaging
 
-from nova import concurrency, errors, log_context, metrics
-from nova.rpc.bus import FAILURES, BusFailure, NotAnswered
+from nova import concurrency, errors, log_context, metrics, neighbours
+from nova.readiness import LOOK_S, Check
+from nova.rpc.bus import BUS, FAILURES, BusFailure, NotAnswered
+from nova.rpc.client import tell_of_bus
 from nova.rpc.declaration import PING, VERSION, Method, methods
 
 LOG = logging.getLogger(__name__)
 
 _PING_INTERVAL_S = 30.0
+# Where somebody may ask whether this daemon hears, the answer is of now.
+_WATCHED_INTERVAL_S = 2.5
+# One ping that nobody heard may have been slow; after as long as this the queue is listened to anew.
+_SILENCE_S, _GIVEN_UP_S = 6.0, 45.0
 
 
 class Server:
@@ -30,6 +36,7 @@ class Server:
         interface: type,
         implementation: Any,
         threads: int = 64,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Workers of one daemon have queues of their own, with names that stay.
         name = f"{server}.{concurrency.worker_number}" if concurrency.worker_number else server
@@ -39,22 +46,48 @@ class Server:
         self._threads = threads
         self._server: Any = None
         self._ping: concurrency.Periodic | None = None
-        self._unheard = 0
-        self.ping_timeout_s = _PING_INTERVAL_S / 2
+        self.queue = f"The queue {topic}.{name}"
+        self._is_watched = bool(bus.conf.health_port)
+        self._interval_s = _WATCHED_INTERVAL_S if self._is_watched else _PING_INTERVAL_S
+        self._heard_at: float | None = None
+        self._listens_since = 0.0
+        self._clock = clock
 
     def start(self) -> None:
         self._listen()
-        self._ping = concurrency.Periodic(_PING_INTERVAL_S, self._ping_self, f"ping of {self._target.topic}")
+        self._ping = concurrency.Periodic(
+            self._interval_s, self._ping_self, f"ping of {self._target.topic}", at_once=self._is_watched
+        )
 
     def stop(self) -> None:
         if self._ping:
             self._ping.stop()
-        self._server.stop()
-        self._server.wait()
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
 
-    def checks(self) -> dict[str, bool]:
+    def check(self) -> Check:
         """Whether this server hears what is sent to it."""
-        return {f"hears {self._target.topic}": self._unheard == 0}
+        name = f"bus-{self._target.topic.partition('.')[0]}"
+        return Check(name, self.queue, self._look, interval_s=1.0, behind=BUS)
+
+    def heard(self) -> str:
+        """When something last came through the own queue, in words."""
+        return "not heard yet" if self._heard_at is None else f"heard {self._clock() - self._heard_at:.0f} s ago"
+
+    def report(self) -> dict[str, object]:
+        """For the state report."""
+        return {self.queue: self.heard()}
+
+    def _look(self) -> None:
+        if self._heard_at is None:
+            silent = BusFailure(service=BUS, reason="nothing has come through this daemon's own queue yet")
+            # A broker that is away is told of by whoever connects to it; a daemon that starts hears soon.
+            silent.is_logged = True
+            raise silent
+        silent_s = self._clock() - self._heard_at
+        if silent_s > _SILENCE_S:
+            raise BusFailure(service=BUS, reason=f"nothing came through this daemon's own queue for {silent_s:.0f} s")
 
     def _listen(self) -> None:
         self._server = oslo_messaging.get_rpc_server(
@@ -68,19 +101,29 @@ class Server:
         # long as the daemon lives, and keeps whoever stops it for that second.
         self._server._executor_cls = functools.partial(ThreadPoolExecutor, thread_name_prefix=self._target.topic)
         self._server.start(override_pool_size=self._threads)
+        self._listens_since = self._clock()
 
     def _ping_self(self) -> None:
-        """Send a message through the own queue; after two that nobody heard, listen anew."""
-        sender = oslo_messaging.get_rpc_client(self._bus, self._target, timeout=self.ping_timeout_s)
+        """Send a message through the own queue; when none was heard for long, listen anew."""
+        timeout_s = LOOK_S if self._is_watched else self._interval_s / 2
+        sender = oslo_messaging.get_rpc_client(self._bus, self._target, timeout=timeout_s, retry=1)
         try:
             sender.call({}, "handle", name=PING, arguments="{}")
-            self._unheard = 0
         except FAILURES as error:
-            self._unheard += 1
-            LOG.error("this daemon does not hear %s.%s: %s", self._target.topic, self._target.server, error)
-        metrics.DEAF.labels(self._target.topic).set(self._unheard > 0)
-        if self._unheard >= 2:
-            LOG.error("listening to %s.%s anew", self._target.topic, self._target.server)
+            tell_of_bus(error)
+            neighbours.lost(self.queue, str(error) or type(error).__name__, behind=BUS)
+            metrics.DEAF.labels(self._target.topic).set(1)
+            self._listen_anew()
+        else:
+            self._heard_at = self._clock()
+            neighbours.answered(self.queue)
+            neighbours.answered(BUS)
+            metrics.DEAF.labels(self._target.topic).set(0)
+
+    def _listen_anew(self) -> None:
+        now = self._clock()
+        if now - max(self._heard_at or 0.0, self._listens_since) >= _GIVEN_UP_S:
+            LOG.warning("listening to %s anew", self.queue)
             self._server.stop()
             self._listen()
 

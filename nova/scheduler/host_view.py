@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from nova import concurrency, errors
+from nova import concurrency, errors, metrics
 from nova.structs.host import HostLoad, HostState, HostView
 
 LOG = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ class Hosts:
             return False
         self._known = types.MappingProxyType({uuid: state for uuid, state in known.items() if uuid in there})
         self._version = view.version
+        metrics.KNOWN_HOSTS.set(len(self._known))
         return True
 
     def _try_refresh(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from nova import metrics
 from nova.clients.placement import PlacementClient
 from nova.rpc.scheduler import SchedulerCalls, SchedulerNews
 from nova.scheduler import filters, weighers
@@ -60,6 +61,17 @@ class Scheduler(SchedulerCalls, SchedulerNews):
 
     def select(self, request: PlacementRequest) -> Decision:
         """Choose and claim a host. A request that no known host can take is tried again on a fresh view."""
+        began, outcome = time.perf_counter(), "error"
+        try:
+            decision = self._choose(request)
+            outcome = "no valid host" if decision.host is None else "dry run" if request.is_dry_run else "chosen"
+        finally:
+            metrics.DECISIONS.labels(outcome).observe(time.perf_counter() - began)
+        for stage in decision.stages:
+            metrics.REJECTED.labels(stage.name).inc(max(stage.before - stage.after, 0))
+        return decision
+
+    def _choose(self, request: PlacementRequest) -> Decision:
         known = self._hosts.at_least(request.hosts_version)
         decision = self._select(request, known)
         if decision.host is None:

@@ -8,11 +8,12 @@ import threading
 class TcpProxy:
     """Forwards to a port until break_at() is told otherwise; break_at() is good for one connection."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, own_port: int = 0) -> None:
         self._server_port = port
         self._word: bytes | None = None
         self._is_word_forwarded = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._connections: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", own_port))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -26,6 +27,11 @@ class TcpProxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    def end_connections(self) -> None:
+        """Break what is open: with close(), the server is away."""
+        _end(*self._connections)
+        self._connections = []
+
     def _accept(self) -> None:
         while True:
             try:
@@ -33,6 +39,7 @@ class TcpProxy:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", self._server_port))
+            self._connections += [client, server]
             breaking = threading.Event()
             threading.Thread(target=self._forward_requests, args=(client, server, breaking), daemon=True).start()
             threading.Thread(target=self._forward_answers, args=(client, server, breaking), daemon=True).start()

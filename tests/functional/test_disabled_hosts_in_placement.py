@@ -1,5 +1,7 @@
 """Whoever asks Placement for a place sees which hosts take no servers by an operator's word."""
 
+import logging
+
 import pytest
 
 from tests.functional.cloud import wait
@@ -55,6 +57,7 @@ def test_a_mark_outlives_what_the_host_says_of_itself(cloud, admin, hosts):
 
 
 def test_a_placement_that_was_away_is_told_later(cloud, admin, hosts, caplog):
+    caplog.set_level(logging.DEBUG, "nova.concurrency")
     placement = cloud.adapters["http://placement"]
     placement.fault = "is overloaded"
     change(admin, hosts[0], status="disabled")

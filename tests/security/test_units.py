@@ -33,6 +33,16 @@ def test_a_daemon_of_the_control_plane_is_not_root(unit):
     assert (service["NoNewPrivileges"], service["CapabilityBoundingSet"]) == ("yes", "")
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_knows_whether_a_daemon_lives(unit):
+    service = service_of(unit)
+
+    assert (service["Type"], service["WatchdogSec"]) == ("notify", "60")
+    # It goes on when it has read its files again, and ends long before it would be killed.
+    assert service["ExecReload"].endswith("/kill -HUP $MAINPID")
+    assert int(service["TimeoutStopSec"]) > 10
+
+
 def test_every_daemon_has_a_unit_that_starts_it():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")

@@ -194,19 +194,21 @@ def test_calls_that_come_one_after_another_need_one_thread(bus, serve):
 
 
 def test_a_server_hears_itself_and_says_so_when_it_does_not(bus, serve):
-    implementation = Implementation()
-    server = Server(bus, "things", "deaf", Calls, implementation)
+    now = [1000.0]
+    server = Server(bus, "things", "deaf", Calls, Implementation(), clock=lambda: now[0])
     server.start()
+    check = server.check()
     server._ping_self()
-    assert server.checks() == {"hears things": True}
+    check.look()
 
     bus_of("local:///" + bus.name.rsplit("/", 1)[1]).lose("things.deaf")
-    server.ping_timeout_s = 0.1
+    now[0] += 7
     server._ping_self()
 
-    assert server.checks() == {"hears things": False}
+    with pytest.raises(errors.Unavailable, match="nothing came through this daemon's own queue for 7 s"):
+        check.look()
     server._ping_self()
-    assert server.checks() == {"hears things": True}
+    check.look()
     server.stop()
 
 

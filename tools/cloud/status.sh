@@ -66,13 +66,13 @@ show_status() {
     return $worst
 }
 
-# What a daemon says of itself: healthy, or what fails.
+# What a daemon says of itself: ready, or what it misses.
 health_of() {
     local said
-    said=$(timeout 10 bash -c 'exec 9<>"/dev/tcp/$0/$1" && printf "GET /healthz HTTP/1.0\r\n\r\n" >&9 && cat <&9' \
+    said=$(timeout 10 bash -c 'exec 9<>"/dev/tcp/$0/$1" && printf "GET /readyz HTTP/1.0\r\n\r\n" >&9 && cat <&9' \
         "$(health_address "$1")" "$(health_port "$1")" 2>/dev/null) || true
     case $said in
-        *'"healthy": true'*) echo healthy ;;
+        *'"ready": true'*) echo healthy ;;
         *'"failing": ['*) said=${said#*\"failing\": [} && echo "unhealthy: ${said%%]*}" && return 1 ;;
         *) echo 'does not tell how it is' && return 1 ;;
     esac

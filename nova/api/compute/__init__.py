@@ -68,7 +68,7 @@ from nova.http.browsers import open_to_browsers
 from nova.http.declaration import Endpoint, collect
 from nova.http.front import Front
 from nova.http.policy import Policy
-from nova.http.wsgi import CONTEXT, Environ, StartResponse, Wsgi, request_id
+from nova.http.wsgi import CONTEXT, ROUTE, Environ, StartResponse, Wsgi, request_id
 from nova.policies import compute as policies
 from nova.rpc.conductor import ConductorCalls
 from nova.structs.context import Context
@@ -179,6 +179,7 @@ class _Open:
         except UnicodeDecodeError:
             return _not_found(environ, start_response)
         if request.method in ("GET", "HEAD") and path in ("", "/v2", "/v2.1"):
+            environ[ROUTE] = path or "/"
             return _discovery(base_url, path)(environ, start_response)
         if path in self._paths and request.method == "GET":
             environ[CONTEXT] = Context(request_id=request_id(environ), remote_address=environ.get("REMOTE_ADDR"))

@@ -22,7 +22,7 @@ from nova.api.compute.request import Request, Services
 from nova.http import body
 from nova.http.declaration import LATER, PROJECT, SERVER, USER, Endpoint
 from nova.http.schema import Checker, Shape, checker
-from nova.http.wsgi import CLIENT, CONTEXT, Environ, StartResponse
+from nova.http.wsgi import CLIENT, CONTEXT, ROUTE, Environ, StartResponse
 from nova.structs.instance import Instance
 
 LOG = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class Application:
         path, arguments, template = self._route(request)
         if template is None:
             return plain(404, "The resource could not be found.")
+        request.environ[ROUTE] = template
         context = request.environ[CONTEXT]
         log_context.follow(context.request_id, context.user_id, context.project_id)
         project = arguments.pop("_project", None)

@@ -21,7 +21,7 @@ from nova.api.ec2.ids import Ids
 from nova.api.ec2.model import model
 from nova.errors import DomainError, NotFound
 from nova.http import body
-from nova.http.wsgi import CONTEXT, Environ, StartResponse, Wsgi, request_id, status_line
+from nova.http.wsgi import CONTEXT, ROUTE, Environ, StartResponse, Wsgi, request_id, status_line
 
 LOG = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class Application:
         log_context.follow(context.request_id, context.user_id, context.project_id)
         pairs = signature.without_signature(pairs)
         action = self._action(dict(pairs))
+        environ[ROUTE] = action.name
         given = protocol.read(model(), action.name, pairs)
         action.check(given)
         request = Request(context, MAXIMUM, self._services, _base_url(environ), "/")

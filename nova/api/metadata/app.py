@@ -14,7 +14,7 @@ from nova.api.metadata.guests import Addresses, Guests
 from nova.clients import adapters
 from nova.clients.network.client import Networking
 from nova.http.front import Front
-from nova.http.wsgi import Environ, StartResponse, plain_fault
+from nova.http.wsgi import ROUTE, Environ, StartResponse, plain_fault
 from nova.metadata.documents import NoSuchDocument
 from nova.rpc.conductor import ConductorCalls
 
@@ -57,6 +57,7 @@ class _Metadata:
 
     def _answer(self, request: webob.Request) -> webob.Response:
         path = _path(request)
+        request.environ[ROUTE] = "/openstack" if path.startswith("/openstack") else "/ec2"
         is_password = path.startswith("/openstack/") and path.endswith(_PASSWORD)
         if request.method == "POST" and is_password:
             return self._take_password(request, path)

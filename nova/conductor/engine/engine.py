@@ -29,6 +29,7 @@ from nova.conductor.engine.turn import Commits, no_boundary
 from nova.db import operations
 from nova.db.engine import Database
 from nova.db.operations import RUNNING, Lease, LeaseLost
+from nova.readiness import Check
 from nova.rpc.compute import ComputeCalls
 from nova.structs.context import Context
 from nova.structs.instance import Instance
@@ -76,8 +77,19 @@ class Engine:
             periodic.stop()
         self._pool.close()
 
-    def checks(self) -> dict[str, bool]:
-        return {"operations go on": self._late_s() < 3 * self._lease_s}
+    def check(self) -> Check:
+        """Whether operations go on: none waits for a conductor in vain."""
+
+        def look() -> None:
+            late_s = self._late_s()
+            if late_s >= 3 * self._lease_s:
+                raise errors.Unavailable(service="The engine", reason=f"an operation is due for {late_s:.0f} s")
+
+        return Check("operations", "The search for operations", look, behind=self._db.name)
+
+    def held(self) -> list[str]:
+        """The operations that this conductor works on now."""
+        return sorted(self._driving.copy())
 
     def accept(
         self,
@@ -192,6 +204,8 @@ class Engine:
         except errors.OutcomeUnknown as error:
             # What the row says when the lease has run out is true, whatever became of the commit.
             LOG.warning("operation %s (%s) waits for the end of its lease: %s", held.uuid, held.name, error)
+        except errors.Unavailable as error:
+            LOG.warning("operation %s (%s) waits until it is tried again: %s", held.uuid, held.name, error)
         except Exception:
             LOG.exception("operation %s (%s) cannot go on now; it is tried again", held.uuid, held.name)
         finally:

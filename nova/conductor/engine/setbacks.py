@@ -155,8 +155,8 @@ class Setbacks:
             woken[:] = completion.abandon(connection, turn.workflow, held, turn.document)
 
         self.commits.db.write(work)
-        LOG.error("%s of server %s ends at %s: %s", held.name, held.instance_uuid, turn.step.name, error)
         self.commits.committed(turn, turn.step.name, "error", woken)
+        self.commits.ended(turn, "failed", held.failure)
 
     def go_on(
         self,
@@ -218,3 +218,8 @@ class Setbacks:
         if failure.given_up:
             LOG.error("%s gives up %s: %s", what, ", ".join(failure.given_up), why)
         self.commits.committed(turn, turn.step.name, "success" if reason is None else "error", woken)
+        if failure.left and turn.held.state != LEFT:
+            self.commits.ended(turn, "left", failure)
+        elif not failure.left:
+            is_done = is_settled and not failure.given_up
+            self.commits.ended(turn, "success" if is_done else "failed", None if is_done else failure)

@@ -190,6 +190,7 @@ class StepRunner:
         is_cancelled = self.commits.db.write(work)
         self.commits.committed(turn, step.name, "success", woken)
         if following is None:
+            self.commits.ended(turn, "success", None)
             return None
         return msgspec.structs.replace(
             held,
@@ -334,6 +335,8 @@ class StepRunner:
         for uuid in woken:
             self.commits.wake(uuid)
         if following is None:
+            is_cancelled = held.failure.error == errors.Cancelled.__name__
+            self.commits.ended(turn, "cancelled" if is_cancelled else "failed", held.failure)
             return None
         return msgspec.structs.replace(
             held,

@@ -1,5 +1,6 @@
 """A step's turn, and what every commit of one has in common: the operation is held on, and the journal is kept."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,8 @@ from nova.db import operations
 from nova.db.engine import Database
 from nova.db.operations import Failure, Lease
 from nova.structs.operation import StepAnswer
+
+LOG = logging.getLogger(__name__)
 
 # What a step has recorded with its own commit, in the same transaction.
 Record = Callable[[Connection], None]
@@ -65,6 +68,17 @@ class Commits:
         self.boundary(turn.held.name, name, "committed")
         for uuid in woken:
             self.wake(uuid)
+
+    def ended(self, turn: Turn[Document], outcome: str, failure: Failure | None) -> None:
+        """The end of an operation is committed: one line of the log, and its count."""
+        held = turn.held
+        began = held.deadline_at - timedelta(seconds=turn.workflow.deadline_s)
+        seconds = max((utcnow() - began).total_seconds(), 0.0)
+        metrics.OPERATIONS.labels(held.name, outcome).observe(seconds)
+        what, why = f"{held.name} of server {held.instance_uuid}: {outcome} in {seconds:.1f} s", ""
+        if failure is not None:
+            why = f" at {failure.function or turn.step.name}: {failure.whole_message or failure.message}"
+        LOG.info("%s%s (operation %s)", what, why, held.uuid)
 
     def count(self, turn: Turn[Document], name: str, outcome: str) -> None:
         """Count how long a step or undo took."""

@@ -16,7 +16,7 @@ from nova.http import auth
 from nova.http.front import Front
 from nova.http.policy import Policy
 from nova.http.schema import is_number
-from nova.http.wsgi import CONTEXT, Environ, StartResponse, request_id
+from nova.http.wsgi import CONTEXT, ROUTE, Environ, StartResponse, request_id
 from nova.network.api import extensions, faults, fields, listing
 from nova.network.api.networks import Networks
 from nova.network.api.ports import Ports
@@ -90,6 +90,7 @@ class Api:
         resource = RESOURCES.get(parts[1])
         if resource is None:
             return faults.json(*extensions.answer(request.method, parts[1:], request, call))
+        request.environ[ROUTE] = "/".join(["/v2.0", parts[1], *(["{id}"] if parts[2:] else [])])
         match request.method, parts[2:]:
             case "GET", []:
                 return faults.json(200, listing.answer(resource, request, call))

@@ -9,6 +9,7 @@ import msgspec
 from oslo_config import cfg
 
 from nova.http.policy import Policy
+from nova.http.wsgi import ROUTE
 from nova.placement.api.schemas import Body
 from nova.placement.api.wsgi import MAX_MINOR, Answer, HttpError, Request
 from nova.placement.errors import Forbidden
@@ -90,6 +91,9 @@ def find(request: Request) -> Endpoint:
         if methods is None or not all(parts):
             raise HttpError(404)
         request.names = tuple(parts[1::2])
+        request.environ[ROUTE] = "/" + "/".join("{}" if part is None else part for part in key)
+    else:
+        request.environ[ROUTE] = "/" + "/".join(parts)
     operations = methods.get(request.method)
     if operations is None:
         raise HttpError(405, headers=[("Allow", ", ".join(methods))])

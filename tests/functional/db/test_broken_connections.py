@@ -103,7 +103,8 @@ def test_a_database_that_is_away_is_told_in_words(url):
 
     with pytest.raises(errors.Unavailable, match="The database is not available: it does not answer"):
         things(database)
-    assert not database.answers()
+    with pytest.raises(errors.Unavailable, match="it does not answer"):
+        database.check().look()
 
 
 def test_missing_tables_are_told_with_the_command_that_makes_them(database):

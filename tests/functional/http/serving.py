@@ -22,6 +22,7 @@ from nova.http import health
 from nova.http.front import Front
 from nova.http.service import HealthService, HttpService
 from nova.http.wsgi import CONTEXT, plain_fault
+from nova.readiness import Readiness
 from nova.structs.context import Context
 
 
@@ -51,7 +52,7 @@ def main():
     conf = load(files=[sys.argv[2]])
     oslo_log.setup(conf, "nova-test")
     service = HttpService(conf, "osapi_compute", Front(app, conf, plain_fault), "127.0.0.1", 0, requests=2)
-    page = HealthService(health.page(lambda: {"works": True}), "127.0.0.1", 0)
+    page = HealthService(health.page(Readiness()), "127.0.0.1", 0)
     for one in (service, page):
         one.start()
     print(json.dumps([service.port, page.port]), flush=True)

@@ -133,7 +133,7 @@ def test_pages_of_health_are_not_logged(serve):
     _, _, metrics = service.ask("/metrics", port=service.health_port)
     service.ask("/last")
 
-    assert b"nova_http_request_seconds_count" not in metrics
+    assert b"nova_http_requests_total{" not in metrics
     assert service.lines('"GET /last"')
     assert "/healthz" not in service.log.read_text()
 

@@ -1,0 +1,121 @@
+"""What an operator sees of a cloud at work: its metrics, and a line of the log for each operation that ends."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+from prometheus_client import REGISTRY
+
+from nova import errors
+from nova.conductor.figures import Figures
+from tests.functional.cloud import wait
+
+REASON = "the disk is on fire"
+
+
+@pytest.fixture
+def user(cloud):
+    cloud.add_host("host-1")
+    return cloud.client("admin", "project")
+
+
+def value(name, **labels):
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def ended(operation, outcome):
+    return value("nova_operation_duration_seconds_count", operation=operation, outcome=outcome)
+
+
+def test_servers_and_hosts_are_counted_by_their_states(cloud, user):
+    server_id = user.create_server()["id"]
+    user.act(server_id, "os-stop")
+    user.wait(server_id, "SHUTOFF")
+
+    figures = Figures(cloud.conf, cloud.db)
+    figures.count()
+
+    assert value("nova_servers", vm_state="stopped") == 1
+    assert value("nova_hosts", state="up", status="enabled") == 1
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+    figures.count()
+    assert REGISTRY.get_sample_value("nova_servers", {"vm_state": "stopped"}) is None
+
+
+def test_an_operation_that_ends_is_counted_and_told_in_one_line(cloud, user, caplog):
+    caplog.set_level(logging.INFO, "nova.conductor.engine.turn")
+    before = ended("create", "success")
+
+    server_id = user.create_server()["id"]
+
+    # Told after the commit, which the server's user may be the first to see.
+    wait(lambda: ended("create", "success") == before + 1, "the operation is counted")
+    wait(lambda: told(caplog, f"create of server {server_id}: success in"), "the operation is told of")
+    [line] = told(caplog, f"of server {server_id}:")
+    assert "(operation " in line
+
+
+def test_an_operation_that_fails_says_why(cloud, user, caplog):
+    caplog.set_level(logging.INFO, "nova.conductor.engine.turn")
+    cloud.hypervisor("host-1").fail("create", errors.GuestFailed(reason=REASON), times=99)
+    before = ended("create", "failed")
+
+    server_id = user.post("/servers", {"server": user.wanted()}).json()["server"]["id"]
+    user.wait(server_id, "ERROR")
+
+    wait(lambda: ended("create", "failed") == before + 1, "the operation is counted")
+    wait(lambda: told(caplog, f"create of server {server_id}: failed in"), "the operation is told of")
+    [line] = told(caplog, f"of server {server_id}: failed in")
+    assert " at claim_host: " in line
+    assert REASON in line
+
+
+def test_requests_and_decisions_are_counted(cloud, user):
+    route = {"method": "GET", "route": "/servers/{server_id}", "code": "200"}
+    requests = value("nova_http_requests_total", **route)
+    decisions = value("nova_scheduler_decision_seconds_count", outcome="chosen")
+
+    server_id = user.create_server()["id"]
+    user.get(f"/servers/{server_id}")
+
+    assert value("nova_http_requests_total", **route) > requests
+    assert value("nova_scheduler_decision_seconds_count", outcome="chosen") == decisions + 1
+    assert not [one for family in REGISTRY.collect() for one in family.samples if server_id in str(one.labels)]
+
+
+def told(caplog, words):
+    return [message for one in caplog.records if words in (message := one.getMessage())]
+
+
+PROGRAM = """
+from nova import daemon, log_context
+import logging
+
+class Works:
+    refusal = None
+    def start(self):
+        log_context.follow("req-1", server_id="server-1")
+        logging.getLogger("nova.test").info("it works")
+        self.refusal = "enough"
+    def stop(self):
+        pass
+
+daemon.run("nova-test", lambda conf: [Works()], argv=["--config-file", "{path}"])
+"""
+
+
+def test_a_log_in_json_names_request_and_server(tmp_path):
+    path = tmp_path / "nova.conf"
+    path.write_text(f"[DEFAULT]\nstate_path = {tmp_path}\nuse_json = true\nlog_file = {tmp_path}/log\n")
+
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM.replace("{path}", str(path))], timeout=60, check=False
+    )
+
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    [said] = [line for line in lines if line["message"] == "it works"]
+    assert (said["context"]["request_id"], said["context"]["resource_uuid"]) == ("req-1", "server-1")
+    assert said["levelname"] == "INFO"
