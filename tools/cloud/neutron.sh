@@ -94,7 +94,8 @@ start_neutron_part() {
     export PYTHONWARNINGS=ignore
     case $1 in
         neutron)
-            SERVICE_ARGUMENTS="--config-file $ETC/neutron/neutron.conf" \
+            # Without the number of its processes, which it knows of other servers, Neutron heeds nothing that OVN says.
+            ASGI_WORKERS=1 SERVICE_ARGUMENTS="--config-file $ETC/neutron/neutron.conf" \
                 start_process "$1" "$VENV/bin/gunicorn" --config "$ROOT/tools/cloud/gunicorn.py" \
                 --bind "$ADDRESS:$NETWORK_PORT" --name "neutron$SUFFIX" neutron.wsgi.api:application
             ;;
