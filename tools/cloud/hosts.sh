@@ -75,7 +75,7 @@ host_index() {
 kill_host() {
     local holder namespace process
     holder=$(process_id "$1") || return 0
-    namespace=$(readlink "/proc/$holder/ns/mnt")
+    namespace=$(host_namespace "$holder")
     # The holder last: while it lives, the namespace can be told.
     end_processes_in_host "$1"
     kill -KILL "$holder" 2>/dev/null || true
@@ -89,15 +89,23 @@ kill_host() {
 end_processes_in_host() {
     local holder process
     holder=$(process_id "$1") || return 0
-    for process in $(processes_in "$(readlink "/proc/$holder/ns/mnt")" | grep -vx "$holder"); do
+    for process in $(processes_in "$(host_namespace "$holder")" | grep -vx "$holder"); do
         kill -KILL "$process" 2>/dev/null || true
     done
+}
+
+# The namespace that tells a host's processes from all others. What runs in another network there has a mount namespace of
+# its own, but the host's name; the embedded cloud's host has the machine's.
+host_namespace() {
+    local kind=uts
+    [ "$MODE" != embedded ] || kind=mnt
+    readlink "/proc/$1/ns/$kind"
 }
 
 processes_in() {
     local process
     for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/ns/mnt" 2>/dev/null)" != "$1" ] || echo "${process#/proc/}"
+        [ "$(readlink "$process/ns/${1%%:*}" 2>/dev/null)" != "$1" ] || echo "${process#/proc/}"
     done
 }
 
@@ -211,7 +219,6 @@ stop_hosts() {
         stop_process "$name-libvirtd"
         stop_process "$name-virtlogd"
         stop_chassis "$name"
-        end_processes_in_host "$name"
         stop_process "$name" 2
         if [ "$MODE" != embedded ]; then
             ip netns del "$(network_namespace "$name")" 2>/dev/null || true

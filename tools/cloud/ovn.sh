@@ -117,5 +117,7 @@ connect_public_network() {
 
 stop_chassis() {
     local part
+    [ "$NEUTRON" = 1 ] || return 0
     for part in $(chassis_parts "$1" | tac); do stop_process "$part"; done
+    end_processes_in_host "$1"
 }
