@@ -26,15 +26,14 @@ def hosts(cloud):
 
 @pytest.fixture
 def migration(cloud, admin, user, hosts):
-    """A live migration of a server with one port, held while its guest is under way: (server, port, source)."""
+    """A live migration of a server with one port, held while its guest is under way: (server, source)."""
     server_id = user.create_server(networks="auto")["id"]
     source = admin.server(server_id)["OS-EXT-SRV-ATTR:host"]
-    hypervisor = cloud.hypervisor(hosts[source])
-    hypervisor.hold("migration")
+    cloud.hypervisor(hosts[source]).hold("migration")
     answer = admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
     assert answer.status_code == 202
     wait(lambda: under_way(admin, server_id), "half of it is done")
-    return server_id, source, hypervisor
+    return server_id, source
 
 
 def under_way(admin, server_id):
@@ -50,7 +49,7 @@ def bindings(neutron, server_id):
 
 
 def test_the_network_is_ready_at_both_ends_of_a_live_migration(neutron, admin, user, hosts, migration):
-    server_id, source, hypervisor = migration
+    server_id, source = migration
     [destination] = hosts.keys() - {source}
 
     during = bindings(neutron, server_id)
@@ -63,7 +62,7 @@ def test_the_network_is_ready_at_both_ends_of_a_live_migration(neutron, admin, u
 
 
 def test_a_live_migration_that_is_given_up_leaves_one_binding(cloud, neutron, admin, user, migration):
-    server_id, source, hypervisor = migration
+    server_id, source = migration
 
     [number] = under_way(admin, server_id)
     assert admin.delete(f"/servers/{server_id}/migrations/{number}").status_code == 202
