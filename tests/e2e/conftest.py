@@ -1,4 +1,4 @@
-"""One cloud at a time: the embedded one first, then the distributed one, then one with Neutron.
+"""One cloud at a time: the embedded one first, then the distributed one.
 
 E2E_CLOUD names the directory of a cloud that is already up (CLOUD_DIR of tools/cloud.sh): then the
 tests of its mode run against it, and leave it up.
@@ -12,23 +12,21 @@ import pytest
 
 from tests.e2e.running_cloud import Cloud
 
-# The last is a distributed cloud with Neutron, for what has to do with networks.
-MODES = ("embedded", "distributed", "neutron")
-USUAL_MODES = MODES[:2]
-PORT_OFFSETS = {"embedded": 1100, "distributed": 1200, "neutron": 1300}
+MODES = ("embedded", "distributed")
+PORT_OFFSETS = {"embedded": 1100, "distributed": 1200}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "mode(*modes): the modes of the cloud a test is for; the usual ones without it")
+    config.addinivalue_line("markers", "mode(*modes): the modes of the cloud a test is for; all without it")
     config.addinivalue_line("markers", "last: the test takes the cloud down")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that uses the cloud runs in every mode its marker names; in the usual ones without a marker."""
+    """A test that uses the cloud runs in every mode its marker names; in both without a marker."""
     if "cloud" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("mode")
-    modes = [mode for mode in MODES if mode in (marker.args if marker else USUAL_MODES)]
+    modes = [mode for mode in MODES if mode in (marker.args if marker else MODES)]
     metafunc.parametrize("cloud", modes, indirect=True, scope="session")
 
 
@@ -73,4 +71,4 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def mode_of(directory: Path) -> str:
     settings = dict(line.split("=", 1) for line in (directory / "settings").read_text().splitlines())
-    return "neutron" if settings.get("NEUTRON") == "1" else settings["MODE"]
+    return settings["MODE"]

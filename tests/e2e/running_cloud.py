@@ -34,12 +34,8 @@ class Cloud:
         self._client: Connection | None = None
 
     def up(self) -> str:
-        options = {
-            "embedded": ["--volumes"],
-            "distributed": ["--volumes", "--distributed", "--hosts", "2"],
-            "neutron": ["--distributed", "--hosts", "2", "--neutron"],
-        }
-        return self.tool("up", *options[self.mode], timeout_s=900)
+        options = ["--distributed", "--hosts", "2"] if self.mode == "distributed" else []
+        return self.tool("up", "--volumes", *options, timeout_s=900)
 
     def down(self) -> str:
         self._client = None
