@@ -6,7 +6,7 @@ The service tells the cloud with the event network-vif-plugged, and is asked fro
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from keystoneauth1.adapter import Adapter
 
@@ -45,14 +45,14 @@ class Plugging:
         if news is not None:
             news.set()
 
-    def wait(self, instance_id: str) -> bool:
-        """Whether all of a server's ports are plugged, once they are or time is up.
+    def wait(self, instance_id: str, vifs: Sequence[Vif]) -> bool:
+        """Whether all of these ports of a server are plugged, once they are or time is up.
 
         Raises PortsNotPlugged where a guest whose ports are not is to be given up.
         """
         news = self._waiting.setdefault(instance_id, threading.Event())
         try:
-            missing = self._wait(instance_id, news)
+            missing = self._wait([vif.port_id for vif in vifs], news)
         finally:
             self._waiting.pop(instance_id, None)
         if missing:
@@ -61,11 +61,11 @@ class Plugging:
                 raise PortsNotPlugged()
         return not missing
 
-    def _wait(self, instance_id: str, news: threading.Event) -> list[str]:
+    def _wait(self, port_ids: list[str], news: threading.Event) -> list[str]:
         """The ports that are not plugged when time is up."""
         deadline = time.monotonic() + self._timeout_s
         pause_s = _FIRST_PAUSE_S
-        while missing := self._missing(instance_id):
+        while missing := self._missing(port_ids):
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
@@ -75,11 +75,12 @@ class Plugging:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return missing
 
-    def _missing(self, instance_id: str) -> list[str]:
-        """A port that its owner has switched off is never plugged. One is missing as long as nobody answers."""
+    def _missing(self, port_ids: list[str]) -> list[str]:
+        """A port that its owner has switched off is never plugged. All are missing as long as nobody answers."""
+        # By their ids: anybody may name a server as the device of other ports.
         try:
-            ports = self._http.ports_of_server(None, instance_id)
+            ports = self._http.find("ports", {"id": port_ids})
         except errors.Unavailable as error:
-            LOG.warning("nobody tells whether the ports of server %s are plugged: %s", instance_id, error)
-            return ["of this server"]
+            LOG.warning("nobody tells whether ports %s are plugged: %s", ", ".join(port_ids), error)
+            return port_ids
         return [port["id"] for port in ports if port["admin_state_up"] and port["status"] != "ACTIVE"]

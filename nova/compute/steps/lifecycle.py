@@ -20,7 +20,7 @@ def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
     host.driver.create(msgspec.structs.replace(spec, starts_paused=plugging is not None))
     are_plugged = False
     if plugging is not None:
-        are_plugged = plugging.wait(instance.uuid)
+        are_plugged = plugging.wait(instance.uuid, instance.vifs)
         host.driver.set_power(instance.uuid, PowerState.RUNNING)
     return PowerResult(power_state=host.driver.guest(instance.uuid).power_state, are_ports_plugged=are_plugged)
 

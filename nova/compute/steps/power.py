@@ -58,7 +58,7 @@ def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
     host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
     if plugging is not None:
         with contextlib.suppress(PortsNotPlugged):
-            plugging.wait(uuid)
+            plugging.wait(uuid, arguments.instance.vifs)
         host.driver.set_power(uuid, PowerState.RUNNING)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 

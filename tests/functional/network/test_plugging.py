@@ -16,9 +16,10 @@ class Ports:
     """A Networking service with one port of one server, which has each of these statuses once, the last for good."""
 
     def __init__(self, *statuses, is_on=True):
-        self._statuses, self._is_on = list(statuses), is_on
+        self._statuses, self._is_on, self.query = list(statuses), is_on, None
 
     def __call__(self, environ, start_response):
+        self.query = environ["QUERY_STRING"]
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         port = {"id": "port", "device_owner": "compute:nova", "admin_state_up": self._is_on, "status": status}
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -37,18 +38,26 @@ def vif(**facts):
     return Vif(port_id="port", network_id="network", network_label="private", mac="fa:16:3e:00:00:01", **facts)
 
 
+def test_ports_are_asked_for_by_their_ids_since_anybody_may_name_a_server_as_the_owner_of_others():
+    service = Ports("ACTIVE")
+
+    plugging(service).wait("server", [vif()])
+
+    assert service.query == "id=port"
+
+
 def test_ports_that_are_active_are_not_waited_for():
-    assert plugging(Ports("ACTIVE")).wait("server")
+    assert plugging(Ports("ACTIVE")).wait("server", [vif()])
 
 
 def test_a_port_that_becomes_active_is_seen_though_nobody_tells():
-    assert plugging(Ports("DOWN", "DOWN", "ACTIVE")).wait("server")
+    assert plugging(Ports("DOWN", "DOWN", "ACTIVE")).wait("server", [vif()])
 
 
 def test_news_of_another_state_are_no_reason_to_start():
     waits = plugging(Ports("DOWN", "BUILD", "ACTIVE"))
     outcome = []
-    waiter = threading.Thread(target=lambda: outcome.append(waits.wait("server")))
+    waiter = threading.Thread(target=lambda: outcome.append(waits.wait("server", [vif()])))
 
     waiter.start()
     waits.told("server")
@@ -59,16 +68,16 @@ def test_news_of_another_state_are_no_reason_to_start():
 
 
 def test_a_port_that_its_owner_has_switched_off_is_never_plugged():
-    assert plugging(Ports("DOWN", is_on=False)).wait("server")
+    assert plugging(Ports("DOWN", is_on=False)).wait("server", [vif()])
 
 
 def test_a_guest_whose_ports_stay_unplugged_is_given_up():
     with pytest.raises(PortsNotPlugged):
-        plugging(Ports("DOWN"), timeout_s=0.1).wait("server")
+        plugging(Ports("DOWN"), timeout_s=0.1).wait("server", [vif()])
 
 
 def test_an_operator_may_let_it_run_all_the_same():
-    assert not plugging(Ports("DOWN"), timeout_s=0.1, is_fatal=False).wait("server")
+    assert not plugging(Ports("DOWN"), timeout_s=0.1, is_fatal=False).wait("server", [vif()])
 
 
 @pytest.mark.parametrize("facts", [{"vif_type": "ovs"}, {"vif_type": "bridge", "is_active": False}])
