@@ -5,6 +5,7 @@
 #   tools/cloud.sh up --distributed [--hosts N]   RabbitMQ, MariaDB, a process per daemon, N separate QEMU hosts
 #   tools/cloud.sh up [--distributed] --fake-hosts N   N hosts without a hypervisor, for tools/bench.py
 #   tools/cloud.sh up --volumes [...]        with Cinder
+#   tools/cloud.sh up --distributed --neutron [...]   Neutron with OVN in the place of nova-network
 #   tools/cloud.sh down                      ends everything up has started and deletes what it made
 #   tools/cloud.sh status                    which parts run, where they answer
 #   tools/cloud.sh logs [PART]               follows the logs of all parts, or of one
@@ -15,7 +16,7 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in settings progress processes environment backbone identity images volumes hosts nova status; do
+for part in settings progress processes environment backbone identity images volumes ovn neutron hosts nova status; do
     # shellcheck source=/dev/null
     . "$HERE/cloud/$part.sh"
 done
@@ -52,6 +53,7 @@ up() {
     step "ports are free" "End that program, or choose other ports: CLOUD_PORT_OFFSET=100 tools/cloud.sh up" check_ports
     write_openrc
     # What takes its time to come up starts first, and is waited for when it is needed.
+    [ "$NEUTRON" = 0 ] || step "OVN's databases" "See $LOG/ovn-*.log; ports $OVN_NB_PORT, $OVN_SB_PORT must be free." start_ovn
     [ ${#HOSTS[@]} = 0 ] || step "hosts start: ${HOSTS[*]}" "See $LOG/*-libvirtd.log." start_hosts
     step "Keystone's and Glance's tables" "See the log above; tools/cloud.sh down begins anew." prepare_services
     step "Keystone" "Port $KEYSTONE_PORT must be free (CLOUD_PORT_OFFSET shifts all ports); see $LOG/keystone.log." start_services
@@ -61,10 +63,12 @@ up() {
     [ ${#HOSTS[@]} = 0 ] || step "libvirt on ${HOSTS[*]}" "See $LOG/*-libvirtd.log." wait_for_hosts
     [ "$MODE" = embedded ] || step "RabbitMQ answers" "See $LOG/rabbitmq.log; port $RABBIT_PORT must be free." wait_for_rabbitmq
     [ "$VOLUMES" = 0 ] || step "Cinder" "Port $VOLUME_PORT must be free; see $LOG/cinder-*.log." start_cinder
+    [ "$NEUTRON" = 0 ] || step "Neutron" "Port $NETWORK_PORT must be free; see $LOG/neutron.log." start_neutron
     step "Nova's and Placement's tables" "See the log above." prepare_nova
     step "Nova's daemons" "See $LOG/nova-*.log; ports $COMPUTE_PORT, $PLACEMENT_PORT, $NETWORK_PORT must be free." start_nova
     step "flavors, network private ($GUEST_SUBNET), router to public ($PUBLIC_SUBNET), key pair k1" "See $LOG/nova-*.log." \
-        run_client furnish.py flavors "network=$GUEST_SUBNET" "router=$PUBLIC_SUBNET" "keypair=$CLOUD_DIR/k1"
+        run_client furnish.py flavors "network=$GUEST_SUBNET" \
+        "router=$PUBLIC_SUBNET$([ "$NEUTRON" = 0 ] || echo @public)" "keypair=$CLOUD_DIR/k1"
     step "hosts report: $((${#HOSTS[@]} + FAKE_HOSTS))" "See $LOG/nova-compute*.log, or nova-all.log." \
         run_client furnish.py "hosts=$((${#HOSTS[@]} + FAKE_HOSTS))"
     step "server first" \
@@ -73,18 +77,23 @@ up() {
 }
 
 read_options() {
-    local wanted_mode=embedded wanted_hosts=2 wanted_fake=0 wanted_volumes=0
+    local wanted_mode=embedded wanted_hosts=2 wanted_fake=0 wanted_volumes=0 wanted_neutron=0
     while [ $# -gt 0 ]; do
         case $1 in
             --distributed) wanted_mode=distributed ;;
             --hosts) wanted_hosts=${2:?--hosts needs a number} && shift ;;
             --volumes) wanted_volumes=1 ;;
+            --neutron) wanted_neutron=1 ;;
             --fake-hosts) wanted_fake=${2:?--fake-hosts needs a number} && shift ;;
             *) echo "up knows no option $1" >&2 && exit 2 ;;
         esac
         shift
     done
-    if [ -e "$CLOUD_DIR/settings" ] && [ "$MODE $FAKE_HOSTS" != "$wanted_mode $wanted_fake" ]; then
+    if [ $wanted_neutron = 1 ] && [ "$wanted_mode $wanted_fake" != "distributed 0" ]; then
+        echo "Neutron needs hosts with networks of their own: tools/cloud.sh up --distributed --neutron" >&2
+        exit 2
+    fi
+    if [ -e "$CLOUD_DIR/settings" ] && [ "$MODE $FAKE_HOSTS $NEUTRON" != "$wanted_mode $wanted_fake $wanted_neutron" ]; then
         echo "A cloud of another kind is there ($MODE). First: tools/cloud.sh down" >&2
         exit 2
     fi
@@ -92,7 +101,7 @@ read_options() {
     if [ -e "$CLOUD_DIR/settings" ] && [ "$HOST_COUNT" -gt "$wanted_hosts" ]; then wanted_hosts=$HOST_COUNT; fi
     # Nor is Cinder by not asking for it again.
     [ "$VOLUMES" = 0 ] || wanted_volumes=1
-    MODE=$wanted_mode HOST_COUNT=$wanted_hosts FAKE_HOSTS=$wanted_fake VOLUMES=$wanted_volumes
+    MODE=$wanted_mode HOST_COUNT=$wanted_hosts FAKE_HOSTS=$wanted_fake VOLUMES=$wanted_volumes NEUTRON=$wanted_neutron
 }
 
 must_be_root() {
@@ -100,11 +109,10 @@ must_be_root() {
 }
 
 install_cloud_packages() {
-    if [ "$MODE" = embedded ]; then
-        install_packages "${CLOUD_PACKAGES[@]}"
-    else
-        install_packages "${CLOUD_PACKAGES[@]}" "${DISTRIBUTED_PACKAGES[@]}"
-    fi
+    local wanted=("${CLOUD_PACKAGES[@]}")
+    [ "$MODE" = embedded ] || wanted+=("${DISTRIBUTED_PACKAGES[@]}")
+    [ "$NEUTRON" = 0 ] || wanted+=("${NEUTRON_PACKAGES[@]}")
+    install_packages "${wanted[@]}"
 }
 
 # A part that does not run yet must find its port free; another cloud may have it.
@@ -127,6 +135,10 @@ prepare_services() {
         prepare_cinder &
         others+=($!)
     fi
+    if [ "$NEUTRON" = 1 ]; then
+        prepare_neutron &
+        others+=($!)
+    fi
     prepare_keystone
     for other in "${others[@]}"; do wait "$other"; done
 }
@@ -138,7 +150,8 @@ start_services() {
 }
 
 register_cloud() {
-    local volumes=()
+    local volumes=() network=nova-network
+    [ "$NEUTRON" = 0 ] || network=neutron
     # As the install guide has it: with the project in the address.
     [ "$VOLUMES" = 0 ] || volumes=("cinder=block-storage=http://$ADDRESS:$VOLUME_PORT/v3/%(project_id)s")
     run_client register.py "$SECRET" \
@@ -147,7 +160,7 @@ register_cloud() {
         "ec2=ec2=http://$ADDRESS:$EC2_PORT/" \
         "s3=s3=http://$ADDRESS:$OBJECTS_PORT" \
         "placement=placement=http://$ADDRESS:$PLACEMENT_PORT" \
-        "nova-network=network=http://$ADDRESS:$NETWORK_PORT" \
+        "$network=network=http://$ADDRESS:$NETWORK_PORT" \
         "${volumes[@]}"
 }
 
@@ -170,6 +183,7 @@ down() {
     fi
     mkdir -p "$LOG" "$RUN"
     step "Nova's daemons" "Run it again." stop_nova
+    [ "$NEUTRON" = 0 ] || step "Neutron" "Run it again." stop_neutron
     step "guests and their hosts" "See $LOG/*-libvirtd.log." stop_hosts
     step "guests' networks" "ip link shows what is left." remove_guest_networks
     step "Cinder, Glance, Keystone" "Run it again." stop_services
@@ -184,7 +198,7 @@ stop_nova() {
 
 stop_services() {
     local name
-    for name in $(cinder_parts) glance keystone rabbitmq mariadb; do stop_process "$name" 30 & done
+    for name in $(cinder_parts) $(ovn_parts) glance keystone rabbitmq mariadb; do stop_process "$name" 30 & done
     wait
     stop_process epmd
 }

@@ -41,7 +41,7 @@ check_name() {
 
 # Only the e2e stage needs a browser.
 install_test_packages() {
-    install_packages "${CLOUD_PACKAGES[@]}" "${DISTRIBUTED_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+    install_packages "${CLOUD_PACKAGES[@]}" "${DISTRIBUTED_PACKAGES[@]}" "${NEUTRON_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
     case " $* " in *" e2e "*) install_packages "${BROWSER_PACKAGES[@]}" ;; esac
 }
 

@@ -186,6 +186,11 @@ class Agent:
     def console_address(self, instance_id: str, kind: ConsoleKind) -> ConsoleAddress:
         return self._host_of(instance_id).driver.console_address(instance_id, kind)
 
+    def ports_changed(self, instance_id: str) -> None:
+        for host in self._hosts.values():
+            if host.plugging is not None:
+                host.plugging.told(instance_id)
+
     def connector(self, host: str) -> dict[str, Any]:
         return able(self._hosts[host].driver, Volumes, "have volumes").connector()
 

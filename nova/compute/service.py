@@ -12,6 +12,7 @@ from nova.compute.compute_id import ComputeId
 from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.image_cleaning import ImageCleaning
+from nova.compute.plugging import Plugging
 from nova.network.host.agent import HostNetworks
 from nova.readiness import Check
 from nova.rpc.compute import ComputeCalls, topic
@@ -41,7 +42,11 @@ class Compute:
         drivers = {host: loader.load(conf, host) for host in _host_names(conf, self.name)}
         cache = ImageCache.from_conf(conf, images, drivers[self.name].disk_formats)
         self._networks = _host_networks(conf, self.name, transport)
-        hosts = {host: Host(conf, host, driver, cache, images, self._networks) for host, driver in drivers.items()}
+        plugging = _plugging(conf, transport)
+        hosts = {
+            host: Host(conf, host, driver, cache, images, self._networks, plugging=plugging)
+            for host, driver in drivers.items()
+        }
         self._image_cleaning = ImageCleaning(conf, cache, hosts[self.name].driver)
         self.agent = Agent(
             conf,
@@ -89,6 +94,14 @@ def _host_networks(conf: cfg.ConfigOpts, name: str, transport: requests.Session 
     if conf.compute_driver in _GUESTS_ELSEWHERE:
         return None
     return HostNetworks(conf, adapters.service_adapter(conf, "neutron", transport), name)
+
+
+def _plugging(conf: cfg.ConfigOpts, transport: requests.Session | None) -> Plugging | None:
+    """None for a driver whose guests' ports are plugged by somebody else, or by nobody."""
+    if conf.compute_driver in _GUESTS_ELSEWHERE:
+        return None
+    adapter = adapters.service_adapter(conf, "neutron", transport)
+    return Plugging(adapter, conf.vif_plugging_timeout, conf.vif_plugging_is_fatal)
 
 
 def _host_names(conf: cfg.ConfigOpts, name: str) -> list[str]:

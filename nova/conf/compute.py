@@ -37,6 +37,18 @@ OPTIONS = [
     cfg.IntOpt("reserved_host_cpus", default=0, min=0, help="Physical CPUs kept for the host."),
     cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MiB kept for the host."),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MiB of disk kept for the host."),
+    cfg.IntOpt(
+        "vif_plugging_timeout",
+        default=300,
+        min=0,
+        help="Seconds a guest that is created or rebooted hard waits, paused, until the Networking service says that its "
+        "ports are plugged; 0: it does not wait.",
+    ),
+    cfg.BoolOpt(
+        "vif_plugging_is_fatal",
+        default=True,
+        help="Whether a guest that has waited in vain is given up; else it runs, perhaps without its networks.",
+    ),
     cfg.IntOpt("max_concurrent_builds", default=10, min=0, help="Guests built at once on this host; 0 for no limit."),
     cfg.IntOpt(
         "shutdown_timeout", default=60, min=0, help="Seconds a guest has to shut down before it is switched off."

@@ -117,8 +117,7 @@ _NEEDLESS: tuple[tuple[str, dict[str, str]], ...] = (
     }),
     ("the proxies find out by themselves", {"DEFAULT": "console_host source_is_ipv6"}),
     ("what images are cached as follows from [libvirt] images_type", {"DEFAULT": "force_raw_images"}),
-    ("hosts of this release do not wait for Networking to tell that ports are plugged", {
-        "DEFAULT": "vif_plugging_is_fatal vif_plugging_timeout",
+    ("the destination of a live migration has its ports plugged by the hypervisor, while memory is copied", {
         "compute": "live_migration_wait_for_vif_plug",
     }),
     ("simple tenant usage and default networks need no configuration", {

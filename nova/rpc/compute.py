@@ -37,6 +37,10 @@ class ComputeCalls:
     def cache_images(self, images: list[Image]) -> None:
         """Fetch images before a guest needs them; one that cannot be had is left to that guest."""
 
+    @cast
+    def ports_changed(self, instance_id: str) -> None:
+        """The Networking service has told of a server's ports: a guest that waits for them need not wait to ask."""
+
     def connector(self, host: str) -> dict[str, Any]:
         """One of this daemon's hosts as the Block Storage API must know it. Raises NotImplementedHere."""
 

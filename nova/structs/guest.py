@@ -40,6 +40,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     of the config drive by path, None for no drive. password is the administrator's, where the guest is
     made or rescued with one. kernel_path and ramdisk_path are files of this
     host to boot from, for an image that has its kernel beside it.
+    starts_paused: create() and a hard reboot() leave the guest paused; it is waited for something that it needs.
     disks_id is whose the disks are, None for the order of an older release. moves_from, on a move: whose they
     were; with an empty host, nobody's.
     """
@@ -61,6 +62,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ramdisk_path: str | None = None
     disks_id: DisksId | None = None
     moves_from: DisksId | None = None
+    starts_paused: bool = False
 
 
 class VolumeFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -48,9 +48,10 @@ class RebootArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class PowerResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The guest's power state after the verb."""
+    """The guest's power state after the verb. are_ports_plugged: that is known, because the guest has waited for it."""
 
     power_state: int
+    are_ports_plugged: bool = False
 
 
 class ReachArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

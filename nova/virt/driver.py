@@ -53,7 +53,8 @@ class Driver(Protocol):
 
         A complete guest is kept and started; an incomplete one is created again. Disks that the placement before
         has on shared storage are used as they are (see nova.virt.holdings). spec.password is given
-        to the guest as the operator wants it. Leaves nothing behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
+        to the guest as the operator wants it. A guest with spec.starts_paused is left paused, or running where it ran
+        already. Leaves nothing behind on failure. Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
         """
 
     def destroy(

@@ -20,6 +20,7 @@ CLOUD_PACKAGES=(
     procps util-linux
 )
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
+NEUTRON_PACKAGES=(openvswitch-switch ovn-central ovn-host ethtool iptables haproxy)
 TEST_PACKAGES=(
     postgresql shellcheck groff-base ovn-central awscli s3cmd
     # the simulated vCenter

@@ -1,7 +1,7 @@
 """Furnishes a new cloud as a user would: image, flavors, network, key pair, the server `first`.
 
 Usage: furnish.py PART[=ARGUMENT]...   with image=FILE, flavors, network=CIDR, router=CIDR, keypair=FILE,
-hosts=COUNT, server.
+hosts=COUNT, server. router=CIDR@NAME: the external network is this physical one.
 What exists is left as it is.
 """
 
@@ -46,11 +46,13 @@ def add_network(cloud, cidr: str) -> None:
         )
 
 
-def add_router(cloud, cidr: str) -> None:
+def add_router(cloud, where: str) -> None:
     """The way out: an external network with floating addresses, and a router from private to it."""
+    cidr, _, physical = where.partition("@")
+    provider = {"provider_network_type": "flat", "provider_physical_network": physical} if physical else {}
     public = cloud.network.find_network("public")
     if not public:
-        public = cloud.network.create_network(name="public", is_router_external=True)
+        public = cloud.network.create_network(name="public", is_router_external=True, **provider)
     if not list(cloud.network.subnets(network_id=public.id)):
         cloud.network.create_subnet(network_id=public.id, name="public", cidr=cidr, ip_version=4, enable_dhcp=False)
     router = cloud.network.find_router("router")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes the mount namespace it was started in look like a host of its own, and keeps it open.
-# Usage (inside fresh namespaces): hold_host.sh DIRECTORY [HOSTNAME HOSTS_FILE]
+# Usage (inside fresh namespaces): hold_host.sh DIRECTORY [HOSTNAME HOSTS_FILE [neutron]]
 set -euo pipefail
 
 directory=$1
@@ -19,6 +19,15 @@ place "$directory/lib" /var/lib/libvirt
 place "$directory/log" /var/log/libvirt
 place "$directory/cache" /var/cache/libvirt
 place "$directory/nova" /var/lib/nova
+# Open vSwitch and OVN look for each other in these places, and Neutron's agent makes namespaces of networks.
+if [ "${4:-}" = neutron ]; then
+    place "$directory/openvswitch" /var/lib/openvswitch
+    place "$directory/neutron" /var/lib/neutron
+    for own in /run/openvswitch /run/ovn /run/netns; do
+        mkdir -p "$own"
+        mount -t tmpfs -o mode=755 host "$own"
+    done
+fi
 mkdir -p /run/libvirt
 mount -t tmpfs -o mode=755 host /run/libvirt
 # The machine's own service manager, bus and control groups know nothing of this host's guests.

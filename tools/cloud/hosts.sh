@@ -55,9 +55,10 @@ start_host() {
         connect_host "$name" "$index"
         start_process "$name" ip netns exec "$(network_namespace "$name")" \
             unshare --mount --uts --propagation slave "$ROOT/tools/cloud/hold_host.sh" "$(host_directory "$name")" "$name" \
-            "$CLOUD_DIR/names"
+            "$CLOUD_DIR/names" "$([ "$NEUTRON" = 0 ] || echo neutron)"
     fi
     wait_until 10 "the namespaces of $name" test -e "$(host_directory "$name")/run/ready"
+    start_chassis "$name" "$index"
     start_libvirt "$name"
 }
 
@@ -74,21 +75,37 @@ host_index() {
 kill_host() {
     local holder namespace process
     holder=$(process_id "$1") || return 0
-    namespace=$(readlink "/proc/$holder/ns/mnt")
+    namespace=$(host_namespace "$holder")
     # The holder last: while it lives, the namespace can be told.
-    for process in $(processes_in "$namespace" | grep -vx "$holder") "$holder"; do
-        kill -KILL "$process" 2>/dev/null || true
-    done
+    end_processes_in_host "$1"
+    kill -KILL "$holder" 2>/dev/null || true
     # What was begun while the others died.
     for process in $(processes_in "$namespace"); do kill -KILL "$process" 2>/dev/null || true; done
     wait_until 10 "$1 to die" is_gone "$1"
     rm -f "$(host_directory "$1")/run/ready"
 }
 
+# What is left of a host but for its holder: agents start programs of their own.
+end_processes_in_host() {
+    local holder process
+    holder=$(process_id "$1") || return 0
+    for process in $(processes_in "$(host_namespace "$holder")" | grep -vx "$holder"); do
+        kill -KILL "$process" 2>/dev/null || true
+    done
+}
+
+# The namespace that tells a host's processes from all others. What runs in another network there has a mount namespace of
+# its own, but the host's name; the embedded cloud's host has the machine's.
+host_namespace() {
+    local kind=uts
+    [ "$MODE" != embedded ] || kind=mnt
+    readlink "/proc/$1/ns/$kind"
+}
+
 processes_in() {
     local process
     for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/ns/mnt" 2>/dev/null)" != "$1" ] || echo "${process#/proc/}"
+        [ "$(readlink "$process/ns/${1%%:*}" 2>/dev/null)" != "$1" ] || echo "${process#/proc/}"
     done
 }
 
@@ -96,6 +113,7 @@ processes_in() {
 restart_host() {
     start_host "$1" "$(host_index "$1")"
     wait_for_libvirt "$1"
+    [ "$NEUTRON" = 0 ] || start_neutron_part "$1-metadata-agent"
     if [ "$MODE" = embedded ]; then start_daemon nova-all; else start_daemon "nova-compute@$1"; fi
 }
 
@@ -119,7 +137,7 @@ prepare_host_files() {
     directory=$(host_directory "$1")
     address=127.0.0.1
     [ "$MODE" = embedded ] || address=$(host_address "$2")
-    mkdir -p "$directory"/{etc,lib,log,cache,nova,run}
+    mkdir -p "$directory"/{etc,lib,log,cache,nova,neutron,openvswitch,run}
     [ -e "$directory/uuid" ] || cat /proc/sys/kernel/random/uuid >"$directory/uuid"
     uuid=$(cat "$directory/uuid")
     cat >"$directory/etc/libvirtd.conf" <<CONF
@@ -168,6 +186,7 @@ make_management_network() {
         ip link add "$FABRIC_INTERFACE" type veth peer name machine netns "$FABRIC"
     ip -n "$FABRIC" link set machine master switch up
     ip link set "$FABRIC_INTERFACE" up
+    connect_public_network
 }
 
 add_namespace() {
@@ -189,6 +208,7 @@ connect_host() {
     ip -n "$namespace" link set eth1 up
     ip -n "$namespace" addr replace "$(host_address "$2")/24" dev eth0
     ip -n "$namespace" route replace default via "$MANAGEMENT.1"
+    connect_chassis "$namespace" "$2"
 }
 
 stop_hosts() {
@@ -198,11 +218,13 @@ stop_hosts() {
         remove_guests "$name"
         stop_process "$name-libvirtd"
         stop_process "$name-virtlogd"
+        stop_chassis "$name"
         stop_process "$name" 2
         if [ "$MODE" != embedded ]; then
             ip netns del "$(network_namespace "$name")" 2>/dev/null || true
             # It goes with its namespace, which the kernel takes down in its own time.
             ip link del "cloud${SUFFIX}h$((index + 1))" 2>/dev/null || true
+            ip link del "cloud${SUFFIX}t$((index + 1))" 2>/dev/null || true
         fi
     done
     if [ "$MODE" != embedded ]; then

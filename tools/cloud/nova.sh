@@ -14,7 +14,7 @@ nova_daemons() {
         echo nova-all
         return
     fi
-    printf '%s\n' "${CONTROL_DAEMONS[@]}"
+    printf '%s\n' "${CONTROL_DAEMONS[@]}" | { if [ "$NEUTRON" = 1 ]; then grep -vx nova-network; else cat; fi; }
     for host in "${HOSTS[@]}"; do echo "nova-compute@$host"; done
     [ "$FAKE_HOSTS" = 0 ] || echo nova-compute
 }
@@ -67,7 +67,7 @@ api_servers = http://$ADDRESS:$GLANCE_PORT
 
 $(auth_section neutron neutron)
 endpoint_override = http://$ADDRESS:$NETWORK_PORT
-# Guests' requests come through nova-network's proxy, which says who asks.
+# Guests' requests come through the network service's proxy, which says who asks.
 service_metadata_proxy = true
 metadata_proxy_shared_secret = $SECRET
 
@@ -175,8 +175,7 @@ host = ${HOSTS[$index]}
 my_ip = $(host_address $((index + 1)))
 state_path = /var/lib/nova
 compute_driver = libvirt.LibvirtDriver
-flat_network_bridge = $GUEST_BRIDGE
-flat_interface = eth1
+$([ "$NEUTRON" = 1 ] || printf 'flat_network_bridge = %s\nflat_interface = eth1\n' "$GUEST_BRIDGE")
 
 [libvirt]
 live_migration_inbound_addr = $(host_address $((index + 1)))
@@ -271,6 +270,7 @@ wait_for_nova() {
     local daemon=nova-all
     for pair in "nova-api:$COMPUTE_PORT" "nova-api:$EC2_PORT" "nova-placement-api:$PLACEMENT_PORT" \
         "nova-network:$NETWORK_PORT" "nova-objectstore:$OBJECTS_PORT"; do
+        [ "$NEUTRON$pair" != "1nova-network:$NETWORK_PORT" ] || continue
         [ "$MODE" = embedded ] || daemon=${pair%:*}
         wait_for_http "$daemon" "$ADDRESS" "${pair#*:}" 60
     done
@@ -282,7 +282,7 @@ wait_for_nova() {
 # What nova-network made for guests lives in the machine's own network, and only it knows all of it.
 remove_guest_networks() {
     local files
-    [ -e "$CLOUD_DIR/nova.conf" ] || return 0
+    [ -e "$CLOUD_DIR/nova.conf" ] && [ "$NEUTRON" = 0 ] || return 0
     mapfile -t files < <(configuration_of nova-network)
     "$VENV/bin/nova-network" "${files[@]}" --teardown
 }

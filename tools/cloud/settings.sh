@@ -11,6 +11,7 @@ MODE=embedded
 HOST_COUNT=2
 FAKE_HOSTS=0
 VOLUMES=0
+NEUTRON=0
 OFFSET=${CLOUD_PORT_OFFSET:-0}
 SECRET=
 # shellcheck source=/dev/null
@@ -42,8 +43,11 @@ derive_settings() {
     # Below the range from which the kernel gives ports to clients.
     RABBIT_PORT=$((15672 + OFFSET))
     MARIADB_PORT=$((13306 + OFFSET))
+    OVN_NB_PORT=$((6641 + OFFSET))
+    OVN_SB_PORT=$((6642 + OFFSET))
 
     MANAGEMENT=10.77.$number
+    TUNNELS=10.76.$number
     GUEST_SUBNET=10.78.$number.0/24
     PUBLIC_SUBNET=10.79.$number.0/24
     MANAGEMENT_BRIDGE=cloud${SUFFIX}mgmt
@@ -73,6 +77,7 @@ MODE=$MODE
 HOST_COUNT=$HOST_COUNT
 FAKE_HOSTS=$FAKE_HOSTS
 VOLUMES=$VOLUMES
+NEUTRON=$NEUTRON
 OFFSET=$OFFSET
 SECRET=$SECRET
 SETTINGS

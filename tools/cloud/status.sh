@@ -14,12 +14,23 @@ cloud_parts() {
     for name in $(cinder_parts); do
         if [ "$name" = cinder-api ]; then echo "$name $ADDRESS $VOLUME_PORT"; else echo "$name - -"; fi
     done
+    for name in $(ovn_parts); do
+        case $name in
+            ovn-nb) echo "$name $ADDRESS $OVN_NB_PORT" ;;
+            ovn-sb) echo "$name $ADDRESS $OVN_SB_PORT" ;;
+            *) echo "$name - -" ;;
+        esac
+    done
+    for name in $(neutron_parts); do
+        if [ "$name" = neutron ]; then echo "$name $ADDRESS $NETWORK_PORT"; else echo "$name - -"; fi
+    done
     for index in "${!HOSTS[@]}"; do
         address="- -"
         [ "$MODE" = embedded ] || address="$(host_address $((index + 1))) $((16509 + OFFSET))"
         echo "${HOSTS[$index]} - -"
         echo "${HOSTS[$index]}-virtlogd - -"
         echo "${HOSTS[$index]}-libvirtd $address"
+        chassis_parts "${HOSTS[$index]}" | sed 's/$/ - -/'
     done
     for name in $(nova_daemons); do
         case $name in
@@ -98,6 +109,9 @@ start_part() {
         keystone) start_keystone && wait_for_keystone ;;
         glance) start_glance && wait_for_glance ;;
         cinder-*) start_cinder_part "$1" && wait_for_cinder ;;
+        ovn-*) start_ovn_part "$1" ;;
+        neutron | *-metadata-agent) start_neutron_part "$1" && wait_for_neutron ;;
+        *-ovsdb | *-vswitchd | *-ovn-controller) start_chassis_part "$1" ;;
         *-libvirtd) start_libvirt "${1%-libvirtd}" && wait_for_libvirt "${1%-libvirtd}" ;;
         *) echo "$1 cannot be started alone; tools/cloud.sh up starts what is missing" >&2 && return 2 ;;
     esac

@@ -18,6 +18,7 @@ from nova.clients.network import view
 from nova.clients.network.floating_ips import FloatingIps
 from nova.clients.network.http import NetworkingHttp, NetworkingRefused
 from nova.clients.network.networks import Networks
+from nova.clients.network.port_bindings import PortBindings
 from nova.clients.network.request_checks import RequestChecks
 from nova.clients.network.security_groups import SecurityGroups
 from nova.structs.network import NetworkRequest, Vif
@@ -43,6 +44,7 @@ class Networking:
         self.networks = Networks(self._http)
         self.security_groups = SecurityGroups(self._http)
         self.floating_ips = FloatingIps(self._http)
+        self._bindings = PortBindings(self._http, self.networks)
         self.validate = RequestChecks(self._http, self.networks, self.security_groups).check
 
     # While servers are built, moved and deleted
@@ -81,10 +83,20 @@ class Networking:
         return self._vifs(ports, [(request.tag, bool(request.port_id)) for request in requests], project_id)
 
     def bind(self, instance_uuid: str, host: str) -> None:
-        """Move a server's ports to host."""
+        """Move a server's ports to host; those that expect() has bound there are active there from now on."""
         for port in self._ports_of(instance_uuid):
-            if port.get("binding:host_id") != host:
-                self._http.put(f"ports/{port['id']}", {"port": {"binding:host_id": host}})
+            self._bindings.move(port, host)
+
+    def expect(self, instance_uuid: str, host: str, vifs: tuple[Vif, ...]) -> tuple[Vif, ...] | None:
+        """Let the network of a running server be ready on a second host; how its ports are plugged there.
+
+        None where that is not possible: bind() does all then. Raises HostRefused.
+        """
+        return self._bindings.add(self._ports_of(instance_uuid), vifs, host)
+
+    def expect_no_more(self, instance_uuid: str, host: str) -> None:
+        """The undo of expect(): the server stays where it is."""
+        self._bindings.remove(self._ports_of(instance_uuid), host)
 
     def unbind(self, instance_uuid: str) -> None:
         """A server without a host keeps its ports and their addresses."""

@@ -91,6 +91,10 @@ class NetworkingHttp:
         """What the update left; the answer has it under the key of the request."""
         return dict(self._service.ask("PUT", self._path(path), key=next(iter(body)), json=body))
 
+    def activate(self, path: str) -> None:
+        """Activate a port's binding. Raises NotFound; NetworkingRefused for one that is active."""
+        self._service.answer("PUT", self._path(f"{path}/activate"))
+
     def delete(self, path: str) -> None:
         """Delete, if it exists."""
         with contextlib.suppress(errors.NotFound):

@@ -1,16 +1,28 @@
 """Steps that create and remove guests."""
 
+import msgspec
+
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
 from nova.structs.disks import DisksId
+from nova.structs.instance import PowerState
 from nova.structs.steps import DestroyArguments, PowerResult, SpawnArguments
 
 
 def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
-    """Create the guest and start it. Raises HostRefused, ImageInvalid, DiskFull, GuestFailed."""
+    """Create the guest and start it when its ports are plugged.
+
+    Raises HostRefused, ImageInvalid, DiskFull, GuestFailed, PortsNotPlugged.
+    """
     instance = arguments.instance
-    host.driver.create(guest_spec(host, instance, arguments.personality, arguments.password))
-    return PowerResult(power_state=host.driver.guest(instance.uuid).power_state)
+    spec = guest_spec(host, instance, arguments.personality, arguments.password)
+    plugging = host.has_to_wait(instance.vifs)
+    host.driver.create(msgspec.structs.replace(spec, starts_paused=plugging is not None))
+    are_plugged = False
+    if plugging is not None:
+        are_plugged = plugging.wait(instance.uuid, instance.vifs)
+        host.driver.set_power(instance.uuid, PowerState.RUNNING)
+    return PowerResult(power_state=host.driver.guest(instance.uuid).power_state, are_ports_plugged=are_plugged)
 
 
 def destroy(host: Host, arguments: DestroyArguments) -> None:

@@ -1,10 +1,14 @@
 """Steps that change a guest's power state."""
 
+import contextlib
 from datetime import timedelta
+
+import msgspec
 
 from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
+from nova.compute.plugging import PortsNotPlugged
 from nova.compute.steps import share
 from nova.structs.guest import RebootKind
 from nova.structs.instance import PowerState
@@ -42,11 +46,20 @@ def power_off(host: Host, arguments: StopArguments) -> PowerResult:
 
 
 def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
-    """Mount the shares again, then restart the guest within [DEFAULT] shutdown_timeout or by force."""
+    """Mount the shares again, then restart the guest within [DEFAULT] shutdown_timeout or by force.
+
+    A hard reboot unplugs the guest's ports and plugs them again. It mends a server: one whose ports stay unplugged runs
+    all the same.
+    """
     uuid = arguments.instance.uuid
-    spec = guest_spec(host, arguments.instance)
+    plugging = host.has_to_wait(arguments.instance.vifs) if arguments.kind is RebootKind.HARD else None
+    spec = msgspec.structs.replace(guest_spec(host, arguments.instance), starts_paused=plugging is not None)
     share.mount(host, arguments.instance)
     host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
+    if plugging is not None:
+        with contextlib.suppress(PortsNotPlugged):
+            plugging.wait(uuid, arguments.instance.vifs)
+        host.driver.set_power(uuid, PowerState.RUNNING)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 
 

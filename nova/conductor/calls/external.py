@@ -1,5 +1,7 @@
 """What the network, volume and bare-metal services tell of servers: heeded once, never waited for."""
 
+import contextlib
+
 from sqlalchemy.engine import Connection
 
 from nova import errors
@@ -37,6 +39,9 @@ class ExternalCalls:
         if event.name == "volume-extended" and not event.tag:
             return 400
         self._core.db.write(lambda c: _log(c, context, instance, event))
+        if event.name == "network-vif-plugged":
+            with contextlib.suppress(errors.Unavailable):
+                self._core.compute(instance.host).ports_changed(instance.uuid)
         if event.name.startswith("network-"):
             gone = event.tag if event.name == "network-vif-deleted" else None
             network_view.refresh(self._core, instance, without=gone, context=context)

@@ -7,12 +7,13 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova.clock import utcnow
-from nova.conductor.engine.operation import OnHost, Operation, Recorded, Step, always
+from nova.conductor.engine.operation import HostAnswer, OnHost, Operation, Recorded, Step, always
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, placing, volumes
 from nova.conductor.workflows.placing import Placed
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import NetworkRequest, Vif
+from nova.structs.steps import PowerResult
 
 
 class Build(Placed, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,6 +85,13 @@ def spawn(op: Build, context: StepContext) -> OnHost:
     return guest.spawn(instance, op.claimed_host, op.personality, op.password)
 
 
+def _spawned(op: Build, result: PowerResult) -> Build:
+    op = guest.forget_password(op, result)
+    if not result.are_ports_plugged:
+        return op
+    return msgspec.structs.replace(op, vifs=tuple(msgspec.structs.replace(vif, is_active=True) for vif in op.vifs))
+
+
 def destroy(op: Build, context: StepContext) -> OnHost | Build:
     """Nothing happens before a host is claimed."""
     if op.host is None:
@@ -127,7 +135,7 @@ BUILD = Operation(
         ),
         Step(make_ports, remove_ports, task_state="networking"),
         Step(open_volumes, close_volumes, task_state="block_device_mapping", retries=60, applies=has_volumes),
-        Step(spawn, destroy, task_state="spawning", answer=guest.POWER_STATE_AND_NO_PASSWORD, timeout_s=1800),
+        Step(spawn, destroy, task_state="spawning", answer=HostAnswer(PowerResult, _spawned), timeout_s=1800),
         Step(complete_volumes, task_state="spawning", retries=20, applies=has_volumes),
     ),
     from_states=frozenset({VmState.BUILDING}),

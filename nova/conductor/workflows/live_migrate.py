@@ -33,6 +33,22 @@ class LiveMigrate(Move, frozen=True, kw_only=True, omit_defaults=True):
     source_generation: int | None = None
 
 
+def expect_ports(op: LiveMigrate, context: StepContext) -> LiveMigrate:
+    """The network is ready for the guest at both ends, where the Networking service can do that. Raises HostRefused."""
+    instance = context.instance(op.instance_id)
+    if not instance.vifs:
+        return op
+    vifs = context.network.expect(op.instance_id, op.claimed_host, instance.vifs)
+    return op if vifs is None else msgspec.structs.replace(op, vifs=vifs)
+
+
+def expect_no_ports(op: LiveMigrate, context: StepContext) -> LiveMigrate:
+    """A step that timed out may have left bindings: the client looks for them."""
+    if op.host is not None:
+        context.network.expect_no_more(op.instance_id, op.host)
+    return msgspec.structs.replace(op, vifs=None)
+
+
 def prepare_destination(op: LiveMigrate, context: StepContext) -> OnHost:
     """The host answers with facts, which the source needs for the migration."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
@@ -128,6 +144,7 @@ LIVE_MIGRATE = Operation(
             again_on=(errors.HostRefused,),
         ),
         *volumes.moved_steps(_MIGRATING),
+        Step(expect_ports, expect_no_ports, task_state=_MIGRATING),
         Step(prepare_destination, abort_destination, task_state=_MIGRATING, answer=moving.FACTS),
         Step(check_disks, task_state=_MIGRATING, commit=(moving.marks("running"),)),
         # The destination is undone by the step above; the source's guest goes on by itself.

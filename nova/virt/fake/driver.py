@@ -144,7 +144,7 @@ class FakeDriver:
             guest = self._hypervisor.guests[spec.uuid]
             if guest.power_state in _OFF:
                 self._hypervisor.boot(spec.uuid)
-            guest.power_state = PowerState.RUNNING
+            guest.power_state = _new_state(spec)
             guest.password = spec.password
             undo.pop_all()
 
@@ -174,7 +174,7 @@ class FakeDriver:
             self._holdings.check_here(spec)
             self._shelf.check(spec)
             guest = self._hypervisor.guests.setdefault(spec.uuid, new_guest(spec))
-            guest.power_state = PowerState.RUNNING
+            guest.power_state = _new_state(spec)
             guest.reboots.append(kind)
             self._hypervisor.boot(spec.uuid)
 
@@ -466,6 +466,10 @@ class FakeDriver:
         if self._delay_s:
             time.sleep(self._delay_s)
         self._hypervisor.called(method, uuid)
+
+
+def _new_state(spec: GuestSpec) -> PowerState:
+    return PowerState.PAUSED if spec.starts_paused else PowerState.RUNNING
 
 
 def _state(guest: Guest) -> GuestState:

@@ -143,7 +143,7 @@ class LibvirtDriver:
             elif not power.is_active(domain):
                 vif.plug(spec.vifs)
                 self._definitions.plan(spec, undo)
-            power.start(domain)
+            power.start_new(domain, spec.starts_paused)
             undo.pop_all()
 
     def destroy(
@@ -449,7 +449,8 @@ class LibvirtDriver:
             is_rescued = domain is not None and rescue.is_rescued(
                 files.guest_directory(self._conf.instances_path, spec.uuid)
             )
-            power.start(domain if is_rescued and domain is not None else self._definitions.define(spec, undo))
+            domain = domain if is_rescued and domain is not None else self._definitions.define(spec, undo)
+            power.start_new(domain, spec.starts_paused)
             undo.pop_all()
 
     def _claim(self, spec: GuestSpec, domain: Proxy | None, undo: contextlib.ExitStack, may_share: bool = True) -> bool:

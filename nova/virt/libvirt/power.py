@@ -48,6 +48,14 @@ def is_active(domain: Proxy) -> bool:
     return bool(domain.isActive())
 
 
+def start_new(domain: Proxy, is_paused: bool) -> None:
+    """Start a guest, paused where it is to wait for something; one that has a process stays as it is then."""
+    if not is_paused:
+        start(domain)
+    elif not is_active(domain):
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+
+
 def start(domain: Proxy) -> None:
     """Reach RUNNING from any state."""
     state = domain.state()[0]

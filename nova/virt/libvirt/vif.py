@@ -16,6 +16,7 @@ from nova.virt.libvirt.domain_xml.interface import tap_name
 LOG = logging.getLogger(__name__)
 
 _ANSWER_S = 60.0
+_OVS_ANSWER_S = 20
 _DEVICE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
 
 
@@ -50,10 +51,25 @@ def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
 
 
 def remove_taps(vifs: Iterable[Vif]) -> None:
-    """Remove taps that a crashed guest left behind; a tap in use is removed with its guest."""
+    """Remove taps that a crashed guest left behind; a tap in use is removed with its guest.
+
+    Open vSwitch remembers a port whose tap is gone, and would take the next guest of this port for plugged.
+    """
     for vif in vifs:
+        if vif.vif_type == "ovs":
+            _forget_port(str(vif.details.get("bridge_name") or "br-int"), tap_name(vif))
         if _exists(tap_name(vif)):
             _ip("link", "del", tap_name(vif))
+
+
+def _forget_port(bridge: str, name: str) -> None:
+    try:
+        done = _call("ovs-vsctl", f"--timeout={_OVS_ANSWER_S}", "--if-exists", "del-port", bridge, name)
+    except OSError as error:
+        LOG.warning("Open vSwitch cannot be asked to remove port %s: %s", name, error)
+        return
+    if done.returncode:
+        LOG.warning("port %s may be left on bridge %s: %s", name, bridge, done.stderr.strip())
 
 
 def _exists(device: str) -> bool:

@@ -17,9 +17,13 @@ def tap_name(vif: Vif) -> str:
 
 
 def interface(vif: Vif, spec: GuestSpec | None, host: Host) -> ET.Element:
-    """Without a spec (a device plugged in later) the model is virtio. Raises errors.GuestFailed for an unbound port."""
+    """Without a spec (a device plugged in later) the model is virtio. Raises errors.GuestFailed for a port that cannot be
+    plugged."""
     if vif.vif_type not in ("bridge", "ovs", "tap"):
         raise errors.GuestFailed(reason=f"Port {vif.port_id} cannot be plugged here: its binding is '{vif.vif_type}'")
+    if vif.details.get("ovs_hybrid_plug"):
+        # Its filters would be on a bridge in between, which nobody makes here.
+        raise errors.GuestFailed(reason=f"Port {vif.port_id} cannot be plugged here: its binding wants a hybrid plug")
     element = ET.Element("interface", type="ethernet" if vif.vif_type == "tap" else "bridge")
     child(element, "mac", address=vif.mac)
     if vif.vif_type != "tap":

@@ -197,6 +197,13 @@ def test_unbound_port_cannot_be_plugged():
         interface.interface(msgspec.structs.replace(VIF, vif_type="unbound"), None, HOST)
 
 
+def test_a_port_whose_filters_are_on_a_bridge_of_its_own_cannot_be_plugged():
+    hybrid = msgspec.structs.replace(VIF, vif_type="ovs", details={"bridge_name": "br-int", "ovs_hybrid_plug": True})
+
+    with pytest.raises(errors.GuestFailed, match="hybrid"):
+        interface.interface(hybrid, None, HOST)
+
+
 def compare(name, text):
     path = EXPECTED / f"{name}.xml"
     ET.fromstring(text)
