@@ -44,7 +44,7 @@ class Networking:
         self.networks = Networks(self._http)
         self.security_groups = SecurityGroups(self._http)
         self.floating_ips = FloatingIps(self._http)
-        self._bindings = PortBindings(self._http, self.networks)
+        self._bindings = PortBindings(self._http)
         self.validate = RequestChecks(self._http, self.networks, self.security_groups).check
 
     # While servers are built, moved and deleted

@@ -13,7 +13,6 @@ import msgspec
 
 from nova import errors
 from nova.clients.network.http import NetworkingHttp, NetworkingRefused
-from nova.clients.network.networks import Networks
 from nova.structs.network import Vif
 
 LOG = logging.getLogger(__name__)
@@ -28,16 +27,15 @@ _MIGRATING_TO = "migrating_to"
 class PortBindings:
     """Second bindings of ports, and single ones where there can be no second."""
 
-    def __init__(self, http: NetworkingHttp, networks: Networks) -> None:
+    def __init__(self, http: NetworkingHttp) -> None:
         self._http = http
-        self._networks = networks
 
     def add(self, ports: list[Json], vifs: tuple[Vif, ...], host: str) -> tuple[Vif, ...] | None:
         """Bind ports to a second host; how they are plugged there, None where there can be no second binding.
 
         Raises HostRefused when a port cannot be bound there, or would be plugged in another way.
         """
-        if not ports or not self._networks.has("binding-extended"):
+        if not ports or not self._http.has("binding-extended"):
             return None
         by_id = {port["id"]: port for port in ports}
         try:
@@ -61,7 +59,7 @@ class PortBindings:
             self._http.put(f"ports/{port['id']}", {"port": {"binding:host_id": host}})
             return
         # An earlier try may have come as far as here.
-        if host and self._networks.has("binding-extended"):
+        if host and self._http.has("binding-extended"):
             self._remove_inactive(port)
 
     def _added(self, port: Json, vif: Vif, host: str) -> Vif:
