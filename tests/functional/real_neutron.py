@@ -22,6 +22,8 @@ state_path = {directory}/state
 api_paste_config = {directory}/api-paste.ini
 dns_domain = cloud.test.
 send_events_interval = 1
+# Nobody answers for the hosts of tests: none is dead.
+agent_down_time = 1000000
 rpc_workers = 0
 [database]
 connection = {database}

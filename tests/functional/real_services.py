@@ -39,6 +39,8 @@ class Believing:
         environ["HTTP_X_USER_ID"] = user
         environ["HTTP_X_PROJECT_ID"] = project
         usual = "admin,member,reader" if user == "admin" else "member,reader"
+        if project == "service":
+            usual += ",service"
         environ.setdefault("HTTP_X_ROLES", roles or usual)
         environ["HTTP_X_IDENTITY_STATUS"] = "Confirmed"
         return self.application(environ, start_response)
