@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Row, case, exists, func, insert, or_, select, update
+from sqlalchemy import Row, case, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
 from nova.db import console_tokens, server_filters
 from nova.db.models.base import inserted_id
-from nova.db.models.operations import Operation
 from nova.db.models.servers import Instance as Table
 from nova.structs.flavor import Flavor
 from nova.structs.host import HostLoad
@@ -23,7 +22,6 @@ from nova.structs.requests import ServerQuery
 from nova.structs.share import Share
 
 _table = Table.__table__
-_operations = Operation.__table__
 
 # Task states of servers that read and write much. Source: Compute admin guide, IoOpsFilter and IoOpsWeigher.
 IO_TASK_STATES = (
@@ -325,13 +323,3 @@ def unique_name(connection: Connection, name: str, scope: str, project_id: str, 
     """Raises NameExists where [DEFAULT] osapi_compute_unique_server_name_scope forbids the name."""
     if scope and name_is_used(connection, name, project_id if scope == "project" else None, other_than):
         raise errors.NameExists(name=name)
-
-
-def purge(connection: Connection, before: datetime.datetime, limit: int = 100) -> list[str]:
-    """Remove the rows of servers deleted before a time; their uuids. Those of which something is left to do stay."""
-    is_open = exists().where(_operations.c.instance_uuid == _table.c.uuid, _operations.c.state == "left")
-    query = select(_table.c.uuid).where(_table.c.deleted_at < before, ~is_open)
-    uuids = list(connection.scalars(query.order_by(_table.c.id).limit(limit)))
-    if uuids:
-        connection.execute(_table.delete().where(_table.c.uuid.in_(uuids)))
-    return uuids

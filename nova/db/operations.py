@@ -399,6 +399,15 @@ def under_way(connection: Connection) -> dict[str, tuple[int, datetime.datetime]
     return {name: (count, since) for name, count, since in connection.execute(query)}
 
 
+def naming(connection: Connection, host: str) -> list[str]:
+    """Operations that are not over, and name a host in what they remember."""
+    is_open = _table.c.state.in_((*NOT_BEGUN, *_CAN_GO_ON))
+    name = _encode(host).decode()
+    return list(
+        connection.scalars(select(_table.c.uuid).where(is_open, _table.c.document.contains(name, autoescape=True)))
+    )
+
+
 def count_under_way(connection: Connection) -> int:
     return len(connection.execute(select(_table.c.id).where(_table.c.active_key.is_not(None))).all())
 

@@ -335,6 +335,37 @@ def test_records_are_not_purged_while_a_silent_host_has_the_volume(cloud, user):
     assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1
 
 
+def test_records_are_not_purged_while_a_silent_host_has_the_guest(cloud, user):
+    """It destroys the guest when it is back, by the record: one that nobody knows would run for ever."""
+    server_id = an_active_server(user)
+    name = name_of_host(cloud, server_id)
+    falls_silent(cloud, name)
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 0
+
+    answers_again(cloud, user, name)
+    wait(lambda: guests_of(cloud, server_id) == [], "the guest is destroyed")
+    wait(lambda: purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1, "the host counts as up")
+
+
+def test_records_are_not_purged_while_a_silent_host_has_what_moved_away(cloud, user):
+    server_id = a_server_of_a_dead_host(user)
+    [source] = guests_of(cloud, server_id)
+    assert user.act(server_id, "evacuate", {}).status_code == 200
+    user.wait(server_id, "SHUTOFF")
+    user.delete(f"/servers/{server_id}")
+    user.wait_gone(server_id)
+
+    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 0
+
+    answers_again(cloud, user, source)
+    force_down(cloud, user, source, is_down=False)
+    wait(lambda: guests_of(cloud, server_id) == [], "the guest is destroyed")
+    wait(lambda: purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1, "the host counts as up")
+
+
 # What is done to a guest
 
 

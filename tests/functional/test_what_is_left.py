@@ -2,9 +2,9 @@
 
 import pytest
 
-from nova import metrics
+from nova import errors, metrics
 from nova.conductor.reconcilers import allocations
-from nova.db import hosts, operations
+from nova.db import host_identity, hosts, operations
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import (
@@ -103,6 +103,20 @@ def migrates_without_its_network(user):
     assert user.act(server_id, "os-migrateLive", body).status_code == 202
     has_something_left(user.cloud)
     return server_id, source
+
+
+def test_a_host_keeps_its_name_while_what_is_left_is_to_be_done_there(cloud, user):
+    _, source = migrates_without_its_network(user)
+    [service] = [
+        one for one in user.get("/os-services?binary=nova-compute").json()["services"] if one["host"] == source
+    ]
+    user.put(f"/os-services/{service['id']}", {"forced_down": True})
+
+    with pytest.raises(errors.Conflict, match="nova-manage operation show"):
+        cloud.db.write(lambda c: host_identity.rename(c, source, "another", None))
+
+    assert source in {one["host"] for one in user.get("/os-services?binary=nova-compute").json()["services"]}
+    user.put(f"/os-services/{service['id']}", {"forced_down": False})
 
 
 def test_a_live_migration_takes_its_traces_off_the_source_while_its_ports_cannot_be_bound(cloud, user):
