@@ -404,6 +404,12 @@ class VolumesUnknown(GuestFailed):
     )
 
 
+class PortsNotPlugged(StepFailed):
+    """The guest has waited for its ports in vain."""
+
+    text = "Virtual Interface creation failed"
+
+
 class GuestStays(GuestFailed):
     """A live migration has failed, and the guest is where it was: not on the destination, and it will not be."""
 

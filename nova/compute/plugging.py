@@ -21,12 +21,6 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 8.0
 
 
-class PortsNotPlugged(errors.StepFailed):
-    """The guest has waited for its ports in vain."""
-
-    text = "Virtual Interface creation failed"
-
-
 class Plugging:
     """What one nova-compute knows of ports that are being plugged."""
 
@@ -58,7 +52,7 @@ class Plugging:
         if missing:
             LOG.warning("ports %s are not plugged after %s s", ", ".join(missing), self._timeout_s)
             if self._is_fatal:
-                raise PortsNotPlugged()
+                raise errors.PortsNotPlugged()
         return not missing
 
     def _wait(self, port_ids: list[str], news: threading.Event) -> list[str]:
@@ -80,7 +74,7 @@ class Plugging:
         # By their ids: anybody may name a server as the device of other ports.
         try:
             ports = self._http.find("ports", {"id": port_ids})
-        except errors.Unavailable as error:
+        except errors.DomainError as error:
             LOG.warning("nobody tells whether ports %s are plugged: %s", ", ".join(port_ids), error)
             return port_ids
         return [port["id"] for port in ports if port["admin_state_up"] and port["status"] != "ACTIVE"]

@@ -57,7 +57,7 @@ def rename(connection: Connection, old: str, new: str, node: str | None) -> int:
         raise errors.Conflict(f"There is a host '{new}' already.")
     if operations.waiting_on(connection, [old]):
         raise errors.Conflict(f"Operations wait for host '{old}': let them end first.")
-    if open_ones := operations.naming(connection, old):
+    if open_ones := sorted({*operations.naming(connection, old), *operations.put_off_for(connection, old)}):
         raise errors.Conflict(
             f"Operations that are not over name host '{old}', and would look for it for ever: {', '.join(open_ones)}. Let"
             " them end first, or end them: nova-manage operation show|abandon."

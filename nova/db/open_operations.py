@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clock import utcnow
 from nova.db.models.operations import Operation, StepEvent
-from nova.db.operations import CANCELLED, LEFT, NOT_BEGUN, UNDER_WAY, Failure
+from nova.db.operations import CANCELLED, FOR_GOOD, LEFT, NOT_BEGUN, UNDER_WAY, UNWINDING, Failure
 from nova.structs.operation import OpenOperation, StepRecord
 
 _table = Operation.__table__
@@ -70,11 +70,21 @@ def look_now(connection: Connection, uuid: str) -> None:
 def abandon(connection: Connection, uuid: str) -> OpenOperation:
     """Let an operation go back, or end where it cannot: as a delete of its server would, without the delete.
 
-    What is left of one is not done any more; one that has not begun does not begin. Gives it as it was. Raises NotFound.
+    What is left of one is not done any more; one that has not begun does not begin. Gives it as it was. Raises NotFound;
+    Conflict for one that goes back already, and for a delete that has something left, whose volumes nobody would give back.
     """
     found = get(connection, uuid)
+    if found.state == UNWINDING:
+        waits = (
+            f", and waits for host {found.waiting_host}: force that down if it is dead" if found.waiting_host else ""
+        )
+        raise errors.Conflict(f"Operation {uuid} is on its way back already{waits}.")
+    if found.state == LEFT and found.name in FOR_GOOD:
+        raise errors.Conflict(
+            f"Operation {uuid} gives back what a deleted server had: force down the host it waits for."
+        )
     if found.state in (*NOT_BEGUN, LEFT):
-        query = update(_table).where(_table.c.uuid == uuid)
+        query = update(_table).where(_table.c.uuid == uuid, _table.c.state == found.state)
         ends = {"state": CANCELLED, "generation": _table.c.generation + 1, "active_key": None, "lease_owner": None}
         connection.execute(query.values(wake_at=None, finished_at=utcnow(), **ends))
         return found

@@ -33,6 +33,8 @@ WAITING = "waiting"
 NOT_BEGUN = (QUEUED, WAITING)
 # Over for its user, but for some steps behind its point of no return: they are tried now and then.
 LEFT = "left"
+# Operations after which there is no server.
+FOR_GOOD = frozenset({"delete", "forceDelete"})
 _CAN_GO_ON = (*UNDER_WAY, LEFT)
 
 
@@ -167,6 +169,12 @@ def queued(connection: Connection, instance_uuid: str) -> Row[Any, Any] | None:
         _table.c.instance_uuid == instance_uuid, _table.c.state == QUEUED
     )
     return connection.execute(query.order_by(_table.c.id).limit(1)).one_or_none()
+
+
+def is_to_go(connection: Connection, instance_uuid: str) -> bool:
+    """Whether the operation that waits for the one under way deletes the server for good."""
+    coming = queued(connection, instance_uuid)
+    return coming is not None and coming.name in FOR_GOOD
 
 
 def waiting(connection: Connection, instance_uuid: str) -> str | None:
@@ -397,6 +405,11 @@ def under_way(connection: Connection) -> dict[str, tuple[int, datetime.datetime]
         .group_by(_table.c.name)
     )
     return {name: (count, since) for name, count, since in connection.execute(query)}
+
+
+def put_off_for(connection: Connection, host: str) -> list[str]:
+    """Operations that wait for a host to answer, or to be forced down."""
+    return list(connection.scalars(select(_table.c.uuid).where(_table.c.waiting_host == host)))
 
 
 def naming(connection: Connection, host: str) -> list[str]:

@@ -256,7 +256,8 @@ class Transaction:
 
 
 _BUCKETS = """
-SELECT name, created, used + (SELECT COALESCE(SUM(bytes), 0) FROM reservation WHERE reservation.bucket = bucket.name)
+SELECT name, created, used + (SELECT COALESCE(SUM(bytes), 0) FROM reservation WHERE reservation.bucket = bucket.name
+  OR reservation.bucket NOT IN (SELECT name FROM bucket AS other))
 FROM bucket
 """
 _UPLOADS = "SELECT id, bucket, key, created, headers, algorithm FROM upload"

@@ -13,6 +13,7 @@ from tests.functional.operation_set_ups import SETUPS
 STAND_INS = {"extend_volume", "volume_snapshot_create", "volume_snapshot_delete"}
 
 # Neutron grants rights to projects by UUID alone.
+SERVICE = "0b5a6d3cf3c94f0f9d0e7d7a4c1b2e3f"
 PARTNER = "6f0f1c5e1d4c4a5c9c0a3b7f2d9e8a10"
 
 
@@ -147,6 +148,51 @@ def test_what_is_shared_with_one_project_is_shown_to_it_alone(shared):
     assert lists == [[network_id], []]
     assert shown == [[200] * 3, [404] * 3]
     assert removed.status_code == 404
+
+
+def test_what_is_shared_with_the_compute_service_is_not_everybodys(make_cloud, real_neutron):
+    """To the service that asks, the Networking API calls shared what somebody shares with its own project."""
+    cloud = make_cloud(f"\n[neutron]\ntoken = admin:{SERVICE}\n")
+    cloud.stand_beside(neutron=real_neutron)
+    cloud.add_host()
+    network = real_neutron.ask("POST", "/networks", {"network": {"name": "evil"}}, "m:mallory")["network"]["id"]
+    real_neutron.ask(
+        "POST", "/subnets", {"subnet": {"network_id": network, "cidr": "64.0.0.0/2", "ip_version": 4}}, "m:mallory"
+    )
+    for target in (SERVICE, PARTNER):
+        grant = {"object_type": "network", "object_id": network, "action": "access_as_shared", "target_tenant": target}
+        real_neutron.ask("POST", "/rbac-policies", {"rbac_policy": grant}, "m:mallory")
+    everybodys = real_neutron.ask("POST", "/networks", {"network": {"name": "all", "shared": True}}, "admin:operator")
+    victim = cloud.client("u", "victim", version="2.36")
+    wanted = {name: value for name, value in victim.wanted().items() if name != "networks"}
+
+    listed = cloud.client("u", "victim", version="2.1").get("/os-networks").json()["networks"]
+    server_id = victim.post("/servers", {"server": wanted}).json()["server"]["id"]
+
+    assert [each["id"] for each in listed] == [everybodys["network"]["id"]]
+    assert victim.wait(server_id, "ACTIVE")["addresses"] == {}
+    refused = victim.post("/servers", {"server": victim.wanted(networks=[{"uuid": network}])})
+    assert refused.status_code == 400
+
+
+def test_a_strangers_network_is_no_default_pool(make_cloud, real_neutron):
+    cloud = make_cloud()
+    cloud.stand_beside(neutron=real_neutron)
+    real_neutron.add_automatic_topology()
+    for number in range(4):
+        body = {"network": {"name": "public"}}
+        decoy = real_neutron.ask("POST", "/networks", body, "m:mallory")["network"]["id"]
+        subnet = {"network_id": decoy, "cidr": f"10.69.{number}.0/24", "ip_version": 4, "enable_dhcp": False}
+        real_neutron.ask("POST", "/subnets", {"subnet": subnet}, "m:mallory")
+        grant = {
+            "object_type": "network", "object_id": decoy, "action": "access_as_external", "target_tenant": PARTNER,
+        }  # fmt: skip
+        real_neutron.ask("POST", "/rbac-policies", {"rbac_policy": grant}, "m:mallory")
+    partner = cloud.client("u", PARTNER, version="2.1")
+
+    given = [partner.post("/os-floating-ips", body).json()["floating_ip"]["ip"] for body in ({}, {"pool": "public"})]
+
+    assert [ip.rpartition(".")[0] for ip in given] == ["203.0.113"] * 2
 
 
 def test_nobody_brings_servers_of_others_onto_a_network_by_sharing_it(shared, real_neutron):

@@ -229,6 +229,7 @@ stop_hosts() {
     done
     if [ "$MODE" != embedded ]; then
         ip link del "$FABRIC_INTERFACE" 2>/dev/null || true
+        nft delete table inet "cloud${SUFFIX}public" 2>/dev/null || true
         ip netns del "$FABRIC" 2>/dev/null || true
         ip link del "$MANAGEMENT_BRIDGE" 2>/dev/null || true
     fi

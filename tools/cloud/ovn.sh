@@ -113,6 +113,23 @@ connect_public_network() {
     [ "$NEUTRON" = 1 ] || return 0
     ip addr replace "${PUBLIC_SUBNET%.0/24}.1/24" dev "$FABRIC_INTERFACE"
     ethtool -K "$FABRIC_INTERFACE" tx off >/dev/null
+    # Guests reach the machine by its address there, and must not reach what it and the hosts say to each other.
+    nft -f - <<RULES
+table inet cloud${SUFFIX}public
+delete table inet cloud${SUFFIX}public
+table inet cloud${SUFFIX}public {
+    chain to-machine {
+        type filter hook input priority filter;
+        iifname "$FABRIC_INTERFACE" ct state established,related accept
+        iifname "$FABRIC_INTERFACE" meta l4proto { icmp, ipv6-icmp } accept
+        iifname "$FABRIC_INTERFACE" drop
+    }
+    chain through-machine {
+        type filter hook forward priority filter;
+        iifname "$FABRIC_INTERFACE" ip daddr { $MANAGEMENT.0/24, $TUNNELS.0/24 } drop
+    }
+}
+RULES
 }
 
 stop_chassis() {

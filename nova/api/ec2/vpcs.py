@@ -23,7 +23,13 @@ def check_vpc(call: Call, ec2_id: str | None) -> None:
 
 def _cidrs(call: Call) -> list[str]:
     found, _ = subnets.of_project(call)
-    return sorted({subnet["cidr"] for subnet in found})
+    unasked = _unasked(call)
+    return sorted({subnet["cidr"] for subnet in found if subnet["network_id"] in unasked})
+
+
+def _unasked(call: Call) -> set[str]:
+    """The networks that make the VPC: what another project shares with this one is no part of it."""
+    return {network["id"] for network in call.services.network.networks.usable(call.project_id)}
 
 
 @action(
@@ -97,6 +103,7 @@ _ASSOCIATED = {"State": "associated"}
 def describe_subnets(call: Call) -> list[Item]:
     """The IPv4 subnets that the project's servers may be on. Networks span zones: each is shown in the default one."""
     found, networks = subnets.of_project(call)
+    unasked = _unasked(call)
     known = call.ids.many("subnet", (subnet["id"] for subnet in found))
     vpc, tags = call.ids.one("vpc", call.project_id), call.tags()
     return [
@@ -106,7 +113,7 @@ def describe_subnets(call: Call) -> list[Item]:
             "State": "available",
             "CidrBlock": subnet["cidr"],
             "AvailabilityZone": call.request.conf.default_availability_zone,
-            "DefaultForAz": len(networks) == 1,
+            "DefaultForAz": unasked == {subnet["network_id"]},
             "MapPublicIpOnLaunch": False,
             "AssignIpv6AddressOnCreation": False,
             "OwnerId": networks[subnet["network_id"]].get("project_id") or call.project_id,

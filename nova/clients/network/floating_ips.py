@@ -5,6 +5,7 @@ from typing import Any
 
 from nova import errors
 from nova.clients.http import segment
+from nova.clients.network.grants import RBAC, everybodys_ids
 from nova.clients.network.http import NetworkingHttp
 from nova.structs.context import Context
 
@@ -35,7 +36,7 @@ class FloatingIps:
         return self._find(address, {"floating_ip_address": address, "project_id": project_id})
 
     def pools(self, context: Context) -> list[str]:
-        """The external networks that this user sees, by name: some are for some projects alone."""
+        """The external networks that this user sees, by name: some are for some projects alone. The default is the first."""
         return [network["name"] for network in self._external(context)]
 
     def create(self, context: Context, pool: str) -> Json:
@@ -79,7 +80,14 @@ class FloatingIps:
         return by_port
 
     def _external(self, context: Context) -> list[Json]:
-        return self._http.find("networks", {"router:external": "True"}, context)
+        """Everybody's and the project's own come first: any project may make a network another's pool, by any name."""
+        networks = self._http.find("networks", {"router:external": "True"}, context)
+        if not self._http.has(RBAC):
+            return networks
+        everybodys = set(everybodys_ids(self._http, "network", "access_as_external"))
+        return sorted(
+            networks, key=lambda one: one["id"] not in everybodys and one.get("project_id") != context.project_id
+        )
 
     def _find(self, name: str, query: Json) -> Json:
         for floating in self._http.find("floatingips", query):

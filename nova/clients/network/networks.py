@@ -5,7 +5,7 @@ from typing import Any
 
 from nova import errors
 from nova.clients.http import segment
-from nova.clients.network.grants import granted_ids
+from nova.clients.network.grants import RBAC, everybodys_ids, granted_ids
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
 from nova.structs.network import NetworkRequest
@@ -97,8 +97,13 @@ class Networks:
 
     def _own_and_shared(self, project_id: str, ids: Sequence[str] | None = None) -> list[Json]:
         of_these = {} if ids is None else {"id": ids}
-        own = self._http.find("networks", {"project_id": project_id, "shared": "False", **of_these})
-        return own + self._http.find("networks", {"shared": "True", **of_these})
+        if not self._http.has(RBAC):
+            own = self._http.find("networks", {"project_id": project_id, "shared": "False", **of_these})
+            return own + self._http.find("networks", {"shared": "True", **of_these})
+        own = self._http.find("networks", {"project_id": project_id, **of_these})
+        known = {network["id"] for network in own}
+        others = [each for each in everybodys_ids(self._http, "network", ids=ids) if each not in known]
+        return own + (self._http.find("networks", {"id": others}) if others else [])
 
     def _load(self, plural: str, ids: Sequence[str]) -> dict[str, Json]:
         return {record["id"]: record for record in self._http.find(plural, {"id": ids})}

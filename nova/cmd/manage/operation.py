@@ -6,9 +6,12 @@ from typing import Any
 
 from oslo_config import cfg
 
+from nova import errors
 from nova.clock import utcnow
 from nova.cmd.manage.commands import Group, open_database, print_table
+from nova.conductor.workflows import WORKFLOWS
 from nova.db import open_operations
+from nova.db.operations import RUNNING
 from nova.structs.operation import OpenOperation
 
 _SHOWN = 100
@@ -65,12 +68,23 @@ def retry(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
 
 def abandon(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Let an operation go back, or end where nothing can be undone any more; what is left of one is not done."""
-    found = open_database(conf).write(lambda c: open_operations.abandon(c, arguments.uuid))
+    database = open_database(conf)
+    _check_way_back(database.read(lambda c: open_operations.get(c, arguments.uuid)))
+    found = database.write(lambda c: open_operations.abandon(c, arguments.uuid))
     if found.left:
         print(f"Not done any more: {', '.join(found.left)}. What they were for stays as it is.")
     else:
         print(f"Operation {found.uuid} ends: a conductor takes {found.name} of server {found.instance_uuid} back.")
     return 0
+
+
+def _check_way_back(one: OpenOperation) -> None:
+    """Raises Conflict for an operation behind its point of no return: it can only be completed."""
+    workflow = WORKFLOWS.get(one.name)
+    if workflow is None or one.state != RUNNING or one.step not in {step.name for step in workflow.steps}:
+        return
+    if workflow.is_behind_return(workflow.step(one.step)):
+        raise errors.Conflict(f"Nothing of operation {one.uuid} can be undone any more at {one.step}: it goes forward.")
 
 
 def _waits_for(one: OpenOperation, now: datetime.datetime) -> str:

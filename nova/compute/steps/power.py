@@ -8,7 +8,6 @@ import msgspec
 from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
-from nova.compute.plugging import PortsNotPlugged
 from nova.compute.steps import share
 from nova.structs.guest import RebootKind
 from nova.structs.instance import PowerState
@@ -57,9 +56,11 @@ def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
     share.mount(host, arguments.instance)
     host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
     if plugging is not None:
-        with contextlib.suppress(PortsNotPlugged):
-            plugging.wait(uuid, arguments.instance.vifs)
-        host.driver.set_power(uuid, PowerState.RUNNING)
+        try:
+            with contextlib.suppress(errors.PortsNotPlugged):
+                plugging.wait(uuid, arguments.instance.vifs)
+        finally:
+            host.driver.set_power(uuid, PowerState.RUNNING)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 
 

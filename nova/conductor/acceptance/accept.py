@@ -23,7 +23,6 @@ from nova.conductor.core import Core
 from nova.conductor.engine.operation import Acceptance, Operation
 from nova.conductor.workflows import attach_volume, destination, volumes
 from nova.conductor.workflows.build import BUILD, Build
-from nova.conductor.workflows.delete import DELETE, FORCE_DELETE
 from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
 from nova.structs.context import Context
@@ -33,7 +32,6 @@ from nova.structs.instance import BlockDevice, Instance, KeypairRef, Properties,
 from nova.structs.requests import BuildRequest
 from nova.structs.server_group import ServerGroup
 
-_FOR_GOOD = frozenset({DELETE.name, FORCE_DELETE.name})
 _NOT_IN_HOSTNAMES = re.compile(r"[^a-z0-9-]+")
 
 
@@ -120,7 +118,9 @@ def _overtake(
     queued = operations.queued(connection, instance.uuid)
     coming = active.name if queued is None else queued.name
     # A server that is deleted cannot be restored; one that is to be kept can be deleted for good.
-    if coming == workflow.name or (coming in _FOR_GOOD and (queued is not None or workflow.name not in _FOR_GOOD)):
+    if coming == workflow.name or (
+        coming in operations.FOR_GOOD and (queued is not None or workflow.name not in operations.FOR_GOOD)
+    ):
         return Accepted(instance)
     if queued is not None:
         operations.drop_queued(connection, instance.uuid)

@@ -106,6 +106,13 @@ def abandon(connection: Connection, workflow: Operation[Document], held: Lease, 
     return _close(connection, workflow, held, document, end, instance, changes)
 
 
+def make_way(connection: Connection, workflow: Operation[Document], held: Lease, document: Document) -> list[str]:
+    """The operation ends half undone, for a delete: the record says where to look for what it has made."""
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    changes = {**_failed(workflow, held, document, None), **workflow.makes_way(connection, document, instance)}
+    return _close(connection, workflow, held, document, _End(CANCELLED, "abandoned", held.document), instance, changes)
+
+
 def end_unknown(connection: Connection, held: Lease) -> None:
     """End an operation that is at a step this release does not have: the server is in ERROR, and untouched."""
     message = f"This release of nova-conductor has no step '{held.step}' in '{held.name}'."

@@ -149,7 +149,8 @@ class Operation(Generic[Document]):
     On success the server becomes succeeds_as, or stays what it is where that gives None; when it was unwound
     fails_as, or what it was where that is None. server says which columns of the server follow from
     the document; it is applied with every commit. finish, fail and abandon run in the last transaction and give
-    the columns to write. tells is what the event log says of this operation: the ids and states that
+    the columns to write; so does makes_way, where a delete takes the place of one that is half undone, for that to
+    find what there may be. tells is what the event log says of this operation: the ids and states that
     notifications carry.
 
     no_return_after: the function of the last step that can still be undone, or from_the_start. Behind it the
@@ -175,6 +176,7 @@ class Operation(Generic[Document]):
     finish: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     fail: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     abandon: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
+    makes_way: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     tells: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     deadline_s: float = 3600.0
     # The action's name in the API, where a refusal has to say another one than the instance action's.

@@ -5,7 +5,7 @@ recovery.py has the rules; here they are carried out and committed.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
@@ -81,14 +81,12 @@ class Setbacks:
     def wait_for_host(self, turn: Turn[Document], host: str, reason: str) -> None:
         """Commit that an undo waits until its host does it or is forced down. reason: why it is not done.
 
-        Where another request makes the operation needless it ends here, and what it was undoing is left to that one: the
-        record names what the host's guest may hold.
+        A delete need not wait: what this was undoing is left to it. Nobody else may have the server as it is: half of it
+        may be there, or none.
         """
         held = turn.held
-        if held.is_cancelled:
-            missing = failure_of(turn, errors.Cancelled(), None)
-            missing = msgspec.structs.replace(missing, left=(turn.step.name,), resume_at=None)
-            self.abandon(replace(turn, held=msgspec.structs.replace(held, failure=missing)), errors.Cancelled())
+        if self.commits.db.read(lambda c: operations.is_to_go(c, held.instance_uuid)):
+            self._make_way(turn)
             return
         name = turn.step.undo.__name__
         tries = self.commits.db.read(lambda c: instance_actions.failures(c, held.uuid, name))
@@ -98,12 +96,27 @@ class Setbacks:
 
         def work(connection: Connection) -> bool:
             journal.record(connection, held, name, turn.started, reason)
-            return operations.advance(connection, held, order=None, waiting_host=host, lease_owner=None, wake_at=until)
+            operations.advance(connection, held, order=None, waiting_host=host, lease_owner=None, wake_at=until)
+            return operations.is_to_go(connection, held.instance_uuid)
 
-        is_cancelled = self.commits.db.write(work)
+        is_to_go = self.commits.db.write(work)
         self.commits.boundary(held.name, name, "put off")
-        if is_cancelled:
+        if is_to_go:
             self.commits.wake(held.uuid)
+
+    def _make_way(self, turn: Turn[Document]) -> None:
+        """Commit that the operation ends here, half undone, for the delete that is queued."""
+        error = errors.Cancelled()
+        missing = msgspec.structs.replace(failure_of(turn, error, None), left=(turn.step.name,))
+        held = msgspec.structs.replace(turn.held, failure=missing)
+        woken: list[str] = []
+
+        def work(connection: Connection) -> None:
+            journal.record(connection, held, turn.step.undo.__name__, turn.started, error.message)
+            woken[:] = completion.make_way(connection, turn.workflow, held, turn.document)
+
+        self.commits.db.write(work)
+        self.commits.committed(turn, turn.step.name, "error", woken)
 
     def unwind(
         self,

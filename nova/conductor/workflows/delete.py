@@ -9,13 +9,14 @@ and a delete that failed is asked for again. The record goes last, with the quot
 
 import dataclasses
 import logging
+from typing import Any
 
 import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.engine.operation import OnHost, Operation, Step, always, from_the_start
+from nova.conductor.engine.operation import HostAnswer, OnHost, Operation, Step, always, from_the_start
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, shares, volumes
 from nova.conductor.workflows.resize_quota import server_quota
@@ -29,11 +30,13 @@ LOG = logging.getLogger(__name__)
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """silent, other_silent: hosts that may have its guest, and with it its volumes, and do not answer."""
+    """silent, other_silent: hosts that may have its guest, and with it its volumes, and do not answer. is_other_clean: the
+    host that a move has left it on has said that it has nothing of it."""
 
     instance_id: str
     silent: str | None = None
     other_silent: str | None = None
+    is_other_clean: bool = False
 
 
 def destroy_guest(op: Delete, context: StepContext) -> OnHost | Delete:
@@ -52,12 +55,13 @@ def _may_hold_volumes(instance: Instance, host: str, context: StepContext) -> bo
 
 
 def forget_old_guest(op: Delete, context: StepContext) -> OnHost | Delete:
-    """A resize that was not confirmed has left the old guest aside."""
+    """A resize that was not confirmed has left the old guest aside; so has a move that made way half undone."""
     instance = context.instance(op.instance_id)
     before = instance.properties.resized_from
-    if before is None:
+    host = before.host if before is not None else _source_of_broken_move(instance, context)
+    if host is None:
         return op
-    return OnHost(before.host, "forget_aside", GuestArguments(instance=instance), skip_if_down=True)
+    return OnHost(host, "forget_aside", GuestArguments(instance=instance), skip_if_down=True)
 
 
 def clean_other_host(op: Delete, context: StepContext) -> OnHost | Delete:
@@ -70,6 +74,15 @@ def clean_other_host(op: Delete, context: StepContext) -> OnHost | Delete:
         return msgspec.structs.replace(op, other_silent=other)
     # A dead host finds what it has when it is back.
     return guest.destroy(instance, other, skip_if_down=True)
+
+
+def _source_of_broken_move(instance: Instance, context: StepContext) -> str | None:
+    migration = context.newest_migration(instance.uuid)
+    return None if migration is None or migration.status in ENDED_WELL else migration.source_host
+
+
+def _cleaned(op: Delete, _: object) -> Delete:
+    return msgspec.structs.replace(op, is_other_clean=True)
 
 
 def _other_host(instance: Instance, context: StepContext) -> str | None:
@@ -92,9 +105,9 @@ def remove_storage(op: Delete, context: StepContext) -> Delete:
     """Its volumes are free again, those that were to go with it are deleted, and its host has no more to do with its shares."""
     instance = context.instance(op.instance_id)
     other = _other_host(instance, context)
-    if other is not None and op.other_silent is None and _may_hold_volumes(instance, other, context):
-        # It fell silent when it was to be cleaned.
-        raise errors.HostSilent(host=other)
+    if other is not None and op.other_silent is None and not op.is_other_clean and volumes.of(instance):
+        # It fell silent when it was to be cleaned, or refused: what its guest may hold is given back behind that.
+        return msgspec.structs.replace(op, other_silent=other)
     volumes.release_all(context, instance, and_delete=True, had_others=context.had_left(op.instance_id))
     shares.release_all(context, instance)
     return op
@@ -162,7 +175,7 @@ DELETE = Operation(
         Step(destroy_guest, task_state="deleting"),
         Step(forget_old_guest, task_state="deleting"),
         # Optional: nothing of the server needs it, and that host finds it by itself later.
-        Step(clean_other_host, task_state="deleting", is_optional=True),
+        Step(clean_other_host, task_state="deleting", is_optional=True, answer=HostAnswer(Any, _cleaned)),
         Step(remove_ports, task_state="deleting"),
         # A volume that is still being made cannot be deleted yet.
         Step(

@@ -4,6 +4,8 @@ Its disks are made of its image again, unless the hosts share them; where a shel
 become of them. The dead host removes its own guest when it is back and finds the server elsewhere.
 """
 
+import logging
+
 import msgspec
 from sqlalchemy.engine import Connection
 
@@ -17,6 +19,8 @@ from nova.db import hosts, server_migrations
 from nova.structs.instance import Instance, PowerState, VmState
 from nova.structs.migration import EVACUATION
 
+LOG = logging.getLogger(__name__)
+
 
 class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
     """stays_off: the guest is stopped once it is there, whatever it was. image_id: of a shelve that broke off."""
@@ -28,7 +32,12 @@ class Evacuate(Move, frozen=True, kw_only=True, omit_defaults=True):
 def spawn(op: Evacuate, context: StepContext) -> OnHost:
     """Disks that the hosts share are used, others are made anew of the image."""
     instance = moving.at_destination(op, context.instance(op.instance_id, with_user_data=True))
-    return guest.spawn(shelved_image.made_of(instance, op.image_id, context), op.claimed_host)
+    try:
+        instance = shelved_image.made_of(instance, op.image_id, context)
+    except errors.ImageNotFound:
+        # Its user has deleted it. The disk may be whole where the hosts share it.
+        LOG.warning("image %s that server %s was shelved to is gone", op.image_id, op.instance_id)
+    return guest.spawn(instance, op.claimed_host)
 
 
 def destroy(op: Evacuate, context: StepContext) -> OnHost | Evacuate:
@@ -155,6 +164,7 @@ EVACUATE = Operation(
     ends_left=True,
     finish=_finish,
     fail=_fail,
+    makes_way=_fail,
     abandon=_abandon,
     tells=moving.tells,
     bars_shares=True,

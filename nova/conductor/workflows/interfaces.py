@@ -79,6 +79,11 @@ def _attached(connection: Connection, op: Attach, instance: Instance) -> dict[st
     return {"vifs": (*instance.vifs, op.vif)}
 
 
+def _half_attached(connection: Connection, op: Attach, instance: Instance) -> dict[str, object]:
+    """A port that its user brought is known by the record: it stays when the server goes."""
+    return {} if op.vif is None else _attached(connection, op, instance)
+
+
 def unplug_vif(op: Detach, context: StepContext) -> OnHost:
     return _on_host(op, context, "detach_vif")
 
@@ -124,6 +129,7 @@ ATTACH_INTERFACE = Operation(
     begin=on_its_host,
     succeeds_as=unchanged,
     finish=_attached,
+    makes_way=_half_attached,
 )
 
 DETACH_INTERFACE = Operation(

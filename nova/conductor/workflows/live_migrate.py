@@ -183,6 +183,7 @@ LIVE_MIGRATE = Operation(
     finishes_later=True,
     finish=_finish,
     fail=_fail,
+    makes_way=_fail,
     abandon=_fail,
     tells=moving.tells,
     deadline_s=25 * 3600.0,

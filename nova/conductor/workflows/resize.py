@@ -194,6 +194,7 @@ RESIZE_SERVER = Operation(
     finishes_later=True,
     finish=_finish,
     fail=_fail,
+    makes_way=_fail,
     abandon=_finish,
     tells=moving.tells,
     deadline_s=24 * 3600.0,

@@ -120,6 +120,11 @@ def _finish(connection: Connection, op: Unshelve, instance: Instance) -> dict[st
     return changes
 
 
+def _make_way(connection: Connection, op: Unshelve, instance: Instance) -> dict[str, object]:
+    """Its host may have the guest; the image is still named, and goes with the server."""
+    return {} if op.lies_here or op.host is None else {"host": op.host, "node": op.node}
+
+
 UNSHELVE = Operation(
     "unshelve",
     Unshelve,
@@ -152,5 +157,6 @@ UNSHELVE = Operation(
     finishes_later=True,
     finish=_finish,
     abandon=_finish,
+    makes_way=_make_way,
     tells=lambda op: {**moving.tells(op), "lies_here": op.lies_here},
 )

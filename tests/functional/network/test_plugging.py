@@ -7,7 +7,8 @@ import pytest
 import requests
 from keystoneauth1 import adapter, session, token_endpoint
 
-from nova.compute.plugging import Plugging, PortsNotPlugged
+from nova import errors
+from nova.compute.plugging import Plugging
 from nova.structs.network import Vif
 from tests.functional.wsgi_adapter import WsgiAdapter
 
@@ -72,7 +73,7 @@ def test_a_port_that_its_owner_has_switched_off_is_never_plugged():
 
 
 def test_a_guest_whose_ports_stay_unplugged_is_given_up():
-    with pytest.raises(PortsNotPlugged):
+    with pytest.raises(errors.PortsNotPlugged):
         plugging(Ports("DOWN"), timeout_s=0.1).wait("server", [vif()])
 
 
