@@ -114,7 +114,7 @@ def test_a_database_is_filled_and_a_server_boots(installed, image_service, tmp_p
 def test_the_code_is_compiled_for_where_it_lies(installed):
     """Units may not write there, and a traceback names the files."""
     [package] = (installed / HOME).glob("lib/python3*/site-packages/nova")
-    [compiled] = (package / "__pycache__").glob("daemon.*.pyc")
+    [compiled] = (package / "__pycache__").glob("durable.*.pyc")
 
     assert f"/{HOME}/lib/".encode() in compiled.read_bytes()
     assert str(installed).encode() not in compiled.read_bytes()
