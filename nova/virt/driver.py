@@ -267,6 +267,14 @@ class SelfCheck(Protocol):
 
 
 @runtime_checkable
+class GuestMemory(Protocol):
+    """A driver whose guests may go with its process: a server without one tells nothing then."""
+
+    def keeps_guests(self) -> bool:
+        """Whether guests outlive the process."""
+
+
+@runtime_checkable
 class GuestEvents(Protocol):
     """A hypervisor that says by itself that a guest has changed, which is known long before anyone looks again."""
 

@@ -16,6 +16,7 @@ from nova.rpc.conductor import ConductorCalls
 from nova.structs.guest import GuestState
 from nova.structs.instance import PowerState
 from nova.structs.steps import GuestArguments
+from nova.virt.driver import GuestMemory
 
 LOG = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class GuestWatch:
 
     def miss(self, busy: Collection[str]) -> None:
         """Report the servers that are here by their records, and have no guest, except busy ones."""
+        if isinstance(self._host.driver, GuestMemory) and not self._host.driver.keeps_guests():
+            return
         here = {one.uuid for one in self._conductor.instances_on(self._host.name) if one.task_state is None}
         missing = here - {guest.uuid for guest in self._host.driver.guests()} - set(busy)
         if not missing:

@@ -77,6 +77,8 @@ class FakeDriver:
                 keep_image(image_id, content)
         if hypervisor is None and host not in HYPERVISORS:
             HYPERVISORS[host] = Hypervisor(host, kept_in=self._states)
+            # Nobody else has it: it goes with this process.
+            HYPERVISORS[host].is_lasting = self._states is not None
         self._hypervisor = hypervisor or HYPERVISORS[host]
         self._address = conf.my_ip
         self._delay_s = conf.fake_delay
@@ -87,6 +89,9 @@ class FakeDriver:
 
     def start(self) -> None:
         """There is nothing to connect to."""
+
+    def keeps_guests(self) -> bool:
+        return self._hypervisor.is_lasting
 
     def check(self) -> None:
         if self._hypervisor.trouble:

@@ -33,6 +33,7 @@ class Hypervisor:
         self.disk_gb = disk_gb
         state = State() if kept_in is None else kept_in.read(name)
         self._kept_in = kept_in
+        self.is_lasting = True
         self.guests = state.guests
         self.aside = state.aside
         self.mounts = state.mounts
