@@ -7,6 +7,7 @@ import pytest
 
 from nova import errors
 from nova.db import host_identity, instances, open_operations
+from nova.rpc.local import bus_of
 from nova.structs.instance import PowerState
 from tests.functional import test_silent_hosts as silent
 from tests.functional.cloud import wait
@@ -47,6 +48,8 @@ def falls_silent_at(cloud, operation, step):
     def goes():
         [waiting] = cloud.db.read(open_operations.find)
         gone.append(next(name for name in cloud.hosts if cloud.hypervisor(name).name == waiting.waiting_host))
+        # Whether it does it nevertheless, nobody hears.
+        bus_of(f"local:///{cloud.name}").lose("conductor", 10_000, "step_answered")
         silent.falls_silent(cloud, gone[0])
 
     cloud.boundary.call_at(operation, step, "ordered", goes)
@@ -55,6 +58,7 @@ def falls_silent_at(cloud, operation, step):
 
 def waits(cloud, user, server_id, gone, undo):
     wait(lambda: gone, "the host falls silent")
+    cloud.calm()
     silent.waits_for(cloud, user, server_id, undo)
     return gone[0]
 
@@ -203,11 +207,13 @@ def test_what_another_host_may_have_is_taken_from_its_guest_first(cloud, user):
     settle(cloud)
     cloud.hypervisor(other).mend()
     cloud.hypervisor(other).guests[server_id] = copy.copy(cloud.hypervisor(source).guests[server_id])
-    cloud.boundary.call_at("delete", "clean_other_host", "ordered", lambda: silent.falls_silent(cloud, other))
+    gone = falls_silent_at(cloud, "delete", "clean_other_host")
 
     user.delete(f"/servers/{server_id}")
     user.wait_gone(server_id)
+    assert gone == [other]
     assert silent.statuses(cloud) == ["in-use"]
+    cloud.calm()
     free_with_guest = []
     released = cloud.boundary.call_at
     released(
