@@ -105,11 +105,11 @@ def _last_reasons(connection: Connection, uuids: Iterable[str]) -> dict[str, str
     query = select(_events.c.operation_uuid, _events.c.details).where(
         _events.c.operation_uuid.in_(list(uuids)), _events.c.result == "Error"
     )
-    # Of a trace the last line says it.
-    return {row.operation_uuid: _last_line(row.details) for row in connection.execute(query.order_by(_events.c.id))}
+    return {row.operation_uuid: last_line(row.details) for row in connection.execute(query.order_by(_events.c.id))}
 
 
-def _last_line(details: str | None) -> str:
+def last_line(details: str | None) -> str:
+    """Of a step's reason, which may be a trace, what says it."""
     return (details or "").strip().rpartition("\n")[2]
 
 

@@ -159,7 +159,7 @@ def operator(request, monkeypatch, capsys):
     name = getattr(request, "param", None)
     cloud = request.getfixturevalue("cloud") if name is None else request.getfixturevalue(name)[0]
     for module in (manage_command.placement, manage_command.capacity):
-        monkeypatch.setattr(module, "_placement", lambda conf: cloud.placement)
+        monkeypatch.setattr(module, "open_placement", lambda conf: cloud.placement)
     monkeypatch.setattr(manage_command.host, "_conductor", lambda conf: cloud.conductor_calls)
 
     def command(*words):

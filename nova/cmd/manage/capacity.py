@@ -10,9 +10,8 @@ from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.clients import adapters
 from nova.clients.placement import PlacementClient
-from nova.cmd.manage.commands import Group, open_database, print_table
+from nova.cmd.manage.commands import Group, open_database, open_placement, print_table
 from nova.conductor.host_picture import host_states
 from nova.db import flavors, hosts, instances
 from nova.scheduler import filters
@@ -45,7 +44,7 @@ def show(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     Each flavor is counted by itself: servers of one take the room of the others.
     """
     known, loads, offered = open_database(conf).read(lambda c: _read(c, conf))
-    placement, enabled = _placement(conf), filters.enabled(conf)
+    placement, enabled = open_placement(conf), filters.enabled(conf)
     rows = []
     for flavor in _chosen(offered, arguments.flavor):
         request = _request(flavor, arguments.zone, arguments.boot_from_volume)
@@ -117,7 +116,3 @@ def _candidates(
         HostCandidate(known[uuid], one.allocations, one.room, loads.get(known[uuid].host, HostLoad()))
         for uuid, one in by_host.items()
     ]
-
-
-def _placement(conf: cfg.ConfigOpts) -> PlacementClient:
-    return PlacementClient(adapters.service_adapter(conf, "placement"))

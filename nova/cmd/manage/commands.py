@@ -6,6 +6,8 @@ from typing import Any
 
 from oslo_config import cfg
 
+from nova.clients import adapters
+from nova.clients.placement import PlacementClient
 from nova.cmd import config_options
 from nova.db.engine import Database
 
@@ -32,6 +34,10 @@ class Group:
 
 def open_database(conf: cfg.ConfigOpts) -> Database:
     return Database(conf.database.connection)
+
+
+def open_placement(conf: cfg.ConfigOpts) -> PlacementClient:
+    return PlacementClient(adapters.service_adapter(conf, "placement"))
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:

@@ -11,11 +11,10 @@ from cryptography import x509
 from oslo_config import cfg
 
 from nova import concurrency, errors, readiness
-from nova.clients import adapters, reachable
-from nova.clients.placement import PlacementClient
+from nova.clients import reachable
 from nova.clock import utcnow
 from nova.cmd import status
-from nova.cmd.manage.commands import Group, open_database
+from nova.cmd.manage.commands import Group, open_database, open_placement
 from nova.conductor.reconcilers.allocations import idle_consumers
 from nova.db import hosts, open_operations
 from nova.db.operations import LEFT
@@ -107,9 +106,8 @@ def _operations(conf: cfg.ConfigOpts) -> Iterator[Finding]:
 
 
 def _allocations(conf: cfg.ConfigOpts) -> Iterator[Finding]:
-    placement = PlacementClient(adapters.service_adapter(conf, "placement"))
     try:
-        for consumer in idle_consumers(open_database(conf), placement):
+        for consumer in idle_consumers(open_database(conf), open_placement(conf)):
             text = f"holds {consumer.held} for no server"
             yield Finding(f"Consumer {consumer.uuid}", False, text, "nova-manage placement audit --verbose")
     except errors.Unavailable:

@@ -65,7 +65,7 @@ class Drain:
 
     def run(self) -> Iterator[Move]:
         """Each move as it ends."""
-        self.moves = [*self._unconfirmed(), *map(self._move, self._servers())]
+        self.moves = [*self._unconfirmed(), *map(self._move, self.servers())]
         waiting, under_way = list(self.moves), list[Move]()
         while waiting or under_way:
             while waiting and len(under_way) < self.at_once:
@@ -78,11 +78,8 @@ class Drain:
                     under_way.remove(move)
                     yield move
 
-    def staying(self) -> list[Instance]:
-        """The servers that are on the host now."""
-        return self._servers()
-
-    def _servers(self) -> list[Instance]:
+    def servers(self) -> list[Instance]:
+        """Those that are on the host now, the oldest first."""
         return self.conductor.servers(Context(is_admin=True), ServerQuery(host=self.host, sort=_OLDEST_FIRST))
 
     def _unconfirmed(self) -> Iterator[Move]:

@@ -51,7 +51,7 @@ def drain(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("Moves that have begun go on by themselves. Run the command again to go on with the others.")
         return 1
-    staying = work.staying()
+    staying = work.servers()
     print(f"Host {arguments.host} is disabled, and has {len(staying)} servers.")
     return 3 if staying else 0
 

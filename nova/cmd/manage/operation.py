@@ -52,7 +52,13 @@ def show(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     print_table([("Property", "Value"), *facts])
     runs = database.read(lambda c: open_operations.steps(c, arguments.uuid))
     rows = [
-        (f"{run.started_at:%H:%M:%S}", run.name, run.host or "-", run.result or "under way", _line(run.details))
+        (
+            f"{run.started_at:%H:%M:%S}",
+            run.name,
+            run.host or "-",
+            run.result or "under way",
+            open_operations.last_line(run.details),
+        )
         for run in runs[-_SHOWN:]
     ]
     print_table([("Time", "Step", "Host", "Result", "Reason"), *rows])
@@ -105,7 +111,3 @@ def _age(time: datetime.timedelta) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def _line(details: str | None) -> str:
-    return (details or "").strip().rpartition("\n")[2]

@@ -10,10 +10,9 @@ from oslo_config import cfg
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.clients import adapters
 from nova.clients.placement import PlacementClient
 from nova.clients.placement.claims import Claim, ClaimLost
-from nova.cmd.manage.commands import Group, open_database
+from nova.cmd.manage.commands import Group, open_database, open_placement
 from nova.conductor.reconcilers.allocations import idle_consumers
 from nova.db import hosts, instances, operations
 from nova.db.engine import Database
@@ -44,7 +43,7 @@ def add(groups: Any) -> None:
 
 def heal_allocations(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Claim in Placement what servers on hosts should hold and do not; 4 when nothing is missing."""
-    db, placement = open_database(conf), _placement(conf)
+    db, placement = open_database(conf), open_placement(conf)
     providers = {(node.host, node.hypervisor_hostname): node.uuid for node in db.read(hosts.nodes)}
     healed = 0
     for server in _placed(db, arguments.instance):
@@ -79,7 +78,7 @@ def heal_allocations(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int
 
 def audit(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Print what is held of our hosts by no server; 3 when there is some, 4 when it was given back."""
-    placement = _placement(conf)
+    placement = open_placement(conf)
     status = 0
     for consumer in idle_consumers(open_database(conf), placement):
         if arguments.resource_provider and arguments.resource_provider not in consumer.held:
@@ -95,7 +94,7 @@ def audit(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
 
 def sync_aggregates(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Make the aggregates of our hosts those of their providers in Placement."""
-    db, placement = open_database(conf), _placement(conf)
+    db, placement = open_database(conf), open_placement(conf)
     aggregates = db.read(hosts.aggregates)
     for node in db.read(hosts.nodes):
         placement.set_aggregates(node.uuid, [one.uuid for one in aggregates if node.host in one.hosts])
@@ -134,7 +133,3 @@ def _claim(placement: PlacementClient, server: Instance, wanted: dict[str, dict[
     placement.replace(
         Claim(consumer=server.uuid, allocations=wanted, project_id=server.project_id, user_id=server.user_id)
     )
-
-
-def _placement(conf: cfg.ConfigOpts) -> PlacementClient:
-    return PlacementClient(adapters.service_adapter(conf, "placement"))
