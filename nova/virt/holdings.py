@@ -91,8 +91,9 @@ class Holdings:
             return self._adopt(spec.uuid, spec, undo)
         if finding is Finding.OWN:
             return self._own(spec, spec.disks_id)
-        # Disks that are in use where they lie are not aside.
-        is_aside = may_share and not trusts_unmarked and self._is_shared_aside(spec)
+        # A first placement has nothing aside; nor have disks that are in use where they lie.
+        may_be_aside = spec.moves_from is not None and may_share and not trusts_unmarked
+        is_aside = may_be_aside and self._is_shared_aside(spec)
         if finding in (Finding.LEFT_OVER, Finding.UNMARKED):
             self.put_away(spec.uuid)
         if is_aside:

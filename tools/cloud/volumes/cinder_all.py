@@ -16,6 +16,16 @@ from cinder import service
 from cinder.common import constants
 from cinder.wsgi import wsgi
 from oslo_config import cfg
+from oslo_db import exception as database_errors
+from oslo_db.sqlalchemy import exc_filters
+from sqlalchemy import exc as sql_errors
+
+
+@exc_filters.filters("sqlite", sql_errors.OperationalError, r".*database is locked")
+def _try_again(error, match, engine_name, is_disconnect):
+    """SQLite refuses at once who has read what another one wrote since: Cinder begins again only after a deadlock."""
+    raise database_errors.DBDeadlock(error)
+
 
 # Registered where the volume service's own program would do it.
 cfg.CONF.register_opt(cfg.StrOpt("backend_host"), group="files")
