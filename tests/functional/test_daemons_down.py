@@ -22,11 +22,6 @@ def cloud(make_cloud):
     return cloud
 
 
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
-
-
 def test_nobody_but_the_scheduler_is_missed_by_a_choice_of_hosts(cloud, user):
     cloud.stop_scheduler()
 

@@ -9,16 +9,7 @@ from tests.functional.operation_set_ups import a_resized_server, a_server_of_a_d
 
 @pytest.fixture
 def cloud(make_cloud):
-    cloud = make_cloud()
-    for name in ("host-1", "host-2"):
-        cloud.add_host(name)
-    cloud.add_network()
-    return cloud
-
-
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
+    return make_cloud(hosts=("host-1", "host-2"))
 
 
 def has_disks(cloud, name, server_id):

@@ -9,7 +9,7 @@ from nova import errors
 from nova.db import host_identity, instances, open_operations
 from nova.rpc.local import bus_of
 from nova.structs.instance import PowerState
-from tests.functional import test_silent_hosts as silent
+from tests.functional import silence
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import (
@@ -25,16 +25,7 @@ NETWORK = "http://network"
 
 @pytest.fixture
 def cloud(make_cloud, request):
-    cloud = make_cloud(silent.SETTINGS + getattr(request, "param", ""))
-    for name in silent.HOSTS:
-        cloud.add_host(name)
-    cloud.add_network()
-    return cloud
-
-
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
+    return make_cloud(silence.SETTINGS + getattr(request, "param", ""), silence.HOSTS)
 
 
 def record(cloud, server_id):
@@ -50,7 +41,7 @@ def falls_silent_at(cloud, operation, step):
         gone.append(next(name for name in cloud.hosts if cloud.hypervisor(name).name == waiting.waiting_host))
         # Whether it does it nevertheless, nobody hears.
         bus_of(f"local:///{cloud.name}").lose("conductor", 10_000, "step_answered")
-        silent.falls_silent(cloud, gone[0])
+        silence.falls_silent(cloud, gone[0])
 
     cloud.boundary.call_at(operation, step, "ordered", goes)
     return gone
@@ -59,7 +50,7 @@ def falls_silent_at(cloud, operation, step):
 def waits(cloud, user, server_id, gone, undo):
     wait(lambda: gone, "the host falls silent")
     cloud.calm()
-    silent.waits_for(cloud, user, server_id, undo)
+    silence.waits_for(cloud, user, server_id, undo)
     return gone[0]
 
 
@@ -74,21 +65,21 @@ def deletes_for_a_while(user, server_id):
 @pytest.mark.parametrize("cloud", ["\n[DEFAULT]\nreclaim_instance_interval = 3600\n"], indirect=True, ids=[""])
 @pytest.mark.parametrize("interferes", [resets, deletes_for_a_while])
 def test_the_only_disk_of_an_evacuated_server_outlives_who_interferes(cloud, user, interferes):
-    first = cloud.hypervisor(silent.HOSTS[0])
-    for name in silent.HOSTS[1:]:
+    first = cloud.hypervisor(silence.HOSTS[0])
+    for name in silence.HOSTS[1:]:
         cloud.hypervisor(name).shelf = first.shelf
     server_id = an_active_server(user)
     cloud.write(server_id, "first")
-    source = silent.name_of_host(cloud, server_id)
+    source = silence.name_of_host(cloud, server_id)
     cloud.stop_host(source)
     cloud.hypervisor(source).guests.pop(server_id)
-    silent.force_down(cloud, user, source)
+    silence.force_down(cloud, user, source)
     gone = falls_silent_at(cloud, "evacuate", "spawn")
     assert user.act(server_id, "evacuate", {}).status_code == 200
     name = waits(cloud, user, server_id, gone, "destroy")
 
     interferes(user, server_id)
-    silent.force_down(cloud, user, name)
+    silence.force_down(cloud, user, name)
     settle(cloud)
     assert user.act(server_id, "evacuate", {}).status_code == 200
     settle(cloud)
@@ -106,7 +97,7 @@ def test_a_server_that_was_never_unshelved_is_shelved_whatever_is_said_of_it(clo
     image = record(cloud, server_id).system_metadata["shelved_image_id"]
 
     resets(user, server_id)
-    silent.answers_again(cloud, user, name)
+    silence.answers_again(cloud, user, name)
     settle(cloud)
 
     assert record(cloud, server_id).system_metadata["shelved_image_id"] == image
@@ -122,7 +113,7 @@ def test_a_deleted_server_that_was_being_unshelved_leaves_no_image(cloud, user):
 
     user.delete(f"/servers/{server_id}")
     user.wait_gone(server_id)
-    silent.answers_again(cloud, user, name)
+    silence.answers_again(cloud, user, name)
     settle(cloud)
 
     assert len(cloud.glance.images) == 1
@@ -136,7 +127,7 @@ def test_a_server_keeps_its_volume_when_a_swap_that_waits_is_interfered_with(clo
     name = waits(cloud, user, server_id, gone, "swap_back")
 
     resets(user, server_id)
-    silent.answers_again(cloud, user, name)
+    silence.answers_again(cloud, user, name)
     settle(cloud)
 
     assert record(cloud, server_id).block_devices == before
@@ -149,26 +140,26 @@ def test_an_attachment_that_waits_is_undone_whatever_is_said_of_its_server(cloud
     name = waits(cloud, user, server_id, gone, "unplug")
 
     resets(user, server_id)
-    silent.answers_again(cloud, user, name)
+    silence.answers_again(cloud, user, name)
     settle(cloud)
 
     assert record(cloud, server_id).block_devices == ()
-    assert silent.statuses(cloud) == ["available"]
+    assert silence.statuses(cloud) == ["available"]
 
 
 @pytest.fixture
 def attaching(cloud, user):
     """A server that is getting its user's own port on a host that is silent: server, host, port."""
     server_id = an_active_server(user)
-    name = silent.name_of_host(cloud, server_id)
+    name = silence.name_of_host(cloud, server_id)
     network = user.get("/v2.0/networks", url=NETWORK).json()["networks"][0]["id"]
     port = user.post("/v2.0/ports", {"port": {"network_id": network}}, url=NETWORK).json()["port"]
-    silent.answers_are_lost(cloud, "attach_interface", "plug")
+    silence.answers_are_lost(cloud, "attach_interface", "plug")
     body = {"interfaceAttachment": {"port_id": port["id"]}}
     asking = threading.Thread(target=user.post, args=(f"/servers/{server_id}/os-interface", body))
     asking.start()
-    silent.falls_silent_with(cloud, name, lambda: ("attach_vif", server_id) in cloud.hypervisor(name).calls)
-    silent.waits_for(cloud, user, server_id, "unplug")
+    silence.falls_silent_with(cloud, name, lambda: ("attach_vif", server_id) in cloud.hypervisor(name).calls)
+    silence.waits_for(cloud, user, server_id, "unplug")
     yield server_id, name, port["id"]
     asking.join()
 
@@ -186,21 +177,21 @@ def test_a_port_of_its_user_outlives_the_server_that_was_getting_it(cloud, user,
 
 def test_a_host_that_is_waited_for_keeps_its_name(cloud, user, attaching):
     server_id, name, _ = attaching
-    silent.force_down(cloud, user, name, is_down=False)
+    silence.force_down(cloud, user, name, is_down=False)
     [before] = [one for one in cloud.db.read(open_operations.find) if one.instance_uuid == server_id]
 
     with pytest.raises(errors.Conflict):
         cloud.db.write(lambda c: host_identity.rename(c, cloud.hypervisor(name).name, "another", None))
 
     assert cloud.db.read(lambda c: open_operations.get(c, before.uuid)).waiting_host == cloud.hypervisor(name).name
-    silent.answers_again(cloud, user, name)
+    silence.answers_again(cloud, user, name)
 
 
 def test_what_another_host_may_have_is_taken_from_its_guest_first(cloud, user):
     """A live migration was given up, and a guest is left where it was going; that host falls silent in the delete."""
     server_id = a_server_with_a_volume(user)
-    source = silent.name_of_host(cloud, server_id)
-    other = next(name for name in silent.HOSTS if name != source)
+    source = silence.name_of_host(cloud, server_id)
+    other = next(name for name in silence.HOSTS if name != source)
     cloud.hypervisor(other).fail("prepare_destination", times=50)
     body = {"host": cloud.hypervisor(other).name, "block_migration": "auto"}
     assert user.act(server_id, "os-migrateLive", body).status_code == 202
@@ -212,17 +203,17 @@ def test_what_another_host_may_have_is_taken_from_its_guest_first(cloud, user):
     user.delete(f"/servers/{server_id}")
     user.wait_gone(server_id)
     assert gone == [other]
-    assert silent.statuses(cloud) == ["in-use"]
+    assert silence.statuses(cloud) == ["in-use"]
     cloud.calm()
     free_with_guest = []
     released = cloud.boundary.call_at
     released(
-        "delete", "remove_held_storage", "done", lambda: free_with_guest.extend(silent.guests_of(cloud, server_id))
+        "delete", "remove_held_storage", "done", lambda: free_with_guest.extend(silence.guests_of(cloud, server_id))
     )
-    silent.answers_again(cloud, user, other)
+    silence.answers_again(cloud, user, other)
     settle(cloud)
 
-    assert silent.statuses(cloud) == ["available"]
+    assert silence.statuses(cloud) == ["available"]
     assert free_with_guest == []
     assert leftovers(cloud) == []
 
@@ -242,7 +233,7 @@ class Refusing:
 
 def test_a_hard_reboot_leaves_no_guest_paused(cloud, user):
     server_id = an_active_server(user)
-    name = silent.name_of_host(cloud, server_id)
+    name = silence.name_of_host(cloud, server_id)
     for host in cloud.hosts[name].agent._hosts.values():
         object.__setattr__(host, "plugging", Refusing())
 

@@ -32,11 +32,6 @@ def admin(cloud):
 
 
 @pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
-
-
-@pytest.fixture
 def server_id(cloud, user):
     server_id = user.create_server()["id"]
     cloud.write(server_id, "first")

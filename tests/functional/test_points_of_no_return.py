@@ -25,11 +25,6 @@ def cloud(make_cloud):
     return cloud
 
 
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
-
-
 def always_fails(cloud, operation, step):
     """A step that fails however often it is done."""
 

@@ -18,24 +18,17 @@ poll_interval_s = 0.1
 step_pauses_s = 0.01
 left_pauses_s = 0.1, 0.3
 """
+HOSTS = ("host-1", "host-2")
 NETWORK = "http://network"
 
 
 @pytest.fixture
 def cloud(make_cloud):
-    cloud = make_cloud(SETTINGS)
-    for name in ("host-1", "host-2"):
-        cloud.add_host(name)
-    cloud.add_network()
+    cloud = make_cloud(SETTINGS, HOSTS)
     yield cloud
     comes_back(cloud)
     settle(cloud)
     assert leftovers(cloud) == []
-
-
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
 
 
 @pytest.fixture

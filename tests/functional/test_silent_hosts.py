@@ -1,18 +1,15 @@
 """A host that falls silent may have its guests still: what they write to is nobody else's before that is known."""
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
 
 from nova.clock import utcnow
-from nova.conductor.reconcilers import liveness
 from nova.conductor.workflows.attach_volume import ATTACH_VOLUME
 from nova.db.purging import purge_servers
-from nova.rpc.local import bus_of
 from tests.functional.cloud import wait
-from tests.functional.invariants import leftovers, settle
+from tests.functional.invariants import settle
 from tests.functional.operation_set_ups import (
     a_resized_server,
     a_server_of_a_dead_host,
@@ -25,127 +22,47 @@ from tests.functional.operation_set_ups import (
     snapshots_a_volume,
     swaps_a_volume,
 )
-
-SETTINGS = """
-[DEFAULT]
-shelved_offload_time = 0
-service_down_time = 3600
-[conductor]
-poll_interval_s = 0.1
-step_pauses_s = 0.01, 0.1
-left_pauses_s = 0.1, 0.3
-"""
-HOSTS = ("host-1", "host-2", "host-3")
-
-
-@pytest.fixture
-def cloud(make_cloud):
-    cloud = make_cloud(SETTINGS)
-    for name in HOSTS:
-        cloud.add_host(name)
-    cloud.add_network()
-    return cloud
-
-
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
-
-
-def name_of_host(cloud, server_id):
-    """The host that has the server's guest, or would have it running."""
-    return next(name for name in cloud.hosts if server_id in cloud.hypervisor(name).guests)
-
-
-def falls_silent(cloud, name):
-    """Nobody hears of a host any more, not even what it said before; its guests run."""
-    full = cloud.hypervisor(name).name
-    cloud.stop_host(name)
-    core = cloud.conductors[0].core
-    hear = core.liveness.hear
-
-    def hear_others(sign):
-        if name in cloud.hosts or full not in sign.hosts:
-            hear(sign)
-
-    core.liveness.hear = hear_others
-    core.liveness._heard[full, "nova-compute"] = time.monotonic() - cloud.conf.service_down_time
-    liveness.reconcile(core)
-
-
-def force_down(cloud, user, name, is_down=True):
-    full = cloud.hypervisor(name).name
-    [service] = [one for one in user.get("/os-services?binary=nova-compute").json()["services"] if one["host"] == full]
-    assert user.put(f"/os-services/{service['id']}", {"forced_down": is_down}).status_code == 200
-
-
-def answers_are_lost(cloud, operation, step):
-    """From this step on no conductor hears what hosts have done."""
-    lose = bus_of(f"local:///{cloud.name}").lose
-    cloud.boundary.call_at(operation, step, "ordered", lambda: lose("conductor", 10_000, "step_answered"))
-
-
-def falls_silent_with(cloud, name, is_done):
-    """The host has done the step, falls silent before anybody hears of it, and the operation waits for it."""
-    wait(is_done, "the host has done it")
-    falls_silent(cloud, name)
-    cloud.calm()
-
-
-def waits_for(cloud, user, server_id, undo):
-    """The operation says what it waits for, and tries it again and again."""
-    wait(lambda: len(tries(user, server_id, undo)) > 3, f"{undo} waits for the host")
-    assert tries(user, server_id, undo)[0]["result"] == "Error"
-    assert "A guest on it may run" in tries(user, server_id, undo)[0]["details"]
-
-
-def tries(user, server_id, step):
-    [action, *_] = user.get(f"/servers/{server_id}/os-instance-actions").json()["instanceActions"]
-    path = f"/servers/{server_id}/os-instance-actions/{action['request_id']}"
-    return [one for one in user.get(path).json()["instanceAction"]["events"] if one["event"] == step]
-
-
-def guests_of(cloud, server_id):
-    """The hosts where a server has a guest, silent ones included."""
-    return [name for name in HOSTS if server_id in cloud.hypervisor(name).guests]
-
-
-def statuses(cloud):
-    return [volume["status"] for volume in cloud.cinder.volumes.values()]
-
-
-def answers_again(cloud, user, name):
-    cloud.start_host(name)
-
-
-def is_forced_down(cloud, user, name):
-    force_down(cloud, user, name)
-
+from tests.functional.silence import (
+    HOSTS,
+    SETTINGS,
+    answers_again,
+    answers_are_lost,
+    falls_silent,
+    falls_silent_with,
+    force_down,
+    guests_of,
+    is_forced_down,
+    is_whole,
+    name_of_host,
+    statuses,
+    tries,
+    waits_for,
+)
 
 decisions = pytest.mark.parametrize("decide", [answers_again, is_forced_down])
 
 
-def is_whole(cloud, user, name):
-    """Everything is in order once the host is back, wherever it was meanwhile."""
-    for one in sorted({name} | (set(HOSTS) - set(cloud.hosts))):
-        if one not in cloud.hosts:
-            cloud.start_host(one)
-        force_down(cloud, user, one, is_down=False)
-    settle(cloud)
-    wait(lambda: leftovers(cloud) == [], "the host has looked through its guests")
+@pytest.fixture
+def cloud(make_cloud):
+    return make_cloud(SETTINGS, HOSTS)
 
 
 # Builds and moves
+
+
+def begins_from_a_volume(user):
+    root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume"}
+    devices = [root | {"uuid": user.cloud.cinder.add(bootable="true")}]
+    wanted = user.wanted(networks="auto", block_device_mapping_v2=devices)
+    del wanted["imageRef"]
+    return user.post("/servers", {"server": wanted}).json()["server"]["id"]
 
 
 def builds_from_a_volume(user):
     """A build whose first host has started the guest, and is silent now."""
     cloud = user.cloud
     answers_are_lost(cloud, "create", "spawn")
-    root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume"}
-    wanted = user.wanted(networks="auto", block_device_mapping_v2=[root | {"uuid": cloud.cinder.add(bootable="true")}])
-    del wanted["imageRef"]
-    server_id = user.post("/servers", {"server": wanted}).json()["server"]["id"]
+    server_id = begins_from_a_volume(user)
     wait(lambda: guests_of(cloud, server_id), "the guest runs")
     [name] = guests_of(cloud, server_id)
     falls_silent_with(cloud, name, lambda: True)
@@ -300,6 +217,11 @@ def test_a_server_is_not_reverted_from_a_host_that_is_silent_already(cloud, user
 # Deletes
 
 
+def purges(cloud):
+    """How many deleted servers' records go, of all that may."""
+    return purge_servers(cloud.db, utcnow() + timedelta(days=1))
+
+
 @decisions
 def test_a_deleted_server_keeps_its_volume_until_its_guest_is_known_to_be_gone(cloud, user, decide):
     server_id = a_server_with_a_volume(user)
@@ -320,34 +242,22 @@ def test_a_deleted_server_keeps_its_volume_until_its_guest_is_known_to_be_gone(c
     assert guests_of(cloud, server_id) == []
 
 
-def test_records_are_not_purged_while_a_silent_host_has_the_volume(cloud, user):
-    server_id = a_server_with_a_volume(user)
+@pytest.mark.parametrize("begin", [an_active_server, a_server_with_a_volume])
+def test_records_are_not_purged_while_a_silent_host_has_the_guest(cloud, user, begin):
+    """It destroys the guest when it is back, by the record, and gives its volumes back: one that nobody knows would run for ever."""
+    server_id = begin(user)
     name = name_of_host(cloud, server_id)
     falls_silent(cloud, name)
     user.delete(f"/servers/{server_id}")
     user.wait_gone(server_id)
+    volumes = len(statuses(cloud))
 
-    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 0
-
-    answers_again(cloud, user, name)
-    settle(cloud)
-    assert statuses(cloud) == ["available"]
-    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1
-
-
-def test_records_are_not_purged_while_a_silent_host_has_the_guest(cloud, user):
-    """It destroys the guest when it is back, by the record: one that nobody knows would run for ever."""
-    server_id = an_active_server(user)
-    name = name_of_host(cloud, server_id)
-    falls_silent(cloud, name)
-    user.delete(f"/servers/{server_id}")
-    user.wait_gone(server_id)
-
-    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 0
+    assert purges(cloud) == 0
 
     answers_again(cloud, user, name)
     wait(lambda: guests_of(cloud, server_id) == [], "the guest is destroyed")
-    wait(lambda: purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1, "the host counts as up")
+    wait(lambda: purges(cloud) == 1, "the host counts as up")
+    assert statuses(cloud) == ["available"] * volumes
 
 
 def test_records_are_not_purged_while_a_silent_host_has_what_moved_away(cloud, user):
@@ -358,12 +268,12 @@ def test_records_are_not_purged_while_a_silent_host_has_what_moved_away(cloud, u
     user.delete(f"/servers/{server_id}")
     user.wait_gone(server_id)
 
-    assert purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 0
+    assert purges(cloud) == 0
 
     answers_again(cloud, user, source)
     force_down(cloud, user, source, is_down=False)
     wait(lambda: guests_of(cloud, server_id) == [], "the guest is destroyed")
-    wait(lambda: purge_servers(cloud.db, utcnow() + timedelta(days=1)) == 1, "the host counts as up")
+    wait(lambda: purges(cloud) == 1, "the host counts as up")
 
 
 # What is done to a guest
@@ -473,10 +383,7 @@ def builds_half(user):
     for name in HOSTS:
         cloud.hypervisor(name).fail("boot")
         cloud.hypervisor(name).fail("destroy", times=1000)
-    root = {"boot_index": 0, "source_type": "volume", "destination_type": "volume"}
-    wanted = user.wanted(networks="auto", block_device_mapping_v2=[root | {"uuid": cloud.cinder.add(bootable="true")}])
-    del wanted["imageRef"]
-    return user.post("/servers", {"server": wanted}).json()["server"]["id"], "destroy", {"in-use"}
+    return begins_from_a_volume(user), "destroy", {"in-use"}
 
 
 @pytest.mark.parametrize("begin", [attaches_half, builds_half])

@@ -28,24 +28,17 @@ poll_interval_s = 0.1
 step_pauses_s = 0.01
 left_pauses_s = 0.1, 0.3
 """
+HOSTS = ("host-1", "host-2")
 NETWORK, VOLUME, PLACEMENT = "http://network", "http://volume", "http://placement"
 
 
 @pytest.fixture
 def cloud(make_cloud):
-    cloud = make_cloud(SETTINGS)
-    for name in ("host-1", "host-2"):
-        cloud.add_host(name)
-    cloud.add_network()
+    cloud = make_cloud(SETTINGS, HOSTS)
     yield cloud
     comes_back(cloud)
     settle(cloud)
     assert leftovers(cloud) == []
-
-
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")
 
 
 def goes_away(cloud, address, operation, step, moment="committed"):
@@ -252,10 +245,7 @@ def test_a_resize_is_reverted_to_the_end_when_the_service_is_back(cloud, user, a
 
 
 def test_what_a_revert_has_to_hand_back_is_not_given_away_meanwhile(make_cloud):
-    cloud = make_cloud(SETTINGS.replace("left_pauses_s = 0.1, 0.3", "left_pauses_s = 3600"))
-    for name in ("host-1", "host-2"):
-        cloud.add_host(name)
-    cloud.add_network()
+    cloud = make_cloud(SETTINGS.replace("left_pauses_s = 0.1, 0.3", "left_pauses_s = 3600"), HOSTS)
     user = cloud.client("admin", "project")
     server_id = a_resized_server(user)
     goes_away(cloud, PLACEMENT, "revertResize", "destroy_new_guest")

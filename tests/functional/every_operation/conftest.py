@@ -20,8 +20,3 @@ def cloud(clouds, operation, request):
         clouds.empty(settings)
     else:
         clouds.discard(settings)
-
-
-@pytest.fixture
-def user(cloud):
-    return cloud.client("admin", "project")

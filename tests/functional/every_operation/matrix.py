@@ -77,11 +77,7 @@ class Clouds:
     def lend(self, settings):
         """A cloud at rest, with these settings, that has nothing."""
         if settings not in self._kept:
-            cloud = self._make(SETTINGS + settings)
-            for name in HOSTS:
-                cloud.add_host(name)
-            cloud.add_network()
-            self._kept[settings] = cloud
+            self._kept[settings] = self._make(SETTINGS + settings, HOSTS)
         return self._kept[settings]
 
     def discard(self, settings):
