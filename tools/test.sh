@@ -13,6 +13,7 @@ for part in settings progress environment; do
 done
 ALL_STAGES=(lint unit contract security functional e2e)
 FAILURES_SHOWN=5
+SLOWEST_SHOWN=15
 FAILURE_WIDTH=400
 RESULTS=$(mktemp -d)
 FAILED=()
@@ -74,17 +75,17 @@ run_lint() {
 run_tests() {
     local status=0 options=()
     export COVERAGE_FILE=$RESULTS/coverage.$1
-    # Each file brings what it needs; the clouds of e2e have the machine for themselves. Functional tests often wait for
-    # daemons: one more than there are processors keeps these busy.
+    # Each file brings what it needs; of e2e's two clouds each has its tests in their order, and both often wait for guests.
+    # Functional tests often wait for daemons: one more than there are processors keeps these busy.
     case $1 in
-        e2e) ;;
+        e2e) options=(-n 2 --dist loadgroup) ;;
         functional) options=(-n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder) ;;
         *) options=(-n "$(nproc)" --dist loadfile) ;;
     esac
     case $1 in unit | contract) options+=(--cov --cov-report=) ;; esac
     # Their databases are many and small: a slow disk would decide how long they take.
     case $1 in unit | contract | security) export TMPDIR=/dev/shm ;; *) unset TMPDIR ;; esac
-    python -m pytest "tests/$1" "${options[@]}" --durations=5 --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
+    python -m pytest "tests/$1" "${options[@]}" --durations="$SLOWEST_SHOWN" --color=no 2>&1 | tee "$RESULTS/$1.log" || status=$?
     # 5: a stage that has no tests yet.
     [ $status = 0 ] || [ $status = 5 ] || FAILED+=("$1")
     tail -n 1 "$RESULTS/$1.log" | sed 's/^=* *//; s/ *=*$//' >"$RESULTS/$1.line"

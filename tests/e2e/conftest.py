@@ -1,4 +1,6 @@
-"""One cloud at a time: the embedded one first, then the distributed one.
+"""The embedded cloud and the distributed one, each with the tests of its mode in their order.
+
+With `-n 2 --dist loadgroup` they stand side by side; without, one after the other.
 
 E2E_CLOUD names the directory of a cloud that is already up (CLOUD_DIR of tools/cloud.sh): then the
 tests of its mode run against it, and leave it up.
@@ -26,7 +28,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cloud" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("mode")
-    modes = [mode for mode in MODES if mode in (marker.args if marker else MODES)]
+    wanted = marker.args if marker else MODES
+    modes = [pytest.param(mode, marks=pytest.mark.xdist_group(mode)) for mode in MODES if mode in wanted]
     metafunc.parametrize("cloud", modes, indirect=True, scope="session")
 
 

@@ -165,7 +165,10 @@ CONF
 
 wait_for_libvirt() {
     wait_while_running "$1-libvirtd" 60 "answer virsh list" libvirt_answers "$1"
-    [ -d "$CACHE/libvirt" ] || cp -a "$(host_directory "$1")/cache" "$CACHE/libvirt"
+    (
+        flock 9
+        [ -d "$CACHE/libvirt" ] || cp -a "$(host_directory "$1")/cache" "$CACHE/libvirt"
+    ) 9>"$CACHE/lock"
 }
 
 libvirt_answers() {

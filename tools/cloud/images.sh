@@ -43,15 +43,23 @@ wait_for_glance() {
     wait_for_http glance "$ADDRESS" "$GLANCE_PORT"
 }
 
-# The image depends on its builder alone: it is kept between clouds.
+# The image depends on its builder alone: it is kept between clouds. Of clouds that come up side by side one builds it.
 build_guest_image() {
-    local wanted
-    wanted=$(cd "$ROOT/tools/guest" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1)
-    [ -e "$CACHE/tiny-$wanted.qcow2" ] || "$ROOT/tools/guest/build.sh" "$CACHE/tiny-$wanted.qcow2"
-    ln -sf "tiny-$wanted.qcow2" "$CACHE/tiny.qcow2"
+    local image
+    image=$(guest_image)
+    (
+        flock 9
+        [ -e "$image" ] && exit
+        "$ROOT/tools/guest/build.sh" "$image.part"
+        mv "$image.part" "$image"
+    ) 9>"$CACHE/lock"
+}
+
+guest_image() {
+    echo "$CACHE/tiny-$(cd "$ROOT/tools/guest" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-64).qcow2"
 }
 
 upload_guest_image() {
     wait_for_glance
-    run_client furnish.py "image=$CACHE/tiny.qcow2"
+    run_client furnish.py "image=$(guest_image)"
 }
