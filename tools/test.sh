@@ -78,7 +78,7 @@ run_tests() {
     # Each file brings what it needs; of e2e's two clouds each has its tests in their order, and both often wait for guests.
     # Functional tests often wait for daemons: one more than there are processors keeps these busy.
     case $1 in
-        e2e) options=(-n 2 --dist loadgroup) ;;
+        e2e) options=(-n 2 --no-loadscope-reorder) ;;
         functional) options=(-n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder) ;;
         *) options=(-n "$(nproc)" --dist loadfile) ;;
     esac

@@ -1,21 +1,35 @@
 """The embedded cloud and the distributed one, each with the tests of its mode in their order.
 
-With `-n 2 --dist loadgroup` they stand side by side; without, one after the other.
+With `-n 2` they stand side by side; without, one after the other.
 
 E2E_CLOUD names the directory of a cloud that is already up (CLOUD_DIR of tools/cloud.sh): then the
 tests of its mode run against it, and leave it up.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.running_cloud import Cloud
 
 MODES = ("embedded", "distributed")
 PORT_OFFSETS = {"embedded": 1100, "distributed": 1200}
+
+
+class ByMode(LoadScopeScheduling):
+    """All tests of one cloud go to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        parameters = re.split(r"[\[\]-]", nodeid)
+        return next((mode for mode in MODES if mode in parameters), "")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByMode:
+    return ByMode(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,8 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cloud" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("mode")
-    wanted = marker.args if marker else MODES
-    modes = [pytest.param(mode, marks=pytest.mark.xdist_group(mode)) for mode in MODES if mode in wanted]
+    modes = [mode for mode in MODES if mode in (marker.args if marker else MODES)]
     metafunc.parametrize("cloud", modes, indirect=True, scope="session")
 
 
