@@ -31,6 +31,12 @@ OPTIONS = [
         min=1,
         help="Most of them for one project's users in one worker process; above it the answer is 429.",
     ),
+    cfg.BoolOpt(
+        "status_page",
+        default=False,
+        help="Serve /status beside the Compute API: hosts, operations under way and recent failures, for administrators "
+        "who log in with the Identity service.",
+    ),
     cfg.StrOpt("compute_link_prefix", help="Replaces scheme, host and port in links to this API."),
     cfg.StrOpt("glance_link_prefix", help="Replaces scheme, host and port in links to images."),
     cfg.BoolOpt("enable_instance_password", default=True, help="Whether adminPass appears in answers."),

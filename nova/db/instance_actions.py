@@ -12,12 +12,14 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.clock import utcnow
 from nova.db.models.operations import Operation, StepEvent
-from nova.db.operations import NOT_BEGUN, SUCCEEDED, UNDER_WAY, Failure
+from nova.db.operations import FAILED, NOT_BEGUN, SUCCEEDED, UNDER_WAY, Failure
 from nova.structs.operation import OperationRecord, Outcome, StepRecord
 
 _table = Operation.__table__
 _events = StepEvent.__table__
 
+# Among how many of the newest operations failed ones are looked for.
+_LOOKED_AT = 10_000
 _RECORD = [
     _table.c[name]
     for name in (
@@ -116,6 +118,14 @@ def history(
     if changes_before is not None:
         query = query.where(_table.c.updated_at <= changes_before)
     return [OperationRecord(**row._mapping) for row in connection.execute(query.limit(limit))]
+
+
+def failed(connection: Connection, limit: int) -> list[OperationRecord]:
+    """The last operations of all servers that failed, newest first. No index serves this: older ones are not looked at."""
+    newest = connection.scalar(select(func.max(_table.c.id))) or 0
+    query = select(*_RECORD).where(_table.c.id > newest - _LOOKED_AT, _table.c.state == FAILED)
+    rows = connection.execute(query.order_by(_table.c.id.desc()).limit(limit))
+    return [OperationRecord(**row._mapping) for row in rows]
 
 
 def record(connection: Connection, instance_uuid: str, request_id: str) -> OperationRecord | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.engine import Connection
 
 from nova import errors
@@ -23,16 +23,18 @@ _COLUMNS = [
         "created_at", "wake_at", "deadline_at", "failure", "order",
     )
 ]  # fmt: skip
+_OPEN = select(*_COLUMNS).where(_table.c.state.in_((*NOT_BEGUN, *UNDER_WAY, LEFT))).order_by(_table.c.id)
 
 
 def find(connection: Connection, instance_uuid: str | None = None) -> list[OpenOperation]:
     """The oldest first. instance_uuid: of this server alone."""
-    query = select(*_COLUMNS).where(_table.c.state.in_((*NOT_BEGUN, *UNDER_WAY, LEFT))).order_by(_table.c.id)
-    if instance_uuid is not None:
-        query = query.where(_table.c.instance_uuid == instance_uuid)
-    rows = connection.execute(query).all()
-    reasons = _last_reasons(connection, [row.uuid for row in rows])
-    return [_from_row(row, reasons.get(row.uuid)) for row in rows]
+    of_server = () if instance_uuid is None else (_table.c.instance_uuid == instance_uuid,)
+    return _found(connection, _OPEN.where(*of_server))
+
+
+def oldest(connection: Connection, limit: int) -> list[OpenOperation]:
+    """The oldest first, limit of them at most."""
+    return _found(connection, _OPEN.limit(limit))
 
 
 def get(connection: Connection, uuid: str) -> OpenOperation:
@@ -92,6 +94,12 @@ def abandon(connection: Connection, uuid: str) -> OpenOperation:
     if found.lease_owner is None:
         _wake(connection, uuid)
     return found
+
+
+def _found(connection: Connection, query: Select[Any]) -> list[OpenOperation]:
+    rows = connection.execute(query).all()
+    reasons = _last_reasons(connection, [row.uuid for row in rows])
+    return [_from_row(row, reasons.get(row.uuid)) for row in rows]
 
 
 def _wake(connection: Connection, uuid: str) -> None:

@@ -175,6 +175,7 @@ _RULES = {
     "compute:servers:scheduling:show:hosts": ADMIN,
     "compute:scheduling:explain": MEMBER_OR_ADMIN,
     "compute:servers:events": READER_OR_ADMIN,
+    "compute:status:show": ADMIN,
     "compute:servers:events:all_projects": ADMIN,
     "os_compute_api:servers:index": READER_OR_ADMIN,
     "os_compute_api:servers:detail": READER_OR_ADMIN,

@@ -14,6 +14,7 @@ import oslo_messaging
 from nova.rpc.client import make_client
 from nova.rpc.declaration import cast, fanout
 from nova.rpc.network import NetworkingCalls
+from nova.rpc.watching import OverviewCalls, WatchingCalls
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
@@ -23,7 +24,7 @@ from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, N
 from nova.structs.instance import Instance
 from nova.structs.keypair import Keypair
 from nova.structs.migration import Migration, MigrationProgress, MigrationQuery
-from nova.structs.operation import EventPage, LogCursor, OperationRecord, Outcome, StepAnswer, StepOrder
+from nova.structs.operation import OperationRecord, Outcome, StepAnswer, StepOrder
 from nova.structs.quota import Quota
 from nova.structs.requests import BuildRequest, ExternalEvent, ServerQuery, ServerUpdate
 from nova.structs.schedule import Decision
@@ -137,25 +138,6 @@ class ExternalCalls:
     def external_events(self, context: Context, told: list[ExternalEvent]) -> list[int]:
         """Heed events about servers. Gives for each 200, 404 without such a server, 422 for one without a host, 400 for
         volume-extended without a tag."""
-
-
-class WatchingCalls:
-    """Why hosts are chosen, and what happens to servers as it happens."""
-
-    def explain(self, context: Context, request: BuildRequest) -> Decision:
-        """What the scheduler would decide for this request; nothing is claimed. Raises FlavorNotFound, Invalid."""
-
-    def end_of_log(self, context: Context) -> LogCursor:
-        """Where to begin to watch the event log from now on; first of the cursor is set."""
-
-    def watch_log(
-        self, context: Context, cursor: LogCursor, project_id: str | None, limit: int, wait_s: float = 0.0
-    ) -> EventPage:
-        """The entries about servers that were not read yet, limit of them or a few more; of all projects without project_id.
-
-        Where there are none, it waits for some, for wait_s and a few seconds at most. A conductor of the last release
-        does not wait.
-        """
 
 
 class CatalogCalls:
@@ -448,6 +430,7 @@ class Ec2Calls:
 class ConductorCalls(
     ServerCalls,
     WatchingCalls,
+    OverviewCalls,
     ExternalCalls,
     AggregateCalls,
     GroupCalls,

@@ -31,6 +31,7 @@ network_dataplane = false
 report_interval = 1
 [api]
 auth_strategy = noauth2
+status_page = true
 [database]
 connection = sqlite:///{home}/nova.db
 [placement_database]

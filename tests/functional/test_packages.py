@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.functional.cloud import wait
 from tests.functional.nova_all import NovaAll
@@ -91,6 +92,10 @@ def test_an_empty_database_is_filled_and_a_server_boots(installed, image_service
         nova.add_flavor()
         nova.create_server(image_service.image)
         wait(lambda: nova.statuses() == ["ACTIVE"], "the server is active", timeout_s=60)
+        # Pages are files of the package.
+        page = requests.get(f"http://127.0.0.1:{nova.port}/status", headers={"X-Auth-Token": "admin:admin"}, timeout=60)
+        assert (page.status_code, "Hosts" in page.text) == (200, True)
+        assert requests.get(f"http://127.0.0.1:{nova.port}/status/style.css", timeout=60).status_code == 200
     finally:
         nova.kill()
 

@@ -58,6 +58,7 @@ use_stderr = true
 
 [api]
 auth_strategy = keystone
+status_page = true
 
 $(auth_section keystone_authtoken nova)
 www_authenticate_uri = http://$ADDRESS:$KEYSTONE_PORT/v3

@@ -49,6 +49,7 @@ from nova.api.compute import (
     servers,
     services,
     shares,
+    status_page,
     tenant_usage,
     volume_attachments,
     volumes,
@@ -57,7 +58,7 @@ from nova.api.compute.app import Application, plain
 from nova.api.compute.event_feed import EventFeed
 from nova.api.compute.request import Services
 from nova.clients import adapters
-from nova.clients.identity import Projects
+from nova.clients.identity import Logins, Projects
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.share import Shares
@@ -159,6 +160,9 @@ def application(conf: cfg.ConfigOpts, conductor: ConductorCalls, transport: requ
     open_to_all = [one for one in operations if one.is_open]
     opened = _Open(conf, guarded, open_to_all, request_services)
     for_browsers = open_to_browsers(opened, conf, _ASKED_WITH, _ANSWERED_WITH)
+    if conf.api.status_page:
+        logins = Logins(adapters.service_adapter(conf, "keystone", transport))
+        for_browsers = status_page.beside(for_browsers, conf, request_services, logins)
     return Front(for_browsers, conf, faults.fault, AccessLog(_SECRET_PATH))
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from nova import errors
 from nova.api.compute.event_feed import BATCH, EventFeed, Watcher
+from nova.clock import utcnow
 from nova.http.wsgi import Client
+from nova.structs.context import Context
 from nova.structs.operation import Event, EventPage, LogCursor
 
 LOG = logging.getLogger(__name__)
@@ -17,6 +19,13 @@ _KEEP_ALIVE_S = 15
 _RETRY_S = 1.0
 _FIELDS = ("step", "vm_state", "task_state", "power_state")
 _NOT_SHOWN = ("host", "node")
+
+
+def lifetime_s(context: Context) -> float:
+    """How long the caller's token counts; a stream must not outlive it."""
+    if context.token_expires_at is None:
+        return float("inf")
+    return (context.token_expires_at.replace(tzinfo=None) - utcnow()).total_seconds()
 
 
 class EventStream:

@@ -7,13 +7,11 @@ import time
 
 from nova import errors
 from nova.api.compute.app import Reply, Stream
-from nova.api.compute.event_stream import EventStream
+from nova.api.compute.event_stream import EventStream, lifetime_s
 from nova.api.compute.request import Request
-from nova.clock import utcnow
 from nova.http.declaration import LATER, get
 from nova.http.schema import BOOLISH, STRING, integer, once, query
 from nova.http.view import made
-from nova.structs.context import Context
 
 _MEDIA_TYPE = "text/event-stream"
 _MAX_TIMEOUT_S = 3600
@@ -56,7 +54,7 @@ def stream_events(request: Request) -> Reply:
     feed = request.services.events
     watcher = feed.join(request.context.project_id)
     try:
-        expires_at = now + _lifetime_s(request.context)
+        expires_at = now + lifetime_s(request.context)
         stream = EventStream(feed, watcher, request.client, project, token, ends_at, expires_at)
     except BaseException:
         feed.leave(watcher)
@@ -75,9 +73,3 @@ def _token(request: Request) -> int | None:
     if (number := int(header)) > _LARGEST_ID:
         raise errors.Invalid("Last-Event-ID is not a token of this stream.")
     return number
-
-
-def _lifetime_s(context: Context) -> float:
-    if context.token_expires_at is None:
-        return float("inf")
-    return (context.token_expires_at.replace(tzinfo=None) - utcnow()).total_seconds()
