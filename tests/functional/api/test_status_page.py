@@ -115,7 +115,7 @@ def test_a_servers_page_has_its_steps_and_the_picture_of_its_scheduling(cloud, s
     assert f"Chosen: {chosen}" in scheduling
     assert "2 → 2" in scheduling
     corners = re.findall(r'<polygon class="(\w+)" points="([^"]+)"', page)
-    assert corners[0] == ("passes", "0,0 120,0 120,100 0,100")
+    assert corners[0] == ("passes", "0,0 150,0 150,100 0,100")
     seen("/servers/11111111-1111-1111-1111-111111111111", status=404)
 
 

@@ -5,7 +5,7 @@ import msgspec
 from nova.structs.schedule import Decision, Stage
 
 # Of the picture, in its own units.
-_STAGE_WIDTH = 120
+_STAGE_WIDTH = 150
 _HEIGHT = 100
 # The thinnest line that is seen, for one host among thousands.
 _THINNEST = 2
