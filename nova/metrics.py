@@ -8,14 +8,16 @@ import platform
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from oslo_config import cfg
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
-from nova import release
+from nova import concurrency, release
 
 # When a series began is of no use to an operator, and doubles the page.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _LATENCY = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_FIGURES_S = 30.0
 _WORK = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 
 BUILD = Info("nova_build", "Which release this is")
@@ -63,6 +65,15 @@ LEFT = Gauge("nova_operations_left", "Operations that have something left to do 
 SERVERS = Gauge("nova_servers", "Servers of the cloud that are not deleted", ["vm_state"])
 HOSTS = Gauge("nova_hosts", "Hosts that run nova-compute", ["state", "status"])
 
+RESOURCES = Gauge(
+    "nova_placement_resources",
+    "Resources of all providers: what may be given away (capacity), and what is (used)",
+    ["resource_class", "kind"],
+)
+
+LIBVIRT = Histogram("nova_libvirt_call_seconds", "Calls of libvirt", ["call", "outcome"], buckets=_LATENCY)
+IMAGES = Counter("nova_image_cache_requests", "Images that disks were made of: cached already, or brought", ["outcome"])
+
 DECISIONS = Histogram("nova_scheduler_decision_seconds", "Choices of a host", ["outcome"], buckets=_LATENCY)
 REJECTED = Counter("nova_scheduler_rejected_hosts", "Hosts that a stage of a decision removed", ["stage"])
 KNOWN_HOSTS = Gauge("nova_scheduler_known_hosts", "Nodes that this scheduler chooses from")
@@ -72,6 +83,23 @@ def watch_pool(database: str, in_use: Callable[[], float], size: Callable[[], fl
     """Have the connections of a pool looked up when somebody asks: how many are in use, and how many there may be."""
     POOL.labels(database, "in_use").set_function(in_use)
     POOL.labels(database, "most").set_function(size)
+
+
+class Figures:
+    """What takes a query, counted in the background by count(), and only where somebody can ask for it."""
+
+    def __init__(self, conf: cfg.ConfigOpts, count: Callable[[], None]) -> None:
+        self._is_wanted = bool(conf.health_port)
+        self._count = count
+        self._periodic: concurrency.Periodic | None = None
+
+    def start(self) -> None:
+        if self._is_wanted:
+            self._periodic = concurrency.Periodic(_FIGURES_S, self._count, "figures of the cloud", at_once=True)
+
+    def stop(self) -> None:
+        if self._periodic:
+            self._periodic.stop()
 
 
 def replace(gauge: Gauge, values: Mapping[Any, float]) -> None:

@@ -8,7 +8,7 @@ from nova import daemon
 from nova.clients import reachable
 from nova.conf import required
 from nova.http.service import HttpService
-from nova.placement import application, database_check
+from nova.placement import application, database_check, figures
 from nova.readiness import Needs
 
 # Requests one worker has in hand at once; each may hold a database connection.
@@ -21,7 +21,7 @@ def build(conf: cfg.ConfigOpts) -> Sequence[daemon.Component]:
     options = conf.placement
     address = (options.listen, options.listen_port)
     needs = Needs(database_check(conf), *reachable.token_checks(conf))
-    return [needs, HttpService(conf, "placement", application(conf), *address, _THREADS)]
+    return [needs, figures(conf), HttpService(conf, "placement", application(conf), *address, _THREADS)]
 
 
 def main() -> int:

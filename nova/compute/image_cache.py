@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from oslo_config import cfg
 
-from nova import durable, errors
+from nova import durable, errors, metrics
 from nova.clients.image import Images
 from nova.structs.context import Context
 from nova.structs.image import Image
@@ -75,9 +75,11 @@ class ImageCache:
             # QEMU's user opens an image by its name; nobody else learns which there are.
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o711)
         with self._locked(image.id):
-            if not path.exists():
+            is_cached = path.exists()
+            if not is_cached:
                 with _translated(image, self._host):
                     self._bring(image, path, context)
+            metrics.IMAGES.labels("cached" if is_cached else "brought").inc()
             os.utime(path)
             return _describe(image, path)
 

@@ -7,13 +7,14 @@ import oslo_messaging
 import requests
 from oslo_config import cfg
 
+from nova import metrics
 from nova.clients import adapters, reachable
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
 from nova.clients.placement import PlacementClient
 from nova.clients.share import Shares
 from nova.clients.volume import Volumes
-from nova.conductor import network_view
+from nova.conductor import figures, network_view
 from nova.conductor.calls import queries
 from nova.conductor.calls.aggregates import AggregateCalls
 from nova.conductor.calls.annotations import AnnotationCalls
@@ -35,7 +36,6 @@ from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.engine.turn import no_boundary
-from nova.conductor.figures import Figures
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import configured
@@ -111,7 +111,7 @@ class Conductor:
         self._reconcilers = Reconcilers(self.core)
         self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
-        self._figures = Figures(conf, self.db)
+        self._figures = metrics.Figures(conf, functools.partial(figures.count, self.db))
 
     def start(self) -> None:
         self.engine.start()

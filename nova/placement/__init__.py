@@ -3,10 +3,12 @@
 It imports nothing of the compute side; application() is all of it as one WSGI callable.
 """
 
+import functools
 from typing import Any
 
 from oslo_config import cfg
 
+from nova import metrics
 from nova.http.front import Front
 from nova.readiness import Check
 
@@ -50,6 +52,13 @@ def database_check(conf: cfg.ConfigOpts) -> Check:
     """Whether the database can be used."""
     check: Check = _open_database(conf).check()
     return check
+
+
+def figures(conf: cfg.ConfigOpts) -> metrics.Figures:
+    """Counts what there is and what is used, for the page of metrics."""
+    from nova.placement.figures import count  # noqa: PLC0415
+
+    return metrics.Figures(conf, functools.partial(count, _open_database(conf)))
 
 
 def _open_database(conf: cfg.ConfigOpts) -> Any:

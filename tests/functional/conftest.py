@@ -83,6 +83,15 @@ def everything_stops():
 @pytest.fixture
 def image_service():
     """For daemons that are processes of their own."""
+    yield from _image_services()
+
+
+@pytest.fixture(scope="module")
+def image_service_of_module():
+    yield from _image_services()
+
+
+def _image_services():
     glance = FakeGlance()
     port = free_port()
     server = HttpServer(listen("127.0.0.1", port), glance, Limits(requests=10, connections_per_source=0))

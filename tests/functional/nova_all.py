@@ -29,6 +29,7 @@ network_api_listen = 127.0.0.1
 network_api_listen_port = {network}
 network_dataplane = false
 report_interval = 1
+health_port = {health}
 [api]
 auth_strategy = noauth2
 status_page = true
@@ -80,6 +81,7 @@ class NovaAll:
         self._home = home
         self._python = python
         self.port = free_port()
+        self.health_port = free_port()
         self._image_port = image_port
         self._conf = home / "nova.conf"
         self._conf.write_text(
@@ -88,6 +90,7 @@ class NovaAll:
                 backend=backend,
                 fake_delay_s=fake_delay_s,
                 compute=self.port,
+                health=self.health_port,
                 network=free_port(),
                 placement=free_port(),
                 image=image_port,

@@ -73,6 +73,7 @@ def test_samples_units_manuals_and_the_licence_come_with_it(installed):
     assert (installed / "etc/nova/policy.yaml.sample").exists()
     for name in (
         "etc/nova/nova.conf.d/README",
+        "share/nova/monitoring/nova-alerts.yaml",
         "share/nova/systemd/nova-compute.service",
         "share/nova/sysusers.d/nova.conf",
         "share/nova/tmpfiles.d/nova.conf",

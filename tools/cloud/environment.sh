@@ -22,7 +22,7 @@ CLOUD_PACKAGES=(
 DISTRIBUTED_PACKAGES=(rabbitmq-server mariadb-server)
 NEUTRON_PACKAGES=(openvswitch-switch ovn-central ovn-host ethtool iptables haproxy)
 TEST_PACKAGES=(
-    postgresql shellcheck groff-base ovn-central awscli s3cmd
+    postgresql prometheus shellcheck groff-base ovn-central awscli s3cmd
     # the simulated vCenter
     golang-go golang-github-vmware-govmomi-dev
 )

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import libvirt
 from oslo_config import cfg
 
-from nova import concurrency, errors
+from nova import concurrency, errors, metrics
 
 LOG = logging.getLogger(__name__)
 
@@ -80,11 +81,16 @@ class Proxy:
             calls, label = _calls_to(self._owner.uri), self._label(name)
             timeout_s = _LONGER.get(name, _ANSWER_S)
             calls.check(label)
+            began, outcome = time.perf_counter(), "error"
             try:
                 with self._owner.place_for(self._target) as target:
-                    return _wrap(calls.run(timeout_s, label, getattr(target, name), *plain, **kwargs), self._owner)
+                    answer = calls.run(timeout_s, label, getattr(target, name), *plain, **kwargs)
+                outcome = "success"
+                return _wrap(answer, self._owner)
             except libvirt.libvirtError as error:
                 raise translate(error) from error
+            finally:
+                metrics.LIBVIRT.labels(name, outcome).observe(time.perf_counter() - began)
 
         return call
 
