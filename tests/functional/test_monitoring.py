@@ -22,8 +22,8 @@ scrape_configs:
   - job_name: nova
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-# What has no samples while all is well, and on hosts without libvirt.
-_EMPTY = re.compile(r'"error"|outcome!="ok"|nova_libvirt_')
+# What has no samples while all is well, while nothing is under way, and on hosts without libvirt.
+_EMPTY = re.compile(r'"error"|outcome!="ok"|nova_operations_(under_way|oldest_seconds)|nova_libvirt_')
 # For each alert: series by which it fires, and those by which it does not. A value stands for an hour.
 CASES = {
     "NovaDaemonNotReady": ({'nova_check_passes{instance="a", check="database"}': "0"}, "1"),
