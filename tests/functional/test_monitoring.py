@@ -22,8 +22,8 @@ scrape_configs:
   - job_name: nova
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-# What has no samples while all is well, while nothing is under way, and on hosts without libvirt.
-_EMPTY = re.compile(r'"error"|outcome!="ok"|nova_operations_(under_way|oldest_seconds)|nova_libvirt_')
+# What has no samples while all is well, while nothing is under way, and on fake hosts.
+_EMPTY = re.compile(r'"error"|outcome!="ok"|nova_operations_(under_way|oldest_seconds)|nova_libvirt_|nova_image_')
 # For each alert: series by which it fires, and those by which it does not. A value stands for an hour.
 CASES = {
     "NovaDaemonNotReady": ({'nova_check_passes{instance="a", check="database"}': "0"}, "1"),
@@ -121,7 +121,7 @@ def alerts():
 def test_every_panel_shows_something_of_a_cloud_at_work(prometheus):
     shown = [(title, expression) for title, expression in expressions() if not _EMPTY.search(expression)]
 
-    assert len(shown) > 20
+    assert len(shown) > len(list(expressions())) / 2
     for title, expression in shown:
         wait(lambda expression=expression: prometheus(expression), f"{title} has data: {expression}")
 

@@ -8,6 +8,7 @@ import threading
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from nova import errors
 from nova.compute.image_cache import ImageCache
@@ -85,10 +86,16 @@ def test_vhd_that_is_none_is_refused(images, smuggle, tmp_path, content):
 
 def test_image_is_fetched_once(cache, images):
     image = upload(images, CONTENT)
+    before = {outcome: counted(outcome) for outcome in ("brought", "cached")}
     first = cache.fetch(image)
     images.delete(image.id)
 
     assert cache.fetch(image) == first
+    assert {outcome: counted(outcome) - before[outcome] for outcome in before} == {"brought": 1, "cached": 1}
+
+
+def counted(outcome):
+    return REGISTRY.get_sample_value("nova_image_cache_requests_total", {"outcome": outcome}) or 0
 
 
 def test_many_builds_at_once_fetch_an_image_once(cache_over, wire, images):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from nova import errors
 from nova.compute.image_cache import ImageCache
@@ -304,7 +305,14 @@ def test_diagnostics_of_a_guest_that_is_off_say_so(driver, make_spec):
     driver.create(spec)
     driver.set_power(spec.uuid, PowerState.SHUTDOWN)
 
+    before = calls_counted("state", "success")
     assert driver.diagnostics(spec.uuid)["state"] == "shutdown"
+    assert calls_counted("state", "success") > before
+    assert calls_counted("lookupByUUIDString", "error") > 0
+
+
+def calls_counted(call, outcome):
+    return REGISTRY.get_sample_value("nova_libvirt_call_seconds_count", {"call": call, "outcome": outcome}) or 0
 
 
 def test_crash_dump_interrupts_the_guest(driver, make_spec, wait_for_output):
