@@ -76,9 +76,7 @@ class Files:
             raise
         return copies
 
-    def read(
-        self, segments: Iterable[Segment], begin: int, end: int, free: Callable[[str], None]
-    ) -> Iterator[bytes]:
+    def read(self, segments: Iterable[Segment], begin: int, end: int, free: Callable[[str], None]) -> Iterator[bytes]:
         """The bytes from begin to before end of the segments in their order. Raises FileNotFoundError.
 
         free is called with the name that remove_counted() gave to a file, by its last reader. Raises OSError after a
