@@ -4,6 +4,7 @@ Each part is gathered by itself: one that cannot be says why, and the others are
 """
 
 import argparse
+import contextlib
 import datetime
 import io
 import json
@@ -52,7 +53,7 @@ def bundle(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     path: Path = arguments.output or Path(f"{name}.tar.gz")
     settings = list(_settings(conf))
     options = _options(settings)
-    mask = Mask(secrets_of(settings, options))
+    mask = Mask(secrets_of([*settings, *_in_force(conf, options)], options))
     parts: dict[str, Callable[[], str]] = {
         "versions.txt": lambda: _versions(conf),
         "configuration.txt": lambda: _configuration(settings, options, mask),
@@ -103,6 +104,18 @@ def _settings(conf: cfg.ConfigOpts) -> Iterator[Setting]:
             yield from files.settings([path])
         except (cfg.Error, OSError, UnicodeError) as error:
             yield Setting(path, f"cannot be read: {type(error).__name__}", "", "")
+
+
+def _in_force(conf: cfg.ConfigOpts, options: known.Index) -> Iterator[Setting]:
+    """The values of secret options of which no file need know, but the environment."""
+    for group, by_name in options.items():
+        for name, option in by_name.items():
+            if not option.secret:
+                continue
+            with contextlib.suppress(cfg.NoSuchOptError, cfg.NoSuchGroupError, KeyError):
+                value = conf[name] if group == "DEFAULT" else conf[group][name]
+                if value and value != option.default:
+                    yield Setting("", group, name, str(value))
 
 
 def _options(settings: list[Setting]) -> known.Index:

@@ -53,11 +53,12 @@ def secret_options():
                 yield group, name
 
 
-def test_no_secret_of_any_option_is_in_the_bundle_nor_in_the_logs_that_are(bundled, tmp_path):
+def test_no_secret_of_any_option_is_in_the_bundle_nor_in_the_logs_that_are(bundled, tmp_path, monkeypatch):
     planted = {place: f"planted-{number}-{AWKWARD}" for number, place in enumerate(secret_options())}
     assert {("DEFAULT", "transport_url"), ("neutron", "password"), ("vmware", "host_password")} <= planted.keys()
     log = tmp_path / "nova.log"
-    secrets = [*planted.values(), "of-the-url", "of-another", "of-nobody"]
+    monkeypatch.setenv("OS_VMWARE__HOST_PASSWORD", "of-the-environment")
+    secrets = [*planted.values(), "of-the-url", "of-another", "of-nobody", "of-the-environment"]
     written = [form for secret in secrets for form in (secret, quote(secret, safe=""), json.dumps({"x": secret}))]
     log.write_text("begun\n" + "".join(f"it said {form} and went\n" for form in written))
 
