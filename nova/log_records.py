@@ -15,7 +15,7 @@ _ESCAPES = {number: ascii(chr(number))[1:-1] for number in _CONTROLS}
 
 
 class OneLineRecord(logging.LogRecord):
-    """A record without control characters in its message and in the summary of its error: they are written as escapes."""
+    """A record without control characters in its message and the summary of its error: escapes stand for them."""
 
     def getMessage(self) -> str:  # noqa: N802 - logging's name
         return one_line(super().getMessage())

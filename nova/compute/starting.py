@@ -1,6 +1,7 @@
 """Guests that are started paused, until their ports are plugged, each by a file in [DEFAULT] state_path.
 
-A nova-compute that dies meanwhile knows afterwards which guests it has paused, and not their users, operators or the hypervisor.
+A nova-compute that dies meanwhile knows afterwards which guests it has paused, and not their users, operators or the
+hypervisor.
 """
 
 import logging

@@ -2,8 +2,8 @@
 
 Every call that may hang has a bound of its own (nova.concurrency.bounded). A step may still take very long, and hang where
 nobody thought of it: after a while it counts no more, and another is begun in its stead. Of those there is a most, too.
-A step that waits for another service gives its place back meanwhile (place_given_back): there may be as many of those as there
-are guests.
+A step that waits for another service gives its place back meanwhile (place_given_back): there may be as many of
+those as there are guests.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""A guest keeps a volume, or a port, whose attachment has failed: its server is free, and what it has is nobody else's."""
+"""A guest keeps a volume, or a port, whose attachment has failed: its server is free, what it has is nobody else's."""
 
 import pytest
 

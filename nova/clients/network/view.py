@@ -63,5 +63,5 @@ def _subnet(subnet: Json) -> Subnet:
 
 
 def is_somebody_elses(port: Json) -> bool:
-    """Whether a port serves something that is no server, as the subport of a trunk: as a server's it would never come up."""
+    """Whether a port serves something that is no server, as the subport of a trunk: it would never come up."""
     return bool(port["device_owner"]) and not port["device_owner"].startswith("compute:")

@@ -21,7 +21,8 @@ _SECRET_NAME = re.compile(r"pas+w|_pass$|passphrase|secret|token$|credential", r
 _USER_INFO = re.compile(r"(?<=://)[^\s,]*@|(?<=,)[^\s,:@/]+:[^\s,@]*@")
 _TOKENS = re.compile(r"gAAAA[\w-]{16,}=*|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 _HEADERS = re.compile(
-    r"""((?:x-(?:auth|subject|service)-token|(?:proxy-)?authorization)["']?\s*[:=]\s*["']?)(?:(?:basic|bearer)\s+)?[^\s"',]+""",
+    r"""((?:x-(?:auth|subject|service)-token|(?:proxy-)?authorization)["']?\s*[:=]\s*["']?)"""
+    r"""(?:(?:basic|bearer)\s+)?[^\s"',]+""",
     re.IGNORECASE,
 )
 _KEYS = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)

@@ -150,10 +150,12 @@ class Operation(Generic[Document]):
     fails_as, or what it was where that is None. server says which columns of the server follow from
     the document; it is applied with every commit. finish, fail and abandon run in the last transaction and give
     the columns to write; so does makes_way, where a delete takes the place of one that is half undone, for that to
-    find what there may be. keeps is done where a guest refuses for good to give back what an undo asks for: the operation ends there with an
-    error, finish writes what the server has all the same, for another operation to take, and the server is free. Without it
-    the undo waits for the host. tells is what the event log says of this operation: the ids and states that
+    find what there may be. tells is what the event log says of this operation: the ids and states that
     notifications carry.
+
+    keeps is done where a guest refuses for good to give back what an undo asks for: the operation ends there with an
+    error, finish writes what the server has all the same, for another operation to take, and the server is free.
+    Without it the undo waits for the host.
 
     no_return_after: the function of the last step that can still be undone, or from_the_start. Behind it the
     engine undoes nothing: it goes forward, and where that fails for good the operation is abandoned. The server
