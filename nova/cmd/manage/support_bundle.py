@@ -48,7 +48,7 @@ def add(groups: Any) -> None:
 
 
 def bundle(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
-    """Write what others need to help: versions, configuration, services, operations, capacity, findings, logs; no secret."""
+    """Write what support needs, without secrets: versions, configuration, services, operations, capacity and logs."""
     name = f"nova-support-{socket.gethostname()}-{utcnow():%Y%m%dT%H%M%S}"
     path: Path = arguments.output or Path(f"{name}.tar.gz")
     settings = list(_settings(conf))
