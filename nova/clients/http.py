@@ -32,6 +32,12 @@ _OF_HOSTS = frozenset(("binding:host_id", "binding:profile", "connector", "host"
 Refusals = Mapping[str | int | tuple[str, int] | None, type[errors.DomainError]]
 
 
+class ServiceFailed(errors.Unavailable):
+    """The service is there, and has failed at this request. fault: the type it gives to what went wrong, or nothing."""
+
+    fault = ""
+
+
 class Service:
     """A service, how users know it ("The Image service"), and what its refusals mean here."""
 
@@ -123,7 +129,12 @@ class Service:
         LOG.log(level, "%s %s: %s %r", request.method, request.url, status, response.text[:300])
         if status in _OF_PROXIES:
             return self._away(f"it answers with status {status}")
-        return self.unavailable(reason or f"it answers with status {status}")
+        reason = reason or f"it answers with status {status}"
+        if status != 500:
+            return self.unavailable(reason)
+        error = ServiceFailed(service=self.name, reason=reason)
+        error.fault = _fault(response)[0]
+        return error
 
     def unavailable(self, reason: str) -> errors.Unavailable:
         """reason is told to users: nothing of addresses or exceptions."""

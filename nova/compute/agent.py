@@ -10,8 +10,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -46,6 +46,17 @@ _FRESH = timedelta(seconds=60)
 # A daemon that stops waits no longer than for this.
 _EVENTS_WAIT_S = 5.0
 _BETWEEN_EVENTS_S = 0.5
+# What holds a server's place while this daemon does something to its guest by itself.
+_OWN_WORK = StepOrder(
+    operation_id="",
+    instance_id="",
+    host="",
+    number=0,
+    verb="resume after a start",
+    arguments=msgspec.Raw(b"null"),
+    sent_at=datetime.min,
+    answer_by=datetime.min,
+)
 
 
 class Agent:
@@ -257,6 +268,7 @@ class Agent:
                 self._tell(ready)
             for name in ready:
                 if name not in self._health.troubles:
+                    self._watches[name].run_left(self._alone)
                     self._watches[name].look()
             self._clean_after_silence()
 
@@ -396,6 +408,23 @@ class Agent:
                 while len(self._answers) > _REMEMBERED_ANSWERS:
                     self._answers.popitem(last=False)
             self._give(answer)
+
+    def _alone(self, instance_id: str, function: Callable[[], None]) -> None:
+        """Call function unless a step of this server is under way; those that come meanwhile are done afterwards."""
+        with self._lock:
+            if instance_id in self._queues:
+                return
+            self._queues[instance_id].append(_OWN_WORK)
+        try:
+            function()
+        finally:
+            with self._lock:
+                queue = self._queues[instance_id]
+                queue.popleft()
+                if not queue:
+                    del self._queues[instance_id]
+            if queue:
+                self._pool.submit(instance_id, functools.partial(self._work_off, instance_id))
 
     def _do(self, order: StepOrder) -> StepAnswer:
         """Do one step. Every error becomes its answer."""

@@ -9,6 +9,7 @@ from nova.clients.image import Images
 from nova.compute.image_cache import ImageCache
 from nova.compute.jobs import Jobs
 from nova.compute.plugging import Plugging
+from nova.compute.starting import Starting
 from nova.network.host.agent import HostNetworks
 from nova.structs.network import Vif
 from nova.virt.driver import Driver
@@ -17,7 +18,7 @@ from nova.virt.driver import Driver
 @dataclass(frozen=True)
 class Host:
     """networks is None for a driver whose guests have no devices on this host; so is plugging. jobs: live migrations
-    under way."""
+    under way. starting: guests that are started paused."""
 
     conf: cfg.ConfigOpts
     name: str
@@ -27,6 +28,7 @@ class Host:
     networks: HostNetworks | None = None
     jobs: Jobs = field(default_factory=Jobs)
     plugging: Plugging | None = None
+    starting: Starting = field(default_factory=Starting)
 
     def has_to_wait(self, vifs: Iterable[Vif]) -> Plugging | None:
         """What to wait with until these ports are plugged; None: a guest need not wait."""

@@ -12,6 +12,7 @@ from keystoneauth1.adapter import Adapter
 
 from nova import errors
 from nova.clients.network.http import NetworkingHttp
+from nova.compute import step_pool
 from nova.structs.network import Vif
 
 LOG = logging.getLogger(__name__)
@@ -42,11 +43,14 @@ class Plugging:
     def wait(self, instance_id: str, vifs: Sequence[Vif]) -> bool:
         """Whether all of these ports of a server are plugged, once they are or time is up.
 
+        Other steps have this step's place meanwhile: ports of a project's making may never come up.
+
         Raises PortsNotPlugged where a guest whose ports are not is to be given up.
         """
         news = self._waiting.setdefault(instance_id, threading.Event())
         try:
-            missing = self._wait([vif.port_id for vif in vifs], news)
+            with step_pool.place_given_back():
+                missing = self._wait([vif.port_id for vif in vifs], news)
         finally:
             self._waiting.pop(instance_id, None)
         if missing:

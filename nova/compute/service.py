@@ -13,6 +13,7 @@ from nova.compute.host import Host
 from nova.compute.image_cache import ImageCache
 from nova.compute.image_cleaning import ImageCleaning
 from nova.compute.plugging import Plugging
+from nova.compute.starting import Starting
 from nova.network.host.agent import HostNetworks
 from nova.readiness import Check
 from nova.rpc.compute import ComputeCalls, topic
@@ -43,8 +44,9 @@ class Compute:
         cache = ImageCache.from_conf(conf, images, drivers[self.name].disk_formats)
         self._networks = _host_networks(conf, self.name, transport)
         plugging = _plugging(conf, transport)
+        starting = Starting(conf.state_path)
         hosts = {
-            host: Host(conf, host, driver, cache, images, self._networks, plugging=plugging)
+            host: Host(conf, host, driver, cache, images, self._networks, plugging=plugging, starting=starting)
             for host, driver in drivers.items()
         }
         self._image_cleaning = ImageCleaning(conf, cache, hosts[self.name].driver)

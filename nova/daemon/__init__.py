@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from oslo_config import cfg
-from oslo_log import log as oslo_log
 
+from nova import log_records
 from nova.conf import BadConfiguration, load
 from nova.conf.required import Check
 from nova.conf.review import review
@@ -52,7 +52,7 @@ def run(
     except BadConfiguration as error:
         print(f"{name}: {error}", file=sys.stderr)
         return UNUSABLE
-    oslo_log.setup(conf, name)
+    log_records.setup(conf, name)
     for line in unknown:
         LOG.warning("%s", line)
     count = workers(conf) if workers else 1

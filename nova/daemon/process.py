@@ -120,8 +120,9 @@ class Process:
             self._tell(WATCHDOG)
         if self._is_to_report:
             self._is_to_report = False
-            # Whoever asks for it gets it, whatever the level of the log is.
-            LOG.critical("%s", report.state(self._name, self._services, self._pulse.readiness))
+            for line in report.state(self._name, self._services, self._pulse.readiness).split("\n"):
+                # Whoever asks for it gets it, whatever the level of the log is.
+                LOG.critical("%s", line)
 
     def _stop(self) -> None:
         """Stop, the last first. A component that waits for a daemon that is gone does not hold up the others for ever."""

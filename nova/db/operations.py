@@ -46,7 +46,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     left: the names of the steps that are still to be done, in order; given_up: of those that never will be. is_settled:
     the server is what the operation was to make of it. rounds: how often what is left has been tried. refused: the
-    steps among them that were refused by somebody who is there again.
+    steps among them that were refused by somebody who is there again. hosts: those that did not do what is left.
     """
 
     error: str
@@ -63,6 +63,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_settled: bool = False
     rounds: int = 0
     refused: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
@@ -390,11 +391,16 @@ def waiting_on(connection: Connection, hosts: list[str]) -> list[StepOrder]:
 
 
 def waiting_for(connection: Connection, host: str) -> list[str]:
-    """Operations that go on when a host does, or is known to be dead; all that have something left are among them."""
+    """Operations that go on when a host does, or is known to be dead; with those that have something left there."""
     for_host = (_table.c.waiting_host == host) & _table.c.order.is_(None)
     is_left = (_table.c.state == LEFT) & _table.c.active_key.is_(None)
-    query = select(_table.c.uuid).where(or_(for_host, is_left), _table.c.lease_owner.is_(None)).order_by(_table.c.id)
-    return list(connection.scalars(query))
+    query = select(_table.c.uuid, _table.c.waiting_host, _table.c.failure)
+    query = query.where(or_(for_host, is_left), _table.c.lease_owner.is_(None)).order_by(_table.c.id)
+    return [
+        uuid
+        for uuid, waiting_host, failure in connection.execute(query)
+        if waiting_host == host or host in msgspec.json.decode(failure, type=Failure).hosts
+    ]
 
 
 def under_way(connection: Connection) -> dict[str, tuple[int, datetime.datetime]]:

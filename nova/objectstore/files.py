@@ -2,17 +2,23 @@
 
 A file is a segment of an object. It lies in incoming/ until it is whole, then in data/. What no index refers to after
 a crash is removed a day later, by its age alone: nothing that is being written is that old.
+
+Whoever reads a file has a shared lock on it. Who removes it sees by that whether it takes room until its readers end.
 """
 
+import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _PIECE = 262144
 _ORPHAN_S = 24 * 3600
+# What is held longer for a file that is read was left by a crash.
+_LONGEST_READ_S = 24 * 3600
 
 Segment = tuple[str, int]
 
@@ -70,17 +76,23 @@ class Files:
             raise
         return copies
 
-    def read(self, segments: Iterable[Segment], begin: int, end: int) -> Iterator[bytes]:
-        """The bytes from begin to before end of the segments in their order. Raises FileNotFoundError."""
-        offset = 0
+    def read(self, segments: Iterable[Segment], begin: int, end: int, free: Callable[[str], None]) -> Iterator[bytes]:
+        """The bytes from begin to before end of the segments in their order. Raises FileNotFoundError.
+
+        free is called with the name that remove_counted() gave to a file, by its last reader. Raises OSError after a
+        day.
+        """
+        offset, until = 0, time.monotonic() + _LONGEST_READ_S
         for name, size in segments:
             first, last = max(begin - offset, 0), min(end - offset, size)
             offset += size
             if first >= last:
                 continue
-            with self._path(name).open("rb", buffering=0) as file:
+            with self._reading(name, free) as file:
                 file.seek(first)
                 while first < last:
+                    if time.monotonic() > until:
+                        raise OSError(f"segment {name} has been read for a day")
                     piece = file.read(min(_PIECE, last - first))
                     if not piece:
                         raise OSError(f"segment {name} is shorter than its index says")
@@ -91,6 +103,23 @@ class Files:
         """Fine for those that are gone already."""
         for name in names:
             self._path(name).unlink(missing_ok=True)
+
+    def remove_counted(
+        self, names: Iterable[str], hold: Callable[[str, int], None], free: Callable[[str], None]
+    ) -> None:
+        """Remove files; hold is called with a name and the bytes of each that somebody still reads, until free is."""
+        for name in names:
+            with suppress(FileNotFoundError), self._path(name).open("rb", buffering=0) as file:
+                self._path(name).unlink(missing_ok=True)
+                status = os.fstat(file.fileno())
+                # With another link, the same bytes count as a copy's.
+                if status.st_nlink or _is_alone(file):
+                    continue
+                held = _held(status)
+                hold(held, status.st_size)
+                if _is_alone(file):
+                    # The last reader ended before.
+                    free(held)
 
     def is_coming(self, name: str) -> bool:
         """Whether a file is being written, or was until less than a day ago."""
@@ -109,6 +138,17 @@ class Files:
         for path in broken:
             path.unlink(missing_ok=True)
         return len(broken)
+
+    @contextmanager
+    def _reading(self, name: str, free: Callable[[str], None]) -> Iterator[BinaryIO]:
+        with self._path(name).open("rb", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            try:
+                yield file
+            finally:
+                status = os.fstat(file.fileno())
+                if not status.st_nlink and _is_alone(file):
+                    free(_held(status))
 
     def _path(self, name: str) -> Path:
         return self._data / name[:2] / name
@@ -130,6 +170,21 @@ def new_name() -> str:
 def day_ago() -> float:
     """The time before which what is unfinished was left by a crash."""
     return time.time() - _ORPHAN_S
+
+
+def _is_alone(file: BinaryIO) -> bool:
+    """Whether nobody else has a file open; of several who end at one time, the last is told so."""
+    try:
+        # Where it is refused, the shared lock is gone, too.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _held(status: os.stat_result) -> str:
+    """What room is held by for a file without a name: nobody else has its number meanwhile."""
+    return f"inode-{status.st_ino}"
 
 
 def _changed(path: Path) -> float:

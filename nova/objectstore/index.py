@@ -180,8 +180,8 @@ class Transaction:
         self._ask("UPDATE bucket SET used = used + ? WHERE name = ?", (change, bucket))
 
     def reserve(self, name: str, bucket: str, size: int) -> None:
-        """Hold bytes of the bucket's quota for the file of this name, until release()."""
-        self._ask("INSERT INTO reservation VALUES (?, ?, ?, ?)", (name, bucket, size, time.time()))
+        """Hold bytes of the bucket's quota by this name, until release()."""
+        self._ask("INSERT OR REPLACE INTO reservation VALUES (?, ?, ?, ?)", (name, bucket, size, time.time()))
 
     def release(self, name: str) -> None:
         """Fine for what is not held."""

@@ -68,7 +68,7 @@ def copy_part(request: Request, project: Project, payload: Payload) -> Answer:
     total = checksums.ALGORITHMS[upload.algorithm]() if upload.algorithm else None
 
     def pieces() -> Any:
-        for piece in project.files.read(source.segments, begin, end):
+        for piece in project.read(source, begin, end):
             digest.update(piece)
             if total is not None:
                 total.update(piece)

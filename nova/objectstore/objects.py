@@ -90,7 +90,7 @@ def _get(request: Request, project: Project, entry: Entry) -> Answer:
     headers["Content-Length"] = str(end - begin)
     body: Iterator[bytes] | tuple[()] = ()
     if request.method == "GET":
-        body = _begun(project.files.read(entry.segments, begin, end))
+        body = _begun(project.read(entry, begin, end))
     return Answer(200 if span is None else 206, headers, body)
 
 

@@ -111,7 +111,7 @@ class Project:
                     parts.extend(transaction.parts(upload.id).values())
                     transaction.delete_upload(upload.id)
             transaction.delete_bucket(name)
-        self._remove(*parts)
+        self._remove(name, *parts)
 
     @contextmanager
     def reading(self, bucket: str) -> Iterator[Transaction]:
@@ -140,6 +140,10 @@ class Project:
         if entry is None:
             raise S3Error("NoSuchKey", Key=key)
         return entry
+
+    def read(self, entry: Entry, begin: int, end: int) -> Iterator[bytes]:
+        """The bytes of an object from begin to before end. Raises FileNotFoundError where it has gone meanwhile."""
+        return self.files.read(entry.segments, begin, end, self._free)
 
     @contextmanager
     def room(self, bucket: str, size: int) -> Iterator[Room]:
@@ -173,7 +177,7 @@ class Project:
             self._use(transaction, bucket, entry.cost(key) - (old.cost(key) if old else 0), room)
             transaction.put_object(bucket, key, entry)
         _settle(room)
-        self._remove(old)
+        self._remove(bucket, old)
 
     def delete(self, bucket: str, keys: Iterable[str], condition: Callable[[Entry | None], None]) -> None:
         """Delete those of the objects that are there."""
@@ -186,7 +190,7 @@ class Project:
                     transaction.delete_object(bucket, key)
                     transaction.use(bucket, -entry.cost(key))
                     deleted.append(entry)
-        self._remove(*deleted)
+        self._remove(bucket, *deleted)
 
     def add_upload(self, upload: Upload) -> None:
         """Begin one. Raises S3Error: no such bucket, no room."""
@@ -203,7 +207,7 @@ class Project:
             self._use(transaction, upload.bucket, entry.cost() - (old.cost() if old else 0), room)
             transaction.put_part(upload.id, number, entry)
         _settle(room)
-        self._remove(old)
+        self._remove(upload.bucket, old)
 
     def abort(self, upload: Upload) -> None:
         """What the parts used is free again. Raises S3Error (NoSuchUpload)."""
@@ -213,7 +217,7 @@ class Project:
             parts = transaction.parts(upload.id).values()
             transaction.delete_upload(upload.id)
             transaction.use(upload.bucket, -sum(part.cost() for part in parts) - upload.cost())
-        self._remove(*parts)
+        self._remove(upload.bucket, *parts)
 
     def complete(
         self,
@@ -239,7 +243,7 @@ class Project:
             replace(part, segments=tuple(segment for segment in part.segments if segment[0] not in kept))
             for part in parts.values()
         ]
-        self._remove(old, *dropped)
+        self._remove(upload.bucket, old, *dropped)
         return entry
 
     def sweep(self) -> None:
@@ -298,8 +302,23 @@ class Project:
         if has.used + growth > self._quota_bytes:
             raise S3Error("QuotaExceeded", BucketName=bucket)
 
-    def _remove(self, *entries: Entry | None) -> None:
-        self.files.remove(name for entry in entries if entry is not None for name, _ in entry.segments)
+    def _remove(self, bucket: str, *entries: Entry | None) -> None:
+        """What somebody reads still takes its room, and counts until then; after a crash, until sweep()."""
+        names = (name for entry in entries if entry is not None for name, _ in entry.segments)
+        if self._quota_bytes is None:
+            self.files.remove(names)
+            return
+
+        def hold(name: str, size: int) -> None:
+            with self.index.write() as transaction:
+                transaction.reserve(name, bucket, Entry(size, "", 0).cost())
+
+        self.files.remove_counted(names, hold, self._free)
+
+    def _free(self, name: str) -> None:
+        if self._quota_bytes is not None:
+            with self.index.write() as transaction:
+                transaction.release(name)
 
 
 def _settle(room: Room | None) -> None:

@@ -137,8 +137,9 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class GuestState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A guest found on a host."""
+    """A guest found on a host. is_halted: the hypervisor has paused it, as for an error of a disk or a migration."""
 
     uuid: str
     name: str
     power_state: PowerState
+    is_halted: bool = False

@@ -6,8 +6,7 @@ NOVA_CONFIG_FILES names, separated by colons.
 
 import os
 
-from oslo_log import log as oslo_log
-
+from nova import log_records
 from nova.api.metadata import application as make_application
 from nova.conf import load
 from nova.rpc.bus import connect
@@ -15,6 +14,6 @@ from nova.rpc.conductor import conductor_client
 
 _files = os.environ.get("NOVA_CONFIG_FILES")
 _conf = load([], _files.split(":") if _files else None)
-oslo_log.setup(_conf, "nova-api-metadata")
+log_records.setup(_conf, "nova-api-metadata")
 
 application = make_application(_conf, conductor_client(connect(_conf)))

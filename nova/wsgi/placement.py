@@ -6,13 +6,12 @@ NOVA_CONFIG_FILES names, separated by colons.
 
 import os
 
-from oslo_log import log as oslo_log
-
+from nova import log_records
 from nova.conf import load
 from nova.placement import application as make_application
 
 _files = os.environ.get("NOVA_CONFIG_FILES")
 _conf = load([], _files.split(":") if _files else None)
-oslo_log.setup(_conf, "nova-placement-api")
+log_records.setup(_conf, "nova-placement-api")
 
 application = make_application(_conf)

@@ -369,15 +369,6 @@ def ports(user, server_id):
 # Hosts that answer, and refuse
 
 
-def attaches_half(user):
-    server_id = an_active_server(user)
-    hypervisor = user.cloud.hypervisor(name_of_host(user.cloud, server_id))
-    hypervisor.fail("attach_volume")
-    hypervisor.fail("detach_volume", times=1000)
-    assert attaches_a_volume(user, server_id).status_code == 202
-    return server_id, "unplug", {"available"}
-
-
 def builds_half(user):
     cloud = user.cloud
     for name in HOSTS:
@@ -386,7 +377,14 @@ def builds_half(user):
     return begins_from_a_volume(user), "destroy", {"in-use"}
 
 
-@pytest.mark.parametrize("begin", [attaches_half, builds_half])
+def swaps_half(user):
+    server_id = a_server_with_a_volume(user)
+    user.cloud.hypervisor(name_of_host(user.cloud, server_id)).fail("swap_volume", times=1000)
+    assert swaps_a_volume(user, server_id).status_code == 202
+    return server_id, "swap_back", {"in-use", "available"}
+
+
+@pytest.mark.parametrize("begin", [swaps_half, builds_half])
 def test_what_a_host_refuses_to_undo_is_given_to_nobody_else(cloud, user, begin):
     server_id, undo, finally_ = begin(user)
     tries_of_a_step = ATTACH_VOLUME.step("plug_in").retries + 1

@@ -283,6 +283,33 @@ def test_a_confirmed_resize_is_cleaned_up_when_its_old_host_is_back(cloud, user)
     assert cloud.hypervisor(old).aside == {}
 
 
+def test_a_host_that_is_back_wakes_what_is_left_there_and_nothing_else(make_cloud):
+    cloud = make_cloud(SETTINGS.replace("left_pauses_s = 0.1, 0.3", "left_pauses_s = 3600"), HOSTS)
+    user = cloud.client("admin", "project")
+    other, server_id = a_server_with_a_volume(user), a_resized_server(user)
+    goes_away(cloud, NETWORK, "shelve", "check_image")
+    user.act(other, "shelve")
+    has_something_left(cloud)
+    comes_back(cloud)
+    old = next(name for name in cloud.hosts if cloud.hypervisor(name).aside)
+    full_name = cloud.hypervisor(old).name
+
+    def dies():
+        cloud.stop_host(old)
+        forced_down(user, full_name, True)
+
+    cloud.boundary.call_at("confirmResize", "forget_old_guest", "ordered", dies)
+    user.act(server_id, "confirmResize")
+    wait(lambda: left(cloud) == 2, "both have something left")
+
+    woken = cloud.db.read(lambda c: operations.waiting_for(c, full_name))
+
+    assert woken == [cloud.db.read(lambda c: operations.left(c, server_id)).uuid]
+    cloud.start_host(old)
+    forced_down(user, full_name, False)
+    wait(lambda: cloud.hypervisor(old).aside == {}, "what was left there is done")
+
+
 def forced_down(user, host, is_down):
     services = user.get("/os-services?binary=nova-compute").json()["services"]
     [service] = [one for one in services if one["host"] == host]

@@ -265,7 +265,7 @@ class Networking:
 
     def _adopt(self, port_id: str, binding: Json) -> Json:
         port = self.port(port_id)
-        if port["device_id"] not in ("", binding["device_id"]):
+        if port["device_id"] not in ("", binding["device_id"]) or view.is_somebody_elses(port):
             raise errors.PortInUse(port_id=port_id)
         try:
             return self._http.put(f"ports/{segment(port_id)}", {"port": binding})

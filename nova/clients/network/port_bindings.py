@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nova import errors
+from nova.clients.http import ServiceFailed
 from nova.clients.network.http import NetworkingHttp, NetworkingRefused
 from nova.structs.network import Vif
 
@@ -22,6 +23,8 @@ Json = dict[str, Any]
 # Where the port's guest is on its way to, in the profile of the binding that has it still. Source: Networking API
 # reference, "Port binding".
 _MIGRATING_TO = "migrating_to"
+# What a Neutron has failed at, with 500, where nobody can bind a port on a host, as when its agent is dead.
+_NOT_BOUND = "PortBindingError"
 
 
 class PortBindings:
@@ -87,6 +90,10 @@ class PortBindings:
         wanted = {"host": host, "vnic_type": port.get("binding:vnic_type", "normal"), "profile": profile}
         try:
             return self._http.post(f"ports/{port['id']}/bindings", {"binding": wanted})
+        except ServiceFailed as error:
+            if error.fault != _NOT_BOUND:
+                raise
+            raise errors.HostRefused(host=host, reason=f"port {port['id']} cannot be bound there") from error
         except NetworkingRefused as error:
             raise errors.HostRefused(host=host, reason=f"port {port['id']} is not bound there: {error}") from error
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nova import errors
 from nova.clients.http import segment
+from nova.clients.network import view
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.network.networks import Networks
 from nova.clients.network.security_groups import SecurityGroups
@@ -126,7 +127,7 @@ class RequestChecks:
         port = next(iter(self._http.find("ports", {"id": port_id, "project_id": project_id})), None)
         if port is None:
             raise errors.Invalid(f"Port id {port_id} could not be found.")
-        if port["device_id"]:
+        if port["device_id"] or view.is_somebody_elses(port):
             raise errors.PortInUse(port_id=port_id)
         if not port["fixed_ips"]:
             raise errors.Invalid(f"Port {port_id} requires a FixedIP in order to be used.")

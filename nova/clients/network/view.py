@@ -60,3 +60,8 @@ def _subnet(subnet: Json) -> Subnet:
         routes=tuple((route["destination"], route["nexthop"]) for route in subnet.get("host_routes") or ()),
         has_dhcp=bool(subnet.get("enable_dhcp")),
     )
+
+
+def is_somebody_elses(port: Json) -> bool:
+    """Whether a port serves something that is no server, as the subport of a trunk: it would never come up."""
+    return bool(port["device_owner"]) and not port["device_owner"].startswith("compute:")

@@ -43,16 +43,23 @@ def show(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
 
     Each flavor is counted by itself: servers of one take the room of the others.
     """
+    print_table(rows(conf, arguments.flavor, arguments.zone, arguments.boot_from_volume))
+    return 0
+
+
+def rows(
+    conf: cfg.ConfigOpts, names: list[str] | None = None, zone: str | None = None, boots_from_volume: bool = False
+) -> list[tuple[str, ...]]:
+    """A head, and a row for each flavor. Raises FlavorNotFound, Unavailable."""
     known, loads, offered = open_database(conf).read(lambda c: _read(c, conf))
     placement, enabled = open_placement(conf), filters.enabled(conf)
-    rows = []
-    for flavor in _chosen(offered, arguments.flavor):
-        request = _request(flavor, arguments.zone, arguments.boot_from_volume)
+    made: list[tuple[str, ...]] = [("Flavor", "Fit", "Hosts", "Ends first")]
+    for flavor in _chosen(offered, names):
+        request = _request(flavor, zone, boots_from_volume)
         candidates = _candidates(placement, request, known, loads)
         fit = count(pass_filters(candidates, enabled, request, known).passed, request.resources)
-        rows.append((flavor.name, str(fit.count), str(fit.host_count), fit.ends_first))
-    print_table([("Flavor", "Fit", "Hosts", "Ends first"), *rows])
-    return 0
+        made.append((flavor.name, str(fit.count), str(fit.host_count), fit.ends_first))
+    return made
 
 
 def count(candidates: Sequence[HostCandidate], resources: Mapping[str, int]) -> Fit:

@@ -20,9 +20,7 @@ class Group:
 
     def __init__(self, groups: Any, name: str, description: str) -> None:
         self._commands = groups.add_parser(name, help=description).add_subparsers(required=True, metavar="COMMAND")
-        # Upstream's tool takes the options before and behind the command.
-        self._common = argparse.ArgumentParser(add_help=False)
-        config_options.add(self._common, again=True)
+        self._common = common_arguments()
 
     def add(self, name: str, command: Command) -> argparse.ArgumentParser:
         """A command of the group, to be given its arguments."""
@@ -30,6 +28,13 @@ class Group:
         made.set_defaults(command=command)
         made.add_argument("--verbose", action="store_true")
         return made
+
+
+def common_arguments() -> argparse.ArgumentParser:
+    """Upstream's tool takes the options before and behind the command."""
+    common = argparse.ArgumentParser(add_help=False)
+    config_options.add(common, again=True)
+    return common
 
 
 def open_database(conf: cfg.ConfigOpts) -> Database:

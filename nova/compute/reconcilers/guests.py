@@ -5,8 +5,9 @@ A guest that shut itself down is a stopped server some seconds later. A guest wh
 deleted or moved while this host was away is nobody's, and goes.
 """
 
+import functools
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from nova import errors
@@ -52,6 +53,31 @@ class GuestWatch:
             if guest.uuid in running and guest.power_state is PowerState.SHUTDOWN:
                 LOG.info("starting guest %s, which ran when the host went down", guest.uuid)
                 power.power_on(self._host, GuestArguments(instance=running[guest.uuid]))
+
+    def run_left(self, alone: Callable[[str, Callable[[], None]], None]) -> None:
+        """Let guests run that were started paused by a step that never ended.
+
+        alone calls a function while no step of a server is under way, if that is so now: a user who pauses the server
+        comes before or after.
+        """
+        for uuid in sorted(self._host.starting.left):
+            try:
+                alone(uuid, functools.partial(self._run_left, uuid))
+            except errors.DomainError as error:
+                LOG.warning("guest %s, which was started paused, stays so for now: %s", uuid, error)
+
+    def _run_left(self, uuid: str) -> None:
+        instances = {instance.uuid: instance for instance in self._conductor.instances_on(self._host.name)}
+        instance = instances.get(uuid)
+        if instance is not None and instance.task_state is not None:
+            # Its operation does it, or undoes it.
+            return
+        guest = next((guest for guest in self._host.driver.guests() if guest.uuid == uuid), None)
+        is_to_run = instance is not None and instance.vm_state == "active"
+        if is_to_run and guest is not None and guest.power_state is PowerState.PAUSED and not guest.is_halted:
+            LOG.warning("guest %s was started paused, and its step never ended: it is resumed", uuid)
+            self._host.driver.set_power(uuid, PowerState.RUNNING)
+        self._host.starting.forget(uuid)
 
     def reap(self, busy: Collection[str]) -> None:
         """Apply [DEFAULT] running_deleted_instance_action to guests without a server here, except busy ones."""

@@ -17,11 +17,14 @@ def spawn(host: Host, arguments: SpawnArguments) -> PowerResult:
     instance = arguments.instance
     spec = guest_spec(host, instance, arguments.personality, arguments.password)
     plugging = host.has_to_wait(instance.vifs)
-    host.driver.create(msgspec.structs.replace(spec, starts_paused=plugging is not None))
     are_plugged = False
-    if plugging is not None:
-        are_plugged = plugging.wait(instance.uuid, instance.vifs)
-        host.driver.set_power(instance.uuid, PowerState.RUNNING)
+    if plugging is None:
+        host.driver.create(spec)
+    else:
+        with host.starting.paused(instance.uuid):
+            host.driver.create(msgspec.structs.replace(spec, starts_paused=True))
+            are_plugged = plugging.wait(instance.uuid, instance.vifs)
+            host.driver.set_power(instance.uuid, PowerState.RUNNING)
     return PowerResult(power_state=host.driver.guest(instance.uuid).power_state, are_ports_plugged=are_plugged)
 
 

@@ -8,9 +8,10 @@ import msgspec
 from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
+from nova.compute.plugging import Plugging
 from nova.compute.steps import share
 from nova.structs.guest import RebootKind
-from nova.structs.instance import PowerState
+from nova.structs.instance import Instance, PowerState
 from nova.structs.steps import (
     BringToArguments,
     GuestArguments,
@@ -52,16 +53,23 @@ def reboot(host: Host, arguments: RebootArguments) -> PowerResult:
     """
     uuid = arguments.instance.uuid
     plugging = host.has_to_wait(arguments.instance.vifs) if arguments.kind is RebootKind.HARD else None
-    spec = msgspec.structs.replace(guest_spec(host, arguments.instance), starts_paused=plugging is not None)
+    spec, grace = guest_spec(host, arguments.instance), timedelta(seconds=host.conf.shutdown_timeout)
     share.mount(host, arguments.instance)
-    host.driver.reboot(spec, arguments.kind, timedelta(seconds=host.conf.shutdown_timeout))
-    if plugging is not None:
-        try:
-            with contextlib.suppress(errors.PortsNotPlugged):
-                plugging.wait(uuid, arguments.instance.vifs)
-        finally:
-            host.driver.set_power(uuid, PowerState.RUNNING)
+    if plugging is None:
+        host.driver.reboot(spec, arguments.kind, grace)
+    else:
+        with host.starting.paused(uuid):
+            host.driver.reboot(msgspec.structs.replace(spec, starts_paused=True), arguments.kind, grace)
+            _run_plugged(host, plugging, arguments.instance)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
+
+
+def _run_plugged(host: Host, plugging: Plugging, instance: Instance) -> None:
+    try:
+        with contextlib.suppress(errors.PortsNotPlugged):
+            plugging.wait(instance.uuid, instance.vifs)
+    finally:
+        host.driver.set_power(instance.uuid, PowerState.RUNNING)
 
 
 def reach(host: Host, arguments: ReachArguments) -> PowerResult:

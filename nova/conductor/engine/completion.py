@@ -113,6 +113,17 @@ def make_way(connection: Connection, workflow: Operation[Document], held: Lease,
     return _close(connection, workflow, held, document, _End(CANCELLED, "abandoned", held.document), instance, changes)
 
 
+def keep(connection: Connection, workflow: Operation[Document], held: Lease, document: Document) -> list[str]:
+    """The operation has failed, and the server has what it was for: its guest refused to give that back."""
+    instance = instances.get(connection, held.instance_uuid, for_update=True)
+    changes = {
+        **_failed(workflow, held, document, workflow.fails_as),
+        **workflow.finish(connection, document, instance),
+    }
+    end = _End(_state_of(held), "abandoned", held.document)
+    return _close(connection, workflow, held, document, end, instance, changes)
+
+
 def end_unknown(connection: Connection, held: Lease) -> None:
     """End an operation that is at a step this release does not have: the server is in ERROR, and untouched."""
     message = f"This release of nova-conductor has no step '{held.step}' in '{held.name}'."

@@ -153,6 +153,10 @@ class Operation(Generic[Document]):
     find what there may be. tells is what the event log says of this operation: the ids and states that
     notifications carry.
 
+    keeps is done where a guest refuses for good to give back what an undo asks for: the operation ends there with an
+    error, finish writes what the server has all the same, for another operation to take, and the server is free.
+    Without it the undo waits for the host.
+
     no_return_after: the function of the last step that can still be undone, or from_the_start. Behind it the
     engine undoes nothing: it goes forward, and where that fails for good the operation is abandoned. The server
     is then abandons_as (None: what it was), and everything that holds its data is left as it is. The point is passed
@@ -177,6 +181,7 @@ class Operation(Generic[Document]):
     fail: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     abandon: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
     makes_way: Callable[[Connection, Document, Instance], Mapping[str, Any]] = lambda *_: {}
+    keeps: Callable[[Document, StepContext], Document] | None = None
     tells: Callable[[Document], Mapping[str, Any]] = lambda document: {}
     deadline_s: float = 3600.0
     # The action's name in the API, where a refusal has to say another one than the instance action's.

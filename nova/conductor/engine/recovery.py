@@ -11,6 +11,7 @@ from typing import Any
 from nova import errors
 from nova.conductor.engine.operation import Step
 from nova.rpc.bus import BusFailure
+from nova.structs.operation import StepAnswer
 
 
 class OperationExpired(errors.StepFailed):
@@ -86,6 +87,11 @@ def course_after(error: errors.DomainError, step: Step[Any], tries: int, is_behi
     """What follows when a step has failed, tries times before this one."""
     rule = next(rule for rule in RULES if rule.applies(error, step, tries))
     return rule.behind if is_behind_return else rule.before
+
+
+def is_refusal(error: Exception, answer: StepAnswer | None) -> bool:
+    """Whether a host that is there has said no."""
+    return answer is not None and not isinstance(error, errors.Unavailable | errors.StepTimedOut)
 
 
 def undo_is_retried(error: Exception, step: Step[Any], tries: int, is_late: bool) -> bool:

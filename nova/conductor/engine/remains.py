@@ -28,6 +28,8 @@ def without(
         # Who has just come back may refuse what he takes in the next round.
         is_left = is_late and step.name not in failure.refused
         failure = msgspec.structs.replace(failure, refused=(*failure.refused, step.name) if is_late else ())
+    if isinstance(error, errors.HostUnreachable | errors.StepTimedOut) and "host" in error.details:
+        failure = msgspec.structs.replace(failure, hosts=tuple(sorted({*failure.hosts, error.details["host"]})))
     return _marked(workflow, failure, step, is_left)
 
 

@@ -22,6 +22,8 @@ from nova.db.operations import LEFT, UNWINDING, Failure, Lease
 
 LOG = logging.getLogger(__name__)
 
+_KEPT = "What was attached could not be taken from the guest again: detach it later."
+
 
 @dataclass(frozen=True)
 class Setbacks:
@@ -103,6 +105,25 @@ class Setbacks:
         self.commits.boundary(held.name, name, "put off")
         if is_to_go:
             self.commits.wake(held.uuid)
+
+    def keep(self, turn: Turn[Document], document: Document, reason: str) -> None:
+        """Commit that the operation ends here, half undone: the server keeps what its guest refused to give back."""
+        failure = turn.held.failure
+        assert failure is not None
+        message = f"{failure.message} {_KEPT}"
+        whole = None if failure.whole_message is None else f"{failure.whole_message} {_KEPT}"
+        failure = msgspec.structs.replace(failure, message=message, whole_message=whole)
+        held = msgspec.structs.replace(turn.held, failure=failure)
+        LOG.error("%s of server %s ends, and its guest keeps what it has: %s", held.name, held.instance_uuid, reason)
+        woken: list[str] = []
+
+        def work(connection: Connection) -> None:
+            journal.record(connection, held, turn.step.undo.__name__, turn.started, reason)
+            woken[:] = completion.keep(connection, turn.workflow, held, document)
+
+        self.commits.db.write(work)
+        self.commits.committed(turn, turn.step.name, "error", woken)
+        self.commits.ended(turn, "failed", failure)
 
     def _make_way(self, turn: Turn[Document]) -> None:
         """Commit that the operation ends here, half undone, for the delete that is queued."""

@@ -294,11 +294,25 @@ class StepRunner:
                 return None
             if held.order is not None and held.order.waits_if_silent:
                 # The guest may have what is given away next.
-                self.setbacks.wait_for_host(turn, held.order.host, reason)
+                if not self._is_kept(turn, error, reason):
+                    self.setbacks.wait_for_host(turn, held.order.host, reason)
                 return None
             # Never stuck: what this undo leaves behind is for the reconcilers.
             LOG.error("%s of operation %s is given up: %s", name, held.uuid, error)
         return self._step_back(turn, document)
+
+    def _is_kept(self, turn: Turn[Document], error: Exception, reason: str) -> bool:
+        """Whether the operation ends here: the server keeps what its guest refuses to give back."""
+        keeps = turn.workflow.keeps
+        if keeps is None or not recovery.is_refusal(error, turn.answer):
+            return False
+        try:
+            document = keeps(turn.document, self.context)
+        except errors.DomainError as refused:
+            LOG.info("operation %s keeps nothing yet: %s", turn.held.uuid, refused)
+            return False
+        self.setbacks.keep(turn, document, reason)
+        return True
 
     def _turn_forward(self, turn: Turn[Document], found: errors.PointPassed) -> Lease | None:
         """Nothing can be undone any more: commit that the last step that could be is done, and go on behind it."""

@@ -288,6 +288,7 @@ ATTACH_VOLUME = Operation(
     succeeds_as=unchanged,
     finish=_attached,
     fail=_not_attached,
+    keeps=complete,
     tells=_tells,
 )
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
-from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, on_its_host, unchanged
+from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, nothing_to_undo, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest
 from nova.db import operations
@@ -130,6 +130,7 @@ ATTACH_INTERFACE = Operation(
     succeeds_as=unchanged,
     finish=_attached,
     makes_way=_half_attached,
+    keeps=nothing_to_undo,
 )
 
 DETACH_INTERFACE = Operation(

@@ -478,7 +478,9 @@ def _new_state(spec: GuestSpec) -> PowerState:
 
 
 def _state(guest: Guest) -> GuestState:
-    return GuestState(uuid=guest.spec.uuid, name=guest.spec.name, power_state=guest.power_state)
+    return GuestState(
+        uuid=guest.spec.uuid, name=guest.spec.name, power_state=guest.power_state, is_halted=guest.is_halted
+    )
 
 
 def _volume_file(files: list[str]) -> VolumeFile:

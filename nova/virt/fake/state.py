@@ -27,6 +27,7 @@ class Guest(msgspec.Struct, kw_only=True):
 
     spec: GuestSpec
     power_state: PowerState = PowerState.RUNNING
+    is_halted: bool = False
     vifs: dict[str, Vif] = {}
     volumes: dict[str, Disk] = {}
     volume_sizes: dict[str, int] = {}

@@ -482,7 +482,9 @@ def _is_ours(domain: Proxy) -> bool:
 
 
 def _state(domain: Proxy) -> GuestState:
-    return GuestState(uuid=domain.UUIDString(), name=domain.name(), power_state=power.read_state(domain))
+    state = power.read_state(domain)
+    is_halted = state is PowerState.PAUSED and power.is_halted(domain)
+    return GuestState(uuid=domain.UUIDString(), name=domain.name(), power_state=state, is_halted=is_halted)
 
 
 def _ensure_bridges(domain: Proxy) -> None:

@@ -21,6 +21,8 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
 }
+# Why a domain is paused that was suspended, or started paused.
+_ASKED = (libvirt.VIR_DOMAIN_PAUSED_USER, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 # A guest that is still booting does not hear the power button, so it is pressed again.
 _PRESS_AGAIN_S = 5.0
 _UNDEFINE = (
@@ -41,6 +43,12 @@ def read_state(domain: Proxy) -> PowerState:
         if reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
             return PowerState.CRASHED
     return _STATES.get(state, PowerState.NOSTATE)
+
+
+def is_halted(domain: Proxy) -> bool:
+    """Whether the domain is paused, and not because somebody asked for that or has started it so."""
+    state, reason = domain.state()
+    return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason not in _ASKED)
 
 
 def is_active(domain: Proxy) -> bool:

@@ -244,3 +244,19 @@ def test_an_ipv6_address_is_the_same_in_any_form(cloud, user, admin, network):
     settle(cloud)
 
     assert {one["version"] for one in user.server(server_id)["addresses"]["net-0"]} == {4}
+
+
+def test_a_port_that_serves_a_trunk_is_no_servers(cloud, user, admin, network):
+    host = cloud.add_host()
+    server_id = user.create_server(networks="none")["id"]
+    port = user.post("/v2.0/ports", {"port": {"network_id": network}}, url="http://network").json()["port"]["id"]
+    admin.put(f"/v2.0/ports/{port}", {"port": {"device_owner": "trunk:subport"}}, url="http://network")
+
+    attached = user.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"port_id": port}})
+    created = user.post("/servers", {"server": user.wanted(networks=[{"port": port}])})
+
+    assert (attached.status_code, created.status_code) == (409, 409)
+    assert port in attached.text
+    shown = admin.get(f"/v2.0/ports/{port}", url="http://network").json()["port"]
+    assert (shown["device_id"], shown["device_owner"]) == ("", "trunk:subport")
+    assert list(host.guests) == [server_id]

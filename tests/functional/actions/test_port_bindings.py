@@ -2,6 +2,7 @@
 
 import pytest
 
+from nova.virt.fake.hypervisor import HYPERVISORS, Hypervisor
 from tests.functional.cloud import wait
 from tests.functional.invariants import settle
 
@@ -70,3 +71,23 @@ def test_a_live_migration_that_is_given_up_leaves_one_binding(cloud, neutron, ad
     settle(cloud)
 
     assert bindings(neutron, server_id) == ({source: "ACTIVE"}, None)
+
+
+def test_a_live_migration_to_a_host_that_the_network_does_not_reach_is_given_up_at_once(cloud, neutron, admin, user):
+    source = cloud.add_host("host-1").name
+    server_id = user.create_server(networks="auto")["id"]
+    # No agent there is alive: OVN has never heard of the host.
+    HYPERVISORS[cloud._full("host-2")] = Hypervisor(cloud._full("host-2"))
+    cloud.start_host("host-2")
+
+    admin.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    settle(cloud)
+
+    [migration] = admin.get("/os-migrations").json()["migrations"]
+    assert migration["status"] == "error"
+    assert admin.server(server_id)["OS-EXT-SRV-ATTR:host"] == source
+    assert bindings(neutron, server_id) == ({source: "ACTIVE"}, None)
+    action = admin.get(f"/servers/{server_id}/os-instance-actions").json()["instanceActions"][0]
+    shown = admin.get(f"/servers/{server_id}/os-instance-actions/{action['request_id']}").json()["instanceAction"]
+    assert "cannot be bound there" in shown["message"]
+    assert [one["result"] for one in shown["events"] if one["event"] == "expect_ports"] == ["Error"]

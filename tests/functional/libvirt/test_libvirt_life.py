@@ -102,6 +102,17 @@ def test_guest_is_asked_before_it_is_switched_off(driver, make_spec, wait_for_ou
     assert "guest goes down" in wait_for_output(spec.uuid, "guest goes down")
 
 
+def test_guest_that_starts_paused_is_not_taken_for_one_that_the_hypervisor_has_paused(driver, make_spec):
+    spec = make_spec(starts_paused=True)
+
+    driver.create(spec)
+
+    state = driver.guest(spec.uuid)
+    assert (state.power_state, state.is_halted) == (PowerState.PAUSED, False)
+    driver.set_power(spec.uuid, PowerState.RUNNING)
+    assert driver.guest(spec.uuid).power_state == PowerState.RUNNING
+
+
 def test_guest_that_does_not_listen_is_switched_off(driver, make_spec):
     without_system = Disk(kind="root", device_name="/dev/vda", size_mb=1)
     spec = make_spec(disks=(without_system,))

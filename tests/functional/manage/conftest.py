@@ -7,6 +7,7 @@ import pytest
 
 from nova.cmd import manage as manage_command
 from nova.cmd import status as status_command
+from tests.functional.operation_set_ups import a_server_with_a_volume, swaps_a_volume
 
 
 class Ended(NamedTuple):
@@ -69,14 +70,13 @@ def operator(request, monkeypatch, capsys):
 
 @pytest.fixture
 def waiting(make_cloud):
-    """A cloud with a server whose attachment cannot be undone: its host refuses to unplug the volume."""
+    """A cloud with a server whose volume is swapped for another, which cannot be undone: its host refuses either."""
     cloud = make_cloud("\n[conductor]\npoll_interval_s = 0.1\nstep_pauses_s = 0.01\nleft_pauses_s = 36000\n")
     cloud.add_host()
+    cloud.add_network()
     user = cloud.client("admin", "project")
-    server_id = user.create_server()["id"]
+    server_id = a_server_with_a_volume(user)
     [hypervisor] = [cloud.hypervisor(name) for name in cloud.hosts]
-    hypervisor.fail("attach_volume")
-    hypervisor.fail("detach_volume", times=1000)
-    attachment = {"volumeAttachment": {"volumeId": cloud.cinder.add()}}
-    assert user.post(f"/servers/{server_id}/os-volume_attachments", attachment).status_code in (200, 202)
+    hypervisor.fail("swap_volume", times=1000)
+    assert swaps_a_volume(user, server_id).status_code == 202
     return cloud, user, server_id

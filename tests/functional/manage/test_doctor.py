@@ -68,7 +68,7 @@ def test_a_doctor_sees_who_is_silent_and_what_waits(waiting, operator, monkeypat
     user.put(f"/os-services/{service['id']}", {"forced_down": True})
     daemons = {one.subject: one for one in doctor._daemons(cloud.conf)}
 
-    assert operation.subject == f"attach_volume of server {server_id}"
+    assert operation.subject == f"swap_volume of server {server_id}"
     assert operation.remedy.startswith("nova-manage operation show ")
     assert "openstack compute service set --up" in daemons[f"nova-compute on {service['host']}"].remedy
     user.put(f"/os-services/{service['id']}", {"forced_down": False})

@@ -25,12 +25,12 @@ def test_an_operator_sees_what_an_operation_waits_for_and_has_it_tried_now(waiti
     assert operator("operation", "retry", uuid)[0] == 0
     settle(cloud)
 
-    assert (row["Name"], row["Server"], row["State"]) == ("attach_volume", server_id, "unwinding")
-    assert "has to fail detach_volume" in row["Waits for"]
-    assert {(run["Result"], run["Reason"]) for run in table(said) if run["Step"] == "unplug"} == {
-        ("Error", "the fake driver has to fail detach_volume")
+    assert (row["Name"], row["Server"], row["State"]) == ("swap_volume", server_id, "unwinding")
+    assert "has to fail swap_volume" in row["Waits for"]
+    assert {(run["Result"], run["Reason"]) for run in table(said) if run["Step"] == "swap_back"} == {
+        ("Error", "the fake driver has to fail swap_volume")
     }
-    assert [volume["status"] for volume in cloud.cinder.volumes.values()] == ["available"]
+    assert [volume["status"] for volume in cloud.cinder.volumes.values()] == ["in-use", "available"]
     assert table(operator("operation", "list")[1]) == []
 
 
@@ -45,7 +45,7 @@ def test_an_operation_that_waits_on_its_way_back_is_not_abandoned(waiting, opera
     assert [one["Operation"] for one in table(operator("operation", "list", "--server", server_id)[1])] == [
         row["Operation"]
     ]
-    assert [volume["status"] for volume in cloud.cinder.volumes.values()] != ["available"]
+    assert "available" not in [volume["status"] for volume in cloud.cinder.volumes.values()]
     assert user.server(server_id)["status"] == "ACTIVE"
 
 

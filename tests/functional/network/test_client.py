@@ -124,6 +124,20 @@ def test_a_port_of_another_server_is_in_use(cloud, demo, server_id):
         cloud.client.validate(demo.context, request)
 
 
+def test_a_port_that_has_come_to_serve_a_trunk_since_it_was_checked_is_in_use(cloud, demo, server_id):
+    network = demo.network()
+    own = demo.create("ports", network_id=network["id"])
+    request = (NetworkRequest(port_id=own["id"]),)
+    cloud.client.validate(demo.context, request)
+    cloud.admin.update("ports", own["id"], device_owner="trunk:subport")
+
+    with pytest.raises(errors.PortInUse):
+        allocate(cloud, server_id, request)
+
+    [port] = demo.ports()
+    assert (port["device_id"], port["device_owner"]) == ("", "trunk:subport")
+
+
 def test_several_networks_and_no_choice_is_a_conflict(cloud, demo):
     demo.network(cidr="10.20.0.0/24")
     demo.network(cidr="10.21.0.0/24")

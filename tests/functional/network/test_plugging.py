@@ -9,6 +9,7 @@ from keystoneauth1 import adapter, session, token_endpoint
 
 from nova import errors
 from nova.compute.plugging import Plugging
+from nova.compute.step_pool import StepPool
 from nova.structs.network import Vif
 from tests.functional.wsgi_adapter import WsgiAdapter
 
@@ -18,6 +19,9 @@ class Ports:
 
     def __init__(self, *statuses, is_on=True):
         self._statuses, self._is_on, self.query = list(statuses), is_on, None
+
+    def plug(self):
+        self._statuses = ["ACTIVE"]
 
     def __call__(self, environ, start_response):
         self.query = environ["QUERY_STRING"]
@@ -89,3 +93,28 @@ def test_what_is_plugged_by_others_is_waited_for(facts):
 
 def test_ports_of_nova_network_are_ready_at_once():
     assert not plugging(Ports("DOWN")).is_waited_for([vif()])
+
+
+def test_a_step_that_waits_for_ports_leaves_its_place_to_others_and_ends_in_a_place_again():
+    service, pool = Ports("DOWN"), StepPool(1)
+    waits, outcome, over = plugging(service), [], threading.Event()
+
+    def step():
+        outcome.append(waits.wait("server", [vif()]))
+        over.set()
+
+    other, may_end = threading.Event(), threading.Event()
+    pool.submit("server", step)
+    pool.submit("another server", lambda: (other.set(), may_end.wait(120)))
+    assert other.wait(90)
+
+    service.plug()
+    waits.told("server")
+    last = threading.Event()
+    pool.submit("a third server", last.set)
+    assert not over.is_set()
+    may_end.set()
+
+    assert over.wait(90)
+    assert outcome == [True]
+    assert last.wait(90)

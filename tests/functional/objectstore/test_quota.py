@@ -1,5 +1,7 @@
 """What counts in a bucket's quota: everything that it makes the disk hold."""
 
+import socket
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -108,3 +110,22 @@ def test_a_body_that_broke_off_gives_its_room_back(small, user):
         assert refused(client.put_object, Bucket="small", Key="y", Body=bytes(400_000)) == REFUSED
 
     wait(lambda: is_taken(client.put_object, Bucket="small", Key="y", Body=bytes(400_000)), "there is room again")
+
+
+def test_an_object_that_is_deleted_while_somebody_reads_it_slowly_counts_until_the_reader_ends(make_store, user):
+    daemon = make_store("s3_bucket_quota_mb = 24")
+    client, body = user.client(daemon), bytes(20 * MOST)
+    client.create_bucket(Bucket="small")
+    client.put_object(Bucket="small", Key="x", Body=body)
+
+    with socket.socket() as slow:
+        # Less than what the object has beyond all that is on the way.
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", daemon.port))
+        slow.sendall(Signer(user, daemon).request("GET", "/small/x"))
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        client.delete_object(Bucket="small", Key="x")
+
+        assert refused(client.put_object, Bucket="small", Key="y", Body=body) == REFUSED
+
+    wait(lambda: is_taken(client.put_object, Bucket="small", Key="y", Body=body), "there is room again")

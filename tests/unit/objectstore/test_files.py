@@ -26,23 +26,23 @@ def put(project, key, body):
 
 def read(project, key):
     entry = project.object("photos", key)
-    return b"".join(project.files.read(entry.segments, 0, entry.size))
+    return b"".join(project.read(entry, 0, entry.size))
 
 
 def test_only_what_nothing_refers_to_goes_and_only_when_it_is_old(project, monkeypatch):
     put(project, "kept", b"kept")
-    orphan = project.files.write([b"orphan"])
+    unlisted = Entry(6, "", 0, (), (project.files.write([b"orphan"]),))
     (project.files._incoming / "broken").write_bytes(b"half")
 
     project.sweep()
-    assert b"".join(project.files.read([orphan], 0, 6)) == b"orphan"
+    assert b"".join(project.read(unlisted, 0, 6)) == b"orphan"
     # The kernel sets when a file was last changed, and takes no other word for it.
     monkeypatch.setattr(files, "_ORPHAN_S", -1)
     project.sweep()
 
     assert read(project, "kept") == b"kept"
     with pytest.raises(FileNotFoundError):
-        next(project.files.read([orphan], 0, 6))
+        next(project.read(unlisted, 0, 6))
     assert os.listdir(project.files._incoming) == []
 
 
