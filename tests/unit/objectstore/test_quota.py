@@ -69,3 +69,17 @@ def test_room_that_a_crash_left_held_is_free_when_its_file_may_go(project, monke
     project.sweep()
 
     assert used(project) == 0
+
+
+def test_room_that_is_held_in_a_bucket_that_is_deleted_counts_in_those_that_are_left(project):
+    project.add_bucket("others")
+    with project.room("photos", 90_000):
+        project.delete_bucket("photos")
+
+        assert project.buckets()[0].used > 90_000
+        with pytest.raises(S3Error, match="QuotaExceeded"), project.room("others", 10_000):
+            pass
+        project.add_bucket("photos")
+        assert {bucket.name: bucket.used > 90_000 for bucket in project.buckets()} == {"others": False, "photos": True}
+
+    assert [bucket.used for bucket in project.buckets()] == [0, 0]
