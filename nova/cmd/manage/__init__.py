@@ -10,7 +10,19 @@ import sys
 
 from nova import errors, release
 from nova.cmd import config_options, placement_manage
-from nova.cmd.manage import capacity, cells, database, doctor, host, image_property, operation, placement, quota
+from nova.cmd.manage import (
+    addresses,
+    capacity,
+    cells,
+    database,
+    doctor,
+    host,
+    image_property,
+    network,
+    operation,
+    placement,
+    quota,
+)
 from nova.cmd.manage.commands import Command
 from nova.conf import BadConfiguration, load, required
 
@@ -40,9 +52,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="nova-manage", description=__doc__)
     config_options.add(top)
     top.add_argument("--version", action="version", version=release.version())
-    modules = (database, cells, host, operation, capacity, quota, doctor, image_property, placement)
+    modules = (database, cells, host, operation, capacity, quota, doctor, image_property, placement, network, addresses)
     groups = top.add_subparsers(
-        metavar="db|api_db|cell_v2|host|operation|capacity|quota|doctor|image_property|placement", required=True
+        metavar="db|api_db|cell_v2|host|operation|capacity|quota|doctor|image_property|placement|network|fixed|floating",
+        required=True,
     )
     for module in modules:
         module.add(groups)
