@@ -117,9 +117,9 @@ def renew(connection: Connection, held: Lease, lease_s: float, step: str) -> Non
     _write(connection, held, wake_at=utcnow() + timedelta(seconds=lease_s), step=step)
 
 
-def put_off(connection: Connection, held: Lease, pause_s: float) -> None:
-    """Another try after a pause. Raises LeaseLost."""
-    _write(connection, held, attempt=held.attempt + 1, wake_at=utcnow() + timedelta(seconds=pause_s))
+def put_off(connection: Connection, held: Lease, pause_s: float, step: str) -> None:
+    """Another try after a pause, of which step is to be told. Raises LeaseLost."""
+    _write(connection, held, attempt=held.attempt + 1, step=step, wake_at=utcnow() + timedelta(seconds=pause_s))
 
 
 def give_up(connection: Connection, held: Lease, reason: str) -> None:

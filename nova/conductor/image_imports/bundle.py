@@ -23,9 +23,6 @@ _BESIDE_DISK = 4 << 20
 _CHUNK = 1 << 20
 _TAR_CHUNK = 1 << 16
 _BLOCK_BITS = 128
-# What the archive's reader raises for bytes that are no archive.
-_NO_ARCHIVE = (tarfile.TarError, ValueError, IndexError, KeyError, OverflowError, EOFError, RecursionError, OSError)
-
 # The bytes of a part of a name, of which there are at most so many.
 ReadPart = Callable[[str, int], Iterator[bytes]]
 
@@ -150,7 +147,10 @@ def _only_member(archive: _Archive, size: int) -> Iterator[bytes]:
             archive.headers_left = _MOST_HEADERS
             if tar.next() is not None:
                 raise BundleInvalid(reason="its archive holds more than one file")
-    except _NO_ARCHIVE:
+    except errors.DomainError:
+        raise
+    except Exception:
+        # There is no end to what the archive's reader raises for bytes that are no archive.
         raise BundleInvalid(reason="its data are no archive, or one that ends early") from None
 
 

@@ -19,6 +19,8 @@ LOG = logging.getLogger(__name__)
 # Each has a file as large as its image on this conductor's disk.
 _AT_ONCE = 2
 _LONGEST_PAUSE_S = 60.0
+# Conflict: the Image service still has an upload that broke off.
+_PASSING = (errors.Unavailable, errors.Conflict)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -78,34 +80,32 @@ class ImageImports:
     def _work(self, held: Lease) -> None:
         with _Renewing(self._db, held, self._lease_s) as renewing:
             if held.state == image_imports.PENDING:
-                self._bring(held, renewing.progress(lambda: self._is_stopping))
+                self._bring(held, renewing)
             else:
                 self._remove(held)
 
-    def _bring(self, held: Lease, progress: Progress) -> None:
+    def _bring(self, held: Lease, renewing: "_Renewing") -> None:
         try:
-            self.arrivals.bring(held, progress)
+            self.arrivals.bring(held, renewing.progress(lambda: self._is_stopping))
         except errors.ImageNotFound:
             LOG.info("image %s was deleted before it had its data", held.image_id)
-        except (errors.Unavailable, errors.Conflict, OSError) as error:
-            self._put_off(held, _transient(error))
-            return
-        except errors.DomainError as error:
-            LOG.info("image %s is given up: %s", held.image_id, error)
-            reason = error.for_users
-            self._db.write(lambda c: image_imports.give_up(c, held, reason))
+        except LeaseLost:
+            raise
+        except Exception as error:
+            self._failed(held, error, renewing.step)
             return
         self._db.write(lambda c: image_imports.finish(c, held))
 
-    def _put_off(self, held: Lease, error: errors.DomainError) -> None:
-        """Try it again after a pause, while there is time. Conflict: the Image service still has an upload that broke off."""
-        LOG.warning("image %s waits: %s", held.image_id, error)
-        if utcnow() >= held.deadline_at:
-            reason = error.for_users
+    def _failed(self, held: Lease, error: Exception, step: str) -> None:
+        """Try it again after a pause where that may help, while there is time."""
+        known = _told(error)
+        LOG.warning("image %s has not arrived: %s", held.image_id, known)
+        if not isinstance(known, _PASSING) or utcnow() >= held.deadline_at:
+            reason = known.for_users
             self._db.write(lambda c: image_imports.give_up(c, held, reason))
             return
         pause_s = min(_LONGEST_PAUSE_S, 0.5 * 2.0 ** min(held.attempt, 10))
-        self._db.write(lambda c: image_imports.put_off(c, held, pause_s))
+        self._db.write(lambda c: image_imports.put_off(c, held, pause_s, step))
 
     def _remove(self, held: Lease) -> None:
         """Of one that failed the row stays, and says why; one that nobody wants leaves nothing."""
@@ -113,7 +113,7 @@ class ImageImports:
             self._images.delete(held.image_id)
         except errors.Unavailable as error:
             LOG.warning("image %s is not removed yet: %s", held.image_id, error)
-            self._db.write(lambda c: image_imports.put_off(c, held, _LONGEST_PAUSE_S))
+            self._db.write(lambda c: image_imports.put_off(c, held, _LONGEST_PAUSE_S, ""))
             return
         except errors.DomainError as error:
             LOG.error("image %s is left in the Image service without data: %s", held.image_id, error)
@@ -121,14 +121,16 @@ class ImageImports:
         self._db.write(lambda c: end(c, held))
 
 
-def _transient(error: Exception) -> errors.DomainError:
-    """Raises what is a defect."""
+def _told(error: Exception) -> errors.DomainError:
+    """What the image's user is told of it."""
     if isinstance(error, errors.DomainError):
         return error
-    assert isinstance(error, OSError)
-    if error.errno not in _NO_ROOM:
-        raise error
-    return errors.Unavailable(service="The Compute service", reason="it has no room to unpack the image")
+    reason = "it failed, and its log says why"
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        reason = "it has no room to unpack the image"
+    else:
+        LOG.error("an image cannot be brought into the Image service", exc_info=error)
+    return errors.Unavailable(service="The Compute service", reason=reason)
 
 
 class _Renewing:
@@ -138,7 +140,7 @@ class _Renewing:
         self._db = db
         self._held = held
         self._lease_s = lease_s
-        self._step = ""
+        self.step = ""
         self._is_lost = False
 
     def __enter__(self) -> "_Renewing":
@@ -152,8 +154,8 @@ class _Renewing:
         """What the work tells of each chunk: it ends the work when the lease is lost, or this conductor stops."""
 
         def told(step: str) -> None:
-            if step != self._step:
-                self._step = step
+            if step != self.step:
+                self.step = step
                 self._periodic.wake()
             if self._is_lost or is_stopping():
                 raise LeaseLost()
@@ -162,6 +164,6 @@ class _Renewing:
 
     def _renew(self) -> None:
         try:
-            self._db.write(lambda c: image_imports.renew(c, self._held, self._lease_s, self._step))
+            self._db.write(lambda c: image_imports.renew(c, self._held, self._lease_s, self.step))
         except LeaseLost:
             self._is_lost = True

@@ -107,6 +107,10 @@ def state(client, image_id, wanted):
     return shown if shown["State"] == wanted else None
 
 
+def reason(client, image_id):
+    return client.describe_images(ImageIds=[image_id])["Images"][0]["StateReason"]["Message"]
+
+
 @pytest.fixture(scope="module")
 def place(make_module_cloud, tmp_path_factory):
     place = Place(make_module_cloud, tmp_path_factory.mktemp("place"))
@@ -330,6 +334,7 @@ def test_an_image_that_was_accepted_arrives_whatever_dies_meanwhile(place, clien
     location = place.put_bundle(Bundle(DISK))
     place.cloud.glance.is_full = True
     image_id = client.register_image(Name="late", ImageLocation=location)["ImageId"]
+    wait_for(lambda: reason(client, image_id) == "uploading", "it is seen how far the image is")
     place.cloud.stop_conductor()
     place.cloud.add_conductor()
     assert client.describe_images(ImageIds=[image_id])["Images"][0]["State"] == "pending"
