@@ -100,6 +100,14 @@ class IdempotencyMismatch(Invalid):
     text = "A request with this client token was accepted already, and it requested something else."
 
 
+class ManifestInvalid(Invalid):
+    text = "The manifest is not valid: {reason}."
+
+
+class ImageTooLarge(Invalid):
+    text = "The image is larger than {most_gb} GiB."
+
+
 class Unauthorized(DomainError):
     status = 401
     text = "Authentication required."

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import requests
 from keystoneauth1 import exceptions as ksa
@@ -38,6 +38,12 @@ OWN_KEYS = frozenset(
         *("self", "size", "status", "stores", "tags", "updated_at", "virtual_size", "visibility"),
     )
 )
+
+
+class Readable(Protocol):
+    """What an upload needs of a file."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _NothingLeft(errors.Invalid):
@@ -119,7 +125,7 @@ class Images:
         except errors.Conflict:
             return self.get(image.id, context)
 
-    def upload(self, image_id: str, file: BinaryIO, context: Context | None = None) -> Image:
+    def upload(self, image_id: str, file: Readable, context: Context | None = None) -> Image:
         """Give the image its data, after which it is active; an active image is left alone."""
         if self._fetch(image_id, context).status != "active":
             self._answer(
@@ -240,6 +246,6 @@ def _asker(context: Context | None) -> str:
     return hashlib.sha256(token.encode()).hexdigest() if token else ""
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _chunks(file: Readable) -> Iterator[bytes]:
     while chunk := file.read(_UPLOAD_CHUNK):
         yield chunk

@@ -1,4 +1,7 @@
-"""The Identity service's part in S3's signatures: it checks them, and where a body's chunks are signed, gives the secret."""
+"""The Identity service's part in S3's signatures: it checks them, and where a body's chunks are signed, gives the secret.
+
+It says, too, whether a token is one of this cloud's services.
+"""
 
 import base64
 
@@ -7,6 +10,9 @@ from keystoneauth1.adapter import Adapter
 from nova.clients.http import Service, segment
 from nova.clients.signed_requests import SignedRequests
 from nova.structs.context import Context
+
+# Those whom the Identity service lets check signatures.
+_SERVICES = frozenset(("admin", "service"))
 
 
 class S3Credentials:
@@ -29,3 +35,14 @@ class S3Credentials:
             # Nothing of the answer: it may hold the secret.
             raise self._service.unavailable(f"it answers with status {response.status_code}")
         return str(self._service.part(response, "credential")["secret"])
+
+    def is_service(self, token: str, request_id: str) -> bool:
+        """Whether a token is valid and has the role of this cloud's services. Raises Unavailable."""
+        headers = {"X-Subject-Token": token}
+        response = self._service.request(
+            "GET", "/auth/tokens", Context(request_id=request_id), headers=headers, log=False
+        )
+        if response.status_code != 200:
+            return False
+        roles = self._service.part(response, "token").get("roles", ())
+        return not _SERVICES.isdisjoint(role["name"].lower() for role in roles)

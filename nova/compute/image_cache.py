@@ -17,11 +17,10 @@ from pathlib import Path
 import msgspec
 from oslo_config import cfg
 
-from nova import durable, errors, metrics
+from nova import durable, errors, image_format, metrics
 from nova.clients.image import Images
 from nova.structs.context import Context
 from nova.structs.image import Image
-from nova.virt import image_format
 
 LOG = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from nova import metrics
 from nova.clients import adapters, reachable
 from nova.clients.image import Images
 from nova.clients.network.client import Networking
+from nova.clients.objects import Objects
 from nova.clients.placement import PlacementClient
 from nova.clients.share import Shares
 from nova.clients.volume import Volumes
@@ -26,6 +27,7 @@ from nova.conductor.calls.external import ExternalCalls
 from nova.conductor.calls.groups import GroupCalls
 from nova.conductor.calls.guests import GuestCalls
 from nova.conductor.calls.hosts import HostCalls
+from nova.conductor.calls.image_imports import ImageImportCalls
 from nova.conductor.calls.migrations import MigrationCalls
 from nova.conductor.calls.networks import NetworkingCalls
 from nova.conductor.calls.quotas import QuotaCalls
@@ -36,6 +38,8 @@ from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.engine.turn import no_boundary
+from nova.conductor.image_imports.arrival import Arrivals
+from nova.conductor.image_imports.service import ImageImports
 from nova.conductor.notifying import Notifying
 from nova.conductor.reconcilers import Reconcilers
 from nova.conductor.workflows import configured
@@ -44,6 +48,7 @@ from nova.db import hosts, instances
 from nova.db.engine import Database
 from nova.readiness import Check
 from nova.rpc import compute as compute_interface
+from nova.rpc.cert import cert_client
 from nova.rpc.compute import compute_client
 from nova.rpc.conductor import CALLBACK_TOPIC, TOPIC, ConductorCalls, conductor_client
 from nova.rpc.consoleauth import consoleauth_client
@@ -102,6 +107,9 @@ class Conductor:
         self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, conf.host)
         parts: list[Any] = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
+        arrivals = Arrivals(conf, step_context.images, Objects(conf, transport), cert_client(bus))
+        self._image_imports = ImageImports(conf, self.db, step_context.images, arrivals)
+        parts.append(ImageImportCalls(self.core, self._image_imports))
         parts.append(ConsoleCalls(conf, self.db, self._computes.of, consoleauth_client(bus)))
         self.calls = _answering(queries.bind(self.db), parts)
         self._servers = [
@@ -121,6 +129,7 @@ class Conductor:
         self._heartbeat.start()
         self._notifying.start()
         self._figures.start()
+        self._image_imports.start()
 
     def checks(self) -> list[Check]:
         """Whether the database answers, the bus is heard, operations go on, and those are there that they need."""
@@ -137,6 +146,7 @@ class Conductor:
 
     def stop(self) -> None:
         """Operations stay where they are: another conductor, or this one's next start, goes on."""
+        self._image_imports.stop()
         self._figures.stop()
         self._notifying.stop()
         self._heartbeat.stop()

@@ -1,4 +1,4 @@
-"""[DEFAULT], nova-objectstore: where it listens, where buckets lie, and how much one may hold."""
+"""[DEFAULT], nova-objectstore: where it listens, where buckets lie, how much one may hold, and images that come from there."""
 
 from oslo_config import cfg
 
@@ -19,5 +19,16 @@ OPTIONS = [
         min=-1,
         help="Most MiB in one bucket, keys, headers, unfinished uploads and bodies under way included, and 4 KiB more for "
         "each object, part and upload; -1 is as much as the disk takes.",
+    ),
+    cfg.StrOpt("s3_host", default="$my_ip", help="Host where conductors reach nova-objectstore."),
+    cfg.PortOpt("s3_port", default=3333, help="Port where conductors reach it."),
+    cfg.BoolOpt("s3_use_ssl", default=False, help="Whether they reach it over TLS; [keystone] says how it is checked."),
+    cfg.StrOpt(
+        "image_decryption_dir",
+        default="$state_path/images",
+        help="Directory of a conductor's files without a name, in which it unpacks the images of the EC2 API.",
+    ),
+    cfg.IntOpt(
+        "ec2_image_max_gb", default=100, min=1, help="Most GiB of an image that the EC2 API registers or copies."
     ),
 ]

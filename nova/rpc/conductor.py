@@ -21,6 +21,8 @@ from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.ec2 import Tag
 from nova.structs.flavor import Flavor
 from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, NodeUse, ServiceRecord, SignOfLife
+from nova.structs.image import Image
+from nova.structs.image_import import ImageImport, ImportRequest
 from nova.structs.instance import Instance
 from nova.structs.keypair import Keypair
 from nova.structs.migration import Migration, MigrationProgress, MigrationQuery
@@ -427,6 +429,24 @@ class Ec2Calls:
         """First remove, then add or replace. Raises QuotaExceeded for one tag too many."""
 
 
+class ImageImportCalls:
+    """Images that the EC2 API registers and copies."""
+
+    def import_image(self, context: Context, request: ImportRequest) -> Image:
+        """Accept an image: what it is to be. Under its id the Image service has it once it is whole.
+
+        The same request with the same client_token gives the image that was accepted first. Raises BucketNotFound,
+        KeyNotFound, ManifestInvalid, ImageTooLarge, QuotaExceeded, IdempotencyMismatch, ImageNotFound for a kernel or
+        ramdisk, and what the Image service refuses a record with.
+        """
+
+    def image_imports(self, context: Context) -> list[ImageImport]:
+        """The project's images that are on their way, and those that did not arrive."""
+
+    def cancel_image_import(self, context: Context, image_id: str) -> bool:
+        """The project wants an image no more: nothing is left of it, also in the Image service. False: it is none of these."""
+
+
 class ConductorCalls(
     ServerCalls,
     WatchingCalls,
@@ -444,6 +464,7 @@ class ConductorCalls(
     ConsoleCalls,
     GuestCalls,
     Ec2Calls,
+    ImageImportCalls,
 ):
     """Everything the conductor answers."""
 

@@ -13,6 +13,8 @@ class FakeGlance:
     def __init__(self):
         self.images = {}
         self.data = {}
+        # Whether it has no room for data now.
+        self.is_full = False
 
     def add(self, name="tiny", **facts):
         image_id = facts.get("id") or str(uuid.uuid4())
@@ -60,6 +62,8 @@ class FakeGlance:
         image = self.images.get(parts[2])
         if image is None or _is_hidden(request, image):
             return webob.Response(status=404)
+        if parts[3:] == ["file"] and request.method == "PUT" and self.is_full:
+            return webob.Response(status=503)
         if parts[3:] == ["file"] and request.method == "PUT":
             self.data[parts[2]] = request.body
             image |= {"status": "active", "size": len(request.body)}

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from nova import concurrency, errors
+from nova import concurrency, errors, image_format
 from nova.db.engine import Database
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
-from nova.virt import image_format
 from nova.virt.libvirt import disk_formats, programs
 from nova.virt.libvirt.files import DiskOptions
 from nova.virt.libvirt.shelf import DirectoryShelf

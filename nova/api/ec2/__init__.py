@@ -6,6 +6,7 @@ from oslo_config import cfg
 from nova.api import compute
 from nova.api.ec2 import (
     addresses,
+    image_imports,
     images,
     instance_attributes,
     instance_types,
@@ -32,6 +33,7 @@ MODULES = (
     instance_attributes,
     instance_types,
     images,
+    image_imports,
     volumes,
     snapshots,
     security_groups,

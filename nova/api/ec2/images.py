@@ -3,12 +3,13 @@
 from typing import Any
 
 from nova.api.compute import image_actions
-from nova.api.ec2 import errors
+from nova.api.ec2 import errors, image_imports
 from nova.api.ec2.call import Call
 from nova.api.ec2.declaration import Listing, action
 from nova.api.ec2.ids import not_found
 from nova.api.ec2.listing import path
 from nova.structs.image import Image
+from nova.structs.image_import import ImageImport
 
 Item = dict[str, Any]
 
@@ -63,13 +64,45 @@ def describe(call: Call) -> list[Item]:
         raise errors.unsupported("ExecutableBy", sorted(users - {"all", "self"})[0])
     if users == {"all"}:
         images = [image for image in images if image.visibility == "public"]
-    return _items(call, images)
+    shown = _items(call, images)
+    if (owners and call.project_id not in owners) or "all" in users:
+        return shown
+    return _with_imports(call, shown)
+
+
+def _with_imports(call: Call, shown: list[Item]) -> list[Item]:
+    """Those on their way say how far they are; those that failed are shown, and are in the Image service no more."""
+    imports = {each.request.image.id: each for each in image_imports.shown(call)}
+    if not imports:
+        return shown
+    by_id = {item["ImageId"]: item for item in shown}
+    ids, tags = _ids(call, [each.request.image for each in imports.values()]), call.tags()
+    for each in imports.values():
+        item = _item(each.request.image, ids, tags)
+        listed = by_id.get(item["ImageId"])
+        if listed is None or listed["State"] != "available":
+            by_id[item["ImageId"]] = item | _of_import(each)
+    return list(by_id.values())
+
+
+def _of_import(each: ImageImport) -> Item:
+    """What the Image service does not know of an image that has not arrived."""
+    code, text = ("Client.ImportFailed", each.reason) if each.state == "failed" else ("pending", each.step or "waiting")
+    return {
+        "State": each.state,
+        "OwnerId": each.project_id,
+        "CreationDate": f"{each.created_at.isoformat(timespec='seconds')}Z",
+        "StateReason": {"Code": code, "Message": text or ""},
+    }
+
+
+def _ids(call: Call, images: list[Image]) -> dict[str | None, str | None]:
+    parts = [image.properties.get(name) for image in images for name in ("kernel_id", "ramdisk_id")]
+    return call.ids.many("ami", [*(image.id for image in images), *parts])
 
 
 def _items(call: Call, images: list[Image]) -> list[Item]:
-    parts = [image.properties.get(name) for image in images for name in ("kernel_id", "ramdisk_id")]
-    ids = call.ids.many("ami", [*(image.id for image in images), *parts])
-    tags = call.tags()
+    ids, tags = _ids(call, images), call.tags()
     return [_item(image, ids, tags) for image in images]
 
 
@@ -80,7 +113,7 @@ def _item(image: Image, ids: dict[str | None, str | None], tags: dict[str, list[
     return {
         "ImageId": ec2_id.replace("ami-", f"{kind}-", 1),
         "Name": image.name or ec2_id,
-        "ImageLocation": f"{image.owner or ''}/{image.name}",
+        "ImageLocation": properties.get("image_location") or f"{image.owner or ''}/{image.name}",
         "Description": properties.get("description"),
         "State": _STATES.get(image.status, "invalid"),
         "OwnerId": image.owner or "",
@@ -104,7 +137,7 @@ def _renamed(ec2_id: str | None, kind: str) -> str | None:
 
 def own(call: Call, ec2_id: str) -> Image:
     """An image of the caller's project. Raises BadRequest (AuthFailure) for one that is only shown to it."""
-    image: Image = call.services.images.get(call.ids.target("ami", ec2_id), call.context)
+    image: Image = call.services.images.get(call.ids.target("ami", image_imports.as_ami(ec2_id)), call.context)
     if image.owner != call.project_id:
         if image.visibility == "private":
             raise not_found("ami", ec2_id)
@@ -134,8 +167,10 @@ def create(call: Call) -> Item:
 
 @action("DeregisterImage", policy=_CREATE, takes=("ImageId",))
 def deregister(call: Call) -> Item:
-    """Delete an image of the project's own."""
-    call.services.images.delete(own(call, call.given["ImageId"]).id, call.context)
+    """Delete an image of the project's own; one that is on its way goes nowhere any more."""
+    ec2_id = call.given["ImageId"]
+    if not image_imports.cancel(call, call.ids.target("ami", image_imports.as_ami(ec2_id))):
+        call.services.images.delete(own(call, ec2_id).id, call.context)
     return {"Return": True}
 
 
@@ -143,7 +178,7 @@ def deregister(call: Call) -> Item:
 def describe_attribute(call: Call) -> Item:
     """description, kernel, ramdisk, launchPermission and blockDeviceMapping."""
     attribute, ec2_id = call.given["Attribute"], call.given["ImageId"]
-    image: Image = call.services.images.get(call.ids.target("ami", ec2_id), call.context)
+    image: Image = call.services.images.get(call.ids.target("ami", image_imports.as_ami(ec2_id)), call.context)
     shown = _items(call, [image])[0]
     values: dict[str, Item] = {
         "description": {"Description": {"Value": shown["Description"]}},

@@ -11,12 +11,14 @@ import sys
 from nova import errors, release
 from nova.cmd import config_options, placement_manage
 from nova.cmd.manage import (
+    addresses,
     capacity,
     cells,
     database,
     doctor,
     host,
     image_property,
+    network,
     operation,
     placement,
     quota,
@@ -51,9 +53,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="nova-manage", description=__doc__)
     config_options.add(top)
     top.add_argument("--version", action="version", version=release.version())
-    modules = (database, cells, host, operation, capacity, quota, doctor, support_bundle, image_property, placement)
+    modules = (
+        *(database, cells, host, operation, capacity, quota, doctor, support_bundle, image_property, placement),
+        *(network, addresses),
+    )
     groups = top.add_subparsers(
-        metavar="db|api_db|cell_v2|host|operation|capacity|quota|doctor|support-bundle|image_property|placement",
+        metavar="db|api_db|cell_v2|host|operation|capacity|quota|doctor|support-bundle|image_property|placement|"
+        "network|fixed|floating",
         required=True,
     )
     for module in modules:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from nova.clock import utcnow
 from nova.conductor.core import Core
-from nova.db import ec2, events, purging
+from nova.db import ec2, events, image_imports, purging
 
 
 def reconcile(core: Core) -> None:
@@ -17,3 +17,4 @@ def reconcile(core: Core) -> None:
     while core.db.write(lambda c: events.purge(c, before, purging.BATCH)) == purging.BATCH:
         pass
     core.db.write(lambda c: ec2.forget_tokens(c, before), is_repeatable=True)
+    core.db.write(lambda c: image_imports.forget_failed(c, before), is_repeatable=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from nova import durable, errors
+from nova import image_format as formats
 from nova.structs.guest import Disk
-from nova.virt import image_format as formats
 from nova.virt.libvirt.disk_calls import bounded_in_time, quick
 
 _FILE = "formats.json"

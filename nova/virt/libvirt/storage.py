@@ -14,9 +14,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nova import durable, errors
+from nova import durable, errors, image_format
 from nova.structs.guest import Disk, GuestSpec
-from nova.virt import image_format
 from nova.virt.libvirt import disk_calls, disk_formats, programs
 from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, guest_directory, local_files
 

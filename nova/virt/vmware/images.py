@@ -10,10 +10,9 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from nova import errors
+from nova import errors, image_format
 from nova.structs.guest import Disk
 from nova.structs.image import Image
-from nova.virt import image_format
 from nova.virt.turns import Turns
 from nova.virt.vmware.cluster import Datastore
 from nova.virt.vmware.files import Files

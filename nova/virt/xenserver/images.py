@@ -7,10 +7,9 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from nova import errors
+from nova import errors, image_format
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
-from nova.virt import image_format
 from nova.virt.xenserver import identity, transfer
 from nova.virt.xenserver.disks import Disks
 from nova.virt.xenserver.identity import Vm

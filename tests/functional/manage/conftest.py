@@ -58,6 +58,7 @@ def operator(request, monkeypatch, capsys):
     for module in (manage_command.placement, manage_command.capacity):
         monkeypatch.setattr(module, "open_placement", lambda conf: cloud.placement)
     monkeypatch.setattr(manage_command.host, "_conductor", lambda conf: cloud.conductor_calls)
+    monkeypatch.setattr(manage_command.networking, "_conductor", lambda conf: cloud.conductor_calls)
 
     def command(*words):
         arguments = manage_command.parser().parse_args(words)

@@ -160,3 +160,17 @@ def test_a_reader_of_a_deleted_object_is_sent_away_after_a_day(project, monkeypa
 
     with pytest.raises(OSError, match="for a day"):
         reader_of(project, entry)
+
+
+def test_room_that_is_held_in_a_bucket_that_is_deleted_counts_in_those_that_are_left(project):
+    project.add_bucket("others")
+    with project.room("photos", 90_000):
+        project.delete_bucket("photos")
+
+        assert project.buckets()[0].used > 90_000
+        with pytest.raises(S3Error, match="QuotaExceeded"), project.room("others", 10_000):
+            pass
+        project.add_bucket("photos")
+        assert {bucket.name: bucket.used > 90_000 for bucket in project.buckets()} == {"others": False, "photos": True}
+
+    assert [bucket.used for bucket in project.buckets()] == [0, 0]
