@@ -10,7 +10,7 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import mapped_images, server_view
-from nova.api.compute.access_addresses import access_addresses
+from nova.api.compute.addresses import access_addresses
 from nova.api.compute.app import Reply
 from nova.api.compute.images import check_is_metadata
 from nova.api.compute.operate import operate

@@ -10,7 +10,7 @@ import msgspec
 
 from nova import errors, patterns
 from nova.api.compute import server_view
-from nova.api.compute.access_addresses import canonical
+from nova.api.compute.addresses import canonical
 from nova.api.compute.request import Request
 from nova.api.compute.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.http.schema import LIMIT, REGEX, STRING, TIME, enum, is_number, optional, query, versioned

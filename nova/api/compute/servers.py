@@ -8,7 +8,7 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import block_devices, server_view
-from nova.api.compute.access_addresses import access_addresses
+from nova.api.compute.addresses import access_addresses
 from nova.api.compute.app import Reply
 from nova.api.compute.personality import personality
 from nova.api.compute.request import Request

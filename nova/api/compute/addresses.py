@@ -1,4 +1,4 @@
-"""accessIPv4 and accessIPv6 of a server: an address is kept, shown and looked for in one spelling (RFC 5952)."""
+"""Addresses in requests: each is kept, shown and looked for in one spelling (RFC 5952), whichever it was given in."""
 
 import ipaddress
 import socket
