@@ -345,6 +345,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     if certificates:
         is_of_image = image is not None and not any(device.boot_index == 0 for device in devices)
         raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED if is_of_image else CERTIFICATES_ARE_FOR_IMAGES)
+    access = access_addresses(fields)
     return BuildRequest(
         name=fields["name"],
         flavor_id=fields["flavorRef"].rsplit("/", 1)[-1],
@@ -368,7 +369,8 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         user_data=fields.get("user_data"),
         personality=personality(request, fields, request.context.project_id),
         password=fields.get("adminPass") or make_password(request.conf.password_length),
-        **access_addresses(fields),
+        access_ip_v4=access.get("access_ip_v4"),
+        access_ip_v6=access.get("access_ip_v6"),
         disk_config=fields["OS-DCF:diskConfig"],
         scheduler_hints=hints,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
