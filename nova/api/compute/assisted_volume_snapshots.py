@@ -42,7 +42,7 @@ class _DeleteInfo(msgspec.Struct):
     """What the service says in delete_info; it may say more."""
 
     volume_id: str
-    file_to_merge: str
+    file_to_merge: str = ""
     merge_target_file: str | None = None
 
 
@@ -71,7 +71,7 @@ def create(request: Request) -> dict[str, Any]:
     errors=(400, 401, 403, 404),
 )
 def remove(request: Request, snapshot_id: str) -> None:
-    """Delete such a snapshot, for the Block Storage service.
+    """Delete such a snapshot, for the Block Storage service. Without a file to merge its status becomes error_deleting.
 
     Raises Invalid for delete_info that cannot be read, VolumeNotAttached."""
     try:
@@ -79,7 +79,7 @@ def remove(request: Request, snapshot_id: str) -> None:
     except msgspec.MsgspecError as error:
         raise errors.Invalid(f"Invalid delete_info: {error}") from error
     for name in (info.file_to_merge, info.merge_target_file):
-        if name is not None:
+        if name:
             _check_name(name)
     arguments = {
         "volume_id": info.volume_id,

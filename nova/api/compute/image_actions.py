@@ -10,6 +10,7 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import mapped_images, server_view
+from nova.api.compute.addresses import access_addresses
 from nova.api.compute.app import Reply
 from nova.api.compute.images import check_is_metadata
 from nova.api.compute.operate import operate
@@ -153,12 +154,10 @@ def _columns(fields: dict[str, Any]) -> dict[str, Any]:
 def _properties(fields: dict[str, Any]) -> dict[str, Any]:
     names = {
         "description": "description",
-        "accessIPv4": "access_ip_v4",
-        "accessIPv6": "access_ip_v6",
         "OS-DCF:diskConfig": "disk_config",
         "trusted_image_certificates": "trusted_certs",
     }
-    return {field: fields[key] for key, field in names.items() if key in fields}
+    return {field: fields[key] for key, field in names.items() if key in fields} | access_addresses(fields)
 
 
 def _image(request: Request, image_id: str) -> Image:

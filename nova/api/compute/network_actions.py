@@ -1,8 +1,7 @@
 """Actions on a server's addresses and security groups. Source: Compute API reference, "Servers - run an action"."""
 
-import ipaddress
-
 from nova import errors
+from nova.api.compute.addresses import canonical
 from nova.api.compute.operate import operate
 from nova.api.compute.request import Request
 from nova.http.declaration import action
@@ -46,7 +45,7 @@ def add_fixed_ip(request: Request) -> None:
 @action("removeFixedIp", policy="os_compute_api:os-multinic:remove", until="2.43", body=_ADDRESS, errors=(400, 404))
 def remove_fixed_ip(request: Request) -> None:
     """Remove one address. Raises Invalid for one the server does not have."""
-    address = _usual(request.body["address"])
+    address = canonical(request.body["address"])
     if address not in _addresses(request.server):
         raise errors.Invalid(f"Fixed IP {address} is not associated with the server.")
     operate(request, "removeFixedIp", address=address)
@@ -60,15 +59,21 @@ def remove_fixed_ip(request: Request) -> None:
     errors=(400, 403, 404),
 )
 def add_floating_ip(request: Request) -> None:
-    """Associate a floating address of the project with a fixed address, by default the first IPv4 one."""
+    """Associate a floating address of the project with a fixed address, by default the first IPv4 one.
+
+    Raises Invalid for a fixed address that the server has not, or that has a floating one.
+    """
     server = request.server
     if not any(vif.fixed_ips for vif in server.vifs):
         raise errors.Invalid("No fixed IPs associated to instance")
-    fixed = _usual(request.body["fixed_address"]) if "fixed_address" in request.body else None
+    fixed = canonical(request.body["fixed_address"]) if "fixed_address" in request.body else None
     if fixed is not None and fixed not in _addresses(server):
         raise errors.Invalid("Specified fixed address not assigned to instance")
     floating = request.services.network.floating_ips
-    floating.associate(server.project_id, _usual(request.body["address"]), server.uuid, fixed)
+    try:
+        floating.associate(server.project_id, canonical(request.body["address"]), server.uuid, fixed)
+    except errors.Conflict as error:
+        raise error.turned_into(errors.Invalid) from error
     _see_networks(request)
 
 
@@ -81,17 +86,12 @@ def add_floating_ip(request: Request) -> None:
 )
 def remove_floating_ip(request: Request) -> None:
     """Disassociate a floating address; it stays with the project. 409 when it is another server's."""
-    server, address = request.server, _usual(request.body["address"])
+    server, address = request.server, canonical(request.body["address"])
     floating = request.services.network.floating_ips.at(server.project_id, address)
     if floating.get("port_id") not in {vif.port_id for vif in server.vifs}:
         raise errors.Conflict(f"Floating IP {address} is not associated with instance {server.uuid}.")
     request.services.network.floating_ips.disassociate(server.project_id, address)
     _see_networks(request)
-
-
-def _usual(address: str) -> str:
-    """An address as records and the Networking service write it: IPv6 has many forms of one."""
-    return str(ipaddress.ip_address(address))
 
 
 def _addresses(server: Instance) -> set[str]:

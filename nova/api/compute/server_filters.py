@@ -3,12 +3,14 @@
 Source: Compute API reference, "List Servers", query parameters.
 """
 
+import contextlib
 from typing import Any
 
 import msgspec
 
 from nova import errors, patterns
 from nova.api.compute import server_view
+from nova.api.compute.addresses import canonical
 from nova.api.compute.request import Request
 from nova.api.compute.versions import FILTERS_OPEN, HOSTNAME_FILTER_OPEN, IP6_FILTER_OPEN, STATUS_FILTER_CHECKED
 from nova.http.schema import LIMIT, REGEX, STRING, TIME, enum, is_number, optional, query, versioned
@@ -186,6 +188,11 @@ def _add_properties(request: Request, fields: dict[str, Any], admin: bool) -> No
         for name in ("access_ip_v4", "access_ip_v6", "locked_by")
         if admin and request.first(name) is not None
     }
+    for name in ("access_ip_v4", "access_ip_v6"):
+        if name in properties:
+            # What is no address is nobody's.
+            with contextlib.suppress(ValueError):
+                properties[name] = canonical(properties[name])
     if (drive := request.first("config_drive")) is not None and (admin or request.since(FILTERS_OPEN)):
         properties["config_drive"] = is_true(drive, "config_drive") if drive else False
     if admin and (text := request.first("auto_disk_config")) is not None:

@@ -8,6 +8,7 @@ import msgspec
 
 from nova import errors
 from nova.api.compute import block_devices, server_view
+from nova.api.compute.addresses import access_addresses
 from nova.api.compute.app import Reply
 from nova.api.compute.personality import personality
 from nova.api.compute.request import Request
@@ -284,11 +285,9 @@ def update(request: Request) -> Instance:
         "hostname": "hostname",
         "description": "description",
         "OS-DCF:diskConfig": "disk_config",
-        "accessIPv4": "access_ip_v4",
-        "accessIPv6": "access_ip_v6",
         "pinned_availability_zone": "requested_zone",
     }
-    changes = {field: fields[key] for key, field in names.items() if key in fields}
+    changes = {field: fields[key] for key, field in names.items() if key in fields} | access_addresses(fields)
     update = msgspec.convert(changes, ServerUpdate)
     updated = request.conductor.update_server(request.context, request.server.uuid, update)
     if not request.since(WHOLE_SERVER_AFTER_CHANGE):
@@ -346,6 +345,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     if certificates:
         is_of_image = image is not None and not any(device.boot_index == 0 for device in devices)
         raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED if is_of_image else CERTIFICATES_ARE_FOR_IMAGES)
+    access = access_addresses(fields)
     return BuildRequest(
         name=fields["name"],
         flavor_id=fields["flavorRef"].rsplit("/", 1)[-1],
@@ -369,8 +369,8 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         user_data=fields.get("user_data"),
         personality=personality(request, fields, request.context.project_id),
         password=fields.get("adminPass") or make_password(request.conf.password_length),
-        access_ip_v4=fields.get("accessIPv4"),
-        access_ip_v6=fields.get("accessIPv6"),
+        access_ip_v4=access.get("access_ip_v4"),
+        access_ip_v6=access.get("access_ip_v6"),
         disk_config=fields["OS-DCF:diskConfig"],
         scheduler_hints=hints,
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),

@@ -102,8 +102,9 @@ def _overtake(
     active: Any,
 ) -> Accepted:
     """Another operation is under way: a delete makes it unwind, some wait for it, anything else is refused."""
+    waits = workflow.waits or (workflow.waits_for_silent and instance.task_state is None)
     # Nothing comes after a delete.
-    if workflow.waits and instance.task_state != "deleting":
+    if waits and instance.task_state != "deleting":
         document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
         core.engine.accept(connection, context, workflow, instance, document, operations.WAITING)
         return Accepted(instance)

@@ -193,6 +193,8 @@ class Operation(Generic[Document]):
     ends_left: bool = False
     # Begins when the operation under way is over, where there is one; others are refused then.
     waits: bool = False
+    # The same, but only behind an operation that shows no task_state: nothing would tell a user to wait for that.
+    waits_for_silent: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
     # Not on a server that has shares. Source: admin guide, "Manage shares", limitations.

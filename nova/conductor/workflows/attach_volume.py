@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, unchanged
 from nova.conductor.engine.step_context import StepContext
-from nova.db import instances
+from nova.db import instances, operations
 from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.steps import SwapArguments, VolumeArguments
 
@@ -147,9 +147,12 @@ class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
-    """Raises VolumeNotReady while something else is being done with the volume."""
+    """Raises VolumeNotReady while something else is being done with the volume, VolumeNotAttached."""
+    instance = context.instance(op.instance_id)
+    # Of a volume whose attaching this had to wait for, the attachment is known only now.
+    op = msgspec.structs.replace(op, device=find(instance, op.volume_id))
     # A volume that a server had when it was offloaded is only reserved, and in use nowhere.
-    if context.instance(op.instance_id).host is not None:
+    if instance.host is not None:
         context.volumes.begin_detaching(op.volume_id)
     return op
 
@@ -185,8 +188,14 @@ def find(instance: Instance, volume_id: str) -> BlockDevice:
 
 
 def _begin_detach(acceptance: Acceptance, op: DetachVolume) -> DetachVolume:
-    """Raises VolumeNotAttached, Forbidden for the disk that the server boots from: nothing is put in its place."""
+    """Raises VolumeNotAttached, Forbidden for the disk that the server boots from, Invalid when it is being detached.
+
+    Nothing is put in the place of the disk that a server boots from.
+    """
     device = find(acceptance.instance, op.volume_id)
+    for text in operations.open_documents(acceptance.connection, op.instance_id, DETACH_VOLUME.name):
+        if msgspec.json.decode(text, type=DetachVolume).volume_id == op.volume_id:
+            raise errors.Invalid(f"Volume {op.volume_id} is being detached.")
     if device.boot_index == 0:
         raise errors.Forbidden("Cannot detach a root device volume")
     return msgspec.structs.replace(op, device=device)
@@ -290,6 +299,7 @@ ATTACH_VOLUME = Operation(
     fail=_not_attached,
     keeps=complete,
     tells=_tells,
+    waits_for_silent=True,
 )
 
 DETACH_VOLUME = Operation(
@@ -309,6 +319,7 @@ DETACH_VOLUME = Operation(
     finishes_later=True,
     finish=_not_attached,
     tells=_tells,
+    waits_for_silent=True,
 )
 
 SWAP_VOLUME = Operation(

@@ -5,11 +5,13 @@ The service asks, and is told the outcome of each snapshot as its status; nobody
 the guest writes to stands in the server's record, so that it is the one it has after its next start.
 """
 
+import contextlib
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
 
+from nova import errors
 from nova.conductor.engine.operation import Acceptance, HostAnswer, OnHost, Operation, Step, on_its_host, unchanged
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import attach_volume
@@ -30,9 +32,11 @@ class SnapshotVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class MergeSnapshot(SnapshotVolume, frozen=True, kw_only=True, omit_defaults=True):
-    """merge_target: where the content of file_to_merge goes; None: into the file above it, which the guest writes to."""
+    """file_to_merge: empty where the service named none; then nothing can be merged. merge_target: where its content
+    goes; None: into the file above it, which the guest writes to.
+    """
 
-    file_to_merge: str
+    file_to_merge: str = ""
     merge_target: str | None = None
 
 
@@ -46,7 +50,9 @@ def begin_snapshot(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
 
 def report_error(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
     """The undo of begin_snapshot(): the snapshot's status becomes error."""
-    context.volumes.update_snapshot_status(op.snapshot_id, "error")
+    # Nobody asks after a snapshot that the service has not.
+    with contextlib.suppress(errors.NotFound):
+        context.volumes.update_snapshot_status(op.snapshot_id, "error")
     return op
 
 
@@ -70,7 +76,9 @@ def switch_back(op: SnapshotVolume, context: StepContext) -> OnHost:
 
 
 def merge(op: MergeSnapshot, context: StepContext) -> OnHost:
-    """May take hours, while the guest runs; no error when it is done already."""
+    """May take hours, while the guest runs; no error when it is done already. Raises Invalid without a file."""
+    if not op.file_to_merge:
+        raise errors.Invalid("The request to delete the snapshot names no file to merge.")
     instance, device = _device(op, context)
     arguments = MergeArguments(
         instance=instance, device=device, file_to_merge=op.file_to_merge, merge_target=op.merge_target
@@ -98,7 +106,8 @@ def begin_merging(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
 
 def report_not_deleted(op: MergeSnapshot, context: StepContext) -> MergeSnapshot:
     """The undo of begin_merging(): the snapshot's status becomes error_deleting."""
-    context.volumes.update_snapshot_status(op.snapshot_id, "error_deleting")
+    with contextlib.suppress(errors.NotFound):
+        context.volumes.update_snapshot_status(op.snapshot_id, "error_deleting")
     return op
 
 
@@ -164,6 +173,7 @@ SNAPSHOT_VOLUME = Operation(
     finish=_write_file,
     ignores_lock=True,
     bars_shares=True,
+    waits_for_silent=True,
 )
 
 MERGE_SNAPSHOT = Operation(
@@ -182,5 +192,6 @@ MERGE_SNAPSHOT = Operation(
     fail=_write_file,
     ignores_lock=True,
     bars_shares=True,
+    waits_for_silent=True,
     deadline_s=25 * 3600.0,
 )

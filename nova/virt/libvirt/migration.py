@@ -221,12 +221,12 @@ def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts, is_incremental: boo
         | libvirt.VIR_MIGRATE_PEER2PEER
         | libvirt.VIR_MIGRATE_PERSIST_DEST
         | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
+        # What is not copied is on shared storage, for whose caching the operator answers, or a volume, which is opened
+        # without a cache and by the Block Storage service to both hosts. libvirt knows few of these from a local file.
+        | libvirt.VIR_MIGRATE_UNSAFE
     )
     if libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS in parameters:
         flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC if is_incremental else libvirt.VIR_MIGRATE_NON_SHARED_DISK
-    else:
-        # The operator answers for caching on shared storage; volumes are opened without a cache.
-        flags |= libvirt.VIR_MIGRATE_UNSAFE
     if conf.libvirt.live_migration_permit_auto_converge:
         flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
     return flags

@@ -114,6 +114,28 @@ def test_a_locked_server_is_no_obstacle_and_a_busy_or_stopped_one_is(cloud, user
     cloud.cinder.snapshots.pop(refused)
 
 
+def test_a_snapshot_without_a_file_to_merge_is_not_deleted(cloud, service, host, attached):
+    server_id, volume_id = attached
+    snapshot_id = cloud.cinder.add_snapshot(volume_id)
+
+    assert merge(service, volume_id, snapshot_id).status_code == 204
+
+    assert told(cloud, snapshot_id)[0] == "error_deleting"
+    assert history(cloud, server_id)[0] == ("volume_snapshot_delete", "failed")
+
+
+def test_a_server_does_not_wait_for_a_snapshot_the_service_has_not(cloud, user, service, host, attached):
+    server_id, volume_id = attached
+    host.fail("snapshot_volume")
+
+    snapshot(service, volume_id, "unknown")
+    merge(service, volume_id, "unknown")
+    user.delete(f"/servers/{server_id}/os-volume_attachments/{volume_id}")
+    settle(cloud)
+
+    assert cloud.cinder.volumes[volume_id]["status"] == "available"
+
+
 def test_a_volume_no_server_has_is_refused(cloud, user, service, host, attached):
     free = cloud.cinder.add()
 
@@ -133,9 +155,7 @@ def test_what_makes_no_sense_is_refused(cloud, service, host, attached, change):
     assert snapshot(service, attached[1], **change).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "info", [None, "", "no JSON", "[]", '{"volume_id": "x"}', '{"volume_id": "x", "file_to_merge": "a/b"}']
-)
+@pytest.mark.parametrize("info", [None, "", "no JSON", "[]", '{"volume_id": "x", "file_to_merge": "a/b"}'])
 def test_delete_info_nobody_can_read_is_refused(cloud, service, host, attached, info):
     query = {} if info is None else {"delete_info": info}
 

@@ -22,6 +22,10 @@ def attach(user, server_id, volume_id, **options):
     return user.post(f"/servers/{server_id}/os-volume_attachments", body)
 
 
+def detach(user, server_id, volume_id):
+    return user.delete(f"/servers/{server_id}/os-volume_attachments/{volume_id}")
+
+
 def attachments(user, server_id):
     return user.get(f"/servers/{server_id}/os-volume_attachments").json()["volumeAttachments"]
 
@@ -72,6 +76,50 @@ def test_before_2_101_the_attachment_is_in_the_answer(cloud, user, host):
 
     assert answer.status_code == 200
     assert answer.json()["volumeAttachment"]["device"] == "/dev/vdb"
+
+
+def test_volumes_that_come_and_go_at_once_take_turns(cloud, user, host):
+    server_id = user.create_server()["id"]
+    first, second = cloud.cinder.add(), cloud.cinder.add()
+    host.hold("attach_volume")
+
+    assert [attach(user, server_id, volume_id).status_code for volume_id in (first, second)] == [202, 202]
+    assert [detach(user, server_id, first).status_code for _ in range(2)] == [202, 400]
+    host.release("attach_volume")
+    settle(cloud)
+
+    [shown] = attachments(user, server_id)
+    assert (shown["volumeId"], shown["device"]) == (second, "/dev/vdc")
+    assert (status(cloud, first), status(cloud, second)) == ("available", "in-use")
+    assert list(host.guests[server_id].volumes) == [second]
+
+
+def test_a_volume_that_waits_its_turn_is_free_when_the_server_is_deleted(cloud, user, host):
+    server_id = user.create_server()["id"]
+    first, second = cloud.cinder.add(), cloud.cinder.add()
+    host.hold("attach_volume")
+    for volume_id in (first, second):
+        attach(user, server_id, volume_id)
+
+    user.delete(f"/servers/{server_id}")
+    host.release("attach_volume")
+    settle(cloud)
+
+    assert (status(cloud, first), status(cloud, second)) == ("available", "available")
+    assert cloud.cinder.of(server_id) == []
+
+
+def test_a_volume_does_not_wait_for_what_shows_in_the_servers_status(cloud, user, host):
+    server_id, volume_id = user.create_server()["id"], cloud.cinder.add()
+    host.hold("reboot")
+    user.act(server_id, "reboot", {"type": "HARD"})
+
+    answer = attach(user, server_id, volume_id)
+    host.release("reboot")
+    settle(cloud)
+
+    assert answer.status_code == 409
+    assert (attachments(user, server_id), status(cloud, volume_id)) == ([], "available")
 
 
 def test_a_volume_the_host_cannot_plug_in_is_free_again(cloud, user, host):

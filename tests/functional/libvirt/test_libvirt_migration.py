@@ -10,6 +10,9 @@ from nova import concurrency, errors
 from nova.structs.guest import Disk
 from nova.structs.instance import PowerState
 from tests.functional.libvirt.conftest import uri_of_any_host
+from tests.functional.libvirt.test_libvirt_volume_snapshots import volume
+
+__all__ = ("volume",)
 
 
 @pytest.fixture
@@ -43,6 +46,25 @@ def test_guest_moves_with_its_disks_while_it_runs(pair, host, second_host, make_
     assert "guest is up" not in destination.console_output(spec.uuid, 1000).decode()
     source.destroy(spec.uuid, spec.vifs)
     assert list(host.instances.iterdir()) == []
+
+
+def test_guest_moves_with_its_disks_and_stays_on_its_volume(pair, second_host, make_spec, volume, tmp_path):
+    source, destination = pair
+    spec = make_spec()
+    spec = msgspec.structs.replace(spec, disks=(*spec.disks, volume))
+    source.create(spec)
+    with second_host.network():
+        facts = destination.prepare_destination(spec)
+
+    source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    assert destination.guest(spec.uuid).power_state == PowerState.RUNNING
+    assert source.guests() == ()
+    disks = second_host.virsh("domblklist", spec.uuid).splitlines()
+    assert [line.split()[1] for line in disks] == [
+        str(second_host.instances / spec.uuid / "disk"),
+        str(tmp_path / "volume"),
+    ]
 
 
 def test_guest_that_moved_starts_again_on_its_new_host(pair, second_host, make_spec, wait_for_output):

@@ -88,6 +88,24 @@ def test_a_servers_addresses_and_groups_follow_what_is_done_to_its_port(cloud, n
     assert soon(lambda: cloud.client().server(server["id"])["security_groups"] == [{"name": "open"}])
 
 
+def test_an_address_has_one_floating_ip_of_a_network(cloud, networks):
+    cloud.add_host()
+    network, public = networks.network(), Networks(cloud.client(roles=["admin"])).external_network()
+    networks.join(network, public)
+    server = cloud.client().create_server(networks=[{"uuid": network["id"]}])
+    first, second = (networks.make("floatingip", floating_network_id=public["id"]) for _ in range(2))
+    user = cloud.client(version="2.43")
+
+    codes = [
+        user.act(server["id"], "addFloatingIp", {"address": each["floating_ip_address"]}).status_code
+        for each in (first, second)
+    ]
+
+    assert codes == [202, 400]
+    shown = networks.ask("GET", f"floatingips/{second['id']}").json()["floatingip"]
+    assert shown["port_id"] is None
+
+
 def test_a_server_that_fails_to_build_leaves_no_port(cloud, networks):
     networks.network()
 
