@@ -34,7 +34,7 @@ _NIC_ALIASES = {
 DEFAULT_NIC = "e1000"
 _CONTROLLER_KEY, _CD_CONTROLLER_KEY = -101, -102
 # A SCSI controller has this number itself.
-_TAKEN_UNIT = 7
+TAKEN_UNIT = 7
 _UNITS = 16
 
 
@@ -82,7 +82,7 @@ def free_place(devices: Iterable[Any], first: int = 1) -> tuple[int, int]:
     devices = list(devices)
     for one in devices:
         if isinstance(one, _device.VirtualSCSIController):
-            taken = {other.unitNumber for other in devices if other.controllerKey == one.key} | {_TAKEN_UNIT}
+            taken = {other.unitNumber for other in devices if other.controllerKey == one.key} | {TAKEN_UNIT}
             for unit in range(first, _UNITS):
                 if unit not in taken:
                     return one.key, unit

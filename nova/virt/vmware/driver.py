@@ -21,7 +21,8 @@ from nova.virt.vmware import guest_config
 from nova.virt.vmware.building import Builder
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
-from nova.virt.vmware.machines import Machine, Machines, MachineShelf
+from nova.virt.vmware.machine import Machine
+from nova.virt.vmware.machines import Machines, MachineShelf
 from nova.virt.vmware.moving import Moves
 from nova.virt.vmware.session import Session, has_fault
 from nova.virt.vmware.volumes import VolumeDisks

@@ -66,13 +66,13 @@ class VMwareHypervisor(Hypervisor):
         driver.start()
         return driver
 
-    def write(self, uuid: str, text: str) -> None:
-        with self._root(uuid).open("r+b") as file:
+    def write(self, uuid: str, text: str, disk: str = "root") -> None:
+        with self._file(uuid, disk).open("r+b") as file:
             file.seek(_PLACE)
             file.write(text.encode().ljust(_ROOM, b"\0"))
 
-    def read(self, uuid: str) -> str:
-        with self._root(uuid).open("rb") as file:
+    def read(self, uuid: str, disk: str = "root") -> str:
+        with self._file(uuid, disk).open("rb") as file:
             file.seek(_PLACE)
             return file.read(_ROOM).rstrip(b"\0").decode()
 
@@ -140,6 +140,12 @@ class VMwareHypervisor(Hypervisor):
         found = [one for one in self.vcenter.machines() if one.config.uuid == uuid and f"({uuid})" in one.name]
         assert len(found) == 1, found
         return found[0]
+
+    def _file(self, uuid: str, kind: str) -> Path:
+        """The disk's content, by the name that the driver gives to a disk's file for its kind."""
+        paths = [self.vcenter.path(one.backing.fileName) for one in self._devices(uuid, vim.vm.device.VirtualDisk)]
+        (path,) = (path for path in paths if path.name.startswith(f"{kind}-"))
+        return _flat(path)
 
     def _root(self, uuid: str) -> Path:
         disk = next(one for one in self._devices(uuid, vim.vm.device.VirtualDisk) if one.unitNumber == 0)
