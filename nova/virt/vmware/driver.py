@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
@@ -25,6 +26,7 @@ from nova.virt.vmware.machine import Machine
 from nova.virt.vmware.machines import Machines, MachineShelf
 from nova.virt.vmware.moving import Moves
 from nova.virt.vmware.session import Session, has_fault
+from nova.virt.vmware.snapshots import Snapshots
 from nova.virt.vmware.volumes import VolumeDisks
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ class VMwareVCDriver:
     """Guests of one cluster. Methods of different guests run side by side, those of one guest in turn."""
 
     needs_images = True
-    disk_formats = frozenset({"vmdk", "iso", "raw"})
+    disk_formats = frozenset({"vmdk", "iso", "raw", "qcow2"})
 
     def __init__(self, conf: cfg.ConfigOpts, host: str = "") -> None:
         missing = [name for name in _NEEDED if not conf.vmware[name]]
@@ -53,10 +55,14 @@ class VMwareVCDriver:
         self._builder = Builder(conf, self._session, self._cluster, self._machines, self._files, self._host)
         self._volumes = VolumeDisks(self._session, self._machines)
         self._moves = Moves(self._session, self._machines, self._builder, self._volumes, self._host)
+        self._snapshots = Snapshots(self._session, self._machines, self._host)
         self._turns = Turns()
 
     def start(self) -> None:
         node = self._cluster.node()
+        for uuid in self._snapshots.left_over():
+            with self._turns.guest(uuid):
+                self._snapshots.clear(uuid)
         LOG.info("the vCenter at %s has cluster %s", self._conf.vmware.host_ip, node.hypervisor_hostname)
 
     def check(self) -> None:
@@ -83,6 +89,7 @@ class VMwareVCDriver:
         self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
     ) -> None:
         with self._turn(uuid) as shelf:
+            self._snapshots.clear(uuid)
             machine = shelf.machine(uuid)
             if machine is not None and keep_disks:
                 self._machines.power_off(machine)
@@ -155,12 +162,20 @@ class VMwareVCDriver:
 
     def detach_volume(self, uuid: str, disk: Disk) -> None:
         with self._turn(uuid):
+            # A disk with a snapshot that was left is not given back.
+            self._snapshots.clear(uuid)
             machine = self._machines.find(uuid)
             if machine is not None:
                 self._volumes.detach(machine, disk)
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         raise errors.NotImplementedHere(action="swap volumes")
+
+    # Copies of the root disk
+
+    def snapshot(self, uuid: str, target: Path, image_format: str) -> dict[str, str]:
+        with self._turn(uuid):
+            return self._snapshots.copy_root(self._machines.get(uuid), target, image_format)
 
     # Moving
 

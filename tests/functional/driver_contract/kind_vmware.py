@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import re
+import subprocess
 import uuid as uuids
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from nova.conf import load
 from nova.structs.guest import Disk
@@ -33,7 +34,7 @@ _QUESTIONS = re.compile(
 
 class VMwareHypervisor(Hypervisor):
     kind = "vmware"
-    lacks = frozenset({"pause", "Snapshots", "Rescue"})
+    lacks = frozenset({"pause", "Rescue"})
     image_format = "vmdk"
     snapshot_format = "vmdk"
 
@@ -134,6 +135,27 @@ class VMwareHypervisor(Hypervisor):
 
     def vif_details(self) -> dict[str, Any]:
         return {"bridge_name": "DC0_DVPG0"}
+
+    def holds(self, snapshot: Path, text: str) -> bool:
+        """An image of the type streamOptimized is compressed."""
+        raw = snapshot.with_name(f"{snapshot.name}.raw")
+        subprocess.run(["qemu-img", "convert", "-q", "-f", "vmdk", "-O", "raw", snapshot, raw], check=True)
+        content = raw.read_bytes()
+        raw.unlink()
+        return text.encode() in content
+
+    def snapshots(self, uuid: str) -> list[str]:
+        """The names of the snapshots of the server's machine."""
+        kinds = vmodl.query.PropertyCollector
+        machine = kinds.ObjectSpec(obj=self.machine(uuid))
+        wanted = kinds.PropertySpec(type=vim.VirtualMachine, pathSet=["snapshot"])
+        collector = self.vcenter.content.propertyCollector
+        answer = collector.RetrievePropertiesEx(
+            [kinds.FilterSpec(objectSet=[machine], propSet=[wanted])], kinds.RetrieveOptions()
+        )
+        trees = [tree for one in answer.objects for value in one.propSet for tree in value.val.rootSnapshotList]
+        assert not any(tree.childSnapshotList for tree in trees)
+        return [tree.name for tree in trees]
 
     def machine(self, uuid: str) -> Any:
         """The server's machine, by its UUID, that no move has put aside."""
