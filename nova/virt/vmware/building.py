@@ -12,6 +12,7 @@ from pyVmomi import vim
 from nova import errors
 from nova.structs.disks import DisksId, Mark
 from nova.structs.guest import Disk, GuestSpec
+from nova.structs.image import Image
 from nova.structs.network import Vif
 from nova.virt.vmware import config_drive, devices, disks, guest_config
 from nova.virt.vmware.cluster import Cluster, Datastore
@@ -24,7 +25,7 @@ from nova.virt.vmware.volumes import VolumeDisks
 
 LOG = logging.getLogger(__name__)
 
-CONFIG_DRIVE = "config-drive.iso"
+CONFIG_DRIVE, RESCUE_DRIVE = "config-drive.iso", "config-drive-rescue.iso"
 _FIRST_DISK_KEY = -151
 _CONTROLLER_KEY = -101
 
@@ -69,10 +70,10 @@ class Builder:
             for number, vif in enumerate(spec.vifs)
             if devices.find_nic(machine.devices, vif.mac) is None
         ]
-        if spec.config_drive is not None and not _has_cd(machine, CONFIG_DRIVE):
+        has_drive = any(find_cd(machine, name) is not None for name in (CONFIG_DRIVE, RESCUE_DRIVE))
+        if spec.config_drive is not None and not has_drive:
             path = machine.file(CONFIG_DRIVE)
-            with config_drive.iso_file(spec.config_drive, self._conf.mkisofs_cmd) as file:
-                self._files.upload(file, path)
+            self.upload_drive(spec, path)
             operations += devices.cd(path, machine.devices)
         if operations:
             self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=operations))
@@ -104,6 +105,26 @@ class Builder:
     def remove_nic(self, machine: Machine, vif: Vif) -> None:
         if (nic := devices.find_nic(machine.devices, vif.mac)) is not None:
             self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.remove(nic)]))
+
+    def upload_drive(self, spec: GuestSpec, path: str) -> None:
+        """Write the config drive to a datastore."""
+        with config_drive.iso_file(spec.config_drive or {}, self._conf.mkisofs_cmd) as file:
+            self._files.upload(file, path)
+
+    def image_disk(
+        self, machine: Machine, spec: GuestSpec, image: Image, disk: Disk, path: str, place: tuple[int, int], key: int
+    ) -> Any:
+        """A new disk for the machine that stands on an image's. Raises errors.ImageInvalid, errors.DiskFull."""
+        adapter = devices.adapter(_adapter(spec))
+        base, size_kb = self._images.disk(image, disk, self._store_of(machine), adapter)
+        return devices.disk(path, size_kb, place, key, parent=base)
+
+    def _store_of(self, machine: Machine) -> Datastore:
+        """Where the machine's own files are. Raises errors.GuestFailed."""
+        for store in self._cluster.datastores():
+            if machine.directory.startswith(f"[{store.name}]"):
+                return store
+        raise errors.GuestFailed(reason="The guest's datastore is not open", detail=machine.directory)
 
     def _create(self, spec: GuestSpec, mark: Mark | None, store: Datastore, source: Machine | None) -> Machine:
         directory = f"[{store.name}] {directory_name(spec.uuid, spec.disks_id)}"
@@ -144,7 +165,7 @@ class Builder:
         disk, unit = disks.local_disks(spec)[role], disks.units_of(machine, spec)[role]
         path, controller = machine.file(f"{disk.kind}-{unit}.vmdk"), disks.first_controller(machine)
         assert controller is not None
-        store = next(one for one in self._cluster.datastores() if machine.directory.startswith(f"[{one.name}]"))
+        store = self._store_of(machine)
         if not self._is_copied(spec, role, disk, source):
             device = self._new_disk(spec, disk, path, (controller, unit), store)
             self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[devices.add(device, makes_file=True)]))
@@ -196,7 +217,8 @@ def _adapter(spec: GuestSpec) -> str:
     return guest_config.property_of(spec, "vmware_adaptertype", "lsiLogic")
 
 
-def _has_cd(machine: Machine, name: str) -> bool:
+def find_cd(machine: Machine, name: str) -> Any:
+    """The CD drive with a file of the machine's; None."""
     path = machine.file(name)
     drives = (one for one in machine.devices if isinstance(one, vim.vm.device.VirtualCdrom))
-    return any(getattr(one.backing, "fileName", None) == path for one in drives)
+    return next((one for one in drives if getattr(one.backing, "fileName", None) == path), None)

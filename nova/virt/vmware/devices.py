@@ -111,6 +111,19 @@ def cd(path: str, devices: Iterable[Any]) -> list[Any]:
     return [*operations, add(drive)]
 
 
+def insert(drive: Any, path: str) -> Any:
+    """What puts another file into a CD drive."""
+    other = _device.VirtualCdrom(
+        key=drive.key,
+        deviceInfo=drive.deviceInfo,
+        controllerKey=drive.controllerKey,
+        unitNumber=drive.unitNumber,
+        backing=_device.VirtualCdrom.IsoBackingInfo(fileName=path),
+        connectable=_connected(),
+    )
+    return _Spec(operation=_Spec.Operation.edit, device=other)
+
+
 def nic(vif: Vif, model: str, network: Any, facts: dict[str, Any], number: int) -> Any:
     """A network device on a port group, a distributed one or an opaque network. facts: of the network, by property.
 

@@ -41,6 +41,11 @@ def options(units: dict[str, int]) -> list[Any]:
     return [vim.option.OptionValue(key=f"{_OPTION}{role}", value=str(unit)) for role, unit in units.items()]
 
 
+def no_options(role: str) -> list[Any]:
+    """What takes a role from a machine's options."""
+    return [vim.option.OptionValue(key=f"{_OPTION}{role}", value="")]
+
+
 def units_of(machine: Machine, spec: GuestSpec | None = None) -> dict[str, int]:
     """The units of a machine's own disks by their roles. spec: what the machine was made from."""
     written = _written(machine)

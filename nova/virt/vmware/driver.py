@@ -18,13 +18,14 @@ from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.virt.holdings import Holdings
 from nova.virt.turns import Turns
-from nova.virt.vmware import guest_config
+from nova.virt.vmware import diagnostics, guest_config
 from nova.virt.vmware.building import Builder
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
 from nova.virt.vmware.machine import Machine
 from nova.virt.vmware.machines import Machines, MachineShelf
 from nova.virt.vmware.moving import Moves
+from nova.virt.vmware.rescue import Rescues
 from nova.virt.vmware.session import Session, has_fault
 from nova.virt.vmware.snapshots import Snapshots
 from nova.virt.vmware.volumes import VolumeDisks
@@ -56,6 +57,7 @@ class VMwareVCDriver:
         self._volumes = VolumeDisks(self._session, self._machines)
         self._moves = Moves(self._session, self._machines, self._builder, self._volumes, self._host)
         self._snapshots = Snapshots(self._session, self._machines, self._host)
+        self._rescues = Rescues(self._machines, self._builder, self._files)
         self._turns = Turns()
 
     def start(self) -> None:
@@ -176,6 +178,19 @@ class VMwareVCDriver:
     def snapshot(self, uuid: str, target: Path, image_format: str) -> dict[str, str]:
         with self._turn(uuid):
             return self._snapshots.copy_root(self._machines.get(uuid), target, image_format)
+
+    # Rescue
+
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
+        with self._turn(spec.uuid):
+            self._rescues.begin(spec.uuid, spec, rescue_disk)
+
+    def unrescue(self, spec: GuestSpec) -> None:
+        with self._turn(spec.uuid):
+            self._rescues.end(spec.uuid, spec)
+
+    def diagnostics(self, uuid: str) -> dict[str, Any]:
+        return diagnostics.read(self._session, self._machines.get(uuid))
 
     # Moving
 

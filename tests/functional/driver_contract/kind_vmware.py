@@ -8,6 +8,7 @@ import uuid as uuids
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,7 +35,7 @@ _QUESTIONS = re.compile(
 
 class VMwareHypervisor(Hypervisor):
     kind = "vmware"
-    lacks = frozenset({"pause", "Rescue"})
+    lacks = frozenset({"pause"})
     image_format = "vmdk"
     snapshot_format = "vmdk"
 
@@ -132,6 +133,10 @@ class VMwareHypervisor(Hypervisor):
 
     def image_id(self) -> str:
         return _IMAGE_ID
+
+    def root(self, size_mb: int = 0) -> Disk:
+        # As the image cache says it: an image of this type is the extent of a VMDK.
+        return msgspec.structs.replace(super().root(size_mb), image_format="raw")
 
     def vif_details(self) -> dict[str, Any]:
         return {"bridge_name": "DC0_DVPG0"}
