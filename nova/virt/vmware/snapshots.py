@@ -152,7 +152,8 @@ class Snapshots:
 
     def _download(self, lease: Any, url: urllib.parse.SplitResult, target: Path) -> None:
         with contextlib.closing(self._session.http(url.hostname, url.port)) as connection, target.open("wb") as file:
-            connection.request("GET", url.path, headers={"Cookie": self._session.cookie()})
+            # The lease's address is all that a host asks for: a session is none of its business.
+            connection.request("GET", url.path)
             answer = connection.getresponse()
             if answer.status != 200:
                 detail = f"{answer.status} {answer.reason}"
