@@ -14,7 +14,7 @@ from nova.structs.disks import DisksId, Mark
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
 from nova.structs.network import Vif
-from nova.virt.vmware import config_drive, devices, disks, guest_config
+from nova.virt.vmware import config_drive, devices, disks, guest_config, serial
 from nova.virt.vmware.cluster import Cluster, Datastore
 from nova.virt.vmware.files import Files
 from nova.virt.vmware.images import MIB, DatastoreImages
@@ -70,6 +70,7 @@ class Builder:
             for number, vif in enumerate(spec.vifs)
             if devices.find_nic(machine.devices, vif.mac) is None
         ]
+        operations += serial.ports(self._conf, machine)
         has_drive = any(find_cd(machine, name) is not None for name in (CONFIG_DRIVE, RESCUE_DRIVE))
         if spec.config_drive is not None and not has_drive:
             path = machine.file(CONFIG_DRIVE)
@@ -143,6 +144,7 @@ class Builder:
             root = next(disk for disk in spec.disks if disk.kind == "root")
             config.deviceChange += devices.cd(self._images.iso(spec.image, root, store), ())
         config.deviceChange += [devices.add(self._nic(spec, vif, number)) for number, vif in enumerate(spec.vifs)]
+        config.deviceChange += serial.ports(self._conf)
         return self._machines.create(config, spec.uuid)
 
     def _is_copied(self, spec: GuestSpec, role: str, disk: Disk, source: Machine | None) -> bool:

@@ -111,6 +111,21 @@ def cd(path: str, devices: Iterable[Any]) -> list[Any]:
     return [*operations, add(drive)]
 
 
+def serial_port(service: str, proxy: str | None) -> Any:
+    """A serial port that connects to a collector at a URI, or to a proxy that is told the URI.
+
+    Source: vSphere Web Services API, "VirtualDeviceURIBackingInfo".
+    """
+    # To a proxy, a port offers its output as a server, whoever calls whom.
+    direction = "server" if proxy else "client"
+    backing = _device.VirtualSerialPort.URIBackingInfo(serviceURI=service, direction=direction, proxyURI=proxy)
+    return _device.VirtualSerialPort(key=-401, yieldOnPoll=True, backing=backing, connectable=_connected())
+
+
+def has_serial_port(devices: Iterable[Any]) -> bool:
+    return any(isinstance(one, _device.VirtualSerialPort) for one in devices)
+
+
 def insert(drive: Any, path: str) -> Any:
     """What puts another file into a CD drive."""
     other = _device.VirtualCdrom(

@@ -18,7 +18,7 @@ from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.virt.holdings import Holdings
 from nova.virt.turns import Turns
-from nova.virt.vmware import diagnostics, guest_config
+from nova.virt.vmware import diagnostics, guest_config, serial
 from nova.virt.vmware.building import Builder
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
@@ -63,8 +63,12 @@ class VMwareVCDriver:
     def start(self) -> None:
         node = self._cluster.node()
         for uuid in self._snapshots.left_over():
-            with self._turns.guest(uuid):
-                self._snapshots.clear(uuid)
+            try:
+                with self._turns.guest(uuid):
+                    self._snapshots.clear(uuid)
+            except errors.GuestFailed as error:
+                # One guest that cannot be read now keeps no other from its host.
+                LOG.warning("what a copy of guest %s has left stays until its next: %s", uuid, error)
         LOG.info("the vCenter at %s has cluster %s", self._conf.vmware.host_ip, node.hypervisor_hostname)
 
     def check(self) -> None:
@@ -131,7 +135,7 @@ class VMwareVCDriver:
 
     def console_output(self, uuid: str, limit_bytes: int) -> bytes:
         self._machines.get(uuid)
-        raise errors.NotImplementedHere(action="give the output of a serial port")
+        return serial.read_tail(self._conf, uuid, self._machines.identity(uuid), limit_bytes)
 
     def console_address(self, uuid: str, kind: ConsoleKind) -> ConsoleAddress:
         self._machines.get(uuid)
