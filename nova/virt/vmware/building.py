@@ -25,7 +25,7 @@ from nova.virt.vmware.volumes import VolumeDisks
 
 LOG = logging.getLogger(__name__)
 
-CONFIG_DRIVE, RESCUE_DRIVE = "config-drive.iso", "config-drive-rescue.iso"
+CONFIG_DRIVE, RESCUE_DRIVE = "config-drive.iso", "rescue/config-drive.iso"
 _FIRST_DISK_KEY = -151
 _CONTROLLER_KEY = -101
 

@@ -45,11 +45,9 @@ def add(device: Any, makes_file: bool = False) -> Any:
     return operation
 
 
-def remove(device: Any, with_file: bool = False) -> Any:
-    operation = _Spec(operation=_Spec.Operation.remove, device=device)
-    if with_file:
-        operation.fileOperation = _Spec.FileOperation.destroy
-    return operation
+def remove(device: Any) -> Any:
+    """Take a device away; the file of a disk stays."""
+    return _Spec(operation=_Spec.Operation.remove, device=device)
 
 
 def controller(kind: str) -> Any:

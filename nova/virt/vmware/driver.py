@@ -56,7 +56,7 @@ class VMwareVCDriver:
         self._builder = Builder(conf, self._session, self._cluster, self._machines, self._files, self._host)
         self._volumes = VolumeDisks(self._session, self._machines)
         self._moves = Moves(self._session, self._machines, self._builder, self._volumes, self._host)
-        self._snapshots = Snapshots(self._session, self._machines, self._host)
+        self._snapshots = Snapshots(self._session, self._machines, self._files, self._host)
         self._rescues = Rescues(self._machines, self._builder, self._files)
         self._turns = Turns()
 

@@ -1,7 +1,7 @@
 """A guest that boots from a rescue disk, its own disks attached where they were: nothing of them is changed.
 
 The rescue disk is one more disk of the role "rescue"; as long as the machine has it, it is rescued. The machine boots from the
-device that its boot order names first.
+device that its boot order names first. The disk stands on an image that others use: it is removed as a file, with its directory.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ from nova.virt.vmware.machine import Machine
 from nova.virt.vmware.machines import Machines
 
 _ROLE = "rescue"
+_DIRECTORY = RESCUE_DRIVE.partition("/")[0]
 _KEY = -171
 _Boot = vim.vm.BootOptions
 
@@ -49,18 +50,21 @@ class Rescues:
             config = vim.vm.ConfigSpec(extraConfig=disks.no_options(_ROLE), deviceChange=[])
             config.bootOptions = _Boot(bootOrder=[_first(machine)])
             if rescue is not None:
-                config.deviceChange.append(devices.remove(rescue, with_file=True))
+                config.deviceChange.append(devices.remove(rescue))
             if drive is not None:
                 config.deviceChange.append(devices.insert(drive, machine.file(CONFIG_DRIVE)))
             self._machines.change(machine, config)
-        self._files.remove(machine.file(RESCUE_DRIVE))
+        self._files.remove(machine.file(_DIRECTORY))
         self._machines.power_on(self._machines.get(uuid))
 
     def _add(self, machine: Machine, spec: GuestSpec, disk: Disk) -> Machine:
         controller, unit = devices.free_place(machine.devices)
         # Whatever is wrong with the image is found out while the guest runs.
-        path = machine.file(f"{_ROLE}-{unit}.vmdk")
+        path = machine.file(f"{_DIRECTORY}/{_ROLE}-{unit}.vmdk")
         device = self._builder.image_disk(machine, spec, _image(disk), disk, path, (controller, unit), _KEY)
+        # With what an attempt before may have left in it.
+        self._files.remove(machine.file(_DIRECTORY))
+        self._files.make_directory(machine.file(_DIRECTORY))
         change = [devices.add(device, makes_file=True)]
         drive = find_cd(machine, CONFIG_DRIVE)
         if drive is not None and spec.config_drive is not None:

@@ -2,7 +2,7 @@
 
 A machine without devices, the copier, is made first: as long as it is there, something of a snapshot may be. Then the guest's
 machine gets a snapshot, which freezes its disks' files; the copier gets a disk that stands on the frozen file, and a lease of the
-vCenter gives its content as one stream. At last the snapshot goes, and the copier with it.
+vCenter gives its content as one stream. At last the copier's disk goes, then the snapshot, then the copier.
 """
 
 import contextlib
@@ -17,12 +17,13 @@ from pyVmomi import vim
 
 from nova import concurrency, errors
 from nova.virt.vmware import conversion, devices, disks
+from nova.virt.vmware.files import Files
 from nova.virt.vmware.machine import Machine, server_of
 from nova.virt.vmware.machines import SHELF_OPTION, Machines, host_suffix
 from nova.virt.vmware.session import Session
 
-# What the copier is called after its server, and the snapshot that is ours.
-_COPIER, _SNAPSHOT = "snapshot", "nova-snapshot"
+# What the copier is called after its server, the snapshot that is ours, and where in the copier's directory its disk is.
+_COPIER, _SNAPSHOT, _DIRECTORY = "snapshot", "nova-snapshot", "disk"
 _FORMATS = ("vmdk", "raw", "qcow2")
 # A vCenter ends a lease of which it hears nothing for five minutes.
 _PULSE_S = 30.0
@@ -33,8 +34,8 @@ _CHUNK = 1 << 20
 class Snapshots:
     """Works in its guest's turn."""
 
-    def __init__(self, session: Session, machines: Machines, host: str) -> None:
-        self._session, self._machines, self._host = session, machines, host
+    def __init__(self, session: Session, machines: Machines, files: Files, host: str) -> None:
+        self._session, self._machines, self._files, self._host = session, machines, files, host
 
     def copy_root(self, machine: Machine, target: Path, wanted: str) -> dict[str, str]:
         """Write the root disk to target; what an image of it must say beside its format. A failure leaves nothing.
@@ -61,14 +62,20 @@ class Snapshots:
         return {"vmware_disktype": "streamOptimized"} if wanted == "vmdk" else {}
 
     def clear(self, uuid: str) -> None:
-        """Remove what a copy that was broken off has left: the snapshot first, then what tells of it."""
+        """Remove what a copy that was broken off has left, and what tells of it last.
+
+        The copier's disk stands on the guest's: it is taken away and removed as a file, so that the copier goes without any disk.
+        """
         copier = self._machines.find(f"{uuid}.{_COPIER}")
         if copier is None:
             return
+        if copier.disks:
+            removals = [devices.remove(disk) for disk in copier.disks]
+            self._machines.change(copier, vim.vm.ConfigSpec(deviceChange=removals))
+        self._files.remove(copier.file(_DIRECTORY))
         machine = self._machines.find(uuid)
         for snapshot in self._snapshots(machine) if machine is not None else ():
             self._session.task(functools.partial(_remove, snapshot))
-        # All its disks are its own: nothing else goes with it.
         self._session.task(lambda _: copier.object.Destroy_Task())
 
     def left_over(self) -> list[str]:
@@ -106,7 +113,9 @@ class Snapshots:
         frozen = self._freeze(machine)
         controller = disks.first_controller(copier)
         assert controller is not None
-        disk = devices.disk(copier.file("root-0.vmdk"), frozen[1], (controller, 0), -151, parent=frozen[0])
+        self._files.make_directory(copier.file(_DIRECTORY))
+        path = copier.file(f"{_DIRECTORY}/root-0.vmdk")
+        disk = devices.disk(path, frozen[1], (controller, 0), -151, parent=frozen[0])
         self._machines.change(copier, vim.vm.ConfigSpec(deviceChange=[devices.add(disk, makes_file=True)]))
         return copier.object
 

@@ -58,7 +58,9 @@ def test_guest_is_what_it_was_when_it_is_not_rescued_any_more(hypervisor, driver
     assert _disks(hypervisor, spec) == own
     assert _booted(hypervisor, spec).endswith("/root-0.vmdk")
     assert _config(hypervisor, spec) == b"of the server"
-    assert not [path.name for path in hypervisor._root(spec.uuid).parent.iterdir() if "rescue" in path.name]
+    directory = hypervisor._root(spec.uuid).parent
+    assert not [path for path in directory.rglob("*") if "rescue" in str(path.relative_to(directory))]
+    assert _image(hypervisor).read_bytes().startswith(b"an image that mends")
     assert hypervisor.read(spec.uuid) == WRITTEN
 
 
@@ -94,6 +96,12 @@ def test_diagnostics_tell_what_the_guest_has(driver, spec):
     assert (told["num_cpus"], told["num_nics"], told["num_disks"]) == (1, 1, 2)
     assert [nic["mac_address"] for nic in told["nic_details"]] == [vif.mac for vif in spec.vifs]
     assert told["memory_details"]["maximum"] == 32
+
+
+def _image(hypervisor):
+    """The cached image that the rescue disk stood on."""
+    (path,) = hypervisor.vcenter.datastores["LocalDS_0"].glob("*_base/*bb/*-flat.vmdk")
+    return path
 
 
 def _with_password(spec):
