@@ -164,7 +164,7 @@ class Builder:
         return devices.disk(path, disk.size_mb * MIB // 1024, place, key)
 
     def _add_disk(self, machine: Machine, spec: GuestSpec, role: str, source: Machine | None) -> None:
-        disk, unit = disks.local_disks(spec)[role], disks.units_of(machine, spec)[role]
+        disk, unit = disks.local_disks(spec)[role], disks.unit_for(machine, role, spec)
         path, controller = machine.file(f"{disk.kind}-{unit}.vmdk"), disks.first_controller(machine)
         assert controller is not None
         store = self._store_of(machine)

@@ -55,6 +55,14 @@ def units_of(machine: Machine, spec: GuestSpec | None = None) -> dict[str, int]:
     return named if spec is None or set(local_disks(spec)) <= set(named) else new_units(spec)
 
 
+def unit_for(machine: Machine, role: str, spec: GuestSpec) -> int:
+    """Where a disk goes that the machine lacks. Raises errors.GuestFailed for one that it was not made to have."""
+    units = units_of(machine, spec)
+    if role not in units:
+        raise errors.GuestFailed(reason="The guest was made with other disks", detail=f"{machine.name}: no {role}")
+    return units[role]
+
+
 def missing_options(machine: Machine, spec: GuestSpec) -> list[Any]:
     """What an older release has not written among the options of a machine that was made from spec."""
     return [] if _written(machine) else options(units_of(machine, spec))

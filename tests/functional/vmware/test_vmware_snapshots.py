@@ -96,6 +96,20 @@ def test_nothing_is_left_of_a_copy_that_failed_anywhere(hypervisor, driver, spec
     pytest.fail(f"after {_MANY} changes it was not done")
 
 
+def test_guest_is_removed_with_what_a_copy_has_left(hypervisor, driver, spec, tmp_path):
+    for number in range(1, _MANY):
+        hypervisor.faults.fail(number, Fault.REFUSED)
+        with pytest.raises(errors.DomainError):
+            driver.snapshot(spec.uuid, tmp_path / "copy", "vmdk")
+        hypervisor.faults.clear()
+        if any(".snapshot" in name for name in hypervisor.leftovers()):
+            break
+
+    driver.destroy(spec.uuid, spec.vifs, made_by=spec.disks_id)
+
+    assert hypervisor.leftovers() == []
+
+
 def test_copy_in_a_format_that_is_not_written_begins_nothing(hypervisor, driver, spec, tmp_path):
     before = len(hypervisor.faults.changes)
 
