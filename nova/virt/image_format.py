@@ -10,8 +10,8 @@ from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
+from nova import ova
 from nova.structs.image import Image
-from nova.virt import ova
 
 # Cookie, then the disk's size at byte 48. Source: Microsoft, "Virtual Hard Disk Image Format Specification".
 _VHD_COOKIE, _VHD_FOOTER, _VHD_SIZE = b"conectix", 512, struct.Struct(">48x Q")

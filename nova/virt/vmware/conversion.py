@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from nova import errors
-from nova.virt import image_format, ova, programs
+from nova import errors, ova
+from nova.virt import image_format, programs
 
 _MEMORY_GB = 2
 # One file whose holes take no room, and that a vCenter makes a disk of.

@@ -5,8 +5,9 @@ import tarfile
 
 import pytest
 
+from nova import ova
 from nova.structs.image import Image
-from nova.virt import image_format, ova
+from nova.virt import image_format
 
 DISK = b"KDMV" + bytes(1000)
 
