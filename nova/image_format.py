@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
+from nova import ova
 from nova.structs.image import Image
 
 # Cookie, then the disk's size at byte 48. Source: Microsoft, "Virtual Hard Disk Image Format Specification".
@@ -43,7 +44,9 @@ _VMDK_WITH_HEADER = ("sparse", "streamOptimized")
 
 
 def content_of(image: Image) -> str:
-    """raw, qcow2, vhd or vmdk: what the bytes of an image must be. Raises UnsafeImage for a format that is none of ours."""
+    """raw, qcow2, vhd, vmdk or ova: what the bytes of an image must be. Raises UnsafeImage for a format that is none of ours."""
+    if image.disk_format == "vmdk" and image.container_format == "ova":
+        return "ova"
     if image.disk_format == "vmdk" and image.properties.get("vmware_disktype") in _VMDK_WITH_HEADER:
         return "vmdk"
     try:
@@ -53,8 +56,9 @@ def content_of(image: Image) -> str:
 
 
 def check(path: Path, content: str) -> None:
-    """See that a file is of the format raw, qcow2, vhd or vmdk, and stands by itself. Raises UnsafeImage."""
-    found = _inspectors(path)
+    """See that a file is of the format raw, qcow2, vhd, vmdk or ova, and stands by itself. Raises UnsafeImage."""
+    start, content = _disk_in(path, content)
+    found = _inspectors(path, start)
     names = {str(inspector) for inspector in found}
     if content == "raw" and names <= _RAW:
         return
@@ -63,13 +67,18 @@ def check(path: Path, content: str) -> None:
     _try(found[0].safety_check)
     if content == "qcow2" and _header(path)[6]:
         raise UnsafeImage("its data are encrypted")
-    virtual_size(path, content)
+    _virtual_size(path, content, start)
 
 
 def virtual_size(path: Path, content: str) -> int:
-    """Bytes of the disk that a guest sees in a file of the format raw, qcow2, vhd or vmdk. Raises UnsafeImage."""
+    """Bytes of the disk that a guest sees in a file of the format raw, qcow2, vhd, vmdk or ova. Raises UnsafeImage."""
+    start, content = _disk_in(path, content)
+    return _virtual_size(path, content, start)
+
+
+def _virtual_size(path: Path, content: str, start: int) -> int:
     if content == "vmdk":
-        size = int(_inspectors(path)[0].virtual_size)
+        size = int(_inspectors(path, start)[0].virtual_size)
     elif content == "vhd":
         size = _vhd_size(path)
     else:
@@ -113,8 +122,19 @@ def _vhd_size(path: Path) -> int:
     return size
 
 
-def _inspectors(path: Path) -> list[format_inspector.FileInspector]:
+def _disk_in(path: Path, content: str) -> tuple[int, str]:
+    """Where in a file the disk begins, and its format."""
+    if content != "ova":
+        return 0, content
+    try:
+        return ova.find_disk(path)[0], "vmdk"
+    except ova.NoDisk as error:
+        raise UnsafeImage(str(error)) from error
+
+
+def _inspectors(path: Path, start: int = 0) -> list[format_inspector.FileInspector]:
     with path.open("rb") as file:
+        file.seek(start)
         wrapper = format_inspector.InspectWrapper(file)
         for _ in range(_MOST_CHUNKS):
             if not wrapper.read(_CHUNK) or wrapper.formats is not None:

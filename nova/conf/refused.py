@@ -128,7 +128,6 @@ REFUSALS: dict[tuple[str, str], Refusal] = {
     ("spice", "zlib_compression"): _SPICE,
     ("vmware", "integration_bridge"): Refusal("opaque networks are found by their own names"),
     ("vmware", "pbm_enabled"): Refusal("storage policies do not choose datastores"),
-    ("vmware", "serial_port_service_uri"): Refusal("guests on vCenter have no serial ports"),
     ("vnc", "auth_schemes"): _VNC,
     ("vnc", "vencrypt_ca_certs"): _VNC,
     ("vnc", "vencrypt_client_cert"): _VNC,

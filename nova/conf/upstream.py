@@ -166,8 +166,8 @@ _NEEDLESS: tuple[tuple[str, dict[str, str]], ...] = (
     ("limits are kept here", {"quota": "unified_limits_resource_list unified_limits_resource_strategy"}),
     ("a guest's serial port is one that is free on its host's my_ip", {"serial_console": "port_range proxyclient_address"}),
     ("storage policies are refused", {"vmware": "pbm_default_policy pbm_wsdl_location"}),
-    ("consoles of guests on vCenter are refused", {
-        "vmware": "console_delay_seconds vnc_keymap vnc_port vnc_port_total serial_log_dir serial_port_proxy_uri",
+    ("screens of guests on vCenter are refused", {
+        "vmware": "console_delay_seconds vnc_keymap vnc_port vnc_port_total",
     }),
     ("requests pass a fixed chain: log, limits, CORS, token, API", {"wsgi": "api_paste_config"}),
 )  # fmt: skip

@@ -30,4 +30,18 @@ OPTIONS = [
     cfg.IntOpt("connection_pool_size", default=10, min=10, help="Connections that are kept open to the vCenter."),
     cfg.IntOpt("maximum_objects", default=100, min=1, help="How many objects' properties one answer holds at most."),
     cfg.FloatOpt("task_poll_interval", default=0.5, min=0.01, help="Seconds between two looks at a task, at most."),
+    cfg.StrOpt(
+        "serial_port_service_uri",
+        help="URI of the collector (virtual serial port concentrator) that guests' serial ports connect to; without it they have none.",
+    ),
+    cfg.URIOpt(
+        "serial_port_proxy_uri",
+        schemes=["telnet", "telnets"],
+        help="URI of a proxy between the hosts and the collector, where there is one.",
+    ),
+    cfg.StrOpt(
+        "serial_log_dir",
+        default="/opt/vmware/vspc",
+        help="The collector's directory, as nova-compute's host sees it: what a guest has written is in a file of its own there.",
+    ),
 ]

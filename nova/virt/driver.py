@@ -141,8 +141,11 @@ class Shares(Protocol):
 class Snapshots(Protocol):
     """Copies of the root disk."""
 
-    def snapshot(self, uuid: str, target: Path, image_format: str) -> None:
-        """Write the root disk's content, as of now, to target; the guest keeps running."""
+    def snapshot(self, uuid: str, target: Path, image_format: str) -> dict[str, str] | None:
+        """Write the root disk's content, as of now, to target; the guest keeps running.
+
+        Properties that an image of it needs so that this driver can use it.
+        """
 
 
 @runtime_checkable

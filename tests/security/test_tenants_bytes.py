@@ -16,7 +16,8 @@ from nova.db.engine import Database
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.image import Image
-from nova.virt.libvirt import disk_formats, programs
+from nova.virt import programs
+from nova.virt.libvirt import disk_formats
 from nova.virt.libvirt.files import DiskOptions
 from nova.virt.libvirt.shelf import DirectoryShelf
 from nova.virt.libvirt.storage import Storage

@@ -14,7 +14,9 @@ def snapshot(host: Host, arguments: SnapshotArguments) -> None:
     path = _copy(host, arguments)
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = able(host.driver, Snapshots, "be copied to an image")
-    driver.snapshot(arguments.instance.uuid, path, arguments.disk_format)
+    properties = driver.snapshot(arguments.instance.uuid, path, arguments.disk_format)
+    if properties:
+        host.image_service.set_properties(arguments.image_id, dict(properties))
 
 
 def upload_snapshot(host: Host, arguments: SnapshotArguments) -> None:
@@ -29,8 +31,10 @@ def upload_snapshot(host: Host, arguments: SnapshotArguments) -> None:
 
 
 def forget_snapshot(host: Host, arguments: SnapshotArguments) -> None:
-    """Remove the local copy of a snapshot; no error when there is none."""
-    _copy(host, arguments).unlink(missing_ok=True)
+    """Remove the local copy of a snapshot, and what a driver that was killed has left beside it; no error when there is none."""
+    path = _copy(host, arguments)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink(missing_ok=True)
 
 
 def _copy(host: Host, arguments: SnapshotArguments) -> Path:

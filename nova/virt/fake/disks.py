@@ -1,7 +1,7 @@
 """The disks of fake guests: their content is what the guest wrote last, and it goes where the disk goes."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nova import errors
 from nova.structs.disks import Mark
@@ -13,10 +13,11 @@ _images: dict[str, str] = {}
 
 @dataclass
 class Directory:
-    """content None: there is no disk in it, or none yet."""
+    """content None: there is no root disk in it, or none yet. others: what is on the disks beside it, by their kinds."""
 
     mark: Mark | None
     content: str | None = None
+    others: dict[str, str] = field(default_factory=dict)
 
 
 class FakeShelf:
@@ -48,17 +49,27 @@ class FakeShelf:
     def remove(self, name: str) -> None:
         self.directories.pop(name, None)
 
-    # The disk in a directory
+    # The disks in a directory
 
     def content(self, name: str) -> str | None:
         directory = self.directories.get(name)
         return None if directory is None else directory.content
 
     def fill(self, name: str, content: str | None) -> None:
-        """Make the disk, unless there is one."""
+        """Make the root disk, unless there is one."""
         directory = self.directories[name]
         if directory.content is None:
             directory.content = content
+
+    def fill_others(self, spec: GuestSpec, others: dict[str, str]) -> None:
+        """Make the disks beside the root disk that are not there, empty unless others says by its kind what is on one."""
+        kinds = (disk.kind for disk in spec.disks if disk.kind not in ("root", "volume"))
+        directory = self.directories[spec.uuid]
+        directory.others = {kind: others.get(kind, "") for kind in kinds} | directory.others
+
+    def others(self, name: str) -> dict[str, str]:
+        directory = self.directories.get(name)
+        return {} if directory is None else directory.others
 
     def check(self, spec: GuestSpec) -> None:
         """Raises errors.DiskMissing."""

@@ -143,6 +143,7 @@ class FakeDriver:
                 if self._holdings.claim(spec, undo):
                     self._shelf.check(spec)
                 self._shelf.fill(spec.uuid, new_content(spec))
+                self._shelf.fill_others(spec, {})
                 self._hypervisor.meet("boot")
                 self._hypervisor.guests[spec.uuid] = new_guest(spec)
                 self._hypervisor.boot(spec.uuid)
@@ -321,12 +322,13 @@ class FakeDriver:
         self._called("take_over", spec.uuid)
         if spec.uuid not in HYPERVISORS[facts["host"]].aside:
             raise errors.GuestFailed(reason="there are no disks to take over")
-        content = HYPERVISORS[facts["host"]].shelf.content(f"{spec.uuid}.aside")
+        source, aside = HYPERVISORS[facts["host"]].shelf, f"{spec.uuid}.aside"
         with self._hypervisor.lock, contextlib.ExitStack() as undo:
             if spec.uuid in self._hypervisor.guests and self._is_whole(spec):
                 return
             self._holdings.claim(spec, undo, may_share=False)
-            self._shelf.fill(spec.uuid, content)
+            self._shelf.fill(spec.uuid, source.content(aside))
+            self._shelf.fill_others(spec, source.others(aside))
             self._shelf.check(spec)
             self._hypervisor.guests[spec.uuid] = new_guest(spec)
             self._hypervisor.guests[spec.uuid].power_state = PowerState.SHUTDOWN
@@ -372,7 +374,8 @@ class FakeDriver:
         guest = self._hypervisor.guests.get(spec.uuid)
         if guest is not None:
             if not facts.get("is_shared"):
-                there.shelf.directories[spec.uuid].content = self._shelf.content(spec.uuid)
+                directory = there.shelf.directories[spec.uuid]
+                directory.content, directory.others = self._shelf.content(spec.uuid), self._shelf.others(spec.uuid)
             there.guests[spec.uuid] = guest
             # Before it is gone here: who is killed in between has it twice, and not nowhere.
             there.keep()

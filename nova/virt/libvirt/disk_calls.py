@@ -1,7 +1,7 @@
 """What looks at or changes files of guests: on a file system whose server is away, every such call hangs.
 
 Whatever a step, a report or a question to this host does with guests' files goes through quick() or at_length(), or is a
-function that @bounded_in_time makes such a call. What tools do with them is bounded by nova.virt.libvirt.programs.
+function that @bounded_in_time makes such a call. What tools do with them is bounded by nova.virt.programs.
 """
 
 import functools
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from nova import concurrency
-from nova.virt.libvirt.programs import COPY_S
+from nova.virt.programs import COPY_S
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -13,7 +13,7 @@ from nova import errors
 from nova.structs.guest import GuestSpec
 from nova.virt.libvirt import disk_formats
 from nova.virt.libvirt.files import DiskOptions, file_format, local_files
-from nova.virt.libvirt.programs import COPY_S, run_program
+from nova.virt.programs import COPY_S, run_program
 
 _NO_PARTITION = -2
 

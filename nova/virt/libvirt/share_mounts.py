@@ -14,7 +14,7 @@ from oslo_config import cfg
 from nova import errors
 from nova.structs.share import Share
 from nova.virt.libvirt.domain_xml.share import mount_point
-from nova.virt.libvirt.programs import run_program
+from nova.virt.programs import run_program
 
 _USERS = ".guests"
 

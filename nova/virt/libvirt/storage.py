@@ -16,7 +16,8 @@ from pathlib import Path
 
 from nova import durable, errors, image_format
 from nova.structs.guest import Disk, GuestSpec
-from nova.virt.libvirt import disk_calls, disk_formats, programs
+from nova.virt import programs
+from nova.virt.libvirt import disk_calls, disk_formats
 from nova.virt.libvirt.files import CONFIG_DRIVE, DiskOptions, file_format, guest_directory, local_files
 
 LOG = logging.getLogger(__name__)

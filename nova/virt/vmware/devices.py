@@ -34,7 +34,7 @@ _NIC_ALIASES = {
 DEFAULT_NIC = "e1000"
 _CONTROLLER_KEY, _CD_CONTROLLER_KEY = -101, -102
 # A SCSI controller has this number itself.
-_TAKEN_UNIT = 7
+TAKEN_UNIT = 7
 _UNITS = 16
 
 
@@ -45,11 +45,9 @@ def add(device: Any, makes_file: bool = False) -> Any:
     return operation
 
 
-def remove(device: Any, with_file: bool = False) -> Any:
-    operation = _Spec(operation=_Spec.Operation.remove, device=device)
-    if with_file:
-        operation.fileOperation = _Spec.FileOperation.destroy
-    return operation
+def remove(device: Any) -> Any:
+    """Take a device away; the file of a disk stays."""
+    return _Spec(operation=_Spec.Operation.remove, device=device)
 
 
 def controller(kind: str) -> Any:
@@ -82,7 +80,7 @@ def free_place(devices: Iterable[Any], first: int = 1) -> tuple[int, int]:
     devices = list(devices)
     for one in devices:
         if isinstance(one, _device.VirtualSCSIController):
-            taken = {other.unitNumber for other in devices if other.controllerKey == one.key} | {_TAKEN_UNIT}
+            taken = {other.unitNumber for other in devices if other.controllerKey == one.key} | {TAKEN_UNIT}
             for unit in range(first, _UNITS):
                 if unit not in taken:
                     return one.key, unit
@@ -109,6 +107,34 @@ def cd(path: str, devices: Iterable[Any]) -> list[Any]:
         connectable=_connected(),
     )
     return [*operations, add(drive)]
+
+
+def serial_port(service: str, proxy: str | None) -> Any:
+    """A serial port that connects to a collector at a URI, or to a proxy that is told the URI.
+
+    Source: vSphere Web Services API, "VirtualDeviceURIBackingInfo".
+    """
+    # To a proxy, a port offers its output as a server, whoever calls whom.
+    direction = "server" if proxy else "client"
+    backing = _device.VirtualSerialPort.URIBackingInfo(serviceURI=service, direction=direction, proxyURI=proxy)
+    return _device.VirtualSerialPort(key=-401, yieldOnPoll=True, backing=backing, connectable=_connected())
+
+
+def has_serial_port(devices: Iterable[Any]) -> bool:
+    return any(isinstance(one, _device.VirtualSerialPort) for one in devices)
+
+
+def insert(drive: Any, path: str) -> Any:
+    """What puts another file into a CD drive."""
+    other = _device.VirtualCdrom(
+        key=drive.key,
+        deviceInfo=drive.deviceInfo,
+        controllerKey=drive.controllerKey,
+        unitNumber=drive.unitNumber,
+        backing=_device.VirtualCdrom.IsoBackingInfo(fileName=path),
+        connectable=_connected(),
+    )
+    return _Spec(operation=_Spec.Operation.edit, device=other)
 
 
 def nic(vif: Vif, model: str, network: Any, facts: dict[str, Any], number: int) -> Any:

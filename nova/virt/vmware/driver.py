@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
@@ -17,13 +18,16 @@ from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.virt.holdings import Holdings
 from nova.virt.turns import Turns
-from nova.virt.vmware import guest_config
+from nova.virt.vmware import diagnostics, guest_config, serial
 from nova.virt.vmware.building import Builder
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
-from nova.virt.vmware.machines import Machine, Machines, MachineShelf
+from nova.virt.vmware.machine import Machine
+from nova.virt.vmware.machines import Machines, MachineShelf
 from nova.virt.vmware.moving import Moves
+from nova.virt.vmware.rescue import Rescues
 from nova.virt.vmware.session import Session, has_fault
+from nova.virt.vmware.snapshots import Snapshots
 from nova.virt.vmware.volumes import VolumeDisks
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +41,7 @@ class VMwareVCDriver:
     """Guests of one cluster. Methods of different guests run side by side, those of one guest in turn."""
 
     needs_images = True
-    disk_formats = frozenset({"vmdk", "iso", "raw"})
+    disk_formats = frozenset({"vmdk", "iso", "raw", "qcow2"})
 
     def __init__(self, conf: cfg.ConfigOpts, host: str = "") -> None:
         missing = [name for name in _NEEDED if not conf.vmware[name]]
@@ -52,10 +56,19 @@ class VMwareVCDriver:
         self._builder = Builder(conf, self._session, self._cluster, self._machines, self._files, self._host)
         self._volumes = VolumeDisks(self._session, self._machines)
         self._moves = Moves(self._session, self._machines, self._builder, self._volumes, self._host)
+        self._snapshots = Snapshots(self._session, self._machines, self._files, self._host)
+        self._rescues = Rescues(self._machines, self._builder, self._files)
         self._turns = Turns()
 
     def start(self) -> None:
         node = self._cluster.node()
+        for uuid in self._snapshots.left_over():
+            try:
+                with self._turns.guest(uuid):
+                    self._snapshots.clear(uuid)
+            except errors.GuestFailed as error:
+                # One guest that cannot be read now keeps no other from its host.
+                LOG.warning("what a copy of guest %s has left stays until its next: %s", uuid, error)
         LOG.info("the vCenter at %s has cluster %s", self._conf.vmware.host_ip, node.hypervisor_hostname)
 
     def check(self) -> None:
@@ -82,6 +95,7 @@ class VMwareVCDriver:
         self, uuid: str, vifs: tuple[Vif, ...] = (), keep_disks: bool = False, made_by: DisksId | None = None
     ) -> None:
         with self._turn(uuid) as shelf:
+            self._snapshots.clear(uuid)
             machine = shelf.machine(uuid)
             if machine is not None and keep_disks:
                 self._machines.power_off(machine)
@@ -121,7 +135,7 @@ class VMwareVCDriver:
 
     def console_output(self, uuid: str, limit_bytes: int) -> bytes:
         self._machines.get(uuid)
-        raise errors.NotImplementedHere(action="give the output of a serial port")
+        return serial.read_tail(self._conf, uuid, self._machines.identity(uuid), limit_bytes)
 
     def console_address(self, uuid: str, kind: ConsoleKind) -> ConsoleAddress:
         self._machines.get(uuid)
@@ -154,12 +168,33 @@ class VMwareVCDriver:
 
     def detach_volume(self, uuid: str, disk: Disk) -> None:
         with self._turn(uuid):
+            # A disk with a snapshot that was left is not given back.
+            self._snapshots.clear(uuid)
             machine = self._machines.find(uuid)
             if machine is not None:
                 self._volumes.detach(machine, disk)
 
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         raise errors.NotImplementedHere(action="swap volumes")
+
+    # Copies of the root disk
+
+    def snapshot(self, uuid: str, target: Path, image_format: str) -> dict[str, str]:
+        with self._turn(uuid):
+            return self._snapshots.copy_root(self._machines.get(uuid), target, image_format)
+
+    # Rescue
+
+    def rescue(self, spec: GuestSpec, rescue_disk: Disk) -> None:
+        with self._turn(spec.uuid):
+            self._rescues.begin(spec.uuid, spec, rescue_disk)
+
+    def unrescue(self, spec: GuestSpec) -> None:
+        with self._turn(spec.uuid):
+            self._rescues.end(spec.uuid, spec)
+
+    def diagnostics(self, uuid: str) -> dict[str, Any]:
+        return diagnostics.read(self._session, self._machines.get(uuid))
 
     # Moving
 

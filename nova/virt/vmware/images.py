@@ -4,8 +4,10 @@ An image becomes a disk beside its name and is given it at last, so that whateve
 an image. Root disks stand on it, or are copies; one that is larger stands on a copy that has been grown.
 """
 
+import contextlib
 import logging
 import uuid as uuids
+from collections.abc import Iterator
 from pathlib import Path
 
 from oslo_config import cfg
@@ -14,13 +16,14 @@ from nova import errors, image_format
 from nova.structs.guest import Disk
 from nova.structs.image import Image
 from nova.virt.turns import Turns
+from nova.virt.vmware import conversion
 from nova.virt.vmware.cluster import Datastore
 from nova.virt.vmware.files import Files
 
 LOG = logging.getLogger(__name__)
 
 MIB = 1 << 20
-_SPARSE, _FLAT = "sparse", ("preallocated", "thin", "eagerZeroedThick")
+_SPARSE, _STREAM, _FLAT = "sparse", "streamOptimized", ("preallocated", "thin", "eagerZeroedThick")
 
 
 class DatastoreImages:
@@ -89,14 +92,31 @@ class DatastoreImages:
         part = self._part(image, store)
         self._files.make_directory(part)
         target = f"{part}/{image.id}.vmdk"
-        if disk_type(image) == _SPARSE:
-            self._files.upload(path, f"{part}/uploaded.vmdk")
-            self._files.copy_disk(f"{part}/uploaded.vmdk", target)
-            self._files.remove(f"{part}/uploaded.vmdk")
+        kind = disk_type(image)
+        if kind == _SPARSE:
+            self._bring_sparse(path, part, target)
+        elif kind == _STREAM:
+            with self._converted(image, path) as sparse:
+                self._bring_sparse(sparse, part, target)
         else:
             self._files.create_disk(target, size_kb, adapter, "thin")
             self._files.upload(path, f"{part}/{image.id}-flat.vmdk")
         self._files.move(part, self._place(image, store))
+
+    def _bring_sparse(self, path: Path, part: str, target: str) -> None:
+        self._files.upload(path, f"{part}/uploaded.vmdk")
+        self._files.copy_disk(f"{part}/uploaded.vmdk", target)
+        self._files.remove(f"{part}/uploaded.vmdk")
+
+    @contextlib.contextmanager
+    def _converted(self, image: Image, path: Path) -> Iterator[Path]:
+        try:
+            with conversion.sparse_file(self._host, path, image_format.content_of(image)) as sparse:
+                yield sparse
+        except errors.GuestFailed as error:
+            if "fault" in error.details:
+                raise
+            raise errors.ImageInvalid(image_id=image.id, reason="it cannot be converted") from error
 
     def _is_there(self, path: str, image: Image, store: Datastore) -> bool:
         if path not in self._known:
@@ -117,9 +137,16 @@ class DatastoreImages:
 
 
 def disk_type(image: Image) -> str:
-    """How the image's file holds the disk. Raises errors.ImageInvalid for what cannot be used."""
-    kind = image.properties.get("vmware_disktype", "preallocated") if image.disk_format == "vmdk" else _FLAT[0]
-    if kind != _SPARSE and kind not in _FLAT:
+    """How the image's file holds the disk: one of the types of a VMDK, streamOptimized for whatever is converted first.
+
+    Raises errors.ImageInvalid for what cannot be used.
+    """
+    if image.disk_format != "vmdk":
+        return _STREAM if image.disk_format == "qcow2" else _FLAT[0]
+    if image.container_format == "ova":
+        return _STREAM
+    kind = image.properties.get("vmware_disktype", _FLAT[0])
+    if kind not in (_SPARSE, _STREAM, *_FLAT):
         raise errors.ImageInvalid(image_id=image.id, reason=f"disks of the type '{kind}' are not supported")
     return kind
 

@@ -9,7 +9,6 @@ which placement made it (nova.virt.holdings) is among its options from its first
 import logging
 import uuid as uuids
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,57 +20,18 @@ from nova.structs.guest import GuestState
 from nova.structs.instance import PowerState
 from nova.virt.vmware.cluster import Cluster
 from nova.virt.vmware.files import Files
+from nova.virt.vmware.machine import MARK_OPTION, Machine, server_of
 from nova.virt.vmware.session import Session, has_fault
 
 LOG = logging.getLogger(__name__)
 
 _NAMESPACE = uuids.UUID("7d0a7b5e-2f0e-5d6c-9b1f-0c5f6f1f2a10")
-MARK_OPTION, SHELF_OPTION = "nova.mark", "nova.shelf"
+SHELF_OPTION = "nova.shelf"
 # What a name may hold in a vCenter's inventory, and what an operator can read.
 _NAME_CHARACTERS = frozenset("-_. ")
 _LONGEST_DISPLAY_NAME = 24
 _TO_BE_REMOVED = "nova-removed"
 STATES = {"poweredOn": PowerState.RUNNING, "poweredOff": PowerState.SHUTDOWN, "suspended": PowerState.SUSPENDED}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A virtual machine as it was when it was looked at. name: on the shelf (see nova.virt.holdings)."""
-
-    object: Any
-    name: str
-    config: Any
-    power_state: PowerState
-
-    @property
-    def devices(self) -> list[Any]:
-        return list(self.config.hardware.device)
-
-    @property
-    def disks(self) -> list[Any]:
-        return [one for one in self.devices if isinstance(one, vim.vm.device.VirtualDisk)]
-
-    @property
-    def options(self) -> dict[str, str]:
-        return {option.key: str(option.value) for option in self.config.extraConfig}
-
-    @property
-    def directory(self) -> str:
-        """Where its own files are, as "[datastore] path"."""
-        return str(self.config.files.vmPathName).rpartition("/")[0]
-
-    @property
-    def mark(self) -> Mark | None:
-        text = self.options.get(MARK_OPTION)
-        return msgspec.json.decode(text, type=Mark) if text else None
-
-    def file(self, name: str) -> str:
-        return f"{self.directory}/{name}"
-
-
-def server_of(name: str) -> str:
-    """The server whose directory or machine of disks has this name on a shelf."""
-    return name.partition(".")[0]
 
 
 class Machines:
@@ -250,6 +210,7 @@ class MachineShelf:
         """
         machine = self.machine(name)
         if machine is not None:
+            _check_volumes(machine)
             self._machines.power_off(machine)
             self._files.make_directory(machine.file(_TO_BE_REMOVED))
             self._machines.unregister(machine)
@@ -282,6 +243,16 @@ class MachineShelf:
     def _is_in_use(self, path: str, uuid: str) -> bool:
         machines = (self.machine(name) for name in self.names() if server_of(name) == uuid)
         return any(machine is not None and machine.directory == path for machine in machines)
+
+
+def _check_volumes(machine: Machine) -> None:
+    """No volume lies in what is about to go. Raises errors.GuestFailed."""
+    for volume, device in machine.volumes.items():
+        if device is not None and device.backing.fileName.startswith(f"{machine.directory}/"):
+            raise errors.GuestFailed(
+                reason=f"The file of volume {volume} has been moved in the vCenter, to the guest's own: nothing is removed",
+                detail=device.backing.fileName,
+            )
 
 
 def host_suffix(host: str) -> str:

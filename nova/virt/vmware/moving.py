@@ -7,12 +7,15 @@ so neither side writes to what the other one may still need.
 import contextlib
 from typing import Any
 
+from pyVmomi import vim
+
 from nova import errors
 from nova.structs.guest import GuestSpec
 from nova.virt.holdings import Holdings
-from nova.virt.vmware import guest_config
+from nova.virt.vmware import disks, guest_config
 from nova.virt.vmware.building import Builder
-from nova.virt.vmware.machines import Machine, Machines, MachineShelf
+from nova.virt.vmware.machine import Machine
+from nova.virt.vmware.machines import Machines, MachineShelf
 from nova.virt.vmware.session import Session
 from nova.virt.vmware.volumes import VolumeDisks
 
@@ -31,6 +34,9 @@ class Moves:
             if machine is not None:
                 self._machines.power_off(machine)
                 self._volumes.detach_all(machine)
+                if missing := disks.missing_options(machine, spec):
+                    # A successor of another size has no other way to know what is what.
+                    self._machines.change(machine, vim.vm.ConfigSpec(extraConfig=missing))
                 shelf.forget(spec.uuid)
             holdings.set_aside(spec)
         return {

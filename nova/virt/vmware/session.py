@@ -122,10 +122,12 @@ class Session:
             return context
         return ssl.create_default_context(cafile=self._options.ca_file)
 
-    def http(self) -> http.client.HTTPSConnection:
-        """A connection for the content of files."""
+    def http(self, host: str | None = None, port: int | None = None) -> http.client.HTTPSConnection:
+        """A connection for the content of files; to one of its hosts, where the vCenter names that ("*" is itself)."""
         options = self._options
-        return http.client.HTTPSConnection(options.host_ip, options.host_port, timeout=_ANSWER_S, context=self.tls())
+        if host in (None, "*"):
+            host, port = options.host_ip, options.host_port
+        return http.client.HTTPSConnection(str(host), port or 443, timeout=_ANSWER_S, context=self.tls())
 
     def _call(self, function: Callable[[Any], T]) -> T:
         with self._translated():

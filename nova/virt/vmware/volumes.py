@@ -1,7 +1,9 @@
 """Volumes as disks of a guest: the files of a Block Storage service in the same vCenter, which are never ours to remove.
 
 A volume is the disk of a machine that the Block Storage service has made for it, and which is only read here. Which disk of a guest
-is which volume is written among the guest's options with the change that attaches it.
+is which volume is written among the guest's options with the change that attaches it: its place, which the vCenter does not change
+when it moves the file, and the file. A volume whose file has been moved, or has a snapshot, is known and not given back: the
+Block Storage service would look for its data in the wrong file.
 """
 
 from typing import Any
@@ -11,10 +13,10 @@ from pyVmomi import vim
 from nova import errors
 from nova.structs.guest import Disk
 from nova.virt.vmware import devices
-from nova.virt.vmware.machines import Machine, Machines
+from nova.virt.vmware.machine import VOLUME_OPTION, Machine
+from nova.virt.vmware.machines import Machines
 from nova.virt.vmware.session import Session
 
-_OPTION = "nova.volume."
 _KIND = "vmdk"
 
 
@@ -26,38 +28,33 @@ class VolumeDisks:
 
     def attach(self, machine: Machine, disk: Disk) -> bool:
         """Attach a volume; whether it was not attached before."""
-        if self._device(machine, disk) is not None:
+        if machine.volumes.get(volume_id(disk)) is not None:
             return False
         path, size_kb = self._locate(disk)
         if devices.find_disk(machine.devices, path) is not None:
             raise errors.GuestFailed(reason="The volume's file is another disk of the guest", detail=path)
         place = devices.free_place(machine.devices, first=0 if disk.boot_index == 0 else 1)
         operation = devices.add(devices.disk(path, size_kb, place, key=-181))
-        self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[operation], extraConfig=[_option(disk, path)]))
+        option = _option(volume_id(disk), f"{place[0]}:{place[1]} {path}")
+        self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=[operation], extraConfig=[option]))
         return True
 
     def detach(self, machine: Machine, disk: Disk) -> None:
-        """Detach a volume, whose file stays; no error when it is not attached."""
-        device, options = self._device(machine, disk), machine.options
-        if device is None and f"{_OPTION}{volume_id(disk)}" not in options:
-            return
-        operations = [devices.remove(device)] if device is not None else []
-        self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=operations, extraConfig=[_option(disk, "")]))
+        """Detach a volume, whose file stays; no error when it is not attached. Raises errors.GuestFailed."""
+        self._detach(machine, {volume_id(disk)})
 
     def detach_all(self, machine: Machine) -> bool:
-        """Detach every volume; whether there was one."""
-        recorded = {key: path for key, path in machine.options.items() if key.startswith(_OPTION)}
-        found = (devices.find_disk(machine.devices, path) for path in recorded.values())
-        operations = [devices.remove(device) for device in found if device is not None]
-        cleared = [vim.option.OptionValue(key=key, value="") for key in recorded]
-        if recorded:
-            self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=operations, extraConfig=cleared))
-        return bool(recorded)
+        """Detach every volume; whether there was one. Raises errors.GuestFailed."""
+        return self._detach(machine, set(machine.volumes))
 
-    @staticmethod
-    def _device(machine: Machine, disk: Disk) -> Any:
-        path = machine.options.get(f"{_OPTION}{volume_id(disk)}")
-        return devices.find_disk(machine.devices, path) if path else None
+    def _detach(self, machine: Machine, volume_ids: set[str]) -> bool:
+        found = {one: device for one, device in machine.volumes.items() if one in volume_ids}
+        there = [device for one, device in found.items() if device is not None and _is_unmoved(machine, one, device)]
+        operations = [devices.remove(device) for device in there]
+        cleared = [_option(one, "") for one in found]
+        if found:
+            self._machines.change(machine, vim.vm.ConfigSpec(deviceChange=operations, extraConfig=cleared))
+        return bool(found)
 
     def _locate(self, disk: Disk) -> tuple[str, int]:
         """The file of a volume, and its size in KiB. Raises errors.GuestFailed, errors.NotImplementedHere."""
@@ -81,5 +78,15 @@ def volume_id(disk: Disk) -> str:
     return (disk.volume.volume_id if disk.volume else None) or disk.device_name
 
 
-def _option(disk: Disk, path: str) -> Any:
-    return vim.option.OptionValue(key=f"{_OPTION}{volume_id(disk)}", value=path)
+def _is_unmoved(machine: Machine, volume: str, device: Any) -> bool:
+    """True. Raises errors.GuestFailed for a volume whose data are not where its service knows them."""
+    if device.backing.fileName != machine.volume_file(volume):
+        raise errors.GuestFailed(
+            reason=f"The file of volume {volume} has been moved, or has a snapshot, in the vCenter: it stays attached",
+            detail=device.backing.fileName,
+        )
+    return True
+
+
+def _option(volume: str, value: str) -> Any:
+    return vim.option.OptionValue(key=f"{VOLUME_OPTION}{volume}", value=value)

@@ -47,6 +47,10 @@ class Faults:
         """Let the change of this number, counted from now and from 1 on, meet a fault; the others are made."""
         self._fault = (len(self.changes) + number, fault)
 
+    def has_met(self) -> bool:
+        """Whether the change that was to meet a fault has been asked for."""
+        return self._fault is not None and len(self.changes) >= self._fault[0]
+
     def change(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Make a change, and give its answer, unless a fault is due. Raises Broken."""
         with self._lock:

@@ -1,5 +1,6 @@
 """What a kind of hypervisor gives to the suite: drivers for it, and a look at what is there that no driver takes part in."""
 
+import contextlib
 import datetime
 import gc
 import multiprocessing
@@ -49,12 +50,12 @@ class Hypervisor(ABC):
         """A driver that has started, as that of a nova-compute that was started again."""
 
     @abstractmethod
-    def write(self, uuid: str, text: str) -> None:
-        """The guest, which is off, has written text to its root disk."""
+    def write(self, uuid: str, text: str, disk: str = "root") -> None:
+        """The guest, which is off, has written text to its disk of a kind."""
 
     @abstractmethod
-    def read(self, uuid: str) -> str:
-        """What write() has put on the guest's root disk; empty where it has not."""
+    def read(self, uuid: str, disk: str = "root") -> str:
+        """What write() has put on the guest's disk of a kind; empty where it has not."""
 
     @abstractmethod
     def leftovers(self) -> list[str]:
@@ -120,6 +121,14 @@ class Hypervisor(ABC):
     def image_properties(self) -> dict[str, str]:
         return {}
 
+    def disks(self, *kinds: str) -> tuple[Disk, ...]:
+        """A root disk, and beside it disks of these kinds."""
+        others = (
+            Disk(kind=kind, device_name=f"/dev/vd{letter}", size_mb=4)
+            for kind, letter in zip(kinds, "bc", strict=False)
+        )
+        return (self.root(), *others)
+
     def root(self, size_mb: int = 0) -> Disk:
         path = str(self.image_file())
         return Disk(
@@ -139,7 +148,9 @@ class Hypervisor(ABC):
         process, ours = self._start(act)
         assert process.pid is not None
         self.faults.kill_after(number, process.pid)
-        ours.send(number)
+        # Who dies before it changes anything may be dead already.
+        with contextlib.suppress(BrokenPipeError):
+            ours.send(number)
         process.join(120)
         self.faults.clear()
         assert process.exitcode in (0, -signal.SIGKILL), f"it ended with {process.exitcode}"

@@ -25,12 +25,17 @@ class FakeHypervisor(Hypervisor):
         self._there = hypervisor.HYPERVISORS[HOST] = _Counted(self.faults, StateDirectory(str(self.directory)))
         return FakeDriver(conf, HOST)
 
-    def write(self, uuid: str, text: str) -> None:
-        self._there.shelf.directories[uuid].content = text
+    def write(self, uuid: str, text: str, disk: str = "root") -> None:
+        directory = self._there.shelf.directories[uuid]
+        if disk == "root":
+            directory.content = text
+        else:
+            directory.others[disk] = text
         self._there.keep()
 
-    def read(self, uuid: str) -> str:
-        content = self._there.shelf.directories[uuid].content or ""
+    def read(self, uuid: str, disk: str = "root") -> str:
+        directory = self._there.shelf.directories[uuid]
+        content = (directory.content if disk == "root" else directory.others[disk]) or ""
         return "" if content.startswith(_FROM_IMAGE) else content
 
     def leftovers(self) -> list[str]:

@@ -46,6 +46,7 @@ _CHANGES = frozenset(
 # Behind what a boot of the tests' operating system reads, and within the image.
 _PLACE, _ROOM = 65536, 64
 _CONTENT = b"what a user keeps on a volume"
+_FILES = {"root": "disk", "ephemeral": "disk.eph0", "swap": "disk.swap0"}
 _GUEST = Path(__file__).parents[1] / "libvirt" / "guest.bin"
 
 
@@ -67,13 +68,13 @@ class LibvirtHypervisor(Hypervisor):
         driver.start()
         return driver
 
-    def write(self, uuid: str, text: str) -> None:
-        with self._disk(uuid).open("r+b") as file:
+    def write(self, uuid: str, text: str, disk: str = "root") -> None:
+        with self._disk(uuid, disk).open("r+b") as file:
             file.seek(_PLACE)
             file.write(text.encode().ljust(_ROOM, b"\0"))
 
-    def read(self, uuid: str) -> str:
-        with self._disk(uuid).open("rb") as file:
+    def read(self, uuid: str, disk: str = "root") -> str:
+        with self._disk(uuid, disk).open("rb") as file:
             file.seek(_PLACE)
             return file.read(_ROOM).rstrip(b"\0").decode()
 
@@ -107,8 +108,8 @@ class LibvirtHypervisor(Hypervisor):
     def image_file(self) -> Path:
         return self._image
 
-    def _disk(self, uuid: str) -> Path:
-        return self._host.instances / uuid / "disk"
+    def _disk(self, uuid: str, kind: str) -> Path:
+        return self._host.instances / uuid / _FILES[kind]
 
     def _xml(self, uuid: str) -> ElementTree.Element:
         return ElementTree.fromstring(self._host.virsh("dumpxml", uuid))

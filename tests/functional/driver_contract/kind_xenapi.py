@@ -19,6 +19,7 @@ _READS = re.compile(r"\w+\.get_\w+|event\.from|session\.\w+|task\.\w+|host\.call
 # Behind what a boot of the tests' operating system reads, and within the image.
 _PLACE, _ROOM = 65536, 64
 _CONTENT = b"what a user keeps on a volume"
+_NAMES = {"ephemeral": "ephemeral0"}
 _GUEST = Path(__file__).parents[1] / "libvirt" / "guest.bin"
 
 
@@ -45,13 +46,13 @@ class XenServerHypervisor(Hypervisor):
         driver.start()
         return driver
 
-    def write(self, uuid: str, text: str) -> None:
-        with self._disk(uuid).open("r+b") as file:
+    def write(self, uuid: str, text: str, disk: str = "root") -> None:
+        with self._disk(uuid, disk).open("r+b") as file:
             file.seek(_PLACE)
             file.write(text.encode().ljust(_ROOM, b"\0"))
 
-    def read(self, uuid: str) -> str:
-        with self._disk(uuid).open("rb") as file:
+    def read(self, uuid: str, disk: str = "root") -> str:
+        with self._disk(uuid, disk).open("rb") as file:
             file.seek(_PLACE)
             return file.read(_ROOM).rstrip(b"\0").decode()
 
@@ -104,15 +105,15 @@ class XenServerHypervisor(Hypervisor):
         (vm,) = (r for r in self._pool.store.all("VM").values() if r["other_config"].get("nova:name") == uuid)
         return vm
 
-    def _disk(self, uuid: str) -> Path:
+    def _disk(self, uuid: str, kind: str) -> Path:
         vdis = self._pool.store.all("VDI")
         vm = self._vm(uuid)["uuid"]
-        (root,) = (
+        (disk,) = (
             r
             for r in vdis.values()
-            if (r["other_config"].get("nova:vm"), r["other_config"].get("nova:disk")) == (vm, "root")
+            if (r["other_config"].get("nova:vm"), r["other_config"].get("nova:disk")) == (vm, _NAMES.get(kind, kind))
         )
-        return self._pool.directory / str(root["location"])
+        return self._pool.directory / str(disk["location"])
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from nova.structs.disks import DisksId
-from nova.structs.guest import GuestSpec, RebootKind
+from nova.structs.guest import Disk, GuestSpec, RebootKind
 from nova.structs.instance import PowerState
 from nova.virt.driver import Driver
 from tests.functional.driver_contract.hypervisor import HOST, NOW, Hypervisor
@@ -17,13 +17,23 @@ WRITTEN = "what the user wrote"
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """needs: what a driver that lacks it cannot be asked for. begin makes the guest; act may be done again."""
+    """needs: what a driver that lacks it cannot be asked for. begin makes the guest; act may be done again.
+
+    before, after: the kinds of the disks that the guest has beside its root disk, and those of its other size.
+    """
 
     name: str
     begin: Callable[["Stage"], None]
     act: Callable[["Stage", Driver], None]
     check: Callable[["Stage", Driver], None]
     needs: str = ""
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    def stage(self, hypervisor: Hypervisor) -> "Stage":
+        """A new guest for it."""
+        spec = hypervisor.spec(disks=hypervisor.disks(*self.before))
+        return Stage(hypervisor, spec, hypervisor.disks(*self.after)[1:])
 
 
 @dataclasses.dataclass
@@ -32,6 +42,7 @@ class Stage:
 
     hypervisor: Hypervisor
     spec: GuestSpec
+    more_disks: tuple[Disk, ...] = ()
 
     def __post_init__(self) -> None:
         self.vif = self.hypervisor.vif()
@@ -39,7 +50,7 @@ class Stage:
         self.larger = msgspec.structs.replace(
             self.spec,
             flavor=msgspec.structs.replace(self.spec.flavor, memory_mb=64, vcpus=2, root_gb=1),
-            disks=(msgspec.structs.replace(self.spec.disks[0], size_mb=1024),),
+            disks=(msgspec.structs.replace(self.spec.disks[0], size_mb=1024), *self.more_disks),
             disks_id=DisksId(generation=2, host=HOST),
             moves_from=self.spec.disks_id,
         )
@@ -69,6 +80,8 @@ def _off(stage: Stage) -> None:
     driver.create(stage.spec)
     driver.set_power(stage.uuid, PowerState.SHUTDOWN)
     stage.hypervisor.write(stage.uuid, WRITTEN)
+    for disk in stage.spec.disks[1:]:
+        stage.hypervisor.write(stage.uuid, _written(disk.kind), disk.kind)
 
 
 def _runs(stage: Stage) -> None:
@@ -174,6 +187,25 @@ def _is_gone(stage: Stage, driver: Driver) -> None:
     assert stage.hypervisor.leftovers() == []
 
 
+def _has_own_disks(kinds: tuple[str, ...], is_back: bool) -> Callable[[Stage, Driver], None]:
+    """Each disk has its own content. A swap of another size may be new; what is back is what it was."""
+
+    def check(stage: Stage, driver: Driver) -> None:
+        _is(PowerState.SHUTDOWN)(stage, driver)
+        for kind in kinds:
+            was_there = kind in [disk.kind for disk in stage.spec.disks]
+            possible = [_written(kind)] if was_there else [""]
+            if kind == "swap" and not is_back:
+                possible.append("")
+            assert stage.hypervisor.read(stage.uuid, kind) in possible, kind
+
+    return check
+
+
+def _written(kind: str) -> str:
+    return f"what is on the {kind} disk"
+
+
 def _is_attached(stage: Stage, driver: Driver) -> None:
     _is(PowerState.RUNNING)(stage, driver)
     assert stage.vif.mac in stage.hypervisor.macs(stage.uuid)
@@ -200,6 +232,15 @@ def _is_aside(stage: Stage, driver: Driver) -> None:
     assert stage.hypervisor.leftovers() != []
 
 
+def _of_other_disks(name: str, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[Scene, Scene]:
+    """A resize to a flavor with other disks, and its revert."""
+    there, back = _has_own_disks(after, False), _has_own_disks(before, True)
+    return (
+        Scene(f"take over with {name}", _aside, _take_over, there, _MOVING, before, after),
+        Scene(f"take back from {name}", _resized, _take_back, back, _MOVING, before, after),
+    )
+
+
 _VOLUMES, _SNAPSHOTS, _RESCUE, _MOVING = "Volumes", "Snapshots", "Rescue", "Moving"
 
 SCENES = (
@@ -223,4 +264,7 @@ SCENES = (
     Scene("take over", _aside, _take_over, _is(PowerState.SHUTDOWN), needs=_MOVING),
     Scene("take back", _resized, _take_back, _is(PowerState.SHUTDOWN), needs=_MOVING),
     Scene("confirm", _resized, _confirm, _is(PowerState.SHUTDOWN), needs=_MOVING),
+    *_of_other_disks("an ephemeral disk more", ("swap",), ("ephemeral", "swap")),
+    *_of_other_disks("an ephemeral disk less", ("ephemeral", "swap"), ("swap",)),
+    *_of_other_disks("swap more", ("ephemeral",), ("ephemeral", "swap")),
 )

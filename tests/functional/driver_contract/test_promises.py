@@ -22,7 +22,7 @@ def test_what_is_asked_for_twice_is_reached_once(hypervisor, driver, scene):
     if scene.needs in hypervisor.lacks:
         _check_refusal(hypervisor, driver, scene)
         return
-    stage = Stage(hypervisor, hypervisor.spec())
+    stage = scene.stage(hypervisor)
     scene.begin(stage)
 
     for _ in range(2):
@@ -37,7 +37,7 @@ def test_whoever_died_after_any_change_is_followed_by_one_that_reaches_it(hyperv
     if scene.needs in hypervisor.lacks:
         return
     for number in range(_MOST_CHANGES):
-        stage = Stage(hypervisor, hypervisor.spec())
+        stage = scene.stage(hypervisor)
         scene.begin(stage)
 
         has_died = hypervisor.killed_after(number, lambda driver, stage=stage: scene.act(stage, driver))
@@ -58,7 +58,7 @@ def test_what_was_begun_by_one_that_died_is_undone_by_the_next(hypervisor, scene
     if scene.needs in hypervisor.lacks:
         return
     for number in range(_MOST_CHANGES):
-        stage = Stage(hypervisor, hypervisor.spec())
+        stage = scene.stage(hypervisor)
         scene.begin(stage)
 
         has_died = hypervisor.killed_after(number, lambda driver, stage=stage: scene.act(stage, driver))
@@ -115,7 +115,7 @@ def test_two_guests_of_one_name_are_two(driver, hypervisor):
 
 def _check_refusal(hypervisor, driver, scene):
     """Whatever a driver lacks is refused, and the guest is what it was."""
-    stage = Stage(hypervisor, hypervisor.spec())
+    stage = scene.stage(hypervisor)
     if scene.needs in ("pause", "suspend") and scene.name != "resume":
         scene.begin(stage)
         with pytest.raises(errors.NotImplementedHere):

@@ -158,7 +158,7 @@ def test_compute_without_a_vcenter_does_not_start():
         VMwareVCDriver(load([], []), "host-1")
 
 
-@pytest.mark.parametrize("disk_type", ["streamOptimized", "something"])
+@pytest.mark.parametrize("disk_type", ["twoGbMaxExtentSparse", "something"])
 def test_image_of_a_type_that_cannot_be_used_is_refused_before_anything_is_made(hypervisor, driver, disk_type):
     image = Image(id="image", disk_format="vmdk", properties={"vmware_disktype": disk_type})
 

@@ -43,7 +43,10 @@ patch_file virtual_machine.go \
     's/err := vdmCreateVirtualDisk(spec\.FileOperation, &types\.CreateVirtualDisk_Task{/err := vdmMakeDisk(spec, x, \&types.CreateVirtualDisk_Task{/' \
     's/ds\.Summary\.FreeSpace [-+]= getDiskSize(.*)$/_ = ds.stat()/' \
     's/vm\.Config\.ExtraConfig = append(vm\.Config\.ExtraConfig, c)/vm.setExtraConfig(c)/' \
-    's/^\t\tspec, _ := devices\.ConfigSpec(types\.VirtualDeviceConfigSpecOperationRemove)$/\t\tspec := removeWithDisks(devices)/'
+    's/^\t\tspec, _ := devices\.ConfigSpec(types\.VirtualDeviceConfigSpecOperationRemove)$/\t\tspec := removeWithDisks(devices)/' \
+    's/^\t\tsnapshot\.Config = \*vm\.Config$/&\n\t\tif fault := vm.freezeDisks(snapshot); fault != nil { return nil, fault }/'
+# A snapshot is one of the disks, too.
+patch_file snapshot.go 's/^\t\t\tMap\.Update(vm, changes)$/\t\t\tvm.thawDisks(Map.Get(req.This).(*VirtualMachineSnapshot))\n&/'
 # A machine that could not be made leaves no files.
 patch_file folder.go 's/^\terr = vm\.create(&c\.req\.Config, c\.register)$/&\n\tvm.removeFilesUnlessMade(err, c.register)/'
 # A datastore's room is ours to say.
@@ -51,6 +54,7 @@ printf 'package simulator\n' >"$work/os_unix.go"
 overlay+=("\"$simulator/os_unix.go\":\"$work/os_unix.go\"")
 add_file disks.go virtual_disk_manager.go
 add_file additions.go zz_additions.go
+add_file snapshots.go zz_snapshots.go
 
 mkdir -p "$work/src/vcenter"
 cp "$here/main.go" "$work/src/vcenter/"
