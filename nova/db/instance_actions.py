@@ -83,18 +83,27 @@ def has_begun(connection: Connection, operation_uuid: str, name: str, host: str 
     return connection.scalar(query.limit(1)) is not None
 
 
-def outcome(connection: Connection, instance_uuid: str, request_id: str, name: str) -> Outcome | None:
-    """How an operation ended; None while it has not."""
-    query = select(_table.c.state, _table.c.failure).where(
+def outcome(
+    connection: Connection, instance_uuid: str, request_id: str, name: str, step: str | None = None
+) -> Outcome | None:
+    """How an operation ended; None while it has not. step: success once this step of one under way is done, too."""
+    query = select(_table.c.uuid, _table.c.state, _table.c.failure).where(
         _table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id, _table.c.name == name
     )
     row = connection.execute(query.order_by(_table.c.id.desc()).limit(1)).one_or_none()
-    if row is None or row.state in (*NOT_BEGUN, *UNDER_WAY):
+    if row is None or row.state in NOT_BEGUN:
         return None
+    if row.state in UNDER_WAY:
+        return Outcome() if step is not None and _has_done(connection, row.uuid, step) else None
     if row.state == SUCCEEDED or row.failure is None:
         return Outcome()
     failure = msgspec.json.decode(row.failure, type=Failure)
     return Outcome(error=failure.error, message=failure.message, whole_message=failure.whole_message)
+
+
+def _has_done(connection: Connection, operation_uuid: str, step: str) -> bool:
+    query = select(_events.c.id).where(_events.c.operation_uuid == operation_uuid, _events.c.name == step)
+    return connection.scalar(query.where(_events.c.result == "Success").limit(1)) is not None
 
 
 def history(

@@ -79,9 +79,12 @@ class ServerCalls:
         """Call the server active or error, whatever is under way. Raises ServerNotFound."""
 
     def outcome(
-        self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float
+        self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float, step: str | None = None
     ) -> Outcome | None:
-        """How a request's operation ended; None when it has not within wait_s."""
+        """How a request's operation ended; None when it has not within wait_s.
+
+        step: it is enough that this step of it is done, which is success. Conductors of the last release wait for the end.
+        """
 
     def set_delete_on_termination(self, context: Context, server_id: str, volume_id: str, flag: bool) -> None:
         """Whether a volume is deleted with the server. Raises ServerNotFound, VolumeNotAttached."""

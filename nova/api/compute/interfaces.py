@@ -102,7 +102,10 @@ def create(request: Request) -> Vif:
     port_id = str(uuids.uuid4())
     before = {vif.port_id for vif in request.server.vifs}
     server = operate_and_wait(request, "attach_interface", request=network_request, port_id=port_id)
-    return next(vif for vif in server.vifs if vif.port_id not in before and port in (None, vif.port_id))
+    new = [vif for vif in server.vifs if vif.port_id not in before and port in (None, vif.port_id)]
+    # Another request may have brought one of another network meanwhile.
+    network_id = None if network_request is None else network_request.network_id
+    return next((vif for vif in new if vif.network_id == network_id), new[0])
 
 
 @delete(_PATH + "/{port_id}", policy=f"{_RULE}delete", target=SERVER, status=202, errors=(400, 404, 409, 501))

@@ -10,6 +10,8 @@ from nova.structs.instance import Instance
 # A caller who waits for a host waits no longer; the operation goes on all the same.
 _PATIENCE_S = 55.0
 _QUESTION_S = 5.0
+# For a step that is one question to another service.
+_STEP_S = 2.0
 
 
 def operate(request: Request, operation: str, /, **arguments: Any) -> Instance:
@@ -19,16 +21,28 @@ def operate(request: Request, operation: str, /, **arguments: Any) -> Instance:
 
 def operate_and_wait(request: Request, operation: str, /, **arguments: Any) -> Instance:
     """Accept an operation and give the server once it is over. Raises what made it fail."""
-    server_id = request.server.uuid
-    request.conductor.operate(request.context, server_id, operation, arguments)
+    operate(request, operation, **arguments)
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        outcome = request.conductor.outcome(
-            request.context, server_id, request.context.request_id, operation, _QUESTION_S
-        )
-        if outcome is not None and outcome.error is not None:
-            whole = outcome.whole_message if request.context.is_admin else None
-            raise errors.by_name(outcome.error)(whole or outcome.message)
-        if outcome is not None:
-            return request.conductor.server(request.context, server_id)
+        if _has_succeeded(request, operation, _QUESTION_S):
+            return request.conductor.server(request.context, request.server.uuid)
     raise errors.Unavailable("The server's host has not answered yet; what was asked for goes on.")
+
+
+def operate_past(request: Request, operation: str, step: str, /, **arguments: Any) -> None:
+    """Accept an operation whose first step asks another service: a caller who asks that, too, is to find it done.
+
+    Raises what made it fail meanwhile. Waits little: the operation may have to wait for another, and its steps for theirs.
+    """
+    operate(request, operation, **arguments)
+    _has_succeeded(request, operation, _STEP_S, step)
+
+
+def _has_succeeded(request: Request, operation: str, wait_s: float, step: str | None = None) -> bool:
+    """False when it is not over, nor past the step, within wait_s. Raises what made it fail."""
+    context, server_id = request.context, request.server.uuid
+    outcome = request.conductor.outcome(context, server_id, context.request_id, operation, wait_s, step)
+    if outcome is not None and outcome.error is not None:
+        whole = outcome.whole_message if context.is_admin else None
+        raise errors.by_name(outcome.error)(whole or outcome.message)
+    return outcome is not None

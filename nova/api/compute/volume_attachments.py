@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from nova import errors
-from nova.api.compute.operate import operate
+from nova.api.compute.operate import operate, operate_past
 from nova.api.compute.request import Request
 from nova.api.compute.versions import (
     ATTACHED_LATER,
@@ -193,10 +193,13 @@ def update(request: Request, volume_id: str) -> None:
 
 @delete(_PATH + "/{volume_id}", policy=f"{_RULE}delete", target=SERVER, status=202, errors=(400, 403, 404, 409))
 def remove(request: Request, volume_id: str) -> None:
-    """Detach a volume. Raises Forbidden for the one that the server boots from."""
+    """Detach a volume, which is `detaching` in the Block Storage service when this has answered.
+
+    Raises Forbidden for the one that the server boots from, Invalid for one that is no longer in use there.
+    """
     _check_shelved(request)
     _of(request.server, volume_id)
-    operate(request, "detach_volume", volume_id=volume_id)
+    operate_past(request, "detach_volume", "mark_detaching", volume_id=volume_id)
 
 
 def _check_may_replace(new: Volume, old: Volume) -> None:

@@ -154,13 +154,13 @@ class ServerCalls:
         return accepted.instance
 
     def outcome(
-        self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float
+        self, context: Context, server_id: str, request_id: str, operation: str, wait_s: float, step: str | None = None
     ) -> Outcome | None:
         """Asks the database again and again, at least four times a second."""
         deadline = time.monotonic() + wait_s
         pause_s = 0.005
         while True:
-            outcome = self._core.db.read(lambda c: instance_actions.outcome(c, server_id, request_id, operation))
+            outcome = self._core.db.read(lambda c: instance_actions.outcome(c, server_id, request_id, operation, step))
             if outcome is not None or time.monotonic() >= deadline:
                 return outcome
             time.sleep(pause_s)

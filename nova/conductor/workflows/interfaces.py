@@ -99,20 +99,15 @@ def give_port_back(op: Detach, context: StepContext) -> Detach:
 
 
 def _begin_detach(acceptance: Acceptance, op: Detach) -> Detach:
-    """Raises PortNotFound for a port that is not the server's."""
+    """Raises PortNotFound for a port that is not the server's, or on its way out."""
     on_its_host(acceptance, op)
+    for text in operations.open_documents(acceptance.connection, op.instance_id, DETACH_INTERFACE.name):
+        if msgspec.json.decode(text, type=Detach).port_id == op.port_id:
+            raise errors.PortNotFound(port_id=op.port_id)
     vif = next((vif for vif in acceptance.instance.vifs if vif.port_id == op.port_id), None)
     if vif is None:
         raise errors.PortNotFound(port_id=op.port_id)
     return msgspec.structs.replace(op, vif=vif)
-
-
-def _begin_without_port(acceptance: Acceptance, op: Detach) -> Detach:
-    """Raises PortNotFound for a port that is not the server's, or on its way out: it is given back by deleting it."""
-    for text in operations.open_documents(acceptance.connection, op.instance_id, DETACH_INTERFACE.name):
-        if msgspec.json.decode(text, type=Detach).port_id == op.port_id:
-            raise errors.PortNotFound(port_id=op.port_id)
-    return _begin_detach(acceptance, op)
 
 
 def _detached(connection: Connection, op: Detach, instance: Instance) -> dict[str, object]:
@@ -131,6 +126,7 @@ ATTACH_INTERFACE = Operation(
     finish=_attached,
     makes_way=_half_attached,
     keeps=nothing_to_undo,
+    waits_for_silent=True,
 )
 
 DETACH_INTERFACE = Operation(
@@ -144,13 +140,13 @@ DETACH_INTERFACE = Operation(
     no_return_after=unplug_vif,
     abandons_as=None,
     finish=_detached,
+    waits_for_silent=True,
 )
 
-# The same, begun because the port is there no more: it cannot be refused, only wait.
+# The same, begun because the port is there no more: it is given back by deleting it, which cannot be refused, only wait.
 PORT_IS_GONE = dataclasses.replace(
     DETACH_INTERFACE,
     from_states=frozenset(VmState) - {VmState.BUILDING, VmState.DELETED, VmState.SHELVED_OFFLOADED},
-    begin=_begin_without_port,
     ignores_lock=True,
     waits=True,
 )

@@ -1,11 +1,13 @@
 """Interfaces, addresses and security groups of a running server."""
 
 import ipaddress
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from nova.structs.context import Context
 from tests.functional.actions.history import history
+from tests.functional.cloud import wait
 from tests.functional.invariants import settle
 
 pytestmark = pytest.mark.usefixtures("in_order")
@@ -43,6 +45,32 @@ def test_an_automatic_network_that_cannot_be_is_refused(cloud, user):
     assert answer.status_code == 400
     assert "automatically allocate" in answer.text
     assert user.get("/servers").json()["servers"] == []
+
+
+def test_interfaces_that_come_at_once_take_turns_and_go_once(cloud, user, admin, network):
+    host = cloud.add_host()
+    server_id = user.create_server(networks=[{"uuid": network}])["id"]
+    others = [make_network(admin, number) for number in (1, 2)]
+    host.hold("attach_vif")
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = [
+            pool.submit(user.post, f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"net_id": other}})
+            for other in others
+        ]
+        wait(lambda: len(history(cloud, server_id)) == 3, "both are accepted")
+        host.release("attach_vif")
+    attached = [one.result().json()["interfaceAttachment"] for one in asked]
+    path = f"/servers/{server_id}/os-interface/{attached[0]['port_id']}"
+    host.hold("detach_vif")
+    gone = [user.delete(path).status_code for _ in range(2)]
+    host.release("detach_vif")
+    settle(cloud)
+
+    assert {one["net_id"] for one in attached} == set(others)
+    assert gone == [202, 404]
+    assert len(host.guests[server_id].vifs) == 2
+    assert len(ports_of(admin, server_id)) == 2
 
 
 def test_an_interface_is_attached_and_detached(cloud, user, admin, network):

@@ -68,6 +68,36 @@ def test_a_volume_is_attached_and_detached(cloud, user, host):
     assert (attachments(user, server_id), cloud.cinder.of(server_id)) == ([], [])
 
 
+def test_a_volume_is_detaching_when_the_request_is_answered(cloud, user, host):
+    server_id = user.create_server()["id"]
+    volume_id = cloud.cinder.add()
+    attach(user, server_id, volume_id)
+    settle(cloud)
+    host.hold("detach_volume")
+
+    answer = detach(user, server_id, volume_id)
+
+    assert (answer.status_code, status(cloud, volume_id)) == (202, "detaching")
+    host.release("detach_volume")
+    settle(cloud)
+    assert status(cloud, volume_id) == "available"
+
+
+def test_a_volume_that_its_service_has_in_no_use_is_not_detached(cloud, user, host):
+    server_id = user.create_server()["id"]
+    volume_id = cloud.cinder.add()
+    attach(user, server_id, volume_id)
+    settle(cloud)
+    cloud.cinder.volumes[volume_id]["status"] = "error"
+
+    answer = detach(user, server_id, volume_id)
+
+    assert answer.status_code == 400, answer.text
+    assert [one["volumeId"] for one in attachments(user, server_id)] == [volume_id]
+    assert list(host.guests[server_id].volumes) == [volume_id]
+    cloud.cinder.volumes[volume_id]["status"] = "in-use"
+
+
 def test_before_2_101_the_attachment_is_in_the_answer(cloud, user, host):
     server_id = user.create_server()["id"]
 
