@@ -1,6 +1,6 @@
-"""The embedded cloud and the distributed one, each with the tests of its mode in their order.
+"""The embedded cloud, the distributed one, and one with Neutron, each with the tests of its mode in their order.
 
-With `-n 2` they stand side by side; without, one after the other.
+With `-n 2` two of them stand side by side; without, one after the other.
 
 E2E_CLOUD names the directory of a cloud that is already up (CLOUD_DIR of tools/cloud.sh): then the
 tests of its mode run against it, and leave it up.
@@ -16,8 +16,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.running_cloud import Cloud
 
-MODES = ("embedded", "distributed")
-PORT_OFFSETS = {"embedded": 1100, "distributed": 1200}
+MODES = ("embedded", "distributed", "neutron")
+# Those of a test that names none: what is ours is in both. A test that is about Neutron names it.
+MODES_OF_ALL_TESTS = MODES[:2]
+PORT_OFFSETS = {"embedded": 1100, "distributed": 1200, "neutron": 1300}
 
 
 class ByMode(LoadScopeScheduling):
@@ -33,16 +35,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByMode:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "mode(*modes): the modes of the cloud a test is for; all without it")
+    config.addinivalue_line(
+        "markers", "mode(*modes): the modes of the cloud a test is for; without it, embedded and distributed"
+    )
     config.addinivalue_line("markers", "last: the test takes the cloud down")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that uses the cloud runs in every mode its marker names; in both without a marker."""
+    """A test that uses the cloud runs in every mode its marker names."""
     if "cloud" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("mode")
-    modes = [mode for mode in MODES if mode in (marker.args if marker else MODES)]
+    modes = [mode for mode in MODES if mode in (marker.args if marker else MODES_OF_ALL_TESTS)]
     metafunc.parametrize("cloud", modes, indirect=True, scope="session")
 
 
@@ -74,7 +78,7 @@ def fits(item: pytest.Item, mode: str) -> bool:
 def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     mode = request.param
     if running := os.environ.get("E2E_CLOUD"):
-        yield Cloud(Path(running), mode, 0)
+        yield Cloud(Path(running), mode, int(settings_of(Path(running))["OFFSET"]))
         return
     # Not below pytest's own directory: QEMU's user must get to the guests' disks.
     cloud = Cloud(Path(f"/var/tmp/nova-e2e-{mode}"), mode, PORT_OFFSETS[mode])
@@ -86,5 +90,10 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def mode_of(directory: Path) -> str:
-    settings = dict(line.split("=", 1) for line in (directory / "settings").read_text().splitlines())
-    return settings["MODE"]
+    settings = settings_of(directory)
+    return "neutron" if settings["NEUTRON"] == "1" else settings["MODE"]
+
+
+def settings_of(directory: Path) -> dict[str, str]:
+    """What the cloud was asked for."""
+    return dict(line.split("=", 1) for line in (directory / "settings").read_text().splitlines())

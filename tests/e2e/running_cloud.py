@@ -18,6 +18,11 @@ from openstack.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "cloud.sh"
+OPTIONS = {
+    "embedded": ("--volumes",),
+    "distributed": ("--volumes", "--distributed", "--hosts", "2"),
+    "neutron": ("--neutron", "--distributed", "--hosts", "2"),
+}
 
 
 class CommandFailed(Exception):
@@ -34,8 +39,7 @@ class Cloud:
         self._client: Connection | None = None
 
     def up(self) -> str:
-        options = ["--distributed", "--hosts", "2"] if self.mode == "distributed" else []
-        return self.tool("up", "--volumes", *options, timeout_s=900)
+        return self.tool("up", *OPTIONS[self.mode], timeout_s=900)
 
     def down(self) -> str:
         self._client = None

@@ -151,9 +151,12 @@ class LibvirtDriver:
     ) -> None:
         with self._turns.guest(uuid):
             domain = self._connection.find(uuid)
+            defined: set[vif.OvsPort] = set()
             if domain is not None:
+                with contextlib.suppress(errors.GuestNotFound):
+                    defined = vif.ovs_ports(devices.read_devices(domain, is_persistent=True))
                 power.remove(domain)
-            vif.remove_taps(vifs)
+            vif.remove_taps(vifs, defined)
             self._volumes.disconnect_all(uuid)
             self._mounts.unmount(uuid)
             if not keep_disks:
@@ -163,7 +166,7 @@ class LibvirtDriver:
         with self._turns.guest(uuid):
             domain = self._connection.domain(uuid)
             if target == PowerState.RUNNING and not power.is_active(domain):
-                _ensure_bridges(domain)
+                vif.ensure_bridges(devices.read_devices(domain, is_persistent=True))
                 self._disks.check_defined(uuid, domain)
             power.REACH[target](domain, grace)
 
@@ -485,11 +488,3 @@ def _state(domain: Proxy) -> GuestState:
     state = power.read_state(domain)
     is_halted = state is PowerState.PAUSED and power.is_halted(domain)
     return GuestState(uuid=domain.UUIDString(), name=domain.name(), power_state=state, is_halted=is_halted)
-
-
-def _ensure_bridges(domain: Proxy) -> None:
-    """After the host itself was restarted its bridges are gone."""
-    for element in devices.read_devices(domain, is_persistent=True).findall("interface[@type='bridge']"):
-        source, mtu = element.find("source"), element.find("mtu")
-        if source is not None and element.find("virtualport") is None:
-            vif.ensure_bridge(source.get("bridge", ""), int(mtu.get("size", "0")) if mtu is not None else 0)

@@ -8,6 +8,8 @@ import logging
 import re
 import subprocess
 from collections.abc import Iterable
+from typing import NamedTuple
+from xml.etree import ElementTree
 
 from nova import concurrency, errors
 from nova.structs.network import Vif
@@ -18,6 +20,13 @@ LOG = logging.getLogger(__name__)
 _ANSWER_S = 60.0
 _OVS_ANSWER_S = 20
 _DEVICE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
+
+
+class OvsPort(NamedTuple):
+    """name: of the tap device, and of the port."""
+
+    bridge: str
+    name: str
 
 
 def plug(vifs: Iterable[Vif]) -> None:
@@ -50,14 +59,36 @@ def ensure_bridge(name: str, mtu: int = 0, physical: str | None = None) -> None:
         _ip("link", "set", physical, "up")
 
 
-def remove_taps(vifs: Iterable[Vif]) -> None:
-    """Remove taps that a crashed guest left behind; a tap in use is removed with its guest.
+def ensure_bridges(devices: ElementTree.Element) -> None:
+    """The bridges that a guest's definition names: after the host itself was restarted they are gone."""
+    for element in devices.findall("interface[@type='bridge']"):
+        source, mtu = element.find("source"), element.find("mtu")
+        if source is not None and element.find("virtualport") is None:
+            ensure_bridge(source.get("bridge", ""), int(mtu.get("size", "0")) if mtu is not None else 0)
+
+
+def ovs_ports(devices: ElementTree.Element) -> set[OvsPort]:
+    """The ports of Open vSwitch that a guest's definition names."""
+    found = set()
+    for element in devices.findall("interface[@type='bridge']/virtualport[@type='openvswitch']/.."):
+        source, target = element.find("source"), element.find("target")
+        if source is not None and target is not None:
+            found.add(OvsPort(source.get("bridge", ""), target.get("dev", "")))
+    return found
+
+
+def remove_taps(vifs: Iterable[Vif], defined: Iterable[OvsPort] = ()) -> None:
+    """Remove taps that a crashed guest left behind; a tap in use is removed with its guest. defined: further ports.
 
     Open vSwitch remembers a port whose tap is gone, and would take the next guest of this port for plugged.
     """
+    vifs = list(vifs)
+    ports = {
+        OvsPort(str(vif.details.get("bridge_name") or "br-int"), tap_name(vif)) for vif in vifs if vif.vif_type == "ovs"
+    }
+    for port in sorted({*ports, *defined}):
+        _forget_port(*port)
     for vif in vifs:
-        if vif.vif_type == "ovs":
-            _forget_port(str(vif.details.get("bridge_name") or "br-int"), tap_name(vif))
         if _exists(tap_name(vif)):
             _ip("link", "del", tap_name(vif))
 
