@@ -75,7 +75,7 @@ run_lint() {
 run_tests() {
     local status=0 options=()
     export COVERAGE_FILE=$RESULTS/coverage.$1
-    # Each file brings what it needs; of e2e's two clouds each has its tests in their order, and both often wait for guests.
+    # Each file brings what it needs; of e2e's clouds two stand side by side, each with its tests in their order: they often wait for guests.
     # Functional tests often wait for daemons: one more than there are processors keeps these busy.
     case $1 in
         e2e) options=(-n 2 --no-loadscope-reorder) ;;
