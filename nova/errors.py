@@ -232,6 +232,10 @@ class WrongServerState(Conflict):
     text = "Cannot '{action}' instance {server_id} while it is in {attribute} {state}"
 
 
+class ServerInUse(WrongServerState):
+    """By an operation that shows nothing and is over soon: worth another try."""
+
+
 class ServerIsLocked(Conflict):
     text = "Instance {server_id} is locked"
 

@@ -91,9 +91,10 @@ def abandon(connection: Connection, image_id: str) -> None:
     connection.execute(update(_table).where(*mine).values(wake_at=utcnow()))
 
 
-def due(connection: Connection) -> list[int]:
-    query = select(_table.c.id).where(_table.c.wake_at <= utcnow()).order_by(_table.c.wake_at).limit(100)
-    return list(connection.scalars(query))
+def due(connection: Connection) -> list[tuple[int, str]]:
+    """The number and project of each whose time has come, the first one first."""
+    query = select(_table.c.id, _table.c.project_id).where(_table.c.wake_at <= utcnow())
+    return [(row.id, row.project_id) for row in connection.execute(query.order_by(_table.c.wake_at).limit(100))]
 
 
 def lease(connection: Connection, row_id: int, lease_s: float) -> Lease | None:

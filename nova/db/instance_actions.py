@@ -86,15 +86,17 @@ def has_begun(connection: Connection, operation_uuid: str, name: str, host: str 
 def outcome(
     connection: Connection, instance_uuid: str, request_id: str, name: str, step: str | None = None
 ) -> Outcome | None:
-    """How an operation ended; None while it has not. step: success once this step of one under way is done, too."""
+    """How an operation ended; None while it has not. step: success once this step of it is done, whatever comes later."""
     query = select(_table.c.uuid, _table.c.state, _table.c.failure).where(
         _table.c.instance_uuid == instance_uuid, _table.c.request_id == request_id, _table.c.name == name
     )
     row = connection.execute(query.order_by(_table.c.id.desc()).limit(1)).one_or_none()
     if row is None or row.state in NOT_BEGUN:
         return None
+    if step is not None and _has_done(connection, row.uuid, step):
+        return Outcome()
     if row.state in UNDER_WAY:
-        return Outcome() if step is not None and _has_done(connection, row.uuid, step) else None
+        return None
     if row.state == SUCCEEDED or row.failure is None:
         return Outcome()
     failure = msgspec.json.decode(row.failure, type=Failure)

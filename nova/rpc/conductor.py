@@ -83,7 +83,8 @@ class ServerCalls:
     ) -> Outcome | None:
         """How a request's operation ended; None when it has not within wait_s.
 
-        step: it is enough that this step of it is done, which is success. Conductors of the last release wait for the end.
+        step: it is enough that this step of it is done, which is success, whatever comes later. Conductors of the last
+        release wait for the end.
         """
 
     def set_delete_on_termination(self, context: Context, server_id: str, volume_id: str, flag: bool) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nova.cmd.manage.secret_mask import Mask
+from nova.cmd.manage.secret_mask import Mask, secrets_of
+from nova.conf.files import Setting
 
 
 @pytest.mark.parametrize(
@@ -17,14 +18,24 @@ from nova.cmd.manage.secret_mask import Mask
         "postgresql+psycopg://nova:planted-token@db/nova",
         "rabbit://a:planted-token@one:5672,b:planted-token@two:5672/",
         "-----BEGIN PRIVATE KEY-----planted-token-----END PRIVATE KEY-----",
+        "GET /vnc_lite.html?path=%3Ftoken%3Dplanted-token HTTP/1.1",
+        "GET /?token=planted-token HTTP/1.1",
+        "admin_pass: planted-token",
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_what_looks_like_a_secret_is_hidden_though_no_option_holds_it(line):
     masked = Mask([]).text(f"before\n{line}\nafter\n")
 
     assert "planted-token" not in masked
     assert masked.startswith("before\n") and masked.endswith("\nafter\n")
+
+
+@pytest.mark.parametrize("password", ["pa,ss@word", "pass word", "plain"])
+def test_a_password_in_a_url_of_the_configuration_is_hidden_wherever_it_stands(password):
+    setting = Setting("f", "database", "connection", f"mysql+pymysql://nova:{password}@db/nova")
+
+    assert Mask(secrets_of([setting], {})).text(f"says <{password}>") == "says <***>"
 
 
 def test_a_short_secret_is_hidden_as_a_word_and_not_in_others():

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nova import errors
+from nova.api.compute.operate import in_turn
 from nova.api.compute.request import Request
 from nova.http.declaration import delete, post
 from nova.http.schema import STRING, UUID, body, enum, nullable, obj, optional, query, required, string
@@ -58,7 +59,7 @@ def create(request: Request) -> dict[str, Any]:
     try:
         server_id = _server_of(request, volume_id)
         arguments = {"volume_id": volume_id, "snapshot_id": info["snapshot_id"], "new_file": info["new_file"]}
-        request.conductor.operate(request.context, server_id, "volume_snapshot_create", arguments)
+        in_turn(request.conductor, request.context, server_id, "volume_snapshot_create", arguments)
     except (errors.NotFound, errors.Conflict, errors.NotImplementedHere) as error:
         raise error.turned_into(errors.Invalid) from error
     return {"id": info.get("id"), "volumeId": volume_id}
@@ -89,7 +90,7 @@ def remove(request: Request, snapshot_id: str) -> None:
     }
     try:
         server_id = _server_of(request, info.volume_id)
-        request.conductor.operate(request.context, server_id, "volume_snapshot_delete", arguments)
+        in_turn(request.conductor, request.context, server_id, "volume_snapshot_delete", arguments)
     except (errors.Conflict, errors.NotImplementedHere) as error:
         raise error.turned_into(errors.Invalid) from error
 

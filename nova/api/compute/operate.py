@@ -5,18 +5,40 @@ from typing import Any
 
 from nova import errors
 from nova.api.compute.request import Request
+from nova.rpc.conductor import ConductorCalls
+from nova.structs.context import Context
 from nova.structs.instance import Instance
 
 # A caller who waits for a host waits no longer; the operation goes on all the same.
 _PATIENCE_S = 55.0
 _QUESTION_S = 5.0
+# Clients do not wait long for an answer, and a server has one operation at a time.
+_TURN_S = 20.0
+_TURN_PAUSE_S = 0.2
 # For a step that is one question to another service.
 _STEP_S = 2.0
 
 
 def operate(request: Request, operation: str, /, **arguments: Any) -> Instance:
-    """Accept an operation; it is durable when this returns. Raises what ServerCalls.operate does."""
-    return request.conductor.operate(request.context, request.server.uuid, operation, arguments)
+    """Accept an operation on the server in the path; it is durable when this returns. Raises what ServerCalls.operate does."""
+    return in_turn(request.conductor, request.context, request.server.uuid, operation, arguments)
+
+
+def in_turn(
+    conductor: ConductorCalls, context: Context, server_id: str, operation: str, arguments: dict[str, Any]
+) -> Instance:
+    """Ask the conductor for an operation, and wait a little where it comes behind another one that shows nothing of itself.
+
+    Raises what ServerCalls.operate does.
+    """
+    deadline = time.monotonic() + _TURN_S
+    while True:
+        try:
+            return conductor.operate(context, server_id, operation, arguments)
+        except errors.ServerInUse:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_TURN_PAUSE_S)
 
 
 def operate_and_wait(request: Request, operation: str, /, **arguments: Any) -> Instance:

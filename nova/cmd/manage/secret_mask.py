@@ -6,7 +6,7 @@ It removes too much rather than too little: what an unknown option holds is not 
 import json
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from oslo_utils import strutils
@@ -25,6 +25,8 @@ _HEADERS = re.compile(
     r"""(?:(?:basic|bearer)\s+)?[^\s"',]+""",
     re.IGNORECASE,
 )
+# Of consoles, also where one address stands in another; and the passwords of guests.
+_IN_ADDRESSES = re.compile(r"""(token(?:=|%3D)|admin_?pass["']?\s*[:=]\s*["']?)[^\s"',&%]+""", re.IGNORECASE)
 _KEYS = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
 # A shorter one is looked for as a word: as a part of others it would hide everything.
 _SHORT = 6
@@ -42,7 +44,9 @@ class Mask:
         """The text without secrets that are known, and without what looks like one."""
         text = self._secrets.sub(HIDDEN, text)
         text = _USER_INFO.sub(f"{HIDDEN}@", text)
-        text = _KEYS.sub(rf"\1{HIDDEN}", _HEADERS.sub(rf"\1{HIDDEN}", _TOKENS.sub(HIDDEN, text)))
+        text = _TOKENS.sub(HIDDEN, text)
+        for pattern in (_HEADERS, _IN_ADDRESSES, _KEYS):
+            text = pattern.sub(rf"\1{HIDDEN}", text)
         # What it looks for stands in one line.
         return "".join(strutils.mask_password(line, HIDDEN) for line in text.splitlines(keepends=True))
 
@@ -57,6 +61,17 @@ def secrets_of(settings: Iterable[Setting], options: known.Index) -> Iterator[st
         for match in _USER_INFO.findall(setting.value):
             password = match.removesuffix("@").partition(":")[2]
             yield from (password, unquote(password))
+        yield from _whole_password(setting.value)
+
+
+def _whole_password(url: str) -> Iterator[str]:
+    """Of a URL, whatever characters its password has."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    if password:
+        yield from (password, unquote(password))
 
 
 def shown(setting: Setting, options: known.Index, mask: Mask) -> str:

@@ -21,7 +21,7 @@ from nova.conductor.acceptance import image_fit, image_properties, limits, local
 from nova.conductor.calls import groups
 from nova.conductor.core import Core
 from nova.conductor.engine.operation import Acceptance, Operation
-from nova.conductor.workflows import attach_volume, destination, volumes
+from nova.conductor.workflows import WORKFLOWS, attach_volume, destination, volumes
 from nova.conductor.workflows.build import BUILD, Build
 from nova.db import events, flavors, instances, keypairs, operations, quotas, server_groups
 from nova.db.operations import Lease
@@ -102,14 +102,17 @@ def _overtake(
     active: Any,
 ) -> Accepted:
     """Another operation is under way: a delete makes it unwind, some wait for it, anything else is refused."""
-    waits = workflow.waits or (workflow.waits_for_silent and instance.task_state is None)
     # Nothing comes after a delete.
-    if waits and instance.task_state != "deleting":
+    if workflow.waits and instance.task_state != "deleting":
         document = workflow.begin(Acceptance(connection, core.conf, context, instance), document)
         core.engine.accept(connection, context, workflow, instance, document, operations.WAITING)
         return Accepted(instance)
     if not workflow.overtakes:
-        raise errors.WrongServerState(
+        comes_soon = workflow.takes_turns and active.state == operations.RUNNING and _takes_turns(active.name)
+        if comes_soon:
+            # Whatever it is refused for is known now; nothing that it writes stays.
+            workflow.begin(Acceptance(connection, core.conf, context, instance), document)
+        raise (errors.ServerInUse if comes_soon else errors.WrongServerState)(
             action=workflow.asked_for,
             server_id=instance.uuid,
             attribute="task_state",
@@ -130,6 +133,11 @@ def _overtake(
     instances.change(connection, instance.uuid, task_state="deleting")
     _log(connection, context, instance, workflow, document, "deleting")
     return Accepted(msgspec.structs.replace(instance, task_state="deleting"), overtaken=active.uuid)
+
+
+def _takes_turns(name: str) -> bool:
+    workflow = WORKFLOWS.get(name)
+    return workflow is not None and workflow.takes_turns
 
 
 def accept_build(

@@ -193,8 +193,9 @@ class Operation(Generic[Document]):
     ends_left: bool = False
     # Begins when the operation under way is over, where there is one; others are refused then.
     waits: bool = False
-    # The same, but only behind an operation that shows no task_state: nothing would tell a user to wait for that.
-    waits_for_silent: bool = False
+    # Shows nothing of itself, so that nothing tells users to wait: a request for such an operation that finds another one of
+    # them under way is made again for a while.
+    takes_turns: bool = False
     # Works on a locked server for its owner too.
     ignores_lock: bool = False
     # Not on a server that has shares. Source: admin guide, "Manage shares", limitations.

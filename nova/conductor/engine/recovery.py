@@ -90,8 +90,9 @@ def course_after(error: errors.DomainError, step: Step[Any], tries: int, is_behi
 
 
 def is_refusal(error: Exception, answer: StepAnswer | None) -> bool:
-    """Whether a host that is there has said no."""
-    return answer is not None and not isinstance(error, errors.Unavailable | errors.StepTimedOut)
+    """Whether a guest that is there has said no, by its host."""
+    is_no_answer = isinstance(error, errors.Unavailable | errors.StepTimedOut | errors.GuestNotFound)
+    return answer is not None and not is_no_answer
 
 
 def undo_is_retried(error: Exception, step: Step[Any], tries: int, is_late: bool) -> bool:

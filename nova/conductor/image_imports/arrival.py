@@ -3,6 +3,7 @@
 The Image service gets the first byte when the last one was seen here; a conductor that dies leaves nothing on its disk.
 """
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -23,6 +24,8 @@ from nova.rpc.cert import CertCalls
 from nova.structs.image import Image
 
 _GIB = 1 << 30
+# A conductor's state and log may lie beside the images on their way, and a database, too.
+_LEFT_FREE = _GIB
 # Parts are compressed, which makes some data longer, and padded.
 _BUNDLE_OVERHEAD = 1.01
 # Formats of kernels and ramdisks, which are no disks: no tool looks for another format in them.
@@ -79,7 +82,9 @@ class Arrivals:
         with self._file() as file:
             for chunk in self._chunks(held):
                 progress("fetching")
-                file.write(chunk)
+                _leave_room(file)
+                _write(file, chunk)
+            file.truncate()
             file.flush()
             _check(file, image)
             file.seek(0)
@@ -126,6 +131,21 @@ class Arrivals:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self._directory) as file:
             yield file
+
+
+def _leave_room(file: BinaryIO) -> None:
+    """Raises OSError (ENOSPC) before an image takes what else is on this file system its room."""
+    there = os.fstatvfs(file.fileno())
+    if there.f_bavail * there.f_frsize < _LEFT_FREE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    """Zeros take no room: a few bytes of an archive stand for any number of them."""
+    if chunk == bytes(len(chunk)):
+        file.seek(len(chunk), os.SEEK_CUR)
+    else:
+        file.write(chunk)
 
 
 class _Reported:

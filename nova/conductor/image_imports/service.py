@@ -19,6 +19,7 @@ LOG = logging.getLogger(__name__)
 # Each has a file as large as its image on this conductor's disk.
 _AT_ONCE = 2
 _LONGEST_PAUSE_S = 60.0
+_MOST_TRIES = 3
 # Conflict: the Image service still has an upload that broke off.
 _PASSING = (errors.Unavailable, errors.Conflict)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -34,7 +35,7 @@ class ImageImports:
         self._lease_s = conf.conductor.lease_s
         self._poll_s = conf.conductor.poll_interval_s
         self._pool = concurrency.Pool(_AT_ONCE, "images")
-        self._taken: set[int] = set()
+        self._taken: dict[int, str] = {}
         self._is_stopping = False
         self._periodic: concurrency.Periodic | None = None
 
@@ -56,9 +57,10 @@ class ImageImports:
             self._periodic.wake()
 
     def _take_due(self) -> None:
-        for row_id in self._db.read(image_imports.due):
-            if row_id not in self._taken:
-                self._taken.add(row_id)
+        for row_id, project_id in self._db.read(image_imports.due):
+            # One project's images follow each other, so that it does not keep others waiting.
+            if row_id not in self._taken and project_id not in self._taken.values():
+                self._taken[row_id] = project_id
                 self._pool.submit(self._take, row_id)
 
     def _take(self, row_id: int) -> None:
@@ -74,7 +76,7 @@ class ImageImports:
         except Exception:
             LOG.exception("an image on its way cannot go on now; it is tried again")
         finally:
-            self._taken.discard(row_id)
+            self._taken.pop(row_id, None)
             self.wake()
 
     def _work(self, held: Lease) -> None:
@@ -100,7 +102,9 @@ class ImageImports:
         """Try it again after a pause where that may help, while there is time."""
         known = _told(error)
         LOG.warning("image %s has not arrived: %s", held.image_id, known)
-        if not isinstance(known, _PASSING) or utcnow() >= held.deadline_at:
+        # A full disk, or what nobody knows, does not get better by being tried for hours.
+        is_hopeless = not isinstance(error, errors.DomainError) and held.attempt >= _MOST_TRIES
+        if not isinstance(known, _PASSING) or is_hopeless or utcnow() >= held.deadline_at:
             reason = known.for_users
             self._db.write(lambda c: image_imports.give_up(c, held, reason))
             return

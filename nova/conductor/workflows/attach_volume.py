@@ -147,12 +147,9 @@ class DetachVolume(AttachVolume, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def mark_detaching(op: DetachVolume, context: StepContext) -> DetachVolume:
-    """Raises VolumeNotReady while something else is being done with the volume, VolumeNotAttached."""
-    instance = context.instance(op.instance_id)
-    # Of a volume whose attaching this had to wait for, the attachment is known only now.
-    op = msgspec.structs.replace(op, device=find(instance, op.volume_id))
+    """Raises VolumeNotReady while something else is being done with the volume."""
     # A volume that a server had when it was offloaded is only reserved, and in use nowhere.
-    if instance.host is not None:
+    if context.instance(op.instance_id).host is not None:
         context.volumes.begin_detaching(op.volume_id)
     return op
 
@@ -299,7 +296,7 @@ ATTACH_VOLUME = Operation(
     fail=_not_attached,
     keeps=complete,
     tells=_tells,
-    waits_for_silent=True,
+    takes_turns=True,
 )
 
 DETACH_VOLUME = Operation(
@@ -319,7 +316,7 @@ DETACH_VOLUME = Operation(
     finishes_later=True,
     finish=_not_attached,
     tells=_tells,
-    waits_for_silent=True,
+    takes_turns=True,
 )
 
 SWAP_VOLUME = Operation(

@@ -126,7 +126,7 @@ ATTACH_INTERFACE = Operation(
     finish=_attached,
     makes_way=_half_attached,
     keeps=nothing_to_undo,
-    waits_for_silent=True,
+    takes_turns=True,
 )
 
 DETACH_INTERFACE = Operation(
@@ -140,7 +140,7 @@ DETACH_INTERFACE = Operation(
     no_return_after=unplug_vif,
     abandons_as=None,
     finish=_detached,
-    waits_for_silent=True,
+    takes_turns=True,
 )
 
 # The same, begun because the port is there no more: it is given back by deleting it, which cannot be refused, only wait.

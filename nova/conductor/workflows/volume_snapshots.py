@@ -173,7 +173,7 @@ SNAPSHOT_VOLUME = Operation(
     finish=_write_file,
     ignores_lock=True,
     bars_shares=True,
-    waits_for_silent=True,
+    takes_turns=True,
 )
 
 MERGE_SNAPSHOT = Operation(
@@ -192,6 +192,6 @@ MERGE_SNAPSHOT = Operation(
     fail=_write_file,
     ignores_lock=True,
     bars_shares=True,
-    waits_for_silent=True,
+    takes_turns=True,
     deadline_s=25 * 3600.0,
 )

@@ -58,7 +58,7 @@ def test_interfaces_that_come_at_once_take_turns_and_go_once(cloud, user, admin,
             pool.submit(user.post, f"/servers/{server_id}/os-interface", {"interfaceAttachment": {"net_id": other}})
             for other in others
         ]
-        wait(lambda: len(history(cloud, server_id)) == 3, "both are accepted")
+        wait(lambda: len(history(cloud, server_id)) == 2, "one of them is accepted")
         host.release("attach_vif")
     attached = [one.result().json()["interfaceAttachment"] for one in asked]
     path = f"/servers/{server_id}/os-interface/{attached[0]['port_id']}"

@@ -1,6 +1,7 @@
 """Volumes: attached, detached, swapped, booted from, carried along, and left as their owner wants them."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -113,30 +114,58 @@ def test_volumes_that_come_and_go_at_once_take_turns(cloud, user, host):
     first, second = cloud.cinder.add(), cloud.cinder.add()
     host.hold("attach_volume")
 
-    assert [attach(user, server_id, volume_id).status_code for volume_id in (first, second)] == [202, 202]
-    assert [detach(user, server_id, first).status_code for _ in range(2)] == [202, 400]
-    host.release("attach_volume")
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(attach, user, server_id, volume_id) for volume_id in (first, second)]
+        wait(lambda: len(history(cloud, server_id)) == 2, "one of them is accepted")
+        # Nothing is made of the other one until its turn has come.
+        assert len(attachments(user, server_id)) == 1
+        host.release("attach_volume")
+    settle(cloud)
+    host.hold("detach_volume")
+    gone = [detach(user, server_id, first).status_code for _ in range(2)]
+    host.release("detach_volume")
     settle(cloud)
 
-    [shown] = attachments(user, server_id)
-    assert (shown["volumeId"], shown["device"]) == (second, "/dev/vdc")
+    assert [one.result().status_code for one in asked] == [202, 202]
+    assert gone == [202, 400]
+    assert [one["volumeId"] for one in attachments(user, server_id)] == [second]
     assert (status(cloud, first), status(cloud, second)) == ("available", "in-use")
     assert list(host.guests[server_id].volumes) == [second]
 
 
-def test_a_volume_that_waits_its_turn_is_free_when_the_server_is_deleted(cloud, user, host):
+def test_who_waits_for_a_turn_that_does_not_come_is_refused_and_nothing_is_made(cloud, user, host, monkeypatch):
+    monkeypatch.setattr("nova.api.compute.operate._TURN_S", 0.5)
     server_id = user.create_server()["id"]
     first, second = cloud.cinder.add(), cloud.cinder.add()
     host.hold("attach_volume")
-    for volume_id in (first, second):
-        attach(user, server_id, volume_id)
+    attach(user, server_id, first)
 
+    refused = attach(user, server_id, second, delete_on_termination=True)
     user.delete(f"/servers/{server_id}")
     host.release("attach_volume")
     settle(cloud)
 
+    assert refused.status_code == 409
     assert (status(cloud, first), status(cloud, second)) == ("available", "available")
     assert cloud.cinder.of(server_id) == []
+
+
+def test_a_volume_that_a_swap_brings_is_not_attached_beside(cloud, user, admin, host, monkeypatch):
+    monkeypatch.setattr("nova.api.compute.operate._TURN_S", 0.5)
+    server_id = user.create_server()["id"]
+    old, new = cloud.cinder.add(), cloud.cinder.add()
+    attach(user, server_id, old)
+    settle(cloud)
+    host.hold("swap_volume")
+    path = f"/servers/{server_id}/os-volume_attachments/{old}"
+    assert admin.put(path, {"volumeAttachment": {"volumeId": new}}).status_code == 202
+
+    refused = attach(user, server_id, new)
+    host.release("swap_volume")
+    settle(cloud)
+
+    assert refused.status_code in (400, 409)
+    assert [one["volumeId"] for one in attachments(user, server_id)] == [new]
 
 
 def test_a_volume_does_not_wait_for_what_shows_in_the_servers_status(cloud, user, host):

@@ -1,7 +1,9 @@
 """Images out of the object store, and copies: boto3 puts them there and registers them; nova-cert, the store and a
 conductor do what they do in a cloud."""
 
+import gzip
 import hashlib
+import os
 import subprocess
 
 import boto3
@@ -10,6 +12,7 @@ from botocore.config import Config
 
 from nova.cert.service import CertService
 from nova.clients.adapters import service_adapter
+from nova.conductor.image_imports import arrival
 from nova.http.limits import Limits
 from nova.http.server import HttpServer
 from nova.http.service import listen
@@ -186,6 +189,33 @@ def test_a_disk_becomes_an_image(place, client, tmp_path):
     assert place.data(client, image_id) == path.read_bytes()
     assert place.in_glance()[0]["disk_format"] == "qcow2"
     assert client.describe_images(ImageIds=[image_id])["Images"][0]["Tags"] == tags[0]["Tags"]
+
+
+def test_an_object_is_what_is_stored_whatever_its_owner_says_of_its_encoding(place, client):
+    packed = gzip.compress(gzip.compress(bytes(64 << 20)))
+    s3 = place.s3()
+    place.put({"other": b""})
+    for key in ("packed.raw", "packed.manifest.xml"):
+        s3.put_object(Bucket="images", Key=key, Body=packed, ContentEncoding="gzip, gzip")
+
+    image_id = client.register_image(Name="packed", ImageLocation="images/packed.raw")["ImageId"]
+    wait_for(lambda: state(client, image_id, "available"), "the image is there")
+
+    assert place.data(client, image_id) == packed
+    assert code(client.register_image, Name="none", ImageLocation="images/packed.manifest.xml") == "InvalidManifest"
+
+
+def test_holes_of_a_disk_take_no_room_on_their_way(place, client, monkeypatch):
+    size = 512 << 20
+    written = []
+    monkeypatch.setattr(arrival, "_check", lambda file, image: written.append(os.fstat(file.fileno())))
+    place.put({"holes.raw": b"disk" + bytes(size - 4)})
+
+    image_id = client.register_image(Name="holes", ImageLocation="images/holes.raw")["ImageId"]
+    wait_for(lambda: state(client, image_id, "available"), "the image is there")
+
+    assert written[0].st_size == size
+    assert written[0].st_blocks * 512 < size / 10
 
 
 def test_a_disk_that_stands_on_a_file_of_the_host_is_refused(place, client, tmp_path):

@@ -17,6 +17,7 @@ from nova.structs.context import Context
 _COOKIE = "nova_status"
 _FIELDS = ("user", "password", "project", "domain")
 _LONGEST_FORM = 16384
+_NOT_OURS = "That form was not this site's."
 
 
 class Login:
@@ -52,7 +53,7 @@ class Login:
 
     def _begin(self, request: webob.Request) -> webob.Response:
         if not _is_own(request):
-            return _form(request, 403, "That form was not this site's.")
+            return _form(request, 403, _NOT_OURS)
         try:
             given = _fields(request)
             login = self._logins.begin(given["user"], given["password"], given["project"], given["domain"])
@@ -66,8 +67,10 @@ class Login:
         return answer
 
     def _end(self, request: webob.Request) -> webob.Response:
+        if not _is_own(request):
+            return _form(request, 403, _NOT_OURS)
         token = request.cookies.get(_COOKIE)
-        if token and _is_own(request):
+        if token:
             try:
                 self._logins.end(Context(auth_token=token, request_id=request_id(request.environ)))
             except errors.DomainError as error:
