@@ -54,10 +54,14 @@ def operate_and_wait(request: Request, operation: str, /, **arguments: Any) -> I
 def operate_past(request: Request, operation: str, step: str, /, **arguments: Any) -> None:
     """Accept an operation whose first step asks another service: a caller who asks that, too, is to find it done.
 
-    Raises what made it fail meanwhile. Waits little: the operation may have to wait for another, and its steps for theirs.
+    Raises what that service refused it for; any other failure is the operation's, which was accepted. Waits little.
     """
     operate(request, operation, **arguments)
-    _has_succeeded(request, operation, _STEP_S, step)
+    try:
+        _has_succeeded(request, operation, _STEP_S, step)
+    except errors.DomainError as error:
+        if error.status < 500:
+            raise
 
 
 def _has_succeeded(request: Request, operation: str, wait_s: float, step: str | None = None) -> bool:
