@@ -9,7 +9,8 @@ def canonical(address: str) -> str:
     """The one spelling of a valid address."""
     parsed = ipaddress.ip_address(address)
     # It alone knows which addresses of IPv6 end in one of IPv4.
-    return str(parsed) if parsed.version == 4 else socket.inet_ntop(socket.AF_INET6, parsed.packed)
+    is_v4 = isinstance(parsed, ipaddress.IPv4Address)
+    return str(parsed) if is_v4 else socket.inet_ntop(socket.AF_INET6, parsed.packed)
 
 
 def access_addresses(fields: dict[str, Any]) -> dict[str, str]:
