@@ -7,7 +7,6 @@ import pytest
 
 from nova import errors
 from nova.db import host_identity, instances, open_operations
-from nova.rpc.local import bus_of
 from nova.structs.instance import PowerState
 from tests.functional import silence
 from tests.functional.cloud import wait
@@ -39,10 +38,10 @@ def falls_silent_at(cloud, operation, step):
     def goes():
         [waiting] = cloud.db.read(open_operations.find)
         gone.append(next(name for name in cloud.hosts if cloud.hypervisor(name).name == waiting.waiting_host))
-        # Whether it does it nevertheless, nobody hears.
-        bus_of(f"local:///{cloud.name}").lose("conductor", 10_000, "step_answered")
         silence.falls_silent(cloud, gone[0])
 
+    # Whether it does it nevertheless, nobody hears.
+    silence.answers_are_lost(cloud, operation, step)
     cloud.boundary.call_at(operation, step, "ordered", goes)
     return gone
 
