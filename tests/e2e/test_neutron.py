@@ -1,12 +1,13 @@
 """A cloud with a real Neutron and OVN: what a user does with networks, and that nothing of it stays."""
 
 import base64
+import contextlib
 import re
 import subprocess
 
 import pytest
 
-from tests.e2e.running_cloud import unused_name
+from tests.e2e.running_cloud import CommandFailed, unused_name
 
 pytestmark = pytest.mark.mode("neutron")
 
@@ -66,11 +67,13 @@ def bindings(cloud, server):
 
 
 def test_all_parts_are_well(cloud):
-    status = cloud.tool("status")
+    """A daemon that has just begun has not looked at everything yet."""
 
-    assert " down" not in status
-    assert "does not" not in status
-    assert "unhealthy" not in status
+    def is_well():
+        with contextlib.suppress(CommandFailed):
+            return not any(word in cloud.tool("status") for word in (" down", "does not", "unhealthy"))
+
+    assert cloud.wait_for(is_well), cloud.tool("status")
 
 
 def test_a_guest_reads_who_it_is_through_neutrons_agent(cloud, walker):
@@ -137,25 +140,6 @@ def test_a_resize_to_another_host_takes_the_addresses_along(cloud, walker, addre
 
     assert cloud.wait_for(lambda: settled(cloud, walker) == ("ACTIVE", "host-1")), settled(cloud, walker)
     assert bindings(cloud, walker) == [("host-1", "ACTIVE")]
-
-
-@pytest.mark.usefixtures("pings")
-def test_a_server_is_evacuated_with_its_addresses(cloud, walker, address):
-    compute = cloud.sdk().compute
-    service = compute.find_service("nova-compute", host="host-1", ignore_missing=False)
-    cloud.tool("kill", "host-1")
-    compute.update_service_forced_down(service, "host-1", "nova-compute", True)
-
-    compute.evacuate_server(walker, host="host-2")
-
-    # Since 2.95 it is left to its owner to start it.
-    assert cloud.wait_for(lambda: settled(cloud, walker) == ("SHUTOFF", "host-2")), settled(cloud, walker)
-    compute.start_server(walker)
-    assert cloud.wait_for(lambda: answers(address))
-    assert bindings(cloud, walker) == [("host-2", "ACTIVE")]
-    cloud.tool("start", "host-1")
-    compute.update_service_forced_down(service, "host-1", "nova-compute", False)
-    assert cloud.wait_for(lambda: compute.find_service("nova-compute", host="host-1").state == "up")
 
 
 def settled(cloud, server):
