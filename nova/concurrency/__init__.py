@@ -68,12 +68,14 @@ def spawn_native(function: Callable[..., None], *args: Any, name: str | None = N
     module.Thread(target=function, args=args, name=name, daemon=True).start()
 
 
-def end_after(numbers: tuple[int, ...], seconds: float, last_words: str) -> None:
+def end_after(
+    numbers: tuple[int, ...], seconds: float, last_words: str, heard: Callable[[int], None] = lambda number: None
+) -> None:
     """Whatever hangs: this process ends so long after one of these signals, with these words on standard error.
 
-    To be called by the main thread.
+    To be called by the main thread. heard is told of every signal that comes until then, in a native thread.
     """
-    ending.end_after(numbers, seconds, last_words, spawn_native)
+    ending.end_after(numbers, seconds, last_words, spawn_native, heard)
 
 
 def run_blocking(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -92,22 +92,21 @@ class Process:
         signal.signal(signal.SIGALRM, functools.partial(_give_up, self._name))
         for number in ENDING:
             signal.signal(number, self._end)
-        signal.signal(signal.SIGHUP, self._hear_reload)
-        signal.signal(signal.SIGUSR2, self._hear_report)
-        concurrency.end_after(
-            ENDING, _DEAF_FOR_S, f"{self._name} did not stop within {_DEAF_FOR_S} s, and ends as it is"
-        )
+        for number in (signal.SIGHUP, signal.SIGUSR2):
+            signal.signal(number, _stay)
+        last_words = f"{self._name} did not stop within {_DEAF_FOR_S} s, and ends as it is"
+        concurrency.end_after(ENDING, _DEAF_FOR_S, last_words, self._hear)
 
     def _end(self, *_: object) -> None:
         self._stopping.set()
         # Also while it starts: a broker or a database that is away keeps it there.
         signal.alarm(STOPS_WITHIN_S)
 
-    def _hear_reload(self, *_: object) -> None:
-        self._is_to_reload = True
-
-    def _hear_report(self, *_: object) -> None:
-        self._is_to_report = True
+    def _hear(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._is_to_reload = True
+        if number == signal.SIGUSR2:
+            self._is_to_report = True
 
     def _tick(self) -> None:
         """In a thread of its own: also while the daemon starts, and waits for somebody."""
@@ -143,6 +142,10 @@ def _check_refusals(services: Sequence[Component]) -> None:
     for service in services:
         if (reason := getattr(service, "refusal", None)) is not None:
             raise BadConfiguration(reason)
+
+
+def _stay(*_: object) -> None:
+    """The handler of signals of which _hear() is told."""
 
 
 def _give_up(name: str, *_: object) -> None:

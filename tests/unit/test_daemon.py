@@ -98,9 +98,10 @@ def test_a_main_thread_that_hears_no_signal_does_not_keep_its_daemon(start, back
     assert daemon.returncode == 0
 
 
+@pytest.mark.parametrize("waits_while", ["starting", "starting in C"])
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2], ids=["SIGHUP", "SIGUSR2"])
-def test_a_daemon_that_still_waits_for_its_neighbours_stays(start, number):
-    daemon, _ = start("threading", "starting")
+def test_a_daemon_that_still_waits_for_its_neighbours_stays(start, number, waits_while):
+    daemon, _ = start("threading", waits_while)
 
     daemon.send_signal(number)
     daemon.send_signal(signal.SIGUSR2)
