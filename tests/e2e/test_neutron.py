@@ -175,14 +175,3 @@ def logical_ports(cloud):
     command = ["ovn-nbctl", database, "--bare", "--columns=name", "list", "Logical_Switch_Port"]
     shown = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     return set(re.findall(r"^[0-9a-f]{8}-[0-9a-f-]{27}$", shown, re.MULTILINE))
-
-
-@pytest.mark.last
-def test_taking_it_down_leaves_nothing_behind(cloud):
-    from tests.e2e import leftovers
-
-    cloud.down()
-
-    assert leftovers.processes(cloud) == []
-    assert leftovers.links(cloud) == []
-    assert leftovers.namespaces(cloud) == []

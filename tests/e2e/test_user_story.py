@@ -134,6 +134,7 @@ def test_servers_on_different_hosts_share_a_network(cloud):
     assert all("tiny: metadata: read from http://169.254.169.254" in log for log in logs)
 
 
+@pytest.mark.mode("embedded", "distributed", "neutron")
 @pytest.mark.last
 def test_taking_it_down_leaves_nothing_behind(cloud):
     from tests.e2e import leftovers

@@ -7,7 +7,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova import errors
-from nova.clock import utcnow
+from nova.clock import span, utcnow
 from nova.cmd.manage.commands import Group, open_database, print_table
 from nova.conductor.workflows import WORKFLOWS
 from nova.db import open_operations
@@ -29,7 +29,7 @@ def list_(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     """Print the operations that are not over, the oldest first, and what each waits for."""
     now = utcnow()
     rows = [
-        (one.uuid, one.name, one.instance_uuid, one.state, one.step, _age(now - one.created_at), _waits_for(one, now))
+        (one.uuid, one.name, one.instance_uuid, one.state, one.step, span(now - one.created_at), _waits_for(one, now))
         for one in open_database(conf).read(lambda c: open_operations.find(c, arguments.server))
     ]
     print_table([("Operation", "Name", "Server", "State", "Step", "Age", "Waits for"), *rows])
@@ -44,7 +44,7 @@ def show(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     facts = [
         ("Operation", f"{found.name} of server {found.instance_uuid}"),
         ("State", f"{found.state}, at step {found.step}{', cancelled' if found.is_cancelled else ''}"),
-        ("Begun", f"{found.created_at:%Y-%m-%d %H:%M:%S} UTC, {_age(now - found.created_at)} ago"),
+        ("Begun", f"{found.created_at:%Y-%m-%d %H:%M:%S} UTC, {span(now - found.created_at)} ago"),
         ("Waits for", _waits_for(found, now)),
         ("Left", ", ".join(found.left) or "-"),
         ("Gives up", f"{found.deadline_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -102,12 +102,4 @@ def _waits_for(one: OpenOperation, now: datetime.datetime) -> str:
         return "the operation before it"
     whom = f"host {one.waiting_host}; " if one.waiting_host else ""
     due = max(one.wake_at - now, datetime.timedelta(0))
-    return f"{whom}next look in {_age(due)}{': ' + one.reason if one.reason else ''}"
-
-
-def _age(time: datetime.timedelta) -> str:
-    seconds = int(time.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return f"{whom}next look in {span(due)}{': ' + one.reason if one.reason else ''}"

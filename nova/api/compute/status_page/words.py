@@ -4,7 +4,6 @@ Names of servers, hosts and projects are other people's texts: templates escape 
 content lets no script run but our own file.
 """
 
-import datetime
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import jinja2
 import webob
 
-from nova.clock import utcnow
+from nova.clock import span, utcnow
 from nova.http.wsgi import Environ, StartResponse
 
 ROOT = "/status"
@@ -62,15 +61,6 @@ def send(answer: webob.Response, environ: Environ, start_response: StartResponse
     return chunks
 
 
-def age(since: datetime.datetime, now: datetime.datetime) -> str:
-    """How long ago a time (UTC) was, to its largest unit."""
-    seconds = max(0, int((now - since).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -78,4 +68,4 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.globals["age"] = age
+_ENVIRONMENT.filters["span"] = span

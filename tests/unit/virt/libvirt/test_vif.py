@@ -3,6 +3,7 @@
 import os
 import xml.etree.ElementTree as ET
 
+import msgspec
 import pytest
 
 from nova.structs.network import Vif
@@ -18,13 +19,8 @@ OVS = Vif(
     vif_type="ovs",
     details={"bridge_name": "br-tenants"},
 )
-BRIDGE = Vif(
-    port_id="0b4a8b51-0000-4000-8000-000000000002",
-    network_id="net",
-    network_label="private",
-    mac="fa:16:3e:00:00:02",
-    vif_type="bridge",
-    details={"bridge_name": "brq1"},
+BRIDGE = msgspec.structs.replace(
+    OVS, port_id="0b4a8b51-0000-4000-8000-000000000002", vif_type="bridge", details={"bridge_name": "brq1"}
 )
 
 
