@@ -1,6 +1,8 @@
 """Asks the conductor for an operation on the server in the path, as nearly every action does."""
 
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from nova import errors
@@ -15,6 +17,8 @@ _QUESTION_S = 5.0
 # Clients do not wait long for an answer, and a server has one operation at a time.
 _TURN_S = 20.0
 _TURN_PAUSE_S = 0.2
+# Of requests that wait for a turn; others are refused at once: whoever waits keeps a thread from other users.
+_waiters = threading.BoundedSemaphore(4)
 # For a step that is one question to another service.
 _STEP_S = 2.0
 
@@ -31,14 +35,26 @@ def in_turn(
 
     Raises what ServerCalls.operate does.
     """
+    try:
+        return conductor.operate(context, server_id, operation, arguments)
+    except errors.ServerInUse:
+        if not _waiters.acquire(blocking=False):
+            raise
+    try:
+        return _again(lambda: conductor.operate(context, server_id, operation, arguments))
+    finally:
+        _waiters.release()
+
+
+def _again(ask: Callable[[], Instance]) -> Instance:
     deadline = time.monotonic() + _TURN_S
     while True:
+        time.sleep(_TURN_PAUSE_S)
         try:
-            return conductor.operate(context, server_id, operation, arguments)
+            return ask()
         except errors.ServerInUse:
             if time.monotonic() >= deadline:
                 raise
-        time.sleep(_TURN_PAUSE_S)
 
 
 def operate_and_wait(request: Request, operation: str, /, **arguments: Any) -> Instance:

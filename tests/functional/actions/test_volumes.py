@@ -1,6 +1,7 @@
 """Volumes: attached, detached, swapped, booted from, carried along, and left as their owner wants them."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -148,6 +149,21 @@ def test_who_waits_for_a_turn_that_does_not_come_is_refused_and_nothing_is_made(
     assert refused.status_code == 409
     assert (status(cloud, first), status(cloud, second)) == ("available", "available")
     assert cloud.cinder.of(server_id) == []
+
+
+def test_few_wait_for_a_turn_and_the_others_are_refused_at_once(cloud, user, host, monkeypatch):
+    server_id = user.create_server()["id"]
+    host.hold("attach_volume")
+    attach(user, server_id, cloud.cinder.add())
+    monkeypatch.setattr("nova.api.compute.operate._waiters", threading.BoundedSemaphore(1))
+
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(attach, user, server_id, cloud.cinder.add()) for _ in range(3)]
+        wait(lambda: sum(one.done() for one in asked) == 2, "two are refused")
+        host.release("attach_volume")
+    settle(cloud)
+
+    assert sorted(one.result().status_code for one in asked) == [202, 409, 409]
 
 
 def test_a_volume_that_a_swap_brings_is_not_attached_beside(cloud, user, admin, host, monkeypatch):
