@@ -29,9 +29,9 @@ from nova.console.relay import INTERNAL, POLICY, Ending, Relay
 from nova.console.websocket import Viewer
 from nova.http.acceptor import Acceptor
 from nova.http.access_log import AccessLog
-from nova.http.connection import Wire
 from nova.http.limits import Limits
 from nova.http.service import listen
+from nova.http.wire import Wire
 from nova.http.wsgi import plain_fault
 from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.console import ConsoleAccess

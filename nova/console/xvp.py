@@ -15,7 +15,8 @@ from nova import errors
 from nova.console import pages
 from nova.console.proxy import EXPIRED, NO_ANSWER, ConsoleProxy, Screen
 from nova.console.raw import RawViewer
-from nova.http.connection import Reader, Refused, Wire
+from nova.http.request_reader import Reader, Refused
+from nova.http.wire import Wire
 from nova.http.wsgi import status_line
 from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.guest import ConsoleKind

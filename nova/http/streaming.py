@@ -1,12 +1,10 @@
 """A request's body that an application reads while it comes: of any length, in little memory."""
 
 import time
-from typing import TYPE_CHECKING
 
 from nova.http.limits import Limits
-
-if TYPE_CHECKING:
-    from nova.http.connection import Message, Reader, Wire
+from nova.http.request_reader import Message, Reader
+from nova.http.wire import Wire
 
 _PIECE = 262144
 
@@ -18,7 +16,7 @@ class BodyStream:
     that drips bytes is not waited for.
     """
 
-    def __init__(self, reader: "Reader", wire: "Wire", message: "Message", limits: Limits) -> None:
+    def __init__(self, reader: Reader, wire: Wire, message: Message, limits: Limits) -> None:
         self._reader = reader
         self._wire = wire
         self._message = message

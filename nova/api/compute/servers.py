@@ -45,7 +45,7 @@ from nova.http.schema import (
 )
 from nova.http.view import Answer, Page, listing, single
 from nova.structs.image import Image
-from nova.structs.instance import Instance, VmState
+from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.network import NetworkRequest
 from nova.structs.requests import BuildRequest, ServerUpdate
 
@@ -331,18 +331,9 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
     zone, host, node = _where(request, fields)
     image = _image(request, fields)
     devices = block_devices.read(request, fields, image, high)
-    hints = request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {}
     check_metadata(request, fields["metadata"])
-    certificates = tuple(fields.get("trusted_image_certificates") or ())
-    _check_rules(
-        request,
-        {
-            "trusted_certs": bool(certificates),
-            "attach_volume": bool(devices),
-            "attach_network": isinstance(fields.get("networks"), list),
-        },
-    )
-    if certificates:
+    _check_rules(request, fields, devices)
+    if fields.get("trusted_image_certificates"):
         is_of_image = image is not None and not any(device.boot_index == 0 for device in devices)
         raise errors.Invalid(CERTIFICATES_ARE_NOT_CHECKED if is_of_image else CERTIFICATES_ARE_FOR_IMAGES)
     access = access_addresses(fields)
@@ -372,7 +363,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         access_ip_v4=access.get("access_ip_v4"),
         access_ip_v6=access.get("access_ip_v6"),
         disk_config=fields["OS-DCF:diskConfig"],
-        scheduler_hints=hints,
+        scheduler_hints=_hints(request.body),
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
 
@@ -388,11 +379,19 @@ def _count(fields: dict[str, Any]) -> tuple[int, int]:
     return low, high
 
 
-def _check_rules(request: Request, requested: dict[str, bool]) -> None:
+def _check_rules(request: Request, fields: dict[str, Any], devices: tuple[BlockDevice, ...]) -> None:
     """Check the rule of each part that the request has. Raises PolicyDenied."""
-    for rule, is_requested in requested.items():
-        if is_requested:
-            request.check(f"os_compute_api:servers:create:{rule}")
+    requested = {
+        "trusted_certs": bool(fields.get("trusted_image_certificates")),
+        "attach_volume": bool(devices),
+        "attach_network": isinstance(fields.get("networks"), list),
+    }
+    for rule in (rule for rule, is_requested in requested.items() if is_requested):
+        request.check(f"os_compute_api:servers:create:{rule}")
+
+
+def _hints(body: dict[str, Any]) -> dict[str, Any]:
+    return body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
 
 
 def _where(request: Request, fields: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
