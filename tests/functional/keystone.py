@@ -62,7 +62,7 @@ def _token(access):
     """Of an access key, or the token that is the same."""
     user, _, project = access.partition(":")
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
-    roles = ["admin"] if user == "admin" else ["reader"] if user == "reader" else ["member", "reader"]
+    roles = ["admin", "service"] if user == "admin" else ["reader"] if user == "reader" else ["member", "reader"]
     return {
         "user": {"id": user, "domain": {"id": "default"}},
         "project": {"id": project, "domain": {"id": "default"}},
