@@ -29,14 +29,14 @@ class Claims:
 
     def standing(self, request: PlacementRequest, known: Mapping[str, HostState]) -> HostCandidate | None:
         """The host that an earlier attempt claimed for this request."""
-        if not request.resources:
+        if not request.amounts:
             return None
         claimed = _without(self._placement.allocations(request.instance_id).resources, request.keep)
         total: Counter[str] = Counter()
         for amounts in claimed.values():
             total.update(amounts)
         state = next((known[provider] for provider in claimed if provider in known), None)
-        if state is None or dict(total) != dict(request.resources):
+        if state is None or dict(total) != request.amounts:
             return None
         return HostCandidate(state, claimed, {})
 

@@ -115,7 +115,7 @@ def change_of_best(ranking: Ranking, request: PlacementRequest) -> float:
     above where they are stacked."""
     if not ranking.hosts:
         return 0.0
-    before, after = ranking.hosts[0], ranking.hosts[0].taking(request.resources)
+    before, after = ranking.hosts[0], ranking.hosts[0].taking(request.amounts)
     joined = request
     if (group := request.group) is not None:
         hosts = (*group.hosts, before.state.host)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from nova import errors
 from nova.clients.placement import PlacementClient
+from nova.clients.placement.query import CandidatesQuery
 from nova.clients.ttl_cache import TtlCache
 from nova.scheduler.host_candidate import Refusal
 from nova.structs.schedule import Counted, PlacementRequest, Promise
@@ -64,9 +65,9 @@ class Explainer:
                 if host not in able:
                     reasons.append(say)
         # A host without room for anything may not be registered in Placement yet.
-        has_host_without_resources = any(len(reasons) >= len(request.resources) for reasons in short.values())
+        has_host_without_resources = any(len(reasons) >= len(request.amounts) for reasons in short.values())
         there = self._ask(EVERYBODY) if has_host_without_resources else short.keys()
-        details = self._placement.explain(request.resources, request.required_traits, request.forbidden_traits)
+        details = self._placement.explain(CandidatesQuery.of(request))
         return {
             host: NOT_REGISTERED
             if host not in there
@@ -93,12 +94,14 @@ class Explainer:
 
 def _questions(request: PlacementRequest) -> list[tuple[str, Question]]:
     """Each part of the request: the reason for a host that does not meet it, and the question to Placement."""
+    # Two groups may ask the same.
+    resources = dict.fromkeys(
+        (*request.resources.items(), *(pair for group in request.groups for pair in group.resources))
+    )
+    required = {*request.required_traits, *(trait for group in request.groups for trait in group.required)}
     return [
-        *(
-            (f"lacks {name} (needs {amount})", Question(name, amount, None))
-            for name, amount in sorted(request.resources.items())
-        ),
-        *((f"lacks trait {name}", Question("", 0, name)) for name in sorted(request.required_traits)),
+        *((f"lacks {name} (needs {amount})", Question(name, amount, None)) for name, amount in sorted(resources)),
+        *((f"lacks trait {name}", Question("", 0, name)) for name in sorted(required)),
         *((f"has forbidden trait {name}", Question("", 0, f"!{name}")) for name in sorted(request.forbidden_traits)),
     ]
 

@@ -181,7 +181,7 @@ class HostSelector:
             sequence=next(self._sequence),
             host=host.state.host,
             provider_uuid=host.state.provider_uuid,
-            amounts=request.resources,
+            amounts=request.amounts,
             group=request.group.uuid if request.group else None,
         )
         self._promises.add(promise)
@@ -257,10 +257,11 @@ def _host_candidates(
         load = loads.get(state.host) if loads is not None else None
         found[provider] = HostCandidate(state, candidate.allocations, candidate.room, load)
     present = set(found)
+    amounts = attempt.request.amounts
     for provider in promised.keys() & present:
         host = found[provider]
         host = HostCandidate(host.state, host.allocations, room_less(host.room, promised[provider]), host.load)
-        if all(host.free(name) >= amount for name, amount in attempt.request.resources.items() if name in host.room):
+        if all(host.free(name) >= amount for name, amount in amounts.items() if name in host.room):
             found[provider] = host
         else:
             del found[provider]

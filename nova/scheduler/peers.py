@@ -199,7 +199,7 @@ def _together(ranking: Ranking, group: str, change: float) -> list[HostCandidate
 
 def _fitting(host: HostCandidate, request: PlacementRequest) -> int:
     """How many servers like this an empty host takes."""
-    amounts = request.resources.items()
+    amounts = request.amounts.items()
     return min(
         (host.room[name].capacity // amount for name, amount in amounts if amount and name in host.room), default=1
     )

@@ -13,6 +13,7 @@ import msgspec
 
 from nova.clients.placement import PlacementClient
 from nova.clients.placement.answers import Candidate
+from nova.clients.placement.query import CandidatesQuery
 from nova.scheduler.phases import Phases
 from nova.scheduler.promises import Promises
 from nova.structs.host import HostState
@@ -33,9 +34,7 @@ class Picture(msgspec.Struct, frozen=True, gc=False):
 class Query(msgspec.Struct, frozen=True):
     """A question to Placement: what is asked of a host, of which trees (none: of any), how many candidates at most."""
 
-    resources: tuple[tuple[str, int], ...]
-    required: tuple[str, ...]
-    forbidden: tuple[str, ...]
+    wanted: CandidatesQuery
     in_trees: tuple[str, ...] = ()
     limit: int | None = None
 
@@ -74,10 +73,10 @@ class Pictures:
         is_everybody: the scope is all known hosts. Unless the request is a dry run, the holder keeps the next asking
         waiting until it leaves the phases.
         """
-        if not scope or not request.resources:
+        if not scope or not request.amounts:
             # Nothing to ask Placement for, and nothing to claim.
             return Picture([Candidate(uuid, {}, {}) for uuid in scope], self._promises.moment())
-        query = Query(tuple(sorted(request.resources.items())), request.required_traits, request.forbidden_traits)
+        query = Query(CandidatesQuery.of(request))
         if is_everybody:
             query = msgspec.structs.replace(query, limit=limit)
         elif len(scope) <= IN_TREE_QUERIES:
@@ -129,8 +128,6 @@ class Pictures:
         candidates = [
             candidate
             for tree in query.in_trees or (None,)
-            for candidate in self._placement.candidates(
-                dict(query.resources), query.required, query.forbidden, in_tree=tree, limit=query.limit
-            )
+            for candidate in self._placement.candidates(query.wanted, in_tree=tree, limit=query.limit)
         ]
         return Picture(candidates, since, query.limit is not None and len(candidates) >= query.limit)

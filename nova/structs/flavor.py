@@ -1,6 +1,16 @@
 """A flavor, as offered and as embedded in a server at boot."""
 
+import re
+
 import msgspec
+
+from nova.structs.request_group import RequestGroup
+
+# Extra specs of a numbered group: what it asks for, and the group's number, which may be any word.
+_GROUP = re.compile(r"(resources|trait)([A-Za-z0-9_-]{1,64}):(.+)")
+
+# Extra spec without a scope.
+GROUP_POLICY = "group_policy"
 
 
 class Flavor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,6 +42,37 @@ class Flavor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             if prefix == "resources" and value.isdigit():
                 amounts[resource_class] = int(value)
         return {name: amount for name, amount in amounts.items() if amount > 0}
+
+    def request_groups(self) -> tuple[RequestGroup, ...]:
+        """What extra specs (resources1:CLASS, trait1:NAME) ask of one provider of a host each.
+
+        Source: flavor documentation, "Numbered groupings of resources".
+        """
+        resources: dict[str, list[tuple[str, int]]] = {}
+        traits: dict[str, dict[str, list[str]]] = {}
+        for key, value in sorted(self.extra_specs.items()):
+            match = _GROUP.fullmatch(key)
+            if match is None:
+                continue
+            kind, suffix, name = match.groups()
+            if kind == "trait":
+                traits.setdefault(suffix, {}).setdefault(value, []).append(name)
+            elif value.isdigit() and int(value) > 0:
+                resources.setdefault(suffix, []).append((name, int(value)))
+        return tuple(
+            RequestGroup(
+                suffix=suffix,
+                resources=tuple(resources.get(suffix, ())),
+                required=tuple(traits.get(suffix, {}).get("required", ())),
+                forbidden=tuple(traits.get(suffix, {}).get("forbidden", ())),
+            )
+            for suffix in sorted(resources.keys() | traits.keys())
+        )
+
+    @property
+    def group_policy(self) -> str | None:
+        """Whether different groups may be given by one provider ("none") or not ("isolate")."""
+        return self.extra_specs.get(GROUP_POLICY)
 
     def required_traits(self) -> frozenset[str]:
         """Traits that extra specs (trait:NAME=required) ask of a host."""

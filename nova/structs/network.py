@@ -2,6 +2,8 @@
 
 import msgspec
 
+from nova.structs.request_group import RequestGroup
+
 
 class FixedIp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One address of a VIF, and the floating addresses that lead to it."""
@@ -57,3 +59,17 @@ class NetworkRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     fixed_ip: str | None = None
     tag: str | None = None
     is_auto: bool = False
+
+
+class PortClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a port takes of its host in Placement: bandwidth, packet rate. Source: Networking API reference,
+    "resource_request".
+
+    subtree: the groups whose providers are one above the other. has_ids: whether the Networking service names its groups;
+    one without names has a single group.
+    """
+
+    port_id: str
+    groups: tuple[RequestGroup, ...]
+    subtree: tuple[str, ...] = ()
+    has_ids: bool = True

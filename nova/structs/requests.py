@@ -45,6 +45,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     scheduler_hints: dict[str, object] = {}
     trusted_certs: tuple[str, ...] | None = None
     may_have_no_disk: bool = True
+    # Ports with a minimum of bandwidth may be named: clients from 2.72 on know what that means.
+    may_claim_for_ports: bool = True
     client_token: ClientToken | None = None
 
     @property

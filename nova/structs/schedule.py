@@ -1,9 +1,12 @@
 """A request to the scheduler, and its decision with the reasons."""
 
+from collections import Counter
+
 import msgspec
 
 from nova.structs.flavor import Flavor
 from nova.structs.image import Image
+from nova.structs.request_group import RequestGroup
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,8 +23,10 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be placed. consumer is the server's uuid; resources are by resource class.
+    """What is to be placed. resources: by resource class, from any provider of the host.
 
+    groups: what one provider of the host gives each, beside resources. group_policy: "none" or "isolate".
+    same_subtrees: suffixes of groups whose providers are one above the other.
     exclude: hosts that refused already. only_host / only_node: the host that the user names.
     same_hosts / different_hosts: hosts of the servers named in scheduler hints.
     """
@@ -32,6 +37,9 @@ class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     flavor: Flavor
     resources: dict[str, int]
     image: Image | None = None
+    groups: tuple[RequestGroup, ...] = ()
+    group_policy: str | None = None
+    same_subtrees: tuple[tuple[str, ...], ...] = ()
     required_traits: tuple[str, ...] = ()
     forbidden_traits: tuple[str, ...] = ()
     zone: str | None = None
@@ -52,6 +60,14 @@ class PlacementRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     is_dry_run: bool = False
     # The version of the hosts when this was asked: what was changed before counts. 0: an older conductor's.
     hosts_version: int = 0
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """All that the server takes of its host, by resource class."""
+        total = Counter(self.resources)
+        for group in self.groups:
+            total.update(dict(group.resources))
+        return dict(total)
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -303,7 +303,7 @@ class Cloud:
         """Real services take the place of their stand-ins; what earlier tests have left in them goes."""
         for address, service in (("http://network", neutron), ("http://volume", cinder), ("http://image", glance)):
             if service is not None:
-                service.stand_beside(self.adapters["http://compute"].app)
+                service.stand_beside(*(self.adapters[f"http://{name}"].app for name in ("compute", "placement")))
                 self.adapters[address] = RealAdapter(service.address)
                 self.transport.mount(address, self.adapters[address])
         self._neutron = neutron or self._neutron

@@ -15,7 +15,7 @@ CONF = """
 [DEFAULT]
 use_stderr = true
 core_plugin = ml2
-service_plugins = ovn-router,auto_allocate,qos,trunk
+service_plugins = ovn-router,auto_allocate,qos,trunk,placement
 auth_strategy = noauth
 transport_url = local:///neutron
 state_path = {directory}/state
@@ -30,6 +30,10 @@ connection = {database}
 [nova]
 auth_type = admin_token
 endpoint = http://127.0.0.1:{compute}/v2.1
+token = admin:service
+[placement]
+auth_type = admin_token
+endpoint = http://127.0.0.1:{compute}/placement
 token = admin:service
 [oslo_concurrency]
 lock_path = {directory}/locks
@@ -125,6 +129,15 @@ class RealNeutron(RealService):
         chassis = self._sbctl("get", "chassis", name, "_uuid")
         self._sbctl("create", "Chassis_Private", f"name={name}", f"chassis={chassis}")
         wait(lambda: any(one["host"] == name for one in self.ask("GET", "/agents")["agents"]), f"OVN knows {name}")
+
+    def add_link(self, host, kbps):
+        """Give a host, which Placement knows by its name, a link to the physical network "provider", of so many kbit/s.
+
+        Neutron tells Placement of it.
+        """
+        options = f"resource_provider_bandwidths=br-ex:{kbps}:{kbps},resource_provider_hypervisors=br-ex:{host}"
+        mappings = "other_config:ovn-bridge-mappings=provider\\:br-ex"
+        self._sbctl("set", "chassis", host, mappings, f'other_config:ovn-cms-options="{options}"')
 
     def add_automatic_topology(self):
         """What an administrator provides so that projects without a network get one: addresses, and a way out."""

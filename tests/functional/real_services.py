@@ -63,7 +63,7 @@ class RealService:
         self._session = requests.Session()
         self._session.trust_env = False
         self._process = None
-        self._compute = None
+        self._compute = self._placement = None
         self.compute_port = free_port()
         limits = Limits(requests=10, connections_per_source=0)
         self._for_compute = HttpServer(listen("127.0.0.1", self.compute_port), self._ask_compute, limits)
@@ -85,10 +85,10 @@ class RealService:
             self._process.wait()
         self._for_compute.stop()
 
-    def stand_beside(self, compute):
-        """It tells this Compute API, a WSGI application, from now on; what was left of others goes."""
-        # Cinder asks it about the attachments that go.
-        self._compute = compute
+    def stand_beside(self, compute, placement):
+        """It tells these APIs, WSGI applications, from now on; what was left of others goes."""
+        # Cinder asks about the attachments that go.
+        self._compute, self._placement = compute, placement
         self.clear()
 
     def clear(self):
@@ -116,7 +116,11 @@ class RealService:
         return answer.json() if answer.content else None
 
     def _ask_compute(self, environ, start_response):
-        return self._compute(environ, start_response)
+        path = environ["PATH_INFO"]
+        if not path.startswith("/placement"):
+            return self._compute(environ, start_response)
+        there = {**environ, "SCRIPT_NAME": "/placement", "PATH_INFO": path.removeprefix("/placement")}
+        return self._placement(there, start_response)
 
     def _answers(self):
         assert self._process.poll() is None, f"{self.name} has ended; see {self.directory}/log"

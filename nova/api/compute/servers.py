@@ -13,7 +13,7 @@ from nova.api.compute.app import Reply
 from nova.api.compute.personality import personality
 from nova.api.compute.request import Request
 from nova.api.compute.server_filters import FILTERS, query_of
-from nova.api.compute.versions import WHOLE_SERVER_AFTER_CHANGE
+from nova.api.compute.versions import PORTS_CLAIM, WHOLE_SERVER_AFTER_CHANGE
 from nova.http.declaration import SERVER, delete, get, post, put
 from nova.http.schema import (
     ANY,
@@ -364,6 +364,7 @@ def build_request(request: Request, fields: dict[str, Any]) -> BuildRequest:
         access_ip_v6=access.get("access_ip_v6"),
         disk_config=fields["OS-DCF:diskConfig"],
         scheduler_hints=_hints(request.body),
+        may_claim_for_ports=request.since(PORTS_CLAIM),
         may_have_no_disk=request.allows("os_compute_api:servers:create:zero_disk_flavor"),
     )
 

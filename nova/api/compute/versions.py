@@ -36,6 +36,7 @@ MIGRATIONS_PAGED = 59  # limit and marker for migrations.
 MULTIATTACH = 60  # Volumes that several servers share can be attached.
 QUEUED_MIGRATION_ABORTED = 65  # A live migration that has not begun can be aborted.
 DEVICE_AFTER_ATTACH = 70  # The answer to an attachment always names the device.
+PORTS_CLAIM = 72  # A server may have ports that take bandwidth of their host.
 LOCKED_REASON = 73  # A lock may say why.
 SERVERS_ALWAYS_SHOWN = 75  # A hypervisor without servers shows an empty list of them.
 WHOLE_SERVER_AFTER_CHANGE = 75  # The answer to an update or rebuild is the whole server.

@@ -8,6 +8,7 @@ binding profile would hide it from users, but may be set only by those who have 
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
@@ -18,8 +19,9 @@ from nova.clients.network import view
 from nova.clients.network.floating_ips import FloatingIps
 from nova.clients.network.http import NetworkingHttp, NetworkingRefused
 from nova.clients.network.networks import Networks
-from nova.clients.network.port_bindings import PortBindings
-from nova.clients.network.request_checks import RequestChecks
+from nova.clients.network.port_bindings import PortBindings, Said
+from nova.clients.network.port_claims import PortClaims, read, with_allocation
+from nova.clients.network.request_checks import NETWORK_CLAIMS, RequestChecks
 from nova.clients.network.security_groups import SecurityGroups
 from nova.structs.network import NetworkRequest, Vif
 
@@ -44,6 +46,7 @@ class Networking:
         self.networks = Networks(self._http)
         self.security_groups = SecurityGroups(self._http)
         self.floating_ips = FloatingIps(self._http)
+        self.claims = PortClaims(self._http)
         self._bindings = PortBindings(self._http)
         self.validate = RequestChecks(self._http, self.networks, self.security_groups).check
 
@@ -59,11 +62,13 @@ class Networking:
         requests: Sequence[NetworkRequest] | None,
         port_ids: Sequence[str],
         security_groups: Sequence[str] = (),
+        said: Said = MappingProxyType({}),
     ) -> tuple[Vif, ...]:
         """Give a server its ports, bound to host. port_ids: for each request, the chosen id of the port to create.
+        said: by port, which providers give what it claims.
 
         Raises PortInUse, PortNotFound, MultipleNetworks, Invalid, IpAddressGenerationFailure,
-        IpAddressInUse, QuotaExceeded. Ports created before a failure remain: release() finds them.
+        IpAddressInUse, QuotaExceeded, HostRefused. Ports created before a failure remain: release() finds them.
         """
         if requests is None:
             requests = self.networks.default_request(project_id)
@@ -79,20 +84,30 @@ class Networking:
             binding["dns_name"] = hostname
         wanted = self._wanted_ports(project_id, requests, security_groups, port_ids, binding)
         created = iter(self._create_ports([port for port in wanted if port is not None], binding))
-        ports = [self._adopt(request.port_id, binding) if request.port_id else next(created) for request in requests]
-        return self._vifs(ports, [(request.tag, bool(request.port_id)) for request in requests], project_id)
+        ports = [
+            self._adopt(request.port_id, binding, said.get(request.port_id)) if request.port_id else next(created)
+            for request in requests
+        ]
+        vifs = self._vifs(ports, [(request.tag, bool(request.port_id)) for request in requests], project_id)
+        view.check_bound(vifs, host or "")
+        return vifs
 
-    def bind(self, instance_uuid: str, host: str) -> None:
-        """Move a server's ports to host; those that expect() has bound there are active there from now on."""
+    def bind(self, instance_uuid: str, host: str, said: Said = MappingProxyType({})) -> None:
+        """Move a server's ports to host; those that expect() has bound there are active there from now on.
+
+        said: by port, which providers there give what it claims.
+        """
         for port in self._ports_of(instance_uuid):
-            self._bindings.move(port, host)
+            self._bindings.move(port, host, said.get(port["id"]))
 
-    def expect(self, instance_uuid: str, host: str, vifs: tuple[Vif, ...]) -> tuple[Vif, ...] | None:
+    def expect(
+        self, instance_uuid: str, host: str, vifs: tuple[Vif, ...], said: Said = MappingProxyType({})
+    ) -> tuple[Vif, ...] | None:
         """Let the network of a running server be ready on a second host; how its ports are plugged there.
 
         None where that is not possible: bind() does all then. Raises HostRefused.
         """
-        return self._bindings.add(self._ports_of(instance_uuid), vifs, host)
+        return self._bindings.add(self._ports_of(instance_uuid), vifs, host, said)
 
     def expect_no_more(self, instance_uuid: str, host: str) -> None:
         """The undo of expect(): the server stays where it is."""
@@ -248,7 +263,11 @@ class Networking:
         existing = {port["description"]: port for port in self._ports_of(binding["device_id"])}
         matches = [existing.get(port["description"]) for port in wanted]
         created = iter(self._post_ports([port for port, match in zip(wanted, matches, strict=True) if match is None]))
-        return [next(created) if match is None else self._moved(match, binding) for match in matches]
+        ports = [next(created) if match is None else self._moved(match, binding) for match in matches]
+        if any(read(port) is not None for port in ports):
+            # Nothing is claimed for ports that are made after the host was chosen.
+            raise errors.Invalid(NETWORK_CLAIMS)
+        return ports
 
     def _post_ports(self, wanted: list[Json]) -> list[Json]:
         if not wanted:
@@ -263,8 +282,11 @@ class Networking:
         body = {"port": {"binding:host_id": binding["binding:host_id"]}}
         return self._http.put(f"ports/{port['id']}", body)
 
-    def _adopt(self, port_id: str, binding: Json) -> Json:
+    def _adopt(self, port_id: str, binding: Json, said: Json | str | None) -> Json:
         port = self.port(port_id)
+        if said is not None:
+            profile = dict(port.get("binding:profile") or {})
+            binding = {**binding, "binding:profile": with_allocation(profile, said)}
         if port["device_id"] not in ("", binding["device_id"]) or view.is_somebody_elses(port):
             raise errors.PortInUse(port_id=port_id)
         try:
@@ -278,7 +300,10 @@ class Networking:
         if not keep:
             self._http.delete(f"ports/{port['id']}")
             return
-        free = {"device_id": "", "device_owner": "", "binding:host_id": ""}
+        free: Json = {"device_id": "", "device_owner": "", "binding:host_id": ""}
+        profile = dict(port.get("binding:profile") or {})
+        if profile != with_allocation(profile, None):
+            free["binding:profile"] = with_allocation(profile, None)
         if port.get("dns_name"):
             free["dns_name"] = ""
         try:

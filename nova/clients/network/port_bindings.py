@@ -7,6 +7,7 @@ the guest has arrived. Every call may be made twice.
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,11 +15,15 @@ import msgspec
 from nova import errors
 from nova.clients.http import ServiceFailed
 from nova.clients.network.http import NetworkingHttp, NetworkingRefused
+from nova.clients.network.port_claims import with_allocation
 from nova.structs.network import Vif
 
 LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+
+# By port, which providers give what it claims of its host, as the profile of its binding says it.
+Said = Mapping[str, Json | str]
 
 # Where the port's guest is on its way to, in the profile of the binding that has it still. Source: Networking API
 # reference, "Port binding".
@@ -33,7 +38,7 @@ class PortBindings:
     def __init__(self, http: NetworkingHttp) -> None:
         self._http = http
 
-    def add(self, ports: list[Json], vifs: tuple[Vif, ...], host: str) -> tuple[Vif, ...] | None:
+    def add(self, ports: list[Json], vifs: tuple[Vif, ...], host: str, said: Said) -> tuple[Vif, ...] | None:
         """Bind ports to a second host; how they are plugged there, None where there can be no second binding.
 
         Raises HostRefused when a port cannot be bound there, or would be plugged in another way.
@@ -42,7 +47,10 @@ class PortBindings:
             return None
         by_id = {port["id"]: port for port in ports}
         try:
-            return tuple(self._added(by_id[vif.port_id], vif, host) if vif.port_id in by_id else vif for vif in vifs)
+            return tuple(
+                self._added(by_id[vif.port_id], vif, host, said.get(vif.port_id)) if vif.port_id in by_id else vif
+                for vif in vifs
+            )
         except errors.Forbidden:
             LOG.warning("ports get no second binding: the user of [neutron] needs the role 'service' there")
             return None
@@ -55,23 +63,29 @@ class PortBindings:
             self._http.delete(f"ports/{port['id']}/bindings/{host}")
             self._set_profile(port, None)
 
-    def move(self, port: Json, host: str) -> None:
+    def move(self, port: Json, host: str, said: Json | str | None) -> None:
         """Bind a port to host and no other; a binding that waits there is activated."""
         is_there = port.get("binding:host_id") == host
-        if not is_there and not (self._is_expected(port, host) and self._activated(port, host)):
-            self._http.put(f"ports/{port['id']}", {"port": {"binding:host_id": host}})
-            return
+        if is_there or not (self._is_expected(port, host) and self._activated(port, host)):
+            body: Json = {} if is_there else {"binding:host_id": host}
+            profile = with_allocation(_profile(port), said)
+            if profile != _profile(port):
+                body["binding:profile"] = profile
+            if body:
+                self._http.put(f"ports/{port['id']}", {"port": body})
+            if not is_there:
+                return
         # An earlier try may have come as far as here.
         if host and self._http.has("binding-extended"):
             self._remove_inactive(port)
 
-    def _added(self, port: Json, vif: Vif, host: str) -> Vif:
+    def _added(self, port: Json, vif: Vif, host: str, said: Json | str | None) -> Vif:
         if port.get("binding:host_id") == host:
             return vif
         # First, since it tells the undo what there may be.
         self._set_profile(port, host)
         bindings = [binding for binding in self._bindings(port) if binding["host"] == host]
-        binding = bindings[0] if bindings else self._create(port, host)
+        binding = bindings[0] if bindings else self._create(port, host, said)
         if (binding["vif_type"], _bridge(binding["vif_details"])) != (vif.vif_type, _bridge(vif.details)):
             raise errors.HostRefused(host=host, reason=f"port {port['id']} cannot be plugged there as it is now")
         details = {name: value for name, value in binding["vif_details"].items() if isinstance(value, str | int | bool)}
@@ -85,8 +99,9 @@ class PortBindings:
             if binding["status"] == "INACTIVE":
                 self._http.delete(f"ports/{port['id']}/bindings/{binding['host']}")
 
-    def _create(self, port: Json, host: str) -> Json:
+    def _create(self, port: Json, host: str, said: Json | str | None) -> Json:
         profile = {name: value for name, value in _profile(port).items() if name != _MIGRATING_TO}
+        profile = with_allocation(profile, said)
         wanted = {"host": host, "vnic_type": port.get("binding:vnic_type", "normal"), "profile": profile}
         try:
             return self._http.post(f"ports/{port['id']}/bindings", {"binding": wanted})

@@ -1,7 +1,7 @@
 """Whether servers can have the networks a request names, asked before the request is accepted."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nova import errors
@@ -14,6 +14,14 @@ from nova.structs.context import Context
 from nova.structs.network import NetworkRequest
 
 Json = dict[str, Any]
+
+# Rules of a QoS policy that take something of a host.
+_CLAIMING_RULES = frozenset(("minimum_bandwidth", "minimum_packet_rate"))
+NETWORK_CLAIMS = (
+    "The QoS policy of the network asks for a minimum of bandwidth or packets: ports that ask for it must be made "
+    "before, and named in the request."
+)
+PORT_CLAIMS = "Port {port_id} asks for a minimum of bandwidth or packets, which this request cannot give it."
 
 
 class RequestChecks:
@@ -30,11 +38,12 @@ class RequestChecks:
         security_groups: Sequence[str] = (),
         project_id: str | None = None,
         at_least: int | None = None,
+        may_claim: bool = True,
     ) -> int:
         """How many of count servers can have these networks. None: whatever the project has.
 
         project_id: of the servers, when it is not that of who asks. at_least: with how many the request is content, all
-        of them when unset.
+        of them when unset. may_claim: whether ports may take bandwidth of their host.
 
         Raises Invalid for networks, ports, addresses or groups that cannot be used, PortInUse,
         MultipleNetworks, Forbidden for an external network and for an address that is not the asker's to choose,
@@ -49,10 +58,11 @@ class RequestChecks:
                 self._networks.check_auto(project_id)
             network_ids = [each.network_id for each in requests if each.network_id and not each.port_id]
             networks = self._check_networks(context, project_id, network_ids)
+            self._check_policies(networks[network_id] for network_id in network_ids)
             if not context.is_admin:
                 _check_choices(project_id, requests, networks)
             for request in requests:
-                self._check_request(project_id, request, count)
+                self._check_request(project_id, request, count, may_claim)
             port_ids = [request.port_id for request in requests if request.port_id]
             if len(set(port_ids)) != len(port_ids):
                 raise errors.Invalid("A port is named twice.")
@@ -112,17 +122,24 @@ class RequestChecks:
                 raise errors.Forbidden(f"It is not allowed to create an interface on external network {network['id']}")
         return usable
 
-    def _check_request(self, project_id: str, request: NetworkRequest, count: int) -> None:
+    def _check_policies(self, networks: Iterable[Json]) -> None:
+        """Nothing is claimed for ports that are made when the server has its host. Raises Invalid."""
+        policies = {network["qos_policy_id"] for network in networks if network.get("qos_policy_id")}
+        for policy in self._http.get("qos/policies", "policies", {"id": sorted(policies)}) if policies else ():
+            if any(rule["type"] in _CLAIMING_RULES for rule in policy["rules"]):
+                raise errors.Invalid(NETWORK_CLAIMS)
+
+    def _check_request(self, project_id: str, request: NetworkRequest, count: int, may_claim: bool) -> None:
         if request.port_id:
             if count > 1:
                 raise errors.Invalid("A port can be used by one server only: it cannot be named for several.")
-            self._check_port(project_id, request.port_id)
+            self._check_port(project_id, request.port_id, may_claim)
         elif request.fixed_ip:
             if count > 1:
                 raise errors.Invalid("A fixed address can be used by one server only.")
             self._check_address(str(request.network_id), request.fixed_ip)
 
-    def _check_port(self, project_id: str, port_id: str) -> None:
+    def _check_port(self, project_id: str, port_id: str, may_claim: bool) -> None:
         """A server has ports of its own project alone, whoever asks."""
         port = next(iter(self._http.find("ports", {"id": port_id, "project_id": project_id})), None)
         if port is None:
@@ -131,6 +148,8 @@ class RequestChecks:
             raise errors.PortInUse(port_id=port_id)
         if not port["fixed_ips"]:
             raise errors.Invalid(f"Port {port_id} requires a FixedIP in order to be used.")
+        if not may_claim and port.get("resource_request"):
+            raise errors.Invalid(PORT_CLAIMS.format(port_id=port_id))
 
     def _check_address(self, network_id: str, fixed_ip: str) -> None:
         address = ipaddress.ip_address(fixed_ip)

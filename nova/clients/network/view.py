@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nova import errors
 from nova.structs.network import FixedIp, Subnet, Vif
 
 Json = Mapping[str, Any]
@@ -65,3 +66,10 @@ def _subnet(subnet: Json) -> Subnet:
 def is_somebody_elses(port: Json) -> bool:
     """Whether a port serves something that is no server, as the subport of a trunk: it would never come up."""
     return bool(port["device_owner"]) and not port["device_owner"].startswith("compute:")
+
+
+def check_bound(vifs: Sequence[Vif], host: str) -> None:
+    """Raises HostRefused when the Networking service could not bind a port to the host: nothing can be plugged there."""
+    for vif in vifs:
+        if vif.vif_type == "binding_failed":
+            raise errors.HostRefused(host=host, reason=f"port {vif.port_id} cannot be bound there")

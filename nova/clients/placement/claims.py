@@ -1,6 +1,6 @@
 """Allocation candidates, and what consumers hold of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from nova import errors
 from nova.clients.placement.answers import Allocations, Candidate, read_allocations, read_candidates, read_reasons
 from nova.clients.placement.http import PlacementHttp, attempts, lost_race, refusal
+from nova.clients.placement.query import CandidatesQuery
 
 # Reasons asked for, per stage of an explanation.
 _REASONS = 100
@@ -41,31 +42,24 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 class Claims(PlacementHttp):
     def candidates(
-        self,
-        resources: Mapping[str, int],
-        required: Iterable[str] = (),
-        forbidden: Iterable[str] = (),
-        in_tree: str | None = None,
-        limit: int | None = None,
+        self, query: CandidatesQuery, in_tree: str | None = None, limit: int | None = None
     ) -> list[Candidate]:
         """The ways to meet a request. Raises errors.Invalid for a class or trait that does not exist."""
-        query = _query(resources, required, forbidden)
+        parameters = query.parameters()
         if in_tree is not None:
-            query["in_tree"] = in_tree
+            parameters["in_tree"] = in_tree
         if limit is not None:
-            query["limit"] = str(limit)
-        response = self._ask("GET", "/allocation_candidates", params=query, expected=(200, 400))
+            parameters["limit"] = str(limit)
+        response = self._ask("GET", "/allocation_candidates", params=parameters, expected=(200, 400))
         return self._read(response, read_candidates)
 
-    def explain(
-        self, resources: Mapping[str, int], required: Iterable[str] = (), forbidden: Iterable[str] = ()
-    ) -> dict[str, str]:
+    def explain(self, query: CandidatesQuery) -> dict[str, str]:
         """By provider, why it is not among the candidates; only the first few of them.
 
         Only nova-placement-api explains itself; nothing is known of another Placement service.
         """
-        query = _query(resources, required, forbidden) | {"max_reasons": str(_REASONS)}
-        response = self._service.request("GET", "/allocation_candidates/explain", params=query)
+        parameters = query.parameters() | {"max_reasons": str(_REASONS)}
+        response = self._service.request("GET", "/allocation_candidates/explain", params=parameters)
         return self._read(response, read_reasons) if response.status_code == 200 else {}
 
     def claim(
@@ -122,12 +116,6 @@ class Claims(PlacementHttp):
             if response.status_code != 409:
                 return
         raise self._service.failed(response, "too many others write to the same consumer")
-
-
-def _query(resources: Mapping[str, int], required: Iterable[str], forbidden: Iterable[str]) -> dict[str, str]:
-    query = {"resources": ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))}
-    traits = [*sorted(required), *(f"!{trait}" for trait in sorted(forbidden))]
-    return query | {"required": ",".join(traits)} if traits else query
 
 
 def _claim_body(

@@ -83,6 +83,11 @@ class Providers(PlacementHttp):
         response = self._ask("GET", f"/resource_providers/{uuid}/inventories", expected=(200, 404))
         return {} if response.status_code == 404 else self._decode(response, answers.Inventories).inventories
 
+    def traits(self, uuid: str) -> frozenset[str]:
+        """What a provider is said to be; nothing when there is no such provider."""
+        response = self._ask("GET", f"/resource_providers/{uuid}/traits", expected=(200, 404))
+        return frozenset(() if response.status_code == 404 else self._decode(response, answers.Traits).traits)
+
     def set_aggregates(self, uuid: str, aggregates: Iterable[str]) -> None:
         """Make a provider a member of exactly these aggregates. Raises errors.NotFound without the provider."""
         wanted = sorted(set(aggregates))

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clients.placement import PlacementClient
+from nova.clients.placement.query import CandidatesQuery
 from nova.cmd.manage.commands import Group, open_database, open_placement, print_table
 from nova.conductor.host_picture import host_states
 from nova.db import flavors, hosts, instances
@@ -57,7 +58,7 @@ def rows(
     for flavor in _chosen(offered, names):
         request = _request(flavor, zone, boots_from_volume)
         candidates = _candidates(placement, request, known, loads)
-        fit = count(pass_filters(candidates, enabled, request, known).passed, request.resources)
+        fit = count(pass_filters(candidates, enabled, request, known).passed, request.amounts)
         made.append((flavor.name, str(fit.count), str(fit.host_count), fit.ends_first))
     return made
 
@@ -103,6 +104,8 @@ def _request(flavor: Flavor, zone: str | None, boots_from_volume: bool) -> Place
         user_id="",
         flavor=flavor,
         resources=flavor.resources(boots_from_volume),
+        groups=flavor.request_groups(),
+        group_policy=flavor.group_policy,
         required_traits=tuple(sorted(flavor.required_traits())),
         forbidden_traits=tuple(sorted(flavor.forbidden_traits())),
         zone=zone,
@@ -117,7 +120,7 @@ def _candidates(
     loads: Mapping[str, HostLoad],
 ) -> list[HostCandidate]:
     """One for each host: several ways to have the resources of one are one host's room."""
-    found = placement.candidates(request.resources, request.required_traits, request.forbidden_traits)
+    found = placement.candidates(CandidatesQuery.of(request))
     by_host = {one.provider: one for one in found if one.provider in known}
     return [
         HostCandidate(known[uuid], one.allocations, one.room, loads.get(known[uuid].host, HostLoad()))

@@ -3,7 +3,7 @@
 import argparse
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clients.placement import PlacementClient
-from nova.clients.placement.claims import Claim, ClaimLost
+from nova.clients.placement.claims import Amounts, Claim, ClaimLost
+from nova.clients.placement.query import CandidatesQuery
 from nova.cmd.manage.commands import Group, open_database, open_placement
 from nova.conductor.reconcilers.allocations import idle_consumers
 from nova.db import hosts, instances, operations
@@ -53,9 +54,17 @@ def heal_allocations(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int
                 f"There is no node {server.node} of host {server.host}, where server {server.uuid} is.", file=sys.stderr
             )
             return _NO_NODE
-        wanted = {provider: server.flavor.resources(boots_from_volume=server.image_id is None)}
         held = placement.allocations(server.uuid).resources
-        if held == wanted or (held and not arguments.force):
+        if held and (not arguments.force or server.flavor.request_groups()):
+            # Which providers give the groups of a flavor is nothing to be chosen anew under a running guest.
+            continue
+        wanted = _wanted(placement, server, provider, held)
+        if wanted is None:
+            print(
+                f"Server {server.uuid}: nothing on its host gives what its flavor asks for in groups.", file=sys.stderr
+            )
+            return _REFUSED
+        if held == wanted:
             continue
         try:
             if not arguments.dry_run:
@@ -66,7 +75,7 @@ def heal_allocations(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int
         healed += 1
         if arguments.verbose or arguments.dry_run:
             print(
-                f"Server {server.uuid} on {server.host} {'would hold' if arguments.dry_run else 'holds'} {wanted[provider]}."
+                f"Server {server.uuid} on {server.host} {'would hold' if arguments.dry_run else 'holds'} {wanted.get(provider, wanted)}."
             )
         if healed == arguments.max_count:
             print(f"Stopped after {healed} servers.")
@@ -129,7 +138,24 @@ def _with_operation(connection: Connection, uuid: str) -> tuple[Instance, bool]:
     return instances.get(connection, uuid), is_busy
 
 
-def _claim(placement: PlacementClient, server: Instance, wanted: dict[str, dict[str, int]]) -> None:
+def _wanted(
+    placement: PlacementClient, server: Instance, provider: str, held: Amounts
+) -> dict[str, Mapping[str, int]] | None:
+    """What a server should hold, by provider; None when its host has nothing for a group that its flavor asks for.
+
+    What it holds of other parts of its host, for its ports, stays.
+    """
+    resources = server.flavor.resources(boots_from_volume=server.image_id is None)
+    groups = server.flavor.request_groups()
+    if groups:
+        query = CandidatesQuery(tuple(sorted(resources.items())), (), (), groups, server.flavor.group_policy)
+        candidate = next(iter(placement.candidates(query, in_tree=provider, limit=1)), None)
+        return None if candidate is None else dict(candidate.allocations)
+    parts = {part.uuid for part in placement.providers(in_tree=provider)} - {provider} if len(held) > 1 else set()
+    return {provider: resources} | {part: held[part] for part in parts if part in held}
+
+
+def _claim(placement: PlacementClient, server: Instance, wanted: Amounts) -> None:
     placement.replace(
         Claim(consumer=server.uuid, allocations=wanted, project_id=server.project_id, user_id=server.user_id)
     )

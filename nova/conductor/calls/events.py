@@ -8,7 +8,7 @@ import msgspec
 from nova import concurrency
 from nova.conductor.acceptance import accept
 from nova.conductor.core import Core
-from nova.conductor.workflows import placing
+from nova.conductor.workflows import build, placing
 from nova.db import log_readers
 from nova.structs.context import Context
 from nova.structs.operation import EventPage, LogCursor
@@ -26,6 +26,7 @@ class WatchingCalls:
 
     def explain(self, context: Context, request: BuildRequest) -> Decision:
         instance, document = self._core.db.read(lambda c: accept.preview_build(c, self._core, context, request))
+        document = build.with_port_claims(document, self._core.step_context, instance)
         wanted = placing.request(document, self._core.step_context, instance)
         return self._core.step_context.scheduler.select(msgspec.structs.replace(wanted, is_dry_run=True))
 

@@ -56,7 +56,12 @@ class ServerCalls:
 
     def _create_servers(self, context: Context, request: BuildRequest) -> list[Instance]:
         count = self._core.step_context.network.validate(
-            context, request.networks, request.max_count, request.security_groups, at_least=request.min_count
+            context,
+            request.networks,
+            request.max_count,
+            request.security_groups,
+            at_least=request.min_count,
+            may_claim=request.may_claim_for_ports,
         )
         request = msgspec.structs.replace(request, max_count=count)
         leases: list[Lease] = []

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from nova.clock import utcnow
 from nova.conductor.engine.operation import HostAnswer, OnHost, Operation, Recorded, Step, always
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest, placing, volumes
+from nova.conductor.workflows import guest, placing, port_claims, volumes
 from nova.conductor.workflows.placing import Placed
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import NetworkRequest, Vif
@@ -33,8 +33,15 @@ def claim_host(op: Build, context: StepContext) -> Recorded[Build]:
     """Allocate on the best host that has not refused. Raises NoValidHost."""
     placing.check_attempts(op, context)
     instance = context.instance(op.instance_id)
+    op = with_port_claims(op, context, instance)
     decision = context.scheduler.select(placing.request(op, context, instance))
     return placing.chosen(op, context, "create", decision)
+
+
+def with_port_claims(op: Build, context: StepContext, instance: Instance) -> Build:
+    """The request with what the ports that its user brings take of a host."""
+    brought = [request.port_id for request in op.networks or () if request.port_id]
+    return msgspec.structs.replace(op, claims=context.network.claims.of(instance.project_id, brought))
 
 
 def make_ports(op: Build, context: StepContext) -> Build:
@@ -49,6 +56,7 @@ def make_ports(op: Build, context: StepContext) -> Build:
         requests=op.networks,
         security_groups=op.security_groups,
         port_ids=op.ports,
+        said=port_claims.said(context, op.instance_id, op.claims),
     )
     return msgspec.structs.replace(op, vifs=tuple(vifs))
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, unchanged
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest, moving, placing, volumes
+from nova.conductor.workflows import guest, moving, placing, port_claims, volumes
 from nova.conductor.workflows.moving import Move
 from nova.db import server_migrations
 from nova.structs.instance import Instance, VmState
@@ -38,7 +38,8 @@ def expect_ports(op: LiveMigrate, context: StepContext) -> LiveMigrate:
     instance = context.instance(op.instance_id)
     if not instance.vifs:
         return op
-    vifs = context.network.expect(op.instance_id, op.claimed_host, instance.vifs)
+    said = port_claims.said(context, op.instance_id, op.claims)
+    vifs = context.network.expect(op.instance_id, op.claimed_host, instance.vifs, said)
     return op if vifs is None else msgspec.structs.replace(op, vifs=vifs)
 
 
@@ -94,6 +95,11 @@ def _learn_where_it_is(op: LiveMigrate, error: errors.DomainError) -> LiveMigrat
     return op
 
 
+def bind_ports(op: LiveMigrate, context: StepContext) -> LiveMigrate:
+    """The guest is there: its ports follow."""
+    return moving.bind_where_it_is(op, context)
+
+
 def confirm_arrival(op: LiveMigrate, context: StepContext) -> OnHost:
     """The last look before the source's guest and disks go."""
     instance = context.instance(op.instance_id)
@@ -129,7 +135,7 @@ def _fail(connection: Connection, op: LiveMigrate, instance: Instance) -> dict[s
 
 
 _MIGRATING = "migrating"
-_PORTS = (moving.bind_ports,)
+_PORTS = (bind_ports,)
 
 LIVE_MIGRATE = Operation(
     "live-migration",
@@ -157,7 +163,7 @@ LIVE_MIGRATE = Operation(
             timeout_s=24 * 3600.0,
             retries=_UNTIL_IT_IS_KNOWN,
         ),
-        Step(moving.bind_ports, task_state=_MIGRATING, commit=(moving.write_ports,), retries=20, can_wait=True),
+        Step(bind_ports, task_state=_MIGRATING, commit=(moving.write_ports,), retries=20, can_wait=True),
         Step(confirm_arrival, task_state=_MIGRATING, retries=20, despite=_PORTS, can_wait=True),
         Step(clean_source, task_state=_MIGRATING, retries=20, despite=_PORTS, can_wait=True),
         Step(volumes.disconnect_source, task_state=_MIGRATING, retries=20, despite=_PORTS, can_wait=True),

@@ -5,6 +5,7 @@ by the server itself; so either can be given back whole, and Placement always kn
 Placement's consumer types INSTANCE and MIGRATION.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,15 +13,17 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from nova import errors
+from nova.clients.network.view import check_bound
 from nova.clients.placement.claims import Claim
 from nova.conductor.engine.operation import Acceptance, HostAnswer, Recorded
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import placing
+from nova.conductor.workflows import placing, port_claims
 from nova.conductor.workflows.placing import Placed
 from nova.db import instances, server_migrations
 from nova.structs.flavor import Flavor
 from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.network import Vif
+from nova.structs.schedule import PlacementRequest
 from nova.structs.steps import DisksAside
 
 
@@ -128,39 +131,56 @@ def claim_destination(op: M, context: StepContext) -> M | Recorded[M]:
     instance = context.instance(op.instance_id)
     if op.flavor is not None:
         instance = msgspec.structs.replace(instance, flavor=op.flavor)
+    op = msgspec.structs.replace(op, claims=port_claims.of_vifs(context, instance.project_id, instance.vifs))
     request = placing.request(op, context, instance)
     if not op.may_stay:
         request = msgspec.structs.replace(request, leaves=op.source_host)
     if op.force:
-        return _claim_by_force(op, context, instance, request.resources)
+        return _claim_by_force(op, context, instance, request)
     return placing.chosen(op, context, op.migration_id, context.scheduler.select(request))
 
 
-def _claim_by_force(op: M, context: StepContext, instance: Instance, resources: dict[str, int]) -> M:
+def _claim_by_force(op: M, context: StepContext, instance: Instance, request: PlacementRequest) -> M:
     """The host an administrator insists on, whatever filters would say; there must be room all the same."""
+    if request.groups:
+        raise errors.NoValidHost(
+            reason="Only the scheduler can choose which parts of a host give the server what it asks for in groups."
+        )
     node = next(iter(context.nodes_of(op.only_host or "")), None)
     if node is None or op.only_host in op.refused:
         raise errors.NoValidHost(reason="The host asked for does not exist or has refused.")
-    if resources:
-        context.placement.claim(op.instance_id, {node.uuid: resources}, instance.project_id, instance.user_id)
+    if request.resources:
+        allocations = {node.uuid: request.resources}
+        context.placement.claim(op.instance_id, allocations, instance.project_id, instance.user_id)
     return msgspec.structs.replace(op, host=op.only_host, node=node.hypervisor_hostname, host_zone=op.source_zone)
 
 
 def bind_ports(op: M, context: StepContext) -> M:
-    """The server's ports are the destination's from here on."""
-    return _bound(op, context, op.host or op.source_host)
+    """The server's ports are the destination's from here on. Raises HostRefused where they cannot be."""
+    op = bind_where_it_is(op, context)
+    check_bound(op.vifs or (), op.host or op.source_host)
+    return op
+
+
+def bind_where_it_is(op: M, context: StepContext) -> M:
+    """The same for a guest that is there already, whatever the Networking service thinks of it."""
+    return _bound(op, context, op.host or op.source_host, port_claims.said(context, op.instance_id, op.claims))
 
 
 def bind_ports_back(op: M, context: StepContext) -> M:
     """The undo of bind_ports(): the ports are bound to the source, which has the guest still."""
-    return _bound(op, context, op.source_host)
+    said: dict[str, Any] = {}
+    # Whatever has become of the claim, the ports are where the guest is.
+    with contextlib.suppress(errors.StepFailed):
+        said = port_claims.said(context, op.migration_id, op.claims)
+    return _bound(op, context, op.source_host, said)
 
 
-def _bound(op: M, context: StepContext, host: str) -> M:
+def _bound(op: M, context: StepContext, host: str, said: dict[str, Any]) -> M:
     instance = context.instance(op.instance_id)
     if not instance.vifs:
         return op
-    context.network.bind(op.instance_id, host)
+    context.network.bind(op.instance_id, host, said)
     return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 

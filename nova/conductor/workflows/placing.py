@@ -12,9 +12,11 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import Recorded
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import port_claims
 from nova.conductor.workflows.guest import GuestDocument
 from nova.db import events, hosts, server_groups
 from nova.structs.instance import Instance
+from nova.structs.network import PortClaim
 from nova.structs.schedule import Decision, PlacementRequest
 
 # What another host may be better at.
@@ -23,7 +25,7 @@ ELSEWHERE = (errors.HostRefused, errors.HostUnreachable, errors.StepTimedOut, er
 
 class Placed(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
     """only_host, only_node: where the user insists. host, node, host_zone: the choice, None until it is claimed.
-    refused: hosts that could not, in order."""
+    refused: hosts that could not, in order. claims: what the server's ports take of the host."""
 
     zone: str | None = None
     only_host: str | None = None
@@ -34,6 +36,7 @@ class Placed(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
     host: str | None = None
     node: str | None = None
     host_zone: str | None = None
+    claims: tuple[PortClaim, ...] = ()
 
     @property
     def claimed_host(self) -> str:
@@ -83,6 +86,10 @@ def request(op: Placed, context: StepContext, instance: Instance) -> PlacementRe
         flavor=flavor,
         image=instance.image,
         resources=flavor.resources(boots_from_volume=instance.image_id is None),
+        groups=(*flavor.request_groups(), *port_claims.groups(op.claims)),
+        # Where a flavor does not care, ports may share a provider.
+        group_policy=flavor.group_policy or ("none" if op.claims else None),
+        same_subtrees=tuple(claim.subtree for claim in op.claims if len(claim.subtree) > 1),
         required_traits=tuple(sorted(flavor.required_traits() | _image_traits(instance))),
         forbidden_traits=tuple(sorted(flavor.forbidden_traits())),
         zone=op.zone,

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
 from nova.conductor.engine.step_context import StepContext
-from nova.conductor.workflows import guest, moving, volumes
+from nova.conductor.workflows import guest, moving, port_claims, volumes
 from nova.conductor.workflows.guest import GuestDocument
 from nova.conductor.workflows.resize_quota import growth
 from nova.db import quotas, server_migrations
@@ -64,7 +64,9 @@ def bind_ports(op: Revert, context: StepContext) -> Revert:
     instance = context.instance(op.instance_id)
     if not instance.vifs:
         return op
-    context.network.bind(op.instance_id, op.old.host)
+    # The server itself holds its old host by now.
+    claims = port_claims.of_vifs(context, instance.project_id, instance.vifs)
+    context.network.bind(op.instance_id, op.old.host, port_claims.said(context, op.instance_id, claims))
     return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from nova.scheduler.filters.filter import Check, Filter
 from nova.scheduler.filters.requirement import Requirement, parse
 from nova.scheduler.host_candidate import HostCandidate, Refusal
+from nova.structs.flavor import GROUP_POLICY
 from nova.structs.schedule import PlacementRequest
 
 SCOPE = "capabilities"
@@ -37,6 +38,9 @@ def _requirements(extra_specs: Mapping[str, str]) -> list[tuple[list[str], str, 
     requirements = []
     for key, text in sorted(extra_specs.items()):
         scope, colon, rest = key.partition(":")
+        if key == GROUP_POLICY:
+            # It says how groups of resources may be given, nothing of a host.
+            continue
         if not colon:
             requirements.append(([key], text, parse(text)))
         elif scope == SCOPE:

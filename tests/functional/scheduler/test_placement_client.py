@@ -8,6 +8,7 @@ from nova import errors
 from nova.clients.placement import PlacementClient
 from nova.clients.placement.claims import Claim, ConsumerHolds
 from nova.clients.placement.providers import ProviderInUse
+from nova.clients.placement.query import CandidatesQuery
 from nova.structs.guest import Inventory
 
 SIZES = {"VCPU": Inventory(total=8, allocation_ratio=4.0), "MEMORY_MB": Inventory(total=8192, reserved=512)}
@@ -182,7 +183,7 @@ def test_host_with_children_is_one_candidate_with_the_room_of_its_tree(client):
     client._ask("POST", "/resource_providers", {"uuid": OTHER, "name": "host-1-numa0", "parent_provider_uuid": HOST})
     client.set_inventory(OTHER, "host-1-numa0", {"MEMORY_MB": Inventory(total=4096)})
 
-    candidates = client.candidates({"VCPU": 1, "MEMORY_MB": 512}, limit=10)
+    candidates = client.candidates(CandidatesQuery((("MEMORY_MB", 512), ("VCPU", 1))), limit=10)
 
     assert [one.provider for one in candidates] == [HOST]
     assert candidates[0].allocations == {HOST: {"VCPU": 1}, OTHER: {"MEMORY_MB": 512}}
@@ -196,7 +197,7 @@ def test_disk_shared_by_hosts_belongs_to_none_of_them(client):
     client.set_aggregates(pool, [together])
     client.set_aggregates(HOST, [together])
 
-    candidates = client.candidates({"VCPU": 1, "DISK_GB": 10})
+    candidates = client.candidates(CandidatesQuery((("DISK_GB", 10), ("VCPU", 1))))
 
     assert [one.provider for one in candidates] == [HOST]
     assert candidates[0].allocations == {HOST: {"VCPU": 1}, pool: {"DISK_GB": 10}}

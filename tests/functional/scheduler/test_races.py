@@ -125,13 +125,13 @@ class Meeting(PlacementClient):
         self._asking = threading.Event()
         self._claimed = threading.Event()
 
-    def candidates(self, resources, *args, **kwargs):
-        if resources["MEMORY_MB"] == self._asked_mb:
+    def candidates(self, query, *args, **kwargs):
+        if dict(query.resources)["MEMORY_MB"] == self._asked_mb:
             self._asking.set()
             self._claimed.wait(0.2)
         else:
             self._asking.wait(10)
-        return super().candidates(resources, *args, **kwargs)
+        return super().candidates(query, *args, **kwargs)
 
     def claim(self, *args, **kwargs):
         super().claim(*args, **kwargs)
