@@ -70,9 +70,12 @@ class Service:
     ) -> requests.Response:
         """The answer, or a refusal that the caller has to tell from it. at_least_s: time that is granted in any case.
 
-        Without a token in the context the request is made with this cloud's own credentials. Raises
-        Unavailable, and Unauthorized for a user's token that has become invalid.
+        Without a context, or for one that names no user, the request is made with this cloud's own credentials. Raises
+        Unavailable, and Unauthorized for a user without a token, or whose token has become invalid.
         """
+        if context is not None and context.user_id and not context.auth_token:
+            # Whoever asks for a user must not get what the cloud itself may have.
+            raise errors.Unauthorized()
         headers = {**self._headers, **options.pop("headers", {})}
         is_users = context is not None and bool(context.auth_token)
         if context is not None and is_users:

@@ -38,6 +38,7 @@ from nova.conductor.engine.engine import Engine
 from nova.conductor.engine.liveness import Liveness
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.engine.turn import no_boundary
+from nova.conductor.host_questions import HostQuestions
 from nova.conductor.image_imports.arrival import Arrivals
 from nova.conductor.image_imports.service import ImageImports
 from nova.conductor.notifying import Notifying
@@ -104,13 +105,14 @@ class Conductor:
         )
         liveness = Liveness(conf.service_down_time)
         self.engine = Engine(self.db, step_context, configured(conf), self._computes.of, liveness, conf, boundary)
-        self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, conf.host)
+        questions = HostQuestions(self._computes.of, liveness, most=max(conf.conductor.threads // 2, 1))
+        self.core = Core(conf, self.db, step_context, self.engine, liveness, self._computes.of, questions, conf.host)
         parts: list[Any] = [cls(self.core) for cls in CALLS]
         parts.append(NetworkingCalls(self.db, functools.partial(network_view.refresh_all, self.core)))
         arrivals = Arrivals(conf, step_context.images, Objects(conf, transport), cert_client(bus))
         self._image_imports = ImageImports(conf, self.db, step_context.images, arrivals)
         parts.append(ImageImportCalls(self.core, self._image_imports))
-        parts.append(ConsoleCalls(conf, self.db, self._computes.of, consoleauth_client(bus)))
+        parts.append(ConsoleCalls(conf, self.db, questions, consoleauth_client(bus)))
         self.calls = _answering(queries.bind(self.db), parts)
         self._servers = [
             Server(bus, topic, conf.host, ConductorCalls, self.calls, conf.conductor.threads)

@@ -53,6 +53,8 @@ class _Keystone(auth_token.AuthProtocol):
         self._answer_unavailable = unavailable
 
     def process_request(self, request: webob.Request) -> webob.Response | None:
+        # The library takes a token from there, too; everything here knows users by X-Auth-Token.
+        request.headers.pop("X-Storage-Token", None)
         try:
             refused: webob.Response | None = super().process_request(request)
             return refused
@@ -72,12 +74,14 @@ class _FromKeystoneHeaders:
         self._unauthorized = unauthorized
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
+        token = environ.get("HTTP_X_AUTH_TOKEN")
+        if not token or environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
             return self._unauthorized(environ, start_response)
         roles = _words(environ.get("HTTP_X_ROLES"))
         environ[CONTEXT] = Context(
-            user_id=environ.get("HTTP_X_USER_ID", ""),
-            project_id=environ.get("HTTP_X_PROJECT_ID", ""),
+            # A token may be of no project; None would mean every project.
+            user_id=environ.get("HTTP_X_USER_ID") or "",
+            project_id=environ.get("HTTP_X_PROJECT_ID") or "",
             roles=roles,
             is_admin="admin" in roles,
             system_scope=environ.get("HTTP_OPENSTACK_SYSTEM_SCOPE"),
@@ -85,7 +89,7 @@ class _FromKeystoneHeaders:
             user_domain_id=environ.get("HTTP_X_USER_DOMAIN_ID"),
             project_domain_id=environ.get("HTTP_X_PROJECT_DOMAIN_ID"),
             service_roles=_words(environ.get("HTTP_X_SERVICE_ROLES")),
-            auth_token=environ.get("HTTP_X_AUTH_TOKEN"),
+            auth_token=token,
             token_expires_at=_expiry(environ),
             **_of_request(environ),
         )

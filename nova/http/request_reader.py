@@ -153,6 +153,9 @@ class Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         message = self._message
+        if message.has_header:
+            # A trailer, which must not pass for what proxies set and check in the header. Source: RFC 9110, 6.5.1.
+            return
         message.headers.append((name, value))
         match name.lower():
             case b"expect":

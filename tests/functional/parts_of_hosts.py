@@ -10,9 +10,9 @@ class PartsOfHosts:
         self._cloud = cloud
         self._client = cloud.client("admin", "service", roles=["admin", "service"])
 
-    def add(self, host, name, inventory, traits=()):
+    def add(self, host, name, inventory, traits=(), provider=None):
         """A provider below a host's, with this inventory (class: total) and traits; its id."""
-        provider = str(uuid.uuid4())
+        provider = provider or str(uuid.uuid4())
         body = {"name": f"{host}:{name}", "uuid": provider, "parent_provider_uuid": self.root(host)}
         self.ask("POST", "/resource_providers", body)
         for resource_class in inventory:

@@ -5,6 +5,7 @@ A host is known to OVN as soon as it is added; nothing plugs its ports, so they 
 
 import itertools
 import subprocess
+import uuid
 
 from throwaway_databases import MariaDB
 
@@ -82,6 +83,8 @@ paste.filter_factory = neutron.api.extensions:plugin_aware_extension_middleware_
 paste.app_factory = neutron.api.v2.router:APIRouter.factory
 """
 
+# The name space of the ids that Neutron gives to links of hosts with OVN.
+_LINKS = uuid.UUID("5533233b-800c-11eb-b1f4-000056b2f5b8")
 _SCHEMA = "/usr/share/ovn/ovn-{}.ovsschema"
 
 
@@ -131,13 +134,16 @@ class RealNeutron(RealService):
         wait(lambda: any(one["host"] == name for one in self.ask("GET", "/agents")["agents"]), f"OVN knows {name}")
 
     def add_link(self, host, kbps):
-        """Give a host, which Placement knows by its name, a link to the physical network "provider", of so many kbit/s.
+        """Give a host a link to the physical network "provider"; the id that its provider in Placement has to have.
 
-        Neutron tells Placement of it.
+        Neutron tells Placement of links by itself where uWSGI or mod_wsgi run it, which they do not here.
         """
         options = f"resource_provider_bandwidths=br-ex:{kbps}:{kbps},resource_provider_hypervisors=br-ex:{host}"
-        mappings = "other_config:ovn-bridge-mappings=provider\\:br-ex"
-        self._sbctl("set", "chassis", host, mappings, f'other_config:ovn-cms-options="{options}"')
+        self._sbctl(
+            "set", "chassis", host, 'other_config:ovn-bridge-mappings="provider:br-ex"',
+            f'other_config:ovn-cms-options="{options}"',
+        )  # fmt: skip
+        return str(uuid.uuid5(_LINKS, f"{host}:br-ex"))
 
     def add_automatic_topology(self):
         """What an administrator provides so that projects without a network get one: addresses, and a way out."""

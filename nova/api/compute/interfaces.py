@@ -6,7 +6,6 @@ from typing import Any
 from nova import errors
 from nova.api.compute.operate import operate, operate_and_wait
 from nova.api.compute.request import Request
-from nova.api.compute.versions import PORTS_CLAIM
 from nova.http.declaration import SERVER, delete, get, post
 from nova.http.schema import IP, STRING, TAG, UUID, arr, nullable, obj, optional, query, required
 from nova.http.view import listing, shows, single, view
@@ -99,7 +98,8 @@ def create(request: Request) -> Vif:
         request.context,
         None if network_request is None else (network_request,),
         project_id=request.server.project_id,
-        may_claim=request.since(PORTS_CLAIM),
+        # The host is claimed already.
+        may_claim=False,
     )
     port_id = str(uuids.uuid4())
     before = {vif.port_id for vif in request.server.vifs}

@@ -1,6 +1,5 @@
 """Calls about consoles: what the API shows of one, and what nova-consoleauth has kept."""
 
-from collections.abc import Callable
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
@@ -8,9 +7,9 @@ from oslo_config import cfg
 
 from nova import errors
 from nova.clock import utcnow
+from nova.conductor.host_questions import HostQuestions
 from nova.db import console_tokens, instances
 from nova.db.engine import Database
-from nova.rpc.compute import ComputeCalls
 from nova.rpc.consoleauth import ConsoleAuthCalls
 from nova.structs.console import ConsoleAccess, RemoteConsole
 from nova.structs.context import Context
@@ -41,12 +40,12 @@ class ConsoleCalls:
         self,
         conf: cfg.ConfigOpts,
         database: Database,
-        compute: Callable[[str], ComputeCalls],
+        questions: HostQuestions,
         consoleauth: ConsoleAuthCalls,
     ) -> None:
         self._conf = conf
         self._database = database
-        self._compute = compute
+        self._questions = questions
         self._consoleauth = consoleauth
 
     def console(self, context: Context, server_id: str, protocol: str, type: str) -> RemoteConsole:
@@ -100,7 +99,8 @@ class ConsoleCalls:
                 action="get_console", server_id=instance.uuid, attribute="task_state", state=instance.task_state
             )
         try:
-            return self._compute(instance.host).console_address(instance.uuid, _SCREENS.get(kind, kind))
+            with self._questions.to(instance.host) as host:
+                return host.console_address(instance.uuid, _SCREENS.get(kind, kind))
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=instance.uuid) from error
         except errors.NotImplementedHere as error:

@@ -24,9 +24,13 @@ class MigrationCalls:
     def migration_progress(self, context: Context, server_id: str) -> MigrationProgress:
         """Nothing is known while the host is down, or the server has none."""
         instance = self._core.db.read(lambda c: instances.get(c, server_id))
-        if instance.host is None or not self._core.liveness.is_up(instance.host):
+        if instance.host is None:
             return MigrationProgress()
-        return self._core.compute(instance.host).migration_progress(server_id)
+        try:
+            with self._core.questions.to(instance.host) as host:
+                return host.migration_progress(server_id)
+        except errors.HostUnreachable:
+            return MigrationProgress()
 
     def abort_migration(self, context: Context, server_id: str, migration_id: str) -> None:
         """The operation is cancelled where it waits; a guest that is on its way is stopped by its host."""

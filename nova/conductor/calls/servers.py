@@ -217,7 +217,8 @@ class ServerCalls:
         if instance.host is None:
             raise errors.ServerNotReady(server_id=server_id)
         try:
-            return self._core.compute(instance.host).console_output(server_id, limit_bytes)
+            with self._core.questions.to(instance.host) as host:
+                return host.console_output(server_id, limit_bytes)
         except errors.GuestNotFound as error:
             # It has a host already, and will have a guest.
             raise errors.ServerNotReady(server_id=server_id) from error
@@ -228,7 +229,8 @@ class ServerCalls:
         if instance.host is None:
             raise errors.ServerNotReady(server_id=server_id)
         try:
-            diagnostics = self._core.compute(instance.host).diagnostics(server_id)
+            with self._core.questions.to(instance.host) as host:
+                diagnostics = host.diagnostics(server_id)
         except errors.GuestNotFound as error:
             raise errors.ServerNotReady(server_id=server_id) from error
         if diagnostics.get("uptime") is None and instance.launched_at is not None:

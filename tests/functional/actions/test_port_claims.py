@@ -7,7 +7,6 @@ from tests.functional.parts_of_hosts import PartsOfHosts
 
 BANDWIDTH = "NET_BW_EGR_KILOBIT_PER_SEC"
 OPERATOR = "admin:project"
-PHYSNET = "CUSTOM_PHYSNET_PROVIDER"
 
 
 @pytest.fixture
@@ -33,12 +32,12 @@ def parts(cloud):
 @pytest.fixture
 def links(cloud, neutron, parts):
     """A link of each of two hosts to the physical network, of 10 Mbit/s, and one to another; by the host's name."""
-    parts.ask("PUT", f"/traits/{PHYSNET}")
     names = [cloud.add_host(name).name for name in ("host-1", "host-2")]
     for name in names:
         parts.add(name, "other", {BANDWIDTH: 10000}, ["CUSTOM_PHYSNET_OTHER", "CUSTOM_VNIC_TYPE_NORMAL"])
-        neutron.add_link(name, 10000)
-    return {name: wait(lambda name=name: link_of(parts, name), f"Placement knows the link of {name}") for name in names}
+    traits = ["CUSTOM_PHYSNET_PROVIDER", "CUSTOM_VNIC_TYPE_NORMAL"]
+    ids = {name: neutron.add_link(name, 10000) for name in names}
+    return {name: parts.add(name, "link", {BANDWIDTH: 10000}, traits, ids[name]) for name in names}
 
 
 @pytest.fixture
@@ -63,12 +62,6 @@ def network_id(neutron, cloud):
 def port_id(neutron, network_id, policy_id):
     port = {"network_id": network_id, "qos_policy_id": policy_id}
     return neutron.ask("POST", "/ports", {"port": port}, OPERATOR)["port"]["id"]
-
-
-def link_of(parts, host):
-    """The provider that Neutron has made for a host's link, once it says all of it."""
-    in_tree = f"in_tree={parts.root(host)}&required={PHYSNET}&resources={BANDWIDTH}:10000"
-    return next((one["uuid"] for one in parts.ask("GET", f"/resource_providers?{in_tree}")["resource_providers"]), None)
 
 
 def told(neutron, port_id):
@@ -171,3 +164,13 @@ def test_ports_that_are_made_for_a_server_cannot_have_a_minimum(neutron, links, 
     assert answer.status_code == 400
     assert "QoS policy" in answer.json()["badRequest"]["message"]
     wait(lambda: not user.get("/servers").json()["servers"], "no server was made")
+
+
+def test_a_port_with_a_minimum_is_not_attached_to_a_server_that_has_its_host(neutron, parts, links, port_id, user):
+    server = user.create_server()
+
+    answer = user.post(f"/servers/{server['id']}/os-interface", {"interfaceAttachment": {"port_id": port_id}})
+
+    assert answer.status_code == 400
+    assert port_id in answer.json()["badRequest"]["message"]
+    assert neutron.ask("GET", f"/ports/{port_id}", token="admin:service")["port"]["device_id"] == ""

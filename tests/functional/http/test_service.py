@@ -40,6 +40,19 @@ def test_a_body_in_chunks_is_put_together(serve):
     assert json.loads(body)["body"] == "abcdefg"
 
 
+def test_a_trailer_is_no_header(serve):
+    """What a proxy sets, strips or checks in the header would come behind it unseen. Source: RFC 9110, 6.5.1."""
+    service = serve()
+
+    sent = request(method="PUT", headers=["Transfer-Encoding: chunked", "Trailer: X-User-Id", "Connection: close"])
+    with service.connect() as connection:
+        connection.sendall(sent + b"3\r\nabc\r\n0\r\nX-User-Id: mallory\r\n\r\n")
+        _, _, body = parse(read_all(connection))
+
+    told = json.loads(body)
+    assert (told["body"], told["user"]) == ("abc", None)
+
+
 def test_a_client_that_asks_first_is_told_to_go_on(serve):
     service = serve()
 
