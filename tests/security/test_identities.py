@@ -1,5 +1,7 @@
 """Who asks is who the Identity service says, in every request that is made for him; nobody borrows the cloud's own rights."""
 
+import uuid
+
 import pytest
 import webob
 
@@ -35,7 +37,7 @@ def ask(cloud, real_keystone, tmp_path):
 
 @pytest.fixture
 def mallory(real_keystone):
-    return real_keystone.add_user("mallory")
+    return real_keystone.add_user(f"mallory-{uuid.uuid4().hex}")
 
 
 def token(keystone, user_id, scope=None):

@@ -106,7 +106,7 @@ class Consoles:
         self.database = Database(self.conf.database.connection)
         Base.metadata.create_all(self.database.engine)
         self.hosts = proxies.Hosts(directory)
-        self.conductor = ConsoleCalls(self.conf, self.database, self.hosts, consoleauth=None)
+        self.conductor = ConsoleCalls(self.conf, self.database, proxies.questions(self.hosts), consoleauth=None)
         self.consoleauth = ConsoleAuth(self.conf, self.conductor)
         self.conductor._consoleauth = self.consoleauth
         self._services: list[Component] = []

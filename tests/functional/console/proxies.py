@@ -18,6 +18,8 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.conductor.calls.consoles import ConsoleCalls
+from nova.conductor.engine.liveness import Liveness
+from nova.conductor.host_questions import HostQuestions
 from nova.conf import load
 from nova.console import proxy
 from nova.console.auth import ConsoleAuthService
@@ -68,11 +70,16 @@ class Hosts:
         half.rename(self._path)
 
 
+def questions(hosts: Hosts) -> HostQuestions:
+    """Users' way to hosts of which none is down."""
+    return HostQuestions(hosts, Liveness(down_after_s=3600), most=32)
+
+
 def start(conf: cfg.ConfigOpts) -> tuple[list[Component], dict[str, int]]:
     """A conductor for consoles, nova-consoleauth and all proxies, on a bus of this process; the proxies' ports."""
     bus = connect(conf)
     hosts = Hosts(Path(sqlalchemy.make_url(conf.database.connection).database).parent)
-    calls = ConsoleCalls(conf, Database(conf.database.connection), hosts, consoleauth=None)
+    calls = ConsoleCalls(conf, Database(conf.database.connection), questions(hosts), consoleauth=None)
     conductor = Server(bus, "conductor", "here", ConsoleContract, calls)
     consoleauth = ConsoleAuthService(conf, bus, make_client(bus, "conductor", ConsoleContract))
     screens = {name: getattr(proxy, name)(conf, consoleauth_client(bus)) for name in ("novnc", "spice_html5", "serial")}
