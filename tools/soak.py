@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from soaking.cloud import Cloud
 from soaking.invariants import violations
-from soaking.killer import Killer
+from soaking.killer import Count, Killer
 from soaking.life import Life
 from soaking.report import Report
 
@@ -34,12 +34,21 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else int.from_bytes(os.urandom(4))
     report = Report(seed)
     cloud = Cloud()
-    killer = Killer(cloud, random.Random(seed), report, arguments.victims, arguments.pause, arguments.away)
+    killers = [
+        Killer(
+            cloud, random.Random(f"{seed}.killer.{number}"), report, arguments.victims, arguments.pause, arguments.away
+        )
+        for number in range(arguments.at_once)
+    ]
     lives = [
         Life(cloud, random.Random(f"{seed}.{number}"), report, f"soak-{number}") for number in range(arguments.servers)
     ]
-    _run(killer, lives, arguments)
-    cloud.start_all()
+    cloud.lift_quota()
+    for life in lives:
+        life.patiently(life.clear)
+    _run(killers, lives, arguments)
+    for line in cloud.start_all():
+        report.violation(line)
     for life in lives:
         life.patiently(life.settle)
     for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
@@ -48,14 +57,16 @@ def main() -> int:
         life.patiently(life.end)
     for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
         report.violation(f"after all were deleted: {line}")
+    cloud.parts.close()
     return report.sum_up()
 
 
-def _run(killer: Killer, lives: list[Life], arguments: argparse.Namespace) -> None:
+def _run(killers: list[Killer], lives: list[Life], arguments: argparse.Namespace) -> None:
     """Load and kill until there were enough kills, or the time is up."""
     is_over = threading.Event()
     threads = [threading.Thread(target=life.run, args=(is_over,), daemon=True) for life in lives]
-    threads.append(threading.Thread(target=killer.run, args=(is_over, arguments.kills), daemon=True))
+    count = Count(arguments.kills)
+    threads += [threading.Thread(target=killer.run, args=(is_over, count), daemon=True) for killer in killers]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + arguments.minutes * 60
@@ -74,6 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--victims", default="*", help="a pattern of the parts to kill; a host's name is the whole host"
     )
+    parser.add_argument("--at-once", type=int, default=1, help="how many parts may be away at the same time")
     parser.add_argument("--pause", type=float, default=8, help="seconds between two kills, on average")
     parser.add_argument("--away", type=float, default=6, help="seconds that a part is away, at most")
     parser.add_argument("--seed", type=int, help="as an earlier run printed it")
