@@ -57,6 +57,7 @@ def main() -> int:
         life.patiently(life.end)
     for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
         report.violation(f"after all were deleted: {line}")
+    cloud.end_group()
     cloud.parts.close()
     return report.sum_up()
 

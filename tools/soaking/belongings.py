@@ -43,6 +43,7 @@ class Belongings:
             "volume": self._change_volume,
             "snapshot": lambda: self._snapshot(boots),
             "metadata": self._write_metadata,
+            "console": self._open_console,
         }[what]()
 
     def check(self, shown: dict[str, Any]) -> None:
@@ -103,6 +104,10 @@ class Belongings:
         self._asked("metadata", answer)
         if answer.status_code == 200:
             self._metadata = given
+
+    def _open_console(self) -> None:
+        body = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+        self._asked("console", self._cloud.ask("compute", "POST", f"/servers/{self._server}/remote-consoles", body))
 
     def _asked(self, what: str, answer: Any) -> None:
         self._report.count("asked", what, f"{self._name}: {answer.status_code}")

@@ -86,6 +86,11 @@ class Cloud:
                 self._group = self.ask("compute", "POST", "/os-server-groups", body).json()["server_group"]["id"]
         return self._group
 
+    def end_group(self) -> None:
+        """Delete the server group of this run."""
+        if self._group:
+            self.ask("compute", "DELETE", f"/os-server-groups/{self._group}")
+
     def lift_quota(self) -> None:
         """A create whose answer was lost is made again: for a while there are more servers than lives."""
         body = {"quota_set": {"instances": -1, "cores": -1, "ram": -1, "server_group_members": -1}}

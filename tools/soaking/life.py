@@ -27,6 +27,7 @@ _CHOICES: dict[str, dict[str, int]] = {
         "volume": 2,
         "snapshot": 1,
         "metadata": 1,
+        "console": 1,
     },
     "SHUTOFF": {"os-start": 4, "migrate": 1, "interface": 1, "volume": 1, "rebuild": 1},
     "VERIFY_RESIZE": {"confirmResize": 1, "revertResize": 1},
@@ -35,7 +36,7 @@ _CHOICES: dict[str, dict[str, int]] = {
     "SHELVED": {"unshelve": 1},
     "SHELVED_OFFLOADED": {"unshelve": 1},
 }
-_BELONGINGS = ("interface", "volume", "snapshot", "metadata")
+_BELONGINGS = ("interface", "volume", "snapshot", "metadata", "console")
 _BOOTED = re.compile(r"boot (\d+) of this disk")
 # After these the guest says once more how often its disk was booted.
 _BOOT = ("create", "reboot", "os-start", "migrate", "resize", "revertResize", "unshelve", "rebuild")
@@ -181,7 +182,10 @@ class Life:
         self._must_boot = action in _BOOT
         answer = self._cloud.ask("compute", "POST", f"/servers/{self._id}/action", {action: body})
         self._report.count("asked", action, f"{self._name}: {answer.status_code}")
-        # What was asked for twice, or met a guest that ended by itself, is refused for the state it finds.
+        # What was asked for twice, or met a guest that ended by itself, is refused for the state it finds; so is what meets
+        # an operation that shows no task_state.
+        if answer.status_code == 409:
+            time.sleep(1)
         if answer.status_code not in (200, 202, 204, 409):
             self._report.violation(f"{self._name}: {action} is answered {answer.status_code}: {answer.text[:200]}")
 
