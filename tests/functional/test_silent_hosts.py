@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from nova import errors
 from nova.clock import utcnow
 from nova.conductor.workflows.attach_volume import ATTACH_VOLUME
 from nova.db.models.operations import Operation
@@ -379,6 +380,19 @@ def test_a_merge_that_ends_behind_its_deadline_is_recorded(cloud, user, monkeypa
     settle(cloud)
     assert [one["status"] for one in cloud.cinder.snapshots.values()] == ["error_deleting"]
     assert leftovers(cloud) == []
+
+
+def test_a_merge_whose_guest_is_lost_does_not_wait_for_it(cloud, user):
+    server_id = a_server_with_a_snapshot(user)
+    host = cloud.hypervisor(name_of_host(cloud, server_id))
+    host.fail("merge_volume_snapshot", errors.GuestNotFound(guest=server_id), times=1000)
+
+    assert merges_a_snapshot(user, server_id).status_code == 204
+    settle(cloud)
+
+    assert [one["status"] for one in cloud.cinder.snapshots.values()] == ["error_deleting"]
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+    settle(cloud)
 
 
 def expire_operation(cloud, server_id):

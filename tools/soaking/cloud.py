@@ -112,8 +112,7 @@ class Cloud:
 
     def tool(self, *words: str) -> str:
         """What tools/cloud.sh says, whatever its status."""
-        done = subprocess.run([_TOOL, *words], capture_output=True, text=True, check=False)
-        return done.stdout
+        return subprocess.run([_TOOL, *words], stdout=subprocess.PIPE, text=True, check=False).stdout
 
     @contextlib.contextmanager
     def taken(self, part: str) -> Iterator[bool]:

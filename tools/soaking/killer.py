@@ -92,6 +92,10 @@ class Killer:
         """Until a part is well again. What it waits for itself may be away, taken by another killer."""
         give_up = time.monotonic() + _BACK_WITHIN_S
         while (health := self._cloud.parts.health_of(victim)) != WELL:
+            if health == "down":
+                # As what watches over it does.
+                self._report.count("ended", "by itself", victim)
+                self._cloud.parts.start(victim)
             if time.monotonic() > give_up:
                 self._report.violation(f"{victim} does not come back: {health}")
                 return

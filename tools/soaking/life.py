@@ -103,8 +103,8 @@ class Life:
 
     def _end_server(self) -> None:
         if self._id:
-            self._delete(self._id)
-            self._id = ""
+            uuid, self._id = self._id, ""
+            self._delete(uuid)
 
     def _delete(self, uuid: str) -> None:
         self._cloud.ask("compute", "DELETE", f"/servers/{uuid}")

@@ -80,9 +80,10 @@ class Parts:
         return False
 
     def start(self, name: str) -> None:
+        """No harm where it runs."""
         command = self._commands.get(name)
         if command is None:
-            self._tool("start", name)
+            print(self._tool("start", name), end="", flush=True)
         elif self._process(name) is None:
             self._fork(name, command)
 

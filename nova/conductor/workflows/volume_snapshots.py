@@ -102,11 +102,11 @@ def ask_for_file(op: MergeSnapshot, context: StepContext) -> OnHost:
     )
 
 
-def _keep_file(op: S, result: VolumeFile) -> S:
+def _keep_file(op: S, result: VolumeFile | None) -> S:
     return msgspec.structs.replace(op, written=result)
 
 
-WRITTEN_FILE: HostAnswer[Any] = HostAnswer(VolumeFile, _keep_file)
+WRITTEN_FILE: HostAnswer[Any] = HostAnswer(VolumeFile | None, _keep_file)
 
 
 def report_created(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
