@@ -13,6 +13,7 @@ what it asks for and every violation; the exit status is 0 when there was none.
 import argparse
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -65,6 +66,8 @@ def main() -> int:
 def _run(killers: list[Killer], lives: list[Life], arguments: argparse.Namespace) -> None:
     """Load and kill until there were enough kills, or the time is up."""
     is_over = threading.Event()
+    # A run that is interrupted is checked and counted all the same.
+    signal.signal(signal.SIGINT, lambda *_: is_over.set())
     threads = [threading.Thread(target=life.run, args=(is_over,), daemon=True) for life in lives]
     count = Count(arguments.kills)
     threads += [threading.Thread(target=killer.run, args=(is_over, count), daemon=True) for killer in killers]

@@ -27,7 +27,7 @@ _LATER = (500, 502, 503, 504, 401)
 _PAUSE_S = 0.5
 _BACK_WITHIN_S = 180.0
 # While a part is away, so is whoever needs it: a request is made again for so long.
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 
 
 class Away(Exception):
