@@ -28,6 +28,7 @@ from soaking.life import Life
 from soaking.report import Report
 
 _TICK_S = 0.5
+_RESTS_WITHIN_S = 120
 
 
 def main() -> int:
@@ -47,20 +48,34 @@ def main() -> int:
     cloud.lift_quota()
     for life in lives:
         life.patiently(life.clear)
+    # What others have left is not what this run did.
+    before = set(violations(cloud))
+    for line in sorted(before):
+        print(f"before: {line}", flush=True)
     _run(killers, lives, arguments)
+    _check(cloud, lives, report, before)
+    cloud.end_group()
+    cloud.restore_quota()
+    cloud.parts.close()
+    return report.sum_up()
+
+
+def _check(cloud: Cloud, lives: list[Life], report: Report, before: set[str]) -> None:
+    """Bring all back and look at the cloud at rest; then delete the servers and look at it again."""
     for line in cloud.start_all():
         report.violation(line)
     for life in lives:
         life.patiently(life.settle)
-    for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
+    for line in cloud.wait_until_empty(lambda: _new(cloud, before), _RESTS_WITHIN_S):
         report.violation(line)
     for life in lives:
         life.patiently(life.end)
-    for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
+    for line in cloud.wait_until_empty(lambda: _new(cloud, before), _RESTS_WITHIN_S):
         report.violation(f"after all were deleted: {line}")
-    cloud.end_group()
-    cloud.parts.close()
-    return report.sum_up()
+
+
+def _new(cloud: Cloud, before: set[str]) -> list[str]:
+    return [line for line in violations(cloud) if line not in before]
 
 
 def _run(killers: list[Killer], lives: list[Life], arguments: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ _VERSIONS = {"compute": "compute 2.79", "placement": "placement 1.30"}
 _LATER = (500, 502, 503, 504, 401)
 _PAUSE_S = 0.5
 _BACK_WITHIN_S = 180.0
+_LIMITED = ("instances", "cores", "ram", "server_group_members")
 # While a part is away, so is whoever needs it: a request is made again for so long.
 _PATIENCE_S = 300.0
 
@@ -56,6 +57,7 @@ class Cloud:
         self._taken: set[str] = set()
         self._lock = threading.Lock()
         self._group = ""
+        self._limits: dict[str, int] = {}
         # Hosts that are gone as a whole, and servers whose disks were made anew when they were evacuated from one.
         self.away: set[str] = set()
         self.made_anew: set[str] = set()
@@ -93,8 +95,14 @@ class Cloud:
 
     def lift_quota(self) -> None:
         """A create whose answer was lost is made again: for a while there are more servers than lives."""
-        body = {"quota_set": {"instances": -1, "cores": -1, "ram": -1, "server_group_members": -1}}
-        self.ask("compute", "PUT", f"/os-quota-sets/{self.project}", body)
+        path = f"/os-quota-sets/{self.project}"
+        limits = self.ask("compute", "GET", path).json()["quota_set"]
+        self._limits = {name: limits[name] for name in _LIMITED}
+        self.ask("compute", "PUT", path, {"quota_set": dict.fromkeys(_LIMITED, -1)})
+
+    def restore_quota(self) -> None:
+        """The limits that were there before lift_quota()."""
+        self.ask("compute", "PUT", f"/os-quota-sets/{self.project}", {"quota_set": self._limits})
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What the compute database answers."""
