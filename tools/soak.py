@@ -13,6 +13,7 @@ what it asks for and every violation; the exit status is 0 when there was none.
 import argparse
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -22,11 +23,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from soaking.cloud import Cloud
 from soaking.invariants import violations
-from soaking.killer import Killer
+from soaking.killer import Count, Killer
 from soaking.life import Life
 from soaking.report import Report
 
 _TICK_S = 0.5
+_RESTS_WITHIN_S = 120
 
 
 def main() -> int:
@@ -34,28 +36,56 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else int.from_bytes(os.urandom(4))
     report = Report(seed)
     cloud = Cloud()
-    killer = Killer(cloud, random.Random(seed), report, arguments.victims, arguments.pause, arguments.away)
+    killers = [
+        Killer(
+            cloud, random.Random(f"{seed}.killer.{number}"), report, arguments.victims, arguments.pause, arguments.away
+        )
+        for number in range(arguments.at_once)
+    ]
     lives = [
         Life(cloud, random.Random(f"{seed}.{number}"), report, f"soak-{number}") for number in range(arguments.servers)
     ]
-    _run(killer, lives, arguments)
-    cloud.start_all()
+    cloud.lift_quota()
     for life in lives:
-        life.patiently(life.settle)
-    for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
-        report.violation(line)
-    for life in lives:
-        life.patiently(life.end)
-    for line in cloud.wait_until_empty(lambda: violations(cloud), 120):
-        report.violation(f"after all were deleted: {line}")
+        life.patiently(life.clear)
+    # What others have left is not what this run did.
+    before = set(violations(cloud))
+    for line in sorted(before):
+        print(f"before: {line}", flush=True)
+    _run(killers, lives, arguments)
+    _check(cloud, lives, report, before)
+    cloud.end_group()
+    cloud.restore_quota()
+    cloud.parts.close()
     return report.sum_up()
 
 
-def _run(killer: Killer, lives: list[Life], arguments: argparse.Namespace) -> None:
+def _check(cloud: Cloud, lives: list[Life], report: Report, before: set[str]) -> None:
+    """Bring all back and look at the cloud at rest; then delete the servers and look at it again."""
+    for line in cloud.start_all():
+        report.violation(line)
+    for life in lives:
+        life.patiently(life.settle)
+    for line in cloud.wait_until_empty(lambda: _new(cloud, before), _RESTS_WITHIN_S):
+        report.violation(line)
+    for life in lives:
+        life.patiently(life.end)
+    for line in cloud.wait_until_empty(lambda: _new(cloud, before), _RESTS_WITHIN_S):
+        report.violation(f"after all were deleted: {line}")
+
+
+def _new(cloud: Cloud, before: set[str]) -> list[str]:
+    return [line for line in violations(cloud) if line not in before]
+
+
+def _run(killers: list[Killer], lives: list[Life], arguments: argparse.Namespace) -> None:
     """Load and kill until there were enough kills, or the time is up."""
     is_over = threading.Event()
+    # A run that is interrupted is checked and counted all the same.
+    signal.signal(signal.SIGINT, lambda *_: is_over.set())
     threads = [threading.Thread(target=life.run, args=(is_over,), daemon=True) for life in lives]
-    threads.append(threading.Thread(target=killer.run, args=(is_over, arguments.kills), daemon=True))
+    count = Count(arguments.kills)
+    threads += [threading.Thread(target=killer.run, args=(is_over, count), daemon=True) for killer in killers]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + arguments.minutes * 60
@@ -74,6 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--victims", default="*", help="a pattern of the parts to kill; a host's name is the whole host"
     )
+    parser.add_argument("--at-once", type=int, default=1, help="how many parts may be away at the same time")
     parser.add_argument("--pause", type=float, default=8, help="seconds between two kills, on average")
     parser.add_argument("--away", type=float, default=6, help="seconds that a part is away, at most")
     parser.add_argument("--seed", type=int, help="as an earlier run printed it")

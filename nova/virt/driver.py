@@ -126,6 +126,9 @@ class VolumeExtension(Protocol):
 class Shares(Protocol):
     """File systems of the network that a guest sees as its own, by virtiofs."""
 
+    def defined_shares(self, uuid: str) -> frozenset[str]:
+        """The tags of the shares that the guest has at its next start. Raises errors.GuestNotFound."""
+
     def define_shares(self, spec: GuestSpec) -> None:
         """Define the guest again with the shares of spec only; it has them at its next start.
         Raises errors.GuestNotFound."""
@@ -158,7 +161,8 @@ class VolumeSnapshots(Protocol):
 
     def merge_volume_snapshot(self, uuid: str, disk: Disk, file_to_merge: str, merge_target: str | None) -> VolumeFile:
         """Merge a file into one below it, or (None) what is below into the file written to, so that nothing needs
-        file_to_merge any more; no error when nothing depends on it."""
+        file_to_merge any more; no error when nothing depends on it. With an empty file_to_merge nothing is merged: the
+        file is told, whether the guest runs or not."""
 
 
 @runtime_checkable

@@ -4,21 +4,26 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from nova import errors
 from nova.clock import utcnow
 from nova.conductor.workflows.attach_volume import ATTACH_VOLUME
+from nova.db.models.operations import Operation
 from nova.db.purging import purge_servers
 from tests.functional.cloud import wait
-from tests.functional.invariants import settle
+from tests.functional.invariants import leftovers, settle
 from tests.functional.operation_set_ups import (
     a_resized_server,
     a_server_of_a_dead_host,
     a_server_that_boots_from_a_volume,
+    a_server_with_a_snapshot,
     a_server_with_a_volume,
     a_shelved_server,
     an_active_server,
     attaches_a_volume,
     attaches_an_interface,
+    merges_a_snapshot,
     snapshots_a_volume,
     swaps_a_volume,
 )
@@ -341,6 +346,61 @@ def test_a_snapshot_is_undone_when_the_host_is_back(cloud, user):
     settle(cloud)
     assert ("merge_volume_snapshot", server_id) in cloud.hypervisor(name).calls
     assert snapshot["status"] == "error"
+
+
+def test_a_merge_that_is_done_while_nobody_hears_is_recorded_when_the_host_is_back(cloud, user):
+    server_id = a_server_with_a_snapshot(user)
+    name = name_of_host(cloud, server_id)
+    answers_are_lost(cloud, "volume_snapshot_delete", "merge")
+    assert merges_a_snapshot(user, server_id).status_code == 204
+    falls_silent_with(cloud, name, lambda: ("merge_volume_snapshot", server_id) in cloud.hypervisor(name).calls)
+
+    waits_for(cloud, user, server_id, "ask_for_file")
+
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 409
+    answers_again(cloud, user, name)
+    settle(cloud)
+    assert [one["status"] for one in cloud.cinder.snapshots.values()] == ["error_deleting"]
+    # The file the guest writes to is the one that the record names.
+    is_whole(cloud, user, name)
+
+
+def test_a_merge_that_ends_behind_its_deadline_is_recorded(cloud, user, monkeypatch):
+    monkeypatch.setattr("nova.conductor.workflows.volume_snapshots._ASKS_FOR_S", 0.2)
+    server_id = a_server_with_a_snapshot(user)
+    host = cloud.hypervisor(name_of_host(cloud, server_id))
+    host.hold("merge_volume_snapshot")
+    assert merges_a_snapshot(user, server_id).status_code == 204
+    wait(lambda: ("merge_volume_snapshot", server_id) in host.calls, "the host is merging")
+
+    expire_operation(cloud, server_id)
+
+    wait(lambda: len(tries(user, server_id, "ask_for_file")) > 8, "the host is asked again and again")
+    host.release("merge_volume_snapshot")
+    settle(cloud)
+    assert [one["status"] for one in cloud.cinder.snapshots.values()] == ["error_deleting"]
+    assert leftovers(cloud) == []
+
+
+def test_a_merge_whose_guest_is_lost_does_not_wait_for_it(cloud, user):
+    server_id = a_server_with_a_snapshot(user)
+    host = cloud.hypervisor(name_of_host(cloud, server_id))
+    host.fail("merge_volume_snapshot", errors.GuestNotFound(guest=server_id), times=1000)
+
+    assert merges_a_snapshot(user, server_id).status_code == 204
+    settle(cloud)
+
+    assert [one["status"] for one in cloud.cinder.snapshots.values()] == ["error_deleting"]
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+    settle(cloud)
+
+
+def expire_operation(cloud, server_id):
+    """The deadline of what a server's operation waits for is over."""
+    table = Operation.__table__
+    running = update(table).where(table.c.active_key == server_id)
+    past = utcnow() - timedelta(seconds=1)
+    cloud.db.write(lambda c: c.execute(running.values(deadline_at=past, wake_at=past)))
 
 
 def test_a_port_that_a_silent_hosts_guest_may_have_is_not_given_away(cloud, user):

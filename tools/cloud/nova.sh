@@ -204,6 +204,10 @@ write_health_configurations() {
 [DEFAULT]
 health_listen = $(health_address "$daemon")
 health_port = $(health_port "$daemon")
+
+[oslo_messaging_rabbit]
+# Queues are named after it, with a number that all programs of this name on the machine count: also another cloud's.
+processname = ${daemon%@*}$SUFFIX
 CONF
     done
 }

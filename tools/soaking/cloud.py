@@ -1,27 +1,34 @@
 """The cloud a run acts on: its parts through tools/cloud.sh, its APIs as an administrator who has patience."""
 
 import contextlib
+import functools
 import json
 import os
 import re
 import subprocess
+import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import requests
 from keystoneauth1 import exceptions, loading, session
 from keystoneauth1.adapter import Adapter
+
+from soaking.parts import WELL, Parts
 
 _ROOT = Path(__file__).parents[2]
 _TOOL = _ROOT / "tools" / "cloud.sh"
 _VERSIONS = {"compute": "compute 2.79", "placement": "placement 1.30"}
 _LATER = (500, 502, 503, 504, 401)
 _PAUSE_S = 0.5
-_WELL = ("healthy", "answers", "running")
+_BACK_WITHIN_S = 180.0
+_LIMITED = ("instances", "cores", "ram", "server_group_members")
 # While a part is away, so is whoever needs it: a request is made again for so long.
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 
 
 class Away(Exception):
@@ -46,6 +53,11 @@ class Cloud:
         hosts = self._directory / "hosts"
         self._real = sorted(path.name for path in hosts.iterdir()) if hosts.exists() else []
         self._fake = self._directory / "data" / "fake"
+        self.parts = Parts(self._directory, self.tool)
+        self._taken: set[str] = set()
+        self._lock = threading.Lock()
+        self._group = ""
+        self._limits: dict[str, int] = {}
         # Hosts that are gone as a whole, and servers whose disks were made anew when they were evacuated from one.
         self.away: set[str] = set()
         self.made_anew: set[str] = set()
@@ -55,35 +67,84 @@ class Cloud:
         return bool(self._real)
 
     @property
+    def has_volumes(self) -> bool:
+        return "cinder-api" in self.parts.names
+
+    @functools.cached_property
+    def project(self) -> str:
+        return str(self._session.get_project_id())
+
+    @functools.cached_property
+    def network(self) -> str:
+        """The network of all servers."""
+        [network] = self.ask("network", "GET", "/v2.0/networks?name=private").json()["networks"]
+        return str(network["id"])
+
+    def group(self) -> str:
+        """The server group of all servers, whose members are apart where that is possible."""
+        with self._lock:
+            if not self._group:
+                body = {"server_group": {"name": "soak", "policy": "soft-anti-affinity"}}
+                self._group = self.ask("compute", "POST", "/os-server-groups", body).json()["server_group"]["id"]
+        return self._group
+
+    def end_group(self) -> None:
+        """Delete the server group of this run."""
+        if self._group:
+            self.ask("compute", "DELETE", f"/os-server-groups/{self._group}")
+
+    def lift_quota(self) -> None:
+        """A create whose answer was lost is made again: for a while there are more servers than lives."""
+        path = f"/os-quota-sets/{self.project}"
+        limits = self.ask("compute", "GET", path).json()["quota_set"]
+        self._limits = {name: limits[name] for name in _LIMITED}
+        self.ask("compute", "PUT", path, {"quota_set": dict.fromkeys(_LIMITED, -1)})
+
+    def restore_quota(self) -> None:
+        """The limits that were there before lift_quota()."""
+        self.ask("compute", "PUT", f"/os-quota-sets/{self.project}", {"quota_set": self._limits})
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the compute database answers."""
+        conf = (self._directory / "etc" / "nova" / "nova-conductor.conf").read_text()
+        url = urllib.parse.urlsplit(re.findall(r"^connection = (\S+/nova)\?", conf, re.M)[0])
+        login: Any = {"host": url.hostname, "port": url.port, "user": url.username, "password": url.password}
+        with pymysql.connect(**login, database="nova") as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @property
     def hosts(self) -> list[str]:
         """The names of all hosts. A fake one is there as soon as its nova-compute has done anything on it."""
         return self._real or sorted(path.stem for path in self._fake.glob("*.json") if path.stem != "images")
 
     def tool(self, *words: str) -> str:
         """What tools/cloud.sh says, whatever its status."""
-        done = subprocess.run([_TOOL, *words], capture_output=True, text=True, check=False)
-        return done.stdout
+        return subprocess.run([_TOOL, *words], stdout=subprocess.PIPE, text=True, check=False).stdout
 
-    def parts(self) -> dict[str, str]:
-        """Every part of the cloud, and its health as tools/cloud.sh has it: "down" when it does not run."""
-        lines = [re.split(r"\s{2,}", line.strip()) for line in self.tool("status").splitlines()[1:]]
-        parts: dict[str, str] = {}
-        for words in lines:
-            name, health = words[0].split()[0], words[-1].split(" ", 1)[-1] if len(words) < 3 else words[-1]
-            # A part has a line for each of its ports: one that is not well counts.
-            if parts.get(name) in (None, *_WELL):
-                parts[name] = health
-        return parts
+    @contextlib.contextmanager
+    def taken(self, part: str) -> Iterator[bool]:
+        """Whether nobody else has that part away; if so, nobody else takes it meanwhile."""
+        with self._lock:
+            is_mine = part not in self._taken
+            self._taken.add(part)
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                self._taken.discard(part)
 
-    def start_all(self) -> None:
-        """Bring back whatever is away."""
-        for name, health in self.parts().items():
+    def start_all(self) -> list[str]:
+        """Bring back whatever is away. What does not become well, in words."""
+        for name, health in self.parts.health().items():
             if health == "down":
-                self.tool("start", name)
+                self.parts.start(name)
+        return self.wait_until_empty(self._unwell, _BACK_WITHIN_S)
 
-    def are_well(self) -> bool:
-        """Whether every part runs and answers."""
-        return all(health in _WELL for health in self.parts().values())
+    def _unwell(self) -> list[str]:
+        return [
+            f"{name} does not come back: {health}" for name, health in self.parts.health().items() if health != WELL
+        ]
 
     def ask(self, service: str, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         """The answer of an API; a request that met a part that is away is made again. Raises Away."""
@@ -126,6 +187,11 @@ class Cloud:
             directories = self._directory / "hosts" / host / "nova" / "instances"
             return [path.name for path in directories.glob("*-*-*-*-*")]
         return list(self._state(host)["directories"])
+
+    def plugged_ports(self) -> dict[str, set[str]]:
+        """The ports that each guest of a fake host has."""
+        hosts = () if self.are_hosts_real else self.hosts
+        return {uuid: set(guest["vifs"]) for host in hosts for uuid, guest in self._state(host)["guests"].items()}
 
     def _state(self, host: str) -> dict[str, dict[str, Any]]:
         """What the fake driver has kept of a host."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from soaking.belongings import Belongings
 from soaking.cloud import Away, Cloud
 from soaking.report import Report
 
@@ -22,22 +23,28 @@ _CHOICES: dict[str, dict[str, int]] = {
         "pause": 1,
         "suspend": 1,
         "rebuild": 1,
+        "interface": 2,
+        "volume": 2,
+        "snapshot": 1,
+        "metadata": 1,
+        "console": 1,
     },
-    "SHUTOFF": {"os-start": 4, "migrate": 1},
+    "SHUTOFF": {"os-start": 4, "migrate": 1, "interface": 1, "volume": 1, "rebuild": 1},
     "VERIFY_RESIZE": {"confirmResize": 1, "revertResize": 1},
     "PAUSED": {"unpause": 1},
     "SUSPENDED": {"resume": 1},
     "SHELVED": {"unshelve": 1},
     "SHELVED_OFFLOADED": {"unshelve": 1},
 }
+_BELONGINGS = ("interface", "volume", "snapshot", "metadata", "console")
 _BOOTED = re.compile(r"boot (\d+) of this disk")
 # After these the guest says once more how often its disk was booted.
 _BOOT = ("create", "reboot", "os-start", "migrate", "resize", "revertResize", "unshelve", "rebuild")
 # Each has a larger disk than the one before: disks never shrink.
 _FLAVORS = ("m1.tiny", "m1.small", "m1.medium", "m1.large")
 # Longer than any operation takes with a part away in each of its steps.
-_RESTS_WITHIN_S = 300.0
-_BOOTS_WITHIN_S = 120.0
+_RESTS_WITHIN_S = 600.0
+_BOOTS_WITHIN_S = 300.0
 
 
 class Life:
@@ -55,6 +62,14 @@ class Life:
         self._boots_aside = 0
         self._must_boot = False
         self._flavors: dict[str, str] = {}
+        self._belongings = Belongings(cloud, chance, report, name)
+        # No server has the name of an earlier one: of a request that is made again nobody knows whether it was heard.
+        self._number = 0
+
+    def clear(self) -> None:
+        """Delete what an earlier run has left of it."""
+        for server in self._cloud.ask("compute", "GET", f"/servers?name=^{self._name}(-|$)").json()["servers"]:
+            self._delete(server["id"])
 
     def run(self, is_over: threading.Event) -> None:
         """Live until it is over."""
@@ -82,17 +97,28 @@ class Life:
             self._look(self._rest())
 
     def end(self) -> None:
-        """Delete it."""
+        """Delete it, and what it had."""
+        self._end_server()
+        self._belongings.end()
+
+    def _end_server(self) -> None:
         if self._id:
-            self._cloud.ask("compute", "DELETE", f"/servers/{self._id}")
-            if not self._is_gone():
-                self._report.violation(f"{self._name}: server {self._id} is not deleted")
-            self._id = ""
+            uuid, self._id = self._id, ""
+            self._delete(uuid)
+
+    def _delete(self, uuid: str) -> None:
+        self._cloud.ask("compute", "DELETE", f"/servers/{uuid}")
+        give_up = time.monotonic() + _RESTS_WITHIN_S
+        while time.monotonic() < give_up:
+            if self._cloud.ask("compute", "GET", f"/servers/{uuid}").status_code == 404:
+                return
+            time.sleep(1)
+        self._report.violation(f"{self._name}: server {uuid} is not deleted")
 
     def _live(self, is_over: threading.Event) -> None:
         if not self._id:
             self._create()
-        shown = self._rest()
+        shown = self._rest() if self._id else None
         if shown is None:
             return
         if shown["status"] == "ERROR":
@@ -100,8 +126,9 @@ class Life:
             self._mend()
             return
         self._look(shown)
+        self._belongings.check(shown)
         if self._chance.random() < 0.05:
-            self.end()
+            self._end_server()
             return
         choices = _CHOICES.get(shown["status"], {})
         if not choices:
@@ -109,42 +136,56 @@ class Life:
             self._mend()
             return
         if not is_over.is_set():
-            self._act(self._chance.choices(list(choices), list(choices.values()))[0])
+            [action] = self._chance.choices(list(choices), list(choices.values()))
+            if action in _BELONGINGS:
+                self._belongings.do(action, self._boots)
+            else:
+                self._act(action)
 
     def _create(self) -> None:
-        [network] = self._cloud.ask("network", "GET", "/v2.0/networks?name=private").json()["networks"]
+        self._number += 1
         wanted = {
-            "name": self._name,
+            "name": f"{self._name}-{self._number}",
             "imageRef": self._image(),
             "flavorRef": self._flavor(_FLAVORS[0]),
-            "networks": [{"uuid": network["id"]}],
+            "networks": [{"uuid": self._cloud.network}],
         }
-        answer = self._cloud.ask("compute", "POST", "/servers", {"server": wanted})
+        body = {"server": wanted, "os:scheduler_hints": {"group": self._cloud.group()}}
+        answer = self._cloud.ask("compute", "POST", "/servers", body)
         self._report.count("asked", "create", self._name)
         if answer.status_code != 202:
             self._report.violation(f"{self._name}: create is answered {answer.status_code}: {answer.text[:200]}")
             time.sleep(5)
             return
         self._id, self._boots, self._must_boot = answer.json()["server"]["id"], 0, True
+        self._belongings.begin(self._id)
+        # A request whose answer was lost was made again.
+        for server in self._cloud.ask("compute", "GET", f"/servers?name=^{wanted['name']}$").json()["servers"]:
+            if server["id"] != self._id:
+                self._delete(server["id"])
 
     def _act(self, action: str) -> None:
         larger = self._larger_flavor() if action == "resize" else None
         if action == "resize" and larger is None:
             action = "migrate"
+        image, boots_in_image = self._image_to_rebuild_from() if action == "rebuild" else ("", 0)
         body: Any = {
             "reboot": {"type": "HARD"},
             "os-migrateLive": {"host": None, "block_migration": "auto"},
             "resize": {"flavorRef": larger},
-            "rebuild": {"imageRef": self._image()} if action == "rebuild" else None,
+            "rebuild": {"imageRef": image},
         }.get(action)
         if action in ("migrate", "resize"):
             self._boots_aside = self._boots
         elif action in ("rebuild", "revertResize"):
-            self._boots = self._boots_aside if action == "revertResize" else 0
+            self._boots = self._boots_aside if action == "revertResize" else boots_in_image
         self._must_boot = action in _BOOT
         answer = self._cloud.ask("compute", "POST", f"/servers/{self._id}/action", {action: body})
         self._report.count("asked", action, f"{self._name}: {answer.status_code}")
-        # What was asked for twice, or met a guest that ended by itself, is refused for the state it finds.
+        # What was asked for twice, or met a guest that ended by itself, is refused for the state it finds; so is what meets
+        # an operation that shows no task_state.
+        if answer.status_code == 409:
+            time.sleep(1)
         if answer.status_code not in (200, 202, 204, 409):
             self._report.violation(f"{self._name}: {action} is answered {answer.status_code}: {answer.text[:200]}")
 
@@ -167,7 +208,7 @@ class Life:
         self._report.violation(
             f"{self._name}: server {self._id} is stuck: {shown['status']}, {shown['OS-EXT-STS:task_state']}"
         )
-        self.end()
+        self._end_server()
         return None
 
     def _look(self, shown: dict[str, Any] | None) -> None:
@@ -193,9 +234,20 @@ class Life:
             # A guest that moved alive begins a new log on the other host, and says nothing there until it boots.
             if time.monotonic() >= give_up:
                 break
+            if not self._runs():
+                # Its host was lost meanwhile.
+                return
             time.sleep(1)
         if self._must_boot:
             self._report.violation(f"{self._name}: the guest of {self._id} does not boot")
+
+    def _runs(self) -> bool:
+        answer = self._cloud.ask("compute", "GET", f"/servers/{self._id}")
+        if answer.status_code != 200:
+            return False
+        shown = answer.json()["server"]
+        is_lost = shown["OS-EXT-SRV-ATTR:host"] in self._cloud.away
+        return shown["status"] == "ACTIVE" and shown["OS-EXT-STS:task_state"] is None and not is_lost
 
     def _mend(self) -> None:
         """As an operator does: the state is reset, and the guest started from the disk it has."""
@@ -206,19 +258,16 @@ class Life:
             fault = shown.get("fault", {})
             if "disk is missing" in str(fault.get("message")) and self._boots:
                 self._report.violation(f"{self._name}: the disk of {self._id} is lost")
-            self.end()
-
-    def _is_gone(self) -> bool:
-        give_up = time.monotonic() + _RESTS_WITHIN_S
-        while time.monotonic() < give_up:
-            if self._cloud.ask("compute", "GET", f"/servers/{self._id}").status_code == 404:
-                return True
-            time.sleep(1)
-        return False
+            self._end_server()
 
     def _image(self) -> str:
         [image] = self._cloud.ask("image", "GET", "/v2/images?name=tiny").json()["images"]
         return str(image["id"])
+
+    def _image_to_rebuild_from(self) -> tuple[str, int]:
+        """The image, and how often the disk in it had been booted: that of an earlier disk, or the first."""
+        own = self._belongings.image() if self._chance.random() < 0.5 else None
+        return (own, self._belongings.boots_in_image) if own is not None else (self._image(), 0)
 
     def _flavor(self, name: str) -> str:
         if not self._flavors:

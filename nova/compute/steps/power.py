@@ -25,6 +25,7 @@ from nova.structs.steps import (
 def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
     """Start the guest; one whose definition was lost is defined again on its disks."""
     uuid = arguments.instance.uuid
+    share.correct(host, arguments.instance)
     share.mount(host, arguments.instance)
     try:
         host.driver.set_power(uuid, PowerState.RUNNING)

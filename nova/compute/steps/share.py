@@ -20,6 +20,19 @@ def define_shares(host: Host, arguments: GuestArguments) -> None:
     driver.define_shares(guest_spec(host, arguments.instance))
 
 
+def correct(host: Host, instance: Instance) -> None:
+    """Let a guest that is off have the shares of its record: of a change a host knows nothing that was down then."""
+    if not isinstance(host.driver, Shares):
+        return
+    wanted = {share.tag for share in instance.shares if share.is_for_guest}
+    try:
+        if host.driver.defined_shares(instance.uuid) != wanted:
+            host.driver.define_shares(guest_spec(host, instance))
+    except errors.GuestNotFound:
+        # It is defined anew.
+        return
+
+
 def mount(host: Host, instance: Instance) -> None:
     """Make the server's shares ready for its guest's start. Raises GuestFailed."""
     shares = tuple(share for share in instance.shares if share.is_for_guest)

@@ -1,10 +1,15 @@
 """Steps that attach, detach, swap and snapshot volumes of a guest."""
 
+import logging
+
+from nova import errors
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host
 from nova.structs.guest import VolumeFile
 from nova.structs.steps import ExtendArguments, MergeArguments, SwapArguments, VolumeArguments, VolumeSnapshotArguments
 from nova.virt.driver import VolumeExtension, Volumes, VolumeSnapshots, able
+
+LOG = logging.getLogger(__name__)
 
 _ACTION = "have volumes"
 
@@ -43,9 +48,18 @@ def snapshot_volume(host: Host, arguments: VolumeSnapshotArguments) -> VolumeFil
     return driver.snapshot_volume(instance.uuid, disk, arguments.new_file)
 
 
-def merge_volume_snapshot(host: Host, arguments: MergeArguments) -> VolumeFile:
-    """Merge a file of the volume's chain into another. See nova.virt.driver.VolumeSnapshots."""
+def merge_volume_snapshot(host: Host, arguments: MergeArguments) -> VolumeFile | None:
+    """Merge a file of the volume's chain into another, or only ask. See nova.virt.driver.VolumeSnapshots.
+
+    None: there is no guest any more that could be asked.
+    """
     instance = arguments.instance
     driver = able(host.driver, VolumeSnapshots, "have its volumes snapshotted")
     disk = volume_disk(instance, arguments.device)
-    return driver.merge_volume_snapshot(instance.uuid, disk, arguments.file_to_merge, arguments.merge_target)
+    try:
+        return driver.merge_volume_snapshot(instance.uuid, disk, arguments.file_to_merge, arguments.merge_target)
+    except (errors.GuestNotFound, errors.GuestFailed):
+        if arguments.file_to_merge:
+            raise
+        LOG.exception("nobody can tell which file of volume %s a guest writes to", arguments.device.volume_id)
+        return None

@@ -98,7 +98,7 @@ class Step(Generic[Document]):
     """One step: how to do it, how to undo it, and what the user sees meanwhile.
 
     do and undo give the new document, or an OnHost; do may give it Recorded. answer reads what the host gives
-    back. Each function of commit runs in the transaction that records the step's success, and gives the columns
+    back, undo_answer what it gives back when it has undone the step. Each function of commit runs in the transaction that records the step's success, and gives the columns
     of the server that it wrote, if any. learns puts into the document what its undo, or another try after an unwinding,
     must know of the error it failed with. A service that is unavailable is asked again, up to retries times; an
     error in again_on, here or in a later step, unwinds to this step and does it again. An undo that raises
@@ -115,6 +115,7 @@ class Step(Generic[Document]):
     undo: Callable[[Document, StepContext], Document | OnHost] = nothing_to_undo
     task_state: str | Callable[[Document], str | None] | None = None
     answer: HostAnswer[Document] | None = None
+    undo_answer: HostAnswer[Document] | None = None
     commit: tuple[Commit[Document], ...] = ()
     again_on: tuple[type[DomainError], ...] = ()
     # Nearly a minute, with the pauses that are the default: the time in which a daemon comes back.

@@ -272,7 +272,7 @@ class StepRunner:
         document = turn.document
         try:
             if turn.answer is not None:
-                _absorbed(turn.answer, None, document)
+                document = _absorbed(turn.answer, step.undo_answer, document)
             else:
                 document = self._local(turn, step.undo, "undone")
         except _HandedOver:

@@ -40,6 +40,9 @@ class MergeSnapshot(SnapshotVolume, frozen=True, kw_only=True, omit_defaults=Tru
     merge_target: str | None = None
 
 
+# A host that is merging answers later, when it is asked again; a delete of the server comes in between.
+_ASKS_FOR_S = 60.0
+
 S = TypeVar("S", bound=SnapshotVolume)
 
 
@@ -86,11 +89,24 @@ def merge(op: MergeSnapshot, context: StepContext) -> OnHost:
     return OnHost(str(instance.host), "merge_volume_snapshot", arguments)
 
 
-def _keep_file(op: S, result: VolumeFile) -> S:
+def ask_for_file(op: MergeSnapshot, context: StepContext) -> OnHost:
+    """The undo of merge(), which cannot be undone: the host says which file the guest writes to after all.
+
+    A merge whose answer came too late, or never, may be done all the same: the record must not name a file that is gone.
+    A host answers when it has ended the merge; this waits for one that is silent.
+    """
+    instance, device = _device(op, context)
+    arguments = MergeArguments(instance=instance, device=device, file_to_merge="", merge_target=None)
+    return OnHost(
+        str(instance.host), "merge_volume_snapshot", arguments, _ASKS_FOR_S, skip_if_down=True, waits_if_silent=True
+    )
+
+
+def _keep_file(op: S, result: VolumeFile | None) -> S:
     return msgspec.structs.replace(op, written=result)
 
 
-WRITTEN_FILE: HostAnswer[Any] = HostAnswer(VolumeFile, _keep_file)
+WRITTEN_FILE: HostAnswer[Any] = HostAnswer(VolumeFile | None, _keep_file)
 
 
 def report_created(op: SnapshotVolume, context: StepContext) -> SnapshotVolume:
@@ -164,13 +180,14 @@ SNAPSHOT_VOLUME = Operation(
     steps=(
         # Undone last: the service is told when everything is as it was.
         Step(begin_snapshot, report_error, retries=20),
-        Step(switch_to_new_file, switch_back, answer=WRITTEN_FILE),
+        Step(switch_to_new_file, switch_back, answer=WRITTEN_FILE, undo_answer=WRITTEN_FILE),
         Step(report_created, retries=20),
     ),
     from_states=_FROM,
     begin=_begin,
     succeeds_as=unchanged,
     finish=_write_file,
+    fail=_write_file,
     ignores_lock=True,
     bars_shares=True,
     takes_turns=True,
@@ -181,8 +198,8 @@ MERGE_SNAPSHOT = Operation(
     MergeSnapshot,
     steps=(
         Step(begin_merging, report_not_deleted, retries=20),
-        # What is merged cannot be taken apart; merging again is nothing.
-        Step(merge, answer=WRITTEN_FILE, timeout_s=_LONG_S),
+        # Merging again is nothing.
+        Step(merge, ask_for_file, answer=WRITTEN_FILE, undo_answer=WRITTEN_FILE, timeout_s=_LONG_S),
         Step(report_merged, retries=20),
     ),
     from_states=_FROM,

@@ -46,7 +46,6 @@ _NO_NIC_USE = {
     for what in ("octets", "packets", "errors", "drop", "rate")
 }
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -233,6 +232,9 @@ class FakeDriver:
         self._called("extend_volume", uuid)
         sizes = self._guest(uuid).volume_sizes
         sizes[_volume_id(disk)] = max(size_bytes, sizes.get(_volume_id(disk), 0))
+
+    def defined_shares(self, uuid: str) -> frozenset[str]:
+        return frozenset(self._guest(uuid).shares)
 
     @_kept
     def define_shares(self, spec: GuestSpec) -> None:
@@ -481,9 +483,8 @@ def _new_state(spec: GuestSpec) -> PowerState:
 
 
 def _state(guest: Guest) -> GuestState:
-    return GuestState(
-        uuid=guest.spec.uuid, name=guest.spec.name, power_state=guest.power_state, is_halted=guest.is_halted
-    )
+    spec = guest.spec
+    return GuestState(uuid=spec.uuid, name=spec.name, power_state=guest.power_state, is_halted=guest.is_halted)
 
 
 def _volume_file(files: list[str]) -> VolumeFile:

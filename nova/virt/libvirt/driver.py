@@ -244,6 +244,10 @@ class LibvirtDriver:
 
     # Shares
 
+    def defined_shares(self, uuid: str) -> frozenset[str]:
+        found = devices.read_devices(self._connection.domain(uuid), is_persistent=True).findall("filesystem")
+        return frozenset(devices.attribute(element, "target", "dir") for element in found)
+
     def define_shares(self, spec: GuestSpec) -> None:
         with self._turns.guest(spec.uuid), contextlib.ExitStack() as undo:
             domain = self._connection.domain(spec.uuid)

@@ -19,7 +19,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.structs.guest import GuestSpec
-from nova.virt.libvirt import console, devices, disk_formats, files
+from nova.virt.libvirt import console, devices, disk_formats, files, uncopied
 from nova.virt.libvirt.connection import Proxy, uri_of_host
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
 
@@ -100,11 +100,15 @@ def move(domain: Proxy, spec: GuestSpec, uri: str, facts: Facts, conf: cfg.Confi
     """
     outcome: list[Exception | None] = []
     is_incremental = _is_incremental(spec, conf)
+    own_directory = str(files.guest_directory(conf.instances_path, spec.uuid))
 
     def run() -> None:
         try:
-            parameters = _parameters(domain, facts, conf)
-            domain.migrateToURI3(uri, parameters, _flags(parameters, conf, is_incremental))
+            disks = _disks_to_copy(domain, facts, own_directory)
+            left = uncopied.of(devices.read_devices(domain).findall("disk"), disks)
+            uncopied.check(left, domain.connect().getVersion())
+            parameters = _parameters(domain, facts, conf, own_directory, disks)
+            domain.migrateToURI3(uri, parameters, _flags(conf, disks, left, is_incremental))
             outcome.append(None)
         except errors.DomainError as error:
             outcome.append(error)
@@ -172,8 +176,7 @@ def _rewrite_consoles(domain: ET.Element, facts: Facts) -> None:
             source.set("service", str(facts.serial[1]))
 
 
-def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts) -> dict[str, Any]:
-    own = str(files.guest_directory(conf.instances_path, domain.UUIDString()))
+def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts, own: str, disks: list[str]) -> dict[str, Any]:
     migratable = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
     later = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
     parameters: dict[str, Any] = {
@@ -181,7 +184,7 @@ def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts) -> dict[str, 
         libvirt.VIR_MIGRATE_PARAM_DEST_XML: rewrite(domain.XMLDesc(migratable), own, facts),
         libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: rewrite(domain.XMLDesc(later), own, facts),
     }
-    if disks := _disks_to_copy(domain, facts, own):
+    if disks:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = disks
     if conf.libvirt.live_migration_bandwidth:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = conf.libvirt.live_migration_bandwidth
@@ -215,17 +218,17 @@ def _is_incremental(spec: GuestSpec, conf: cfg.ConfigOpts) -> bool:
     )
 
 
-def _flags(parameters: dict[str, Any], conf: cfg.ConfigOpts, is_incremental: bool) -> int:
+def _flags(conf: cfg.ConfigOpts, copied: list[str], left: list[ET.Element], is_incremental: bool) -> int:
     flags: int = (
         libvirt.VIR_MIGRATE_LIVE
         | libvirt.VIR_MIGRATE_PEER2PEER
         | libvirt.VIR_MIGRATE_PERSIST_DEST
         | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
-        # What is not copied is on shared storage, for whose caching the operator answers, or a volume, which is opened
-        # without a cache and by the Block Storage service to both hosts. libvirt knows few of these from a local file.
-        | libvirt.VIR_MIGRATE_UNSAFE
     )
-    if libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS in parameters:
+    if left:
+        # They were checked. Where all are copied, libvirt's own check counts.
+        flags |= libvirt.VIR_MIGRATE_UNSAFE
+    if copied:
         flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC if is_incremental else libvirt.VIR_MIGRATE_NON_SHARED_DISK
     if conf.libvirt.live_migration_permit_auto_converge:
         flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE

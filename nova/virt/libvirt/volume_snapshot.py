@@ -49,8 +49,11 @@ def take(domain: Proxy, key: str, new_file: str) -> VolumeFile:
 def merge(domain: Proxy, key: str, file_to_merge: str, merge_target: str | None) -> VolumeFile:
     """Take a file out of the chain: its content goes to merge_target below it, or into the one above it.
 
-    Gives the file the guest writes to; no error when the file is not in the chain. Raises errors.GuestFailed.
+    Gives the file the guest writes to; no error when the file is not in the chain. Without a file to merge, that is also
+    told of a guest that is off. Raises errors.GuestFailed.
     """
+    if not file_to_merge and not domain.isActive():
+        return _written(_find(domain, key, is_persistent=True))
     disk = _find(domain, key)
     chain = _chain(disk)
     names = [path.name for path in chain]
@@ -99,10 +102,10 @@ def _abort(domain: Proxy, name: str) -> None:
         domain.blockJobAbort(name, 0)
 
 
-def _find(domain: Proxy, key: str) -> ET.Element:
-    if not domain.isActive():
+def _find(domain: Proxy, key: str, is_persistent: bool = False) -> ET.Element:
+    if not is_persistent and not domain.isActive():
         raise errors.GuestFailed(reason="Only a running guest is moved between the files of a volume")
-    disk = devices.by_volume(key)(devices.read_devices(domain))
+    disk = devices.by_volume(key)(devices.read_devices(domain, is_persistent))
     if disk is None:
         raise errors.GuestFailed(reason=f"Volume {key} is not attached")
     return disk

@@ -211,6 +211,22 @@ def test_a_share_is_detached_from_a_server_whose_host_is_lost(cloud, user, admin
     assert (shares(user, stopped), cloud.manila.rules) == ([], {})
 
 
+def test_a_guest_starts_without_a_share_that_was_detached_while_its_host_was_away(cloud, user, admin, host, stopped):
+    share_id = attached(user, stopped, cloud.manila.add(), tag="data")
+    cloud.stop_host("host-1")
+    [service] = admin.get("/os-services?binary=nova-compute").json()["services"]
+    admin.put(f"/os-services/{service['id']}", {"forced_down": True})
+    detach(user, stopped, share_id)
+    assert (shares(user, stopped), list(host.guests[stopped].shares)) == ([], ["data"])
+
+    admin.put(f"/os-services/{service['id']}", {"forced_down": False})
+    cloud.start_host("host-1")
+    user.act(stopped, "os-start")
+    user.wait(stopped, "ACTIVE")
+
+    assert (host.guests[stopped].shares, host.mounts) == ({}, {})
+
+
 @pytest.mark.parametrize(
     "name, argument",
     [

@@ -43,6 +43,7 @@ def test_a_guest_starts_with_its_share_and_without_it(sharing, host, make_spec, 
     with_share = msgspec.structs.replace(spec, shares=(SHARE,))
     sharing.define_shares(with_share)
     sharing.define_shares(with_share)
+    assert sharing.defined_shares(spec.uuid) == {"data"}
     sharing.set_power(spec.uuid, PowerState.RUNNING)
 
     wait_for_output(spec.uuid, "guest is up", times=2)
@@ -53,4 +54,5 @@ def test_a_guest_starts_with_its_share_and_without_it(sharing, host, make_spec, 
     sharing.set_power(spec.uuid, PowerState.SHUTDOWN)
     sharing.define_shares(spec)
 
+    assert sharing.defined_shares(spec.uuid) == frozenset()
     assert "<filesystem" not in host.virsh("dumpxml", spec.uuid)

@@ -97,6 +97,14 @@ def test_the_next_start_finds_the_file_the_guest_wrote_to(driver, host, guest, v
     assert "type='qcow2'" in host.virsh("dumpxml", guest.uuid).partition("vdb")[0].rpartition("<disk")[2]
 
 
+def test_a_guest_that_is_off_tells_the_file_it_wrote_to(driver, guest, volume, tmp_path):
+    driver.snapshot_volume(guest.uuid, volume, over(tmp_path / "volume", "first", "raw").name)
+
+    assert driver.merge_volume_snapshot(guest.uuid, volume, "", None).name == "first"
+    driver.set_power(guest.uuid, PowerState.SHUTDOWN)
+    assert driver.merge_volume_snapshot(guest.uuid, volume, "", None) == VolumeFile(name="first", format="qcow2")
+
+
 def test_what_cannot_be_done_leaves_the_guest_as_it_was(driver, host, guest, volume):
     with pytest.raises(errors.GuestFailed):
         driver.snapshot_volume(guest.uuid, volume, "missing")
