@@ -95,3 +95,15 @@ def test_a_list_of_one_may_come_without_a_number(api, client):
     assert [answer.status_code for answer in answers] == [200, 400]
     assert re.findall("<keyName>([a-z]+)</keyName>", answers[0].text) == ["alone"]
     assert "InvalidKeyPair.NotFound" in answers[1].text
+
+
+def test_the_state_that_a_server_has_now_comes_first(api, client):
+    (instance_id,) = api.run(client)
+    asked = {"Action": "TerminateInstances", "Version": model().version, "InstanceId.1": instance_id}
+
+    answer = send(signed(api, parameters=asked))
+
+    assert re.findall("<name>([a-z-]+)</name>", answer.text) in (
+        ["shutting-down", "running"],
+        ["terminated", "running"],
+    )
