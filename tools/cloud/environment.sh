@@ -25,6 +25,8 @@ TEST_PACKAGES=(
     postgresql prometheus shellcheck groff-base ovn-central awscli s3cmd
     # the simulated vCenter
     golang-go golang-github-vmware-govmomi-dev
+    # a client of the end-to-end tests
+    golang-github-gophercloud-gophercloud-dev
 )
 BROWSER_PACKAGES=(chromium)
 

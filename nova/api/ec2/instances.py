@@ -195,7 +195,8 @@ def _change(call: Call, key: str, handler: Any, at_rest: str, **query: Any) -> I
         if before["Name"] != at_rest or (at_rest == "terminated" and not server.is_deleted):
             handler(call.on(server))
         changed = call.servers([ids[server.uuid] or ""], is_deleted=None)
-        changes.append({"InstanceId": ids[server.uuid], "PreviousState": before, "CurrentState": state(changed[0])})
+        # In Amazon's order: old clients take the first name for the state that the server has now.
+        changes.append({"InstanceId": ids[server.uuid], "CurrentState": state(changed[0]), "PreviousState": before})
     return {key: changes}
 
 

@@ -116,9 +116,9 @@ def _structure(model: Model, shape: Shape, node: Any, path: str) -> dict[str, An
 
 
 def _list(model: Model, shape: Shape, node: Any, path: str) -> list[Any]:
-    """Items by their numbers, which may have gaps."""
+    """Items by their numbers, which may have gaps. A list of one may come without a number, as old clients send it."""
     if not isinstance(node, dict):
-        raise errors.bad_value(path, node, "It is a list.")
+        return [_value(model, shape.item, node, path)]
     for part in node:
         if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS):
             raise errors.unknown_parameter(f"{path}.{part}"[:100])

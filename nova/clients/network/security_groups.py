@@ -58,6 +58,9 @@ class SecurityGroups:
 
         Raises SecurityGroupNotFound, AmbiguousSecurityGroup.
         """
+        if not _is_uuid(name_or_id):
+            # A name may stand for another group at any time: the one it stood for is deleted and made anew.
+            return self._find_id(project_id, name_or_id)
         return self._ids.get((project_id, name_or_id), lambda: self._find_id(project_id, name_or_id))
 
     def names(self, group_ids: Sequence[str]) -> dict[str, str]:

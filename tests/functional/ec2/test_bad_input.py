@@ -83,3 +83,27 @@ def test_no_parameter_causes_an_internal_error(api, client, action):
 
 def _is_below(action, name, member):
     return name.split(".")[0] == model().shapes[model().operations[action][0]].members[member].query
+
+
+def test_a_list_of_one_may_come_without_a_number(api, client):
+    client.create_key_pair(KeyName="alone")
+    client.create_key_pair(KeyName="other")
+    asked = {"Action": "DescribeKeyPairs", "Version": model().version}
+
+    answers = [send(signed(api, parameters={**asked, "KeyName": name})) for name in ("alone", "none")]
+
+    assert [answer.status_code for answer in answers] == [200, 400]
+    assert re.findall("<keyName>([a-z]+)</keyName>", answers[0].text) == ["alone"]
+    assert "InvalidKeyPair.NotFound" in answers[1].text
+
+
+def test_the_state_that_a_server_has_now_comes_first(api, client):
+    (instance_id,) = api.run(client)
+    asked = {"Action": "TerminateInstances", "Version": model().version, "InstanceId.1": instance_id}
+
+    answer = send(signed(api, parameters=asked))
+
+    assert re.findall("<name>([a-z-]+)</name>", answer.text) in (
+        ["shutting-down", "running"],
+        ["terminated", "running"],
+    )

@@ -255,6 +255,19 @@ def test_types_zones_and_regions_are_the_clouds(api, client):
     assert {each["AttributeName"] for each in attributes} >= {"default-vpc", "supported-platforms"}
 
 
+@pytest.mark.parametrize("section", ["keystone", "neutron"])
+def test_the_region_is_the_one_in_which_other_services_are_looked_up(api, client, section):
+    api.cloud.conf.set_override("region_name", "north", group=section)
+    try:
+        zones = client.describe_availability_zones(Filters=[{"Name": "region-name", "Values": ["north"]}])
+        regions = client.describe_regions()["Regions"]
+    finally:
+        api.cloud.conf.clear_override("region_name", group=section)
+
+    assert [(zone["ZoneName"], zone["RegionName"]) for zone in zones["AvailabilityZones"]] == [("nova", "north")]
+    assert [region["RegionName"] for region in regions] == ["north"]
+
+
 def test_the_number_is_the_one_the_guest_reads(api, client):
     (instance_id,) = api.run(client)
 

@@ -137,6 +137,23 @@ def test_a_groups_rules_are_authorized_and_revoked(api, client):
     client.delete_security_group(GroupId=group_id)
 
 
+def test_a_name_means_the_group_that_has_it_now(api, client):
+    port = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.0.0.0/8"}
+    first = client.create_security_group(GroupName="again", Description="one")["GroupId"]
+    client.authorize_security_group_ingress(GroupName="again", **port)
+    client.delete_security_group(GroupName="again")
+    second = client.create_security_group(GroupName="again", Description="two")["GroupId"]
+
+    client.authorize_security_group_ingress(GroupName="again", **port)
+    (instance_id,) = api.run(client, SecurityGroups=["again"])
+
+    assert second != first
+    shown = client.describe_security_groups(GroupIds=[second])["SecurityGroups"][0]
+    assert [rule["FromPort"] for rule in shown["IpPermissions"]] == [22]
+    groups = instances(client, InstanceIds=[instance_id])[0]["SecurityGroups"]
+    assert groups == [{"GroupId": second, "GroupName": "again"}]
+
+
 @pytest.mark.parametrize(
     ("permission", "expected"),
     [
