@@ -2,10 +2,12 @@
 
 Counting costs a microsecond and goes on whether anybody asks or not; nova.http.health serves the figures. Each label
 has a bounded number of values: a route is a template, a service has one name however many hosts run it.
+
+A daemon with several workers shows one figure for all of them: what was counted is added up, and a gauge says here how.
 """
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -18,11 +20,33 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _LATENCY = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FIGURES_S = 30.0
+_STATEMENT = (0.001, 0.01, 0.1, 1, 10)
 _WORK = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 
+Combine = Callable[[Iterable[float]], float]
+
+# How the values of a daemon's workers make one, by the name of the gauge. What the client library tells of a process is a
+# gauge, too: each worker may open so many files, but all of them together hold the memory.
+COMBINED: dict[str, Combine] = {
+    "process_max_fds": max,
+    "process_open_fds": sum,
+    "process_resident_memory_bytes": sum,
+    "process_start_time_seconds": min,
+    "process_virtual_memory_bytes": sum,
+    "python_info": max,
+}
+
+
+def _gauge(combine: Combine, name: str, meaning: str, labels: Iterable[str] = ()) -> Gauge:
+    """combine: what a daemon tells of its workers' values."""
+    COMBINED[name] = combine
+    return Gauge(name, meaning, labels)
+
+
 BUILD = Info("nova_build", "Which release this is")
+COMBINED["nova_build"] = max
 BUILD.info({"version": release.version(), "python": platform.python_version()})
-CHECKS = Gauge("nova_check_passes", "Whether a check of /readyz passes", ["check"])
+CHECKS = _gauge(min, "nova_check_passes", "Whether a check of /readyz passes", ["check"])
 
 REQUESTS = Counter("nova_http_requests", "HTTP requests answered", ["method", "route", "code"])
 HTTP = Histogram(
@@ -36,14 +60,20 @@ ASKED = Histogram(
     ["service", "method", "outcome"],
     buckets=_LATENCY,
 )
-DEAF = Gauge("nova_rpc_deaf", "Whether this daemon does not hear itself through its own queue", ["topic"])
+DEAF = _gauge(max, "nova_rpc_deaf", "Whether this daemon does not hear itself through its own queue", ["topic"])
 
-POOL = Gauge("nova_database_connections", "Connections of this process to a database", ["database", "state"])
+POOL = _gauge(sum, "nova_database_connections", "Connections of this process to a database", ["database", "state"])
 TRANSACTIONS = Histogram(
     "nova_database_transaction_seconds",
     "Transactions, with the attempts that the database broke off",
     ["database", "outcome"],
     buckets=_LATENCY,
+)
+STATEMENTS = Histogram(
+    "nova_database_statement_seconds",
+    "Statements that a database was sent: of which kind, and the first table that they name",
+    ["database", "statement", "table", "outcome"],
+    buckets=_STATEMENT,
 )
 
 STEPS = Histogram("nova_step_seconds", "Steps of operations done", ["operation", "step", "outcome"], buckets=_WORK)
@@ -54,18 +84,32 @@ OPERATIONS = Histogram(
     buckets=_WORK,
 )
 TAKEOVERS = Counter("nova_operation_takeovers", "Operations taken over from a conductor that fell silent")
-DRIVING = Gauge("nova_operations_driving", "Operations this conductor is working on")
-UNDER_WAY = Gauge("nova_operations_under_way", "Operations of the cloud that have not ended", ["operation"])
-OLDEST = Gauge(
-    "nova_operations_oldest_seconds", "How long ago the oldest operation under way was accepted", ["operation"]
+DRIVING = _gauge(sum, "nova_operations_driving", "Operations this conductor is working on")
+UNDER_WAY = _gauge(max, "nova_operations_under_way", "Operations of the cloud that have not ended", ["operation"])
+OLDEST = _gauge(
+    max, "nova_operations_oldest_seconds", "How long ago the oldest operation under way was accepted", ["operation"]
 )
-LATE = Gauge("nova_operations_oldest_due_seconds", "How long the operation that waits longest is due")
-LEFT = Gauge("nova_operations_left", "Operations that have something left to do behind their point of no return")
+LATE = _gauge(max, "nova_operations_oldest_due_seconds", "How long the operation that waits longest is due")
+LEFT = _gauge(max, "nova_operations_left", "Operations that have something left to do behind their point of no return")
 
-SERVERS = Gauge("nova_servers", "Servers of the cloud that are not deleted", ["vm_state"])
-HOSTS = Gauge("nova_hosts", "Hosts that run nova-compute", ["state", "status"])
+SERVERS = _gauge(max, "nova_servers", "Servers of the cloud that are not deleted", ["vm_state"])
+HOSTS = _gauge(max, "nova_hosts", "Hosts that run nova-compute", ["state", "status"])
 
-RESOURCES = Gauge(
+QUOTA_IN_USE = _gauge(
+    max, "nova_quota_in_use", "What all projects together have of a resource with quota", ["resource"]
+)
+QUOTA_NEAR = _gauge(
+    max, "nova_quota_projects_near_limit", "Projects that use nine tenths of their limit, or more", ["resource"]
+)
+QUOTA_NEAREST = _gauge(
+    max,
+    "nova_quota_used_ratio",
+    "The ten uses that are nearest to their limits: which part of the limit is used",
+    ["project", "resource"],
+)
+
+RESOURCES = _gauge(
+    max,
     "nova_placement_resources",
     "Resources of all providers: what may be given away (capacity), and what is (used)",
     ["resource_class", "kind"],
@@ -76,7 +120,7 @@ IMAGES = Counter("nova_image_cache_requests", "Images that disks were made of: c
 
 DECISIONS = Histogram("nova_scheduler_decision_seconds", "Choices of a host", ["outcome"], buckets=_LATENCY)
 REJECTED = Counter("nova_scheduler_rejected_hosts", "Hosts that a stage of a decision removed", ["stage"])
-KNOWN_HOSTS = Gauge("nova_scheduler_known_hosts", "Nodes that this scheduler chooses from")
+KNOWN_HOSTS = _gauge(max, "nova_scheduler_known_hosts", "Nodes that this scheduler chooses from")
 
 
 def watch_pool(database: str, in_use: Callable[[], float], size: Callable[[], float]) -> None:
@@ -86,10 +130,13 @@ def watch_pool(database: str, in_use: Callable[[], float], size: Callable[[], fl
 
 
 class Figures:
-    """What takes a query, counted in the background by count(), and only where somebody can ask for it."""
+    """What takes a query, counted in the background by count(), and only where somebody can ask for it.
+
+    All workers of a daemon would count the same: the first does.
+    """
 
     def __init__(self, conf: cfg.ConfigOpts, count: Callable[[], None]) -> None:
-        self._is_wanted = bool(conf.health_port)
+        self._is_wanted = bool(conf.health_port) and not concurrency.worker_number
         self._count = count
         self._periodic: concurrency.Periodic | None = None
 

@@ -67,8 +67,10 @@ class Readiness:
         if self._periodics:
             self._periodics.append(concurrency.Periodic(1.0, self._tell_of_hanging, "checks that hang"))
 
-    def names(self) -> list[str]:
-        return sorted({*self._watched, *self._held})
+    def state(self) -> dict[str, str | None]:
+        """Every check by its name: why it fails, or None."""
+        failing = self.failing()
+        return {name: failing.get(name) for name in sorted({*self._watched, *self._held})}
 
     def failing(self) -> dict[str, str]:
         """What is missing, by the name of its check, and why."""

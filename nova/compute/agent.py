@@ -205,6 +205,9 @@ class Agent:
     def connector(self, host: str) -> dict[str, Any]:
         return able(self._hosts[host].driver, Volumes, "have volumes").connector()
 
+    def guests(self, host: str) -> dict[str, int]:
+        return {guest.uuid: int(guest.power_state) for guest in self._hosts[host].driver.guests()}
+
     def migration_progress(self, instance_id: str) -> MigrationProgress:
         percents = (host.jobs.percent(instance_id) for host in self._hosts.values())
         return MigrationProgress(percent=next((percent for percent in percents if percent is not None), None))

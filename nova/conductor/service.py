@@ -121,7 +121,7 @@ class Conductor:
         self._reconcilers = Reconcilers(self.core)
         self._heartbeat = Heartbeat(conductor_client(bus), "nova-conductor", conf.host, conf.report_interval)
         self._notifying = Notifying(conf, self.db, boundary)
-        self._figures = metrics.Figures(conf, functools.partial(figures.count, self.db))
+        self._figures = metrics.Figures(conf, functools.partial(figures.count, self.db, conf))
 
     def start(self) -> None:
         self.engine.start()

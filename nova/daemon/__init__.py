@@ -21,6 +21,7 @@ from nova.daemon import service_manager
 from nova.daemon.component import Component as Component
 from nova.daemon.parent import Parent
 from nova.daemon.process import UNUSABLE, Build, Process
+from nova.daemon.pulse import own_page
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def run(
         LOG.warning("%s", line)
     count = workers(conf) if workers else 1
     if count == 1:
-        status = Process(name, conf, build, service_manager.notify).run()
+        status = Process(name, conf, build, service_manager.notify, own_page(conf)).run()
         logging.shutdown()
         # The services have stopped; a thread that sits in C, as libvirt's do, must not keep the process.
         os._exit(status)

@@ -1,15 +1,19 @@
-"""The process above the workers of a daemon: it forks them, replaces those that die, and speaks for them."""
+"""The process above the workers of a daemon: it forks them, replaces those that die, and speaks for them.
+
+Where there is a health page, one more process has it (nova.daemon.whole), and asks the workers.
+"""
 
 import contextlib
 import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from nova.daemon import service_manager
+from nova.daemon import page_of_workers, service_manager
 from nova.daemon.process import ENDING, UNUSABLE, Build, Process
 from nova.daemon.reloading import reload
 
@@ -21,6 +25,8 @@ _KILLS_AFTER_S = 9.8
 # A worker says twice a second that it lives.
 _SILENT_S = 30.0
 _AWAY_S = 5.0
+# The place of the process that has the health page, beside those of the workers.
+_PAGE = -1
 
 
 @dataclass
@@ -39,6 +45,7 @@ class Parent:
         self._conf = conf
         self._build = build
         self._count = count
+        self._page = page_of_workers.PageOfWorkers(conf, count) if conf.health_port else None
         self._workers: dict[int, _Worker] = {}
         self._stops_at: float | None = None
         self._is_announced = False
@@ -49,7 +56,7 @@ class Parent:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
         signal.signal(signal.SIGUSR2, lambda *_: self._tell(signal.SIGUSR2))
-        for place in range(self._count):
+        for place in range(_PAGE if self._page else 0, self._count):
             self._fork(place)
         outcome = 0
         while self._workers:
@@ -115,9 +122,18 @@ class Parent:
         status = 1
         try:
             tell = _Teller(writing)
-            status = Process(self._name, self._conf, self._build, tell, worker).run()
+            status = self._process(worker, tell).run()
         finally:
             os._exit(status)
+
+    def _process(self, place: int, tell: Callable[[str], None]) -> Process:
+        """What runs in this place, in the process forked for it."""
+        if place == _PAGE:
+            assert self._page is not None
+            name = f"the health page of {self._name}"
+            return Process(name, self._conf, lambda _: (), tell, self._page.page(), is_child=True)
+        outlet = self._page.worker(place) if self._page else None
+        return Process(self._name, self._conf, self._build, tell, outlet, place, is_child=True)
 
     def _stop(self, *_: object) -> None:
         self._stops_at = time.monotonic() + _KILLS_AFTER_S

@@ -14,7 +14,7 @@ from nova import concurrency
 from nova.conf import BadConfiguration
 from nova.daemon import report
 from nova.daemon.component import Component
-from nova.daemon.pulse import Pulse
+from nova.daemon.pulse import Outlet, Pulse
 from nova.daemon.reloading import refuse, reload
 from nova.daemon.service_manager import WATCHDOG
 
@@ -35,19 +35,29 @@ _TICK_S = 0.5
 
 
 class Process:
-    """tell passes READY, WATCHDOG and STOPPING on; worker is the number of this process, if it has siblings."""
+    """tell passes READY, WATCHDOG and STOPPING on; worker is the number of this process, if it has siblings.
+
+    is_child: whether it ends with its parent. outlet: see Pulse.
+    """
 
     def __init__(
-        self, name: str, conf: cfg.ConfigOpts, build: Build, tell: Callable[[str], None], worker: int | None = None
+        self,
+        name: str,
+        conf: cfg.ConfigOpts,
+        build: Build,
+        tell: Callable[[str], None],
+        outlet: Outlet | None,
+        worker: int | None = None,
+        is_child: bool = False,
     ) -> None:
         self._name = name
         self._conf = conf
         self._build = build
         self._tell = tell
         self._worker = worker
-        self._parent = None if worker is None else os.getppid()
+        self._parent = os.getppid() if is_child else None
         self._services: list[Component] = []
-        self._pulse = Pulse(conf, name, worker or 0)
+        self._pulse = Pulse(conf, name, outlet)
         self._stopping = threading.Event()
         self._is_to_reload = self._is_to_report = self._is_announced = False
         self._began = time.monotonic()

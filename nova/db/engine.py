@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from nova import errors, metrics, neighbours
 from nova.conf.database import parse
+from nova.db import statements
 from nova.readiness import LOOK_S, Check
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Database:
     name is what the log calls it.
 
     sync_command makes the tables, and is named when they are missing. options go with every connection, for the
-    queries (Connection.get_execution_options()); connect_args go to the driver.
+    queries (Connection.get_execution_options()); connect_args go to the driver. pool_name tells the second pool of a
+    process to the same database from the first in the metrics.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Database:
         sync_command: str = "nova-manage db sync",
         options: Mapping[str, Any] | None = None,
         connect_args: Mapping[str, Any] | None = None,
+        pool_name: str = "",
     ) -> None:
         parsed = parse(url)
         # What tells Compute's from Placement's.
@@ -96,7 +99,8 @@ class Database:
         # SQLite has one writer; waiting for it inside SQLite would hold up a green process.
         self._writer = threading.RLock() if self.is_sqlite else nullcontext()
         pool: Any = self.engine.pool
-        metrics.watch_pool(self._label, pool.checkedout, lambda: pool_size + max_overflow)
+        statements.watch(self.engine, self._label)
+        metrics.watch_pool(pool_name or self._label, pool.checkedout, lambda: pool_size + max_overflow)
         if prepare := _PREPARE.get(self.engine.dialect.name):
             event.listen(self.engine, "connect", prepare)
 
@@ -174,6 +178,10 @@ class Database:
             # Outside the transaction, so that whoever is in the way can go on.
             time.sleep(random.uniform(0, longest_pause_s))
             longest_pause_s = min(longest_pause_s * 2, _LONGEST_PAUSE_S)
+
+    def timed_batch(self) -> AbstractContextManager[None]:
+        """Around statements that a caller sends in one message, past the engine."""
+        return statements.timed_batch(self._label)
 
     def check(self, table: str = "alembic_version") -> Check:
         """Whether the database answers and this table, which the first migration makes, is there.

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import Select, and_, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -115,6 +116,46 @@ def all_usages(connection: Connection) -> dict[str, dict[str, int]]:
     for row in connection.execute(select(_usages)):
         found.setdefault(row.project_id, {})[row.resource] = row.in_use
     return found
+
+
+def in_use(connection: Connection) -> dict[str, int]:
+    """What all projects together have, by resource."""
+    query = select(_usages.c.resource, func.sum(_usages.c.in_use).label("total")).group_by(_usages.c.resource)
+    return {row.resource: int(row.total) for row in connection.execute(query)}
+
+
+def near_limit(connection: Connection, defaults: Mapping[str, int], ratio: float) -> dict[str, int]:
+    """How many projects use this part of their limit or more, by resource. defaults: see nearest()."""
+    used = _used_ratios(defaults).subquery()
+    counted = func.sum(case((used.c.ratio >= ratio, 1), else_=0)).label("projects")
+    query = select(used.c.resource, counted).group_by(used.c.resource)
+    return {row.resource: int(row.projects) for row in connection.execute(query)}
+
+
+def nearest(connection: Connection, defaults: Mapping[str, int], most: int) -> dict[tuple[str, str], float]:
+    """The uses that are nearest to their limits, by project and resource: which part of the limit is used.
+
+    defaults are the limits of a project that has none of its own. Nothing in use is near no limit.
+    """
+    used = _used_ratios(defaults).subquery()
+    order = (used.c.ratio.desc(), used.c.project_id, used.c.resource)
+    rows = connection.execute(select(used).order_by(*order).limit(most))
+    return {(row.project_id, row.resource): float(row.ratio) for row in rows}
+
+
+def _used_ratios(defaults: Mapping[str, int]) -> Select[Any]:
+    """Project, resource and the part of the limit that is used, of all that have one. Of a limit of none, one is all."""
+    own = and_(
+        _limits.c.scope == PROJECT,
+        _limits.c.owner == _usages.c.project_id,
+        _limits.c.user_id == "",
+        _limits.c.resource == _usages.c.resource,
+    )
+    of_all = case(*((_usages.c.resource == name, limit) for name, limit in defaults.items()), else_=-1)
+    limit = func.coalesce(_limits.c.hard_limit, of_all)
+    ratio = _usages.c.in_use * literal(1.0) / case((limit > 1, limit), else_=1)
+    columns = (_usages.c.project_id, _usages.c.resource, ratio.label("ratio"))
+    return select(*columns).select_from(_usages.outerjoin(_limits, own)).where(limit >= 0, _usages.c.in_use > 0)
 
 
 def _take(connection: Connection, project_id: str, resource: str, amount: int, limit: int) -> bool:

@@ -85,13 +85,14 @@ class Database:
 
     def __init__(self, url: str, pool_size: int = 5, max_overflow: int = 50, recycle_s: int = 3600) -> None:
         self._readers = engine.Database(url, pool_size, max_overflow, recycle_s, _SYNC_COMMAND)
-        name = self._readers.engine.dialect.name
-        self.dialect = "mysql" if name == "mariadb" else name
+        dialect = self._readers.engine.dialect.name
+        self.dialect = "mysql" if dialect == "mariadb" else dialect
         # Only the writer's connection may carry several statements in one message.
         self._writer = self._readers
         if self.dialect == "mysql":
             flags = {"client_flag": CLIENT.MULTI_STATEMENTS}
-            self._writer = engine.Database(url, 1, 0, recycle_s, _SYNC_COMMAND, connect_args=flags)
+            pool = "placement_writer"
+            self._writer = engine.Database(url, 1, 0, recycle_s, _SYNC_COMMAND, connect_args=flags, pool_name=pool)
         self._alone = threading.Lock()
 
     def check(self) -> Check:
@@ -167,9 +168,10 @@ class Database:
         """
         cursor = connection.connection.cursor()
         try:
-            cursor.execute("; ".join(texts))
-            while cursor.nextset():
-                pass
+            with self._writer.timed_batch():
+                cursor.execute("; ".join(texts))
+                while cursor.nextset():
+                    pass
             return cursor.lastrowid
         except pymysql.err.Error as error:
             lost = connection.dialect.is_disconnect(error, connection.connection, cursor)

@@ -44,6 +44,9 @@ class ComputeCalls:
     def connector(self, host: str) -> dict[str, Any]:
         """One of this daemon's hosts as the Block Storage API must know it. Raises NotImplementedHere."""
 
+    def guests(self, host: str) -> dict[str, int]:
+        """The guests on one of this daemon's hosts, by uuid, and their power states."""
+
     def migration_progress(self, instance_id: str) -> MigrationProgress:
         """How far a live migration from this host is."""
 

@@ -20,6 +20,7 @@ from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.ec2 import Tag
 from nova.structs.flavor import Flavor
+from nova.structs.guest import GuestsCompared
 from nova.structs.host import Aggregate, HostLoad, HostReport, HostView, Node, NodeUse, ServiceRecord, SignOfLife
 from nova.structs.image import Image
 from nova.structs.image_import import ImageImport, ImportRequest
@@ -265,6 +266,9 @@ class HostCalls:
 
     def report_missing_guests(self, host: str, uuids: list[str]) -> None:
         """Servers whose place is this host, and that have no guest there: those that seem to run are in ERROR."""
+
+    def compare_guests(self, host: str) -> GuestsCompared:
+        """Where what a host has differs from the records. Raises HostNotFound, Unavailable for one that does not answer."""
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         """Which of these guests, found on host, belong to servers that were deleted or (True) live whole elsewhere."""

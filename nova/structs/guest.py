@@ -143,3 +143,15 @@ class GuestState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     power_state: PowerState
     is_halted: bool = False
+
+
+class GuestsCompared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a host and the records differ, by the server's uuid; nothing of servers that something is being done to.
+
+    unknown: guests without a record, and their power states. elsewhere: guests whose server is on another host by its
+    record ("": on none, or it is deleted). missing: servers of this host by their records, without a guest.
+    """
+
+    unknown: dict[str, int] = {}
+    elsewhere: dict[str, str] = {}
+    missing: tuple[str, ...] = ()

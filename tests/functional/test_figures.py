@@ -4,13 +4,21 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client import REGISTRY
 
 from nova import errors
 from nova.conductor.figures import count
+from nova.db import quotas
+from nova.db.engine import Database
 from tests.functional.cloud import wait
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+
+from throwaway_databases import database
 
 REASON = "the disk is on fire"
 
@@ -34,13 +42,13 @@ def test_servers_and_hosts_are_counted_by_their_states(cloud, user):
     user.act(server_id, "os-stop")
     user.wait(server_id, "SHUTOFF")
 
-    count(cloud.db)
+    count(cloud.db, cloud.conf)
 
     assert value("nova_servers", vm_state="stopped") == 1
     assert value("nova_hosts", state="up", status="enabled") == 1
     user.delete(f"/servers/{server_id}")
     user.wait_gone(server_id)
-    count(cloud.db)
+    count(cloud.db, cloud.conf)
     assert REGISTRY.get_sample_value("nova_servers", {"vm_state": "stopped"}) is None
 
 
@@ -87,6 +95,53 @@ def test_requests_and_decisions_are_counted(cloud, user):
 
 def told(caplog, words):
     return [message for one in caplog.records if words in (message := one.getMessage())]
+
+
+def test_the_use_of_quotas_is_told_of_all_projects_and_by_name_of_those_at_their_limits(cloud, user):
+    # Ten names, however many projects there are.
+    used = {f"project-{number}": number for number in range(1, 15)}
+
+    def set_up(connection):
+        quotas.set_limits(connection, quotas.CLASS, "default", {"instances": 100})
+        for project, in_use in used.items():
+            quotas.take(connection, project, {"instances": in_use, "server_groups": 0}, {})
+        quotas.set_limits(connection, quotas.PROJECT, "project-1", {"instances": 1})
+        quotas.set_limits(connection, quotas.PROJECT, "project-14", {"instances": -1})
+
+    cloud.db.write(set_up)
+
+    count(cloud.db, cloud.conf)
+
+    assert value("nova_quota_in_use", resource="instances") == sum(used.values())
+    assert value("nova_quota_projects_near_limit", resource="instances") == 1
+    near = {
+        one.labels["project"]: one.value
+        for family in REGISTRY.collect()
+        for one in family.samples
+        if one.name == "nova_quota_used_ratio" and one.labels["resource"] == "instances"
+    }
+    nearest = {"project-1": 1.0} | {f"project-{number}": number / 100 for number in range(5, 14)}
+    assert near == pytest.approx(nearest)
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
+def test_statements_are_timed_by_kind_and_table_also_those_that_fail(kind):
+    def counted(statement, table, outcome):
+        labels = {"database": "compute", "statement": statement, "table": table, "outcome": outcome}
+        return value("nova_database_statement_seconds_count", **labels)
+
+    with database(kind) as url:
+        db = Database(url)
+        before = [counted("insert", "kept", "ok"), counted("insert", "kept", "error"), counted("commit", "", "ok")]
+        with db.connect() as connection:
+            connection.exec_driver_sql("CREATE TABLE kept (id INTEGER PRIMARY KEY)")
+        db.write(lambda c: c.exec_driver_sql("INSERT INTO kept VALUES (1)"))
+        with pytest.raises(sa.exc.IntegrityError):
+            db.write(lambda c: c.exec_driver_sql("INSERT INTO kept VALUES (1)"))
+        after = [counted("insert", "kept", "ok"), counted("insert", "kept", "error"), counted("commit", "", "ok")]
+        db.close()
+
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
 
 
 PROGRAM = """

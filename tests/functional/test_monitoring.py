@@ -60,6 +60,23 @@ CASES = {
         },
         "90",
     ),
+    "NovaDatabasePoolFull": (
+        {
+            'nova_database_connections{instance="a", database="compute", state="in_use"}': "51",
+            'nova_database_connections{instance="a", database="compute", state="most"}': "55",
+            # It is one connection, and often in use.
+            'nova_database_connections{instance="a", database="placement_writer", state="in_use"}': "1",
+            'nova_database_connections{instance="a", database="placement_writer", state="most"}': "1",
+        },
+        "49",
+    ),
+    "NovaDatabaseSlow": (
+        {
+            'nova_database_statement_seconds_sum{database="compute", statement="update", table="hosts"}': "0+6x300",
+            'nova_database_statement_seconds_count{database="compute", statement="update", table="hosts"}': "0+10x300",
+        },
+        "0+4x300",
+    ),
 }
 
 
@@ -90,6 +107,8 @@ def prometheus(image_service_of_module, tmp_path_factory):
 
     try:
         wait(lambda: is_there(port), "Prometheus answers")
+        limited = {"quota_set": {"instances": 10}}
+        assert nova.send("PUT", "/os-quota-sets/admin", limited).status_code == 200
         nova.add_flavor()
         nova.create_server(image_service_of_module.image)
         wait(lambda: nova.statuses() == ["ACTIVE"], "the server is active")
@@ -133,7 +152,7 @@ def test_every_query_is_understood_and_asks_for_metrics_that_there_are(prometheu
     for expression in asked:
         prometheus(expression)
         for name in re.findall(r"nova_\w+", expression):
-            assert f'"{re.sub("_(bucket|count|total)$", "", name)}"' in page, name
+            assert f'"{re.sub("_(bucket|count|sum|total)$", "", name)}"' in page, name
 
 
 def test_no_alert_fires_while_all_is_well(prometheus):

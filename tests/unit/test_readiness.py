@@ -103,7 +103,7 @@ def test_a_daemon_that_starts_waits_for_its_start(watch, neighbour):
     ready.release("start")
 
     assert ready.failing() == {}
-    assert ready.names() == ["neighbour"]
+    assert list(ready.state()) == ["neighbour"]
 
 
 def test_what_two_components_need_is_looked_at_once_and_two_databases_are_two(watch, neighbour):
@@ -113,7 +113,7 @@ def test_what_two_components_need_is_looked_at_once_and_two_databases_are_two(wa
     ready = watch(neighbour.check(), neighbour.check(), other.check())
 
     assert wait_for(lambda: ready.failing() == {"neighbour-2": "it cannot be reached"}, 60)
-    assert ready.names() == ["neighbour", "neighbour-2"]
+    assert list(ready.state()) == ["neighbour", "neighbour-2"]
 
 
 def test_the_log_tells_once_of_one_that_goes_and_once_of_its_return(neighbour, caplog, monkeypatch):

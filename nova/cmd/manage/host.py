@@ -1,20 +1,24 @@
 """nova-manage host: the names of compute hosts, and emptying one."""
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from oslo_config import cfg
 
 from nova import errors
-from nova.cmd.manage.commands import Group, open_database
+from nova.cmd.manage.commands import Group, open_database, print_table
 from nova.cmd.manage.drain import Drain
 from nova.db import host_identity
 from nova.rpc.bus import connect
 from nova.rpc.conductor import ConductorCalls, conductor_client
 from nova.structs.context import Context
+from nova.structs.guest import GuestsCompared
 from nova.structs.host import ServiceRecord
+from nova.structs.instance import PowerState
 
 _OPERATOR = Context(is_admin=True)
+_SILENT, _DIFFERENT = 2, 3
 
 
 def add(groups: Any) -> None:
@@ -24,6 +28,8 @@ def add(groups: Any) -> None:
     drained.add_argument("--to", metavar="HOST", help="where its servers go; default: the scheduler chooses")
     drained.add_argument("--at-once", type=int, default=2, metavar="N", help="moves under way at most; default: 2")
     drained.add_argument("--cold", action="store_true", help="stop servers that cannot move while they run")
+    audited = group.add("audit", audit)
+    audited.add_argument("host", nargs="?", help="this host alone")
     renamed = group.add("rename", rename)
     renamed.add_argument("old")
     renamed.add_argument("new")
@@ -56,6 +62,43 @@ def drain(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     return 3 if staying else 0
 
 
+def audit(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
+    """Ask hosts for their guests, and say where they and the records differ; 3 when they do, 2 when a host is silent.
+
+    Nothing is changed.
+    """
+    conductor = _conductor(conf)
+    rows, silent = [], []
+    for host in sorted(service.host for service in _services(conductor, arguments.host)):
+        try:
+            rows += [(host, *row) for row in _differences(conductor.compare_guests(host))]
+        except errors.DomainError as error:
+            # Also a nova-compute of an older release, which cannot be asked.
+            silent.append(f"Host {host} does not tell: {error}")
+    if rows:
+        print_table([("Host", "Server", "Difference"), *rows])
+    elif not silent:
+        print("Every guest has its record, and every server on a host its guest.")
+    for line in silent:
+        print(line)
+    return _SILENT if silent else _DIFFERENT if rows else 0
+
+
+def _differences(compared: GuestsCompared) -> Iterator[tuple[str, str]]:
+    """The server, and what is wrong with it."""
+    for uuid, state in compared.unknown.items():
+        yield uuid, f"a guest without a record, {PowerState(state).name.lower()}"
+    for uuid, host in compared.elsewhere.items():
+        yield (
+            uuid,
+            f"a guest whose server is on {host} by its record"
+            if host
+            else "a guest whose server is deleted, or on no host",
+        )
+    for uuid in compared.missing:
+        yield uuid, "a server without its guest"
+
+
 def _disable(conductor: ConductorCalls, host: str) -> None:
     """Raises HostNotFound."""
     for service in _services(conductor, host):
@@ -63,10 +106,10 @@ def _disable(conductor: ConductorCalls, host: str) -> None:
             conductor.update_service(_OPERATOR, service.uuid, True, "drained by nova-manage")
 
 
-def _services(conductor: ConductorCalls, host: str) -> list[ServiceRecord]:
+def _services(conductor: ConductorCalls, host: str | None) -> list[ServiceRecord]:
     """Raises HostNotFound."""
     found = conductor.services(_OPERATOR, host, "nova-compute")
-    if not found:
+    if not found and host is not None:
         raise errors.HostNotFound(host=host)
     return found
 

@@ -19,6 +19,7 @@ from nova.db import events, host_identity, hosts, instances
 from nova.structs.context import Context
 from nova.structs.disks import DisksVerdict, HeldDisks
 from nova.structs.event_details import EventDetails
+from nova.structs.guest import GuestsCompared
 from nova.structs.host import (
     HostReport,
     HostView,
@@ -249,6 +250,28 @@ class HostCalls:
         except errors.GuestNotFound:
             LOG.warning("server %s has no guest on its host %s", instance.uuid, host)
             self._db.write(lambda c: completion.lose_guest(c, instance))
+
+    def compare_guests(self, host: str) -> GuestsCompared:
+        if not self._db.read(lambda c: hosts.services(c, host=host, binary="nova-compute")):
+            raise errors.HostNotFound(host=host)
+        # The records first: a server that comes to this host meanwhile is a guest with a record.
+        here = {one.uuid: one for one in self._db.read(lambda c: instances.on_host(c, host))}
+        guests = self._core.compute(host).guests(host)
+        known = left_overs.records(self._core, set(guests))
+        settled = {uuid: one for uuid, one in known.items() if one.task_state is None}
+        return GuestsCompared(
+            unknown={uuid: state for uuid, state in sorted(guests.items()) if uuid not in known},
+            elsewhere={
+                uuid: "" if one.is_deleted else one.host or ""
+                for uuid, one in sorted(settled.items())
+                if one.is_deleted or one.host != host
+            },
+            missing=tuple(
+                uuid
+                for uuid, one in sorted(here.items())
+                if uuid not in guests and one.task_state is None and one.launched_at
+            ),
+        )
 
     def unwanted_guests(self, host: str, uuids: list[str]) -> dict[str, bool]:
         """Guests without any record are never named."""

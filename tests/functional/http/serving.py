@@ -52,7 +52,7 @@ def main():
     conf = load(files=[sys.argv[2]])
     oslo_log.setup(conf, "nova-test")
     service = HttpService(conf, "osapi_compute", Front(app, conf, plain_fault), "127.0.0.1", 0, requests=2)
-    page = HealthService(health.page(Readiness()), "127.0.0.1", 0)
+    page = HealthService(health.page(Readiness().state), "127.0.0.1", 0)
     for one in (service, page):
         one.start()
     print(json.dumps([service.port, page.port]), flush=True)

@@ -138,7 +138,7 @@ def test_a_link_in_the_place_of_a_log_is_not_followed(bundled, tmp_path):
 def test_daemons_beside_are_asked_whether_they_are_ready(bundled, tmp_path):
     readiness = Readiness()
     readiness.hold("database", "rabbit://a:of-the-url@mq/ is away")
-    server = make_server("127.0.0.1", 0, health.page(readiness))
+    server = make_server("127.0.0.1", 0, health.page(readiness.state))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
     (tmp_path / "nova-conductor.conf").write_text(f"[DEFAULT]\nhealth_port = {port}\n")
