@@ -6,6 +6,7 @@
 #   tools/cloud.sh up [--distributed] --fake-hosts N   N hosts without a hypervisor, for tools/bench.py
 #   tools/cloud.sh up --volumes [...]        with Cinder
 #   tools/cloud.sh up --distributed --neutron [...]   Neutron with OVN in the place of nova-network
+#   tools/cloud.sh up --distributed --heat [...]      with Heat
 #   tools/cloud.sh down                      ends everything up has started and deletes what it made
 #   tools/cloud.sh status                    which parts run, where they answer
 #   tools/cloud.sh logs [PART]               follows the logs of all parts, or of one
@@ -16,7 +17,7 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in settings progress processes environment backbone identity images volumes ovn neutron hosts nova status; do
+for part in settings progress processes environment backbone identity images volumes ovn neutron heat hosts nova status; do
     # shellcheck source=/dev/null
     . "$HERE/cloud/$part.sh"
 done
@@ -44,6 +45,7 @@ up() {
     step "Debian packages" "See that apt-get works: apt-get update." install_cloud_packages
     step "Python environment $(basename "$VENV")" \
         "See that pip reaches a package index; to begin anew, delete $VENV." install_environment
+    [ "$HEAT" = 0 ] || step "Heat's environment" "See that pip reaches a package index." install_heat
     if [ "$MODE" = distributed ]; then
         step "management network $MANAGEMENT.0/24" \
             "Another program may use these addresses: ip addr. CLOUD_PORT_OFFSET=100 chooses others." make_management_network
@@ -64,6 +66,7 @@ up() {
     [ "$MODE" = embedded ] || step "RabbitMQ answers" "See $LOG/rabbitmq.log; port $RABBIT_PORT must be free." wait_for_rabbitmq
     [ "$VOLUMES" = 0 ] || step "Cinder" "Port $VOLUME_PORT must be free; see $LOG/cinder-*.log." start_cinder
     [ "$NEUTRON" = 0 ] || step "Neutron" "Port $NETWORK_PORT must be free; see $LOG/neutron.log." start_neutron
+    [ "$HEAT" = 0 ] || step "Heat" "Port $HEAT_PORT must be free; see $LOG/heat-*.log." start_heat
     step "Nova's and Placement's tables" "See the log above." prepare_nova
     step "Nova's daemons" "See $LOG/nova-*.log; ports $COMPUTE_PORT, $PLACEMENT_PORT, $NETWORK_PORT must be free." start_nova
     step "flavors, network private ($GUEST_SUBNET), router to public ($PUBLIC_SUBNET), key pair k1" "See $LOG/nova-*.log." \
@@ -77,13 +80,14 @@ up() {
 }
 
 read_options() {
-    local wanted_mode=embedded wanted_hosts=2 wanted_fake=0 wanted_volumes=0 wanted_neutron=0
+    local wanted_mode=embedded wanted_hosts=2 wanted_fake=0 wanted_volumes=0 wanted_neutron=0 wanted_heat=0
     while [ $# -gt 0 ]; do
         case $1 in
             --distributed) wanted_mode=distributed ;;
             --hosts) wanted_hosts=${2:?--hosts needs a number} && shift ;;
             --volumes) wanted_volumes=1 ;;
             --neutron) wanted_neutron=1 ;;
+            --heat) wanted_heat=1 ;;
             --fake-hosts) wanted_fake=${2:?--fake-hosts needs a number} && shift ;;
             *) echo "up knows no option $1" >&2 && exit 2 ;;
         esac
@@ -93,15 +97,20 @@ read_options() {
         echo "Neutron needs hosts with networks of their own: tools/cloud.sh up --distributed --neutron" >&2
         exit 2
     fi
+    if [ $wanted_heat = 1 ] && [ "$wanted_mode" != distributed ]; then
+        echo "Heat needs a broker: tools/cloud.sh up --distributed --heat" >&2
+        exit 2
+    fi
     if [ -e "$CLOUD_DIR/settings" ] && [ "$MODE $FAKE_HOSTS $NEUTRON" != "$wanted_mode $wanted_fake $wanted_neutron" ]; then
         echo "A cloud of another kind is there ($MODE). First: tools/cloud.sh down" >&2
         exit 2
     fi
     # A host that runs is not taken away by asking for fewer.
     if [ -e "$CLOUD_DIR/settings" ] && [ "$HOST_COUNT" -gt "$wanted_hosts" ]; then wanted_hosts=$HOST_COUNT; fi
-    # Nor is Cinder by not asking for it again.
+    # Nor are Cinder and Heat by not asking for them again.
     [ "$VOLUMES" = 0 ] || wanted_volumes=1
-    MODE=$wanted_mode HOST_COUNT=$wanted_hosts FAKE_HOSTS=$wanted_fake VOLUMES=$wanted_volumes NEUTRON=$wanted_neutron
+    [ "$HEAT" = 0 ] || wanted_heat=1
+    MODE=$wanted_mode HOST_COUNT=$wanted_hosts FAKE_HOSTS=$wanted_fake VOLUMES=$wanted_volumes NEUTRON=$wanted_neutron HEAT=$wanted_heat
 }
 
 must_be_root() {
@@ -139,6 +148,10 @@ prepare_services() {
         prepare_neutron &
         others+=($!)
     fi
+    if [ "$HEAT" = 1 ]; then
+        prepare_heat &
+        others+=($!)
+    fi
     prepare_keystone
     for other in "${others[@]}"; do wait "$other"; done
 }
@@ -150,10 +163,14 @@ start_services() {
 }
 
 register_cloud() {
-    local volumes=() network=nova-network
+    local volumes=() orchestration=() network=nova-network
     [ "$NEUTRON" = 0 ] || network=neutron
     # As the install guide has it: with the project in the address.
     [ "$VOLUMES" = 0 ] || volumes=("cinder=block-storage=http://$ADDRESS:$VOLUME_PORT/v3/%(project_id)s")
+    [ "$HEAT" = 0 ] || orchestration=(
+        "heat=orchestration=http://$ADDRESS:$HEAT_PORT/v1/%(project_id)s"
+        "heat-cfn=cloudformation=http://$ADDRESS:$HEAT_CFN_PORT/v1"
+    )
     run_client register.py "$SECRET" \
         "glance=image=http://$ADDRESS:$GLANCE_PORT" \
         "nova=compute=http://$ADDRESS:$COMPUTE_PORT/v2.1" \
@@ -161,7 +178,7 @@ register_cloud() {
         "s3=s3=http://$ADDRESS:$OBJECTS_PORT" \
         "placement=placement=http://$ADDRESS:$PLACEMENT_PORT" \
         "$network=network=http://$ADDRESS:$NETWORK_PORT" \
-        "${volumes[@]}"
+        "${volumes[@]}" "${orchestration[@]}"
 }
 
 prepare_nova() {
@@ -198,7 +215,7 @@ stop_nova() {
 
 stop_services() {
     local name
-    for name in $(cinder_parts) $(ovn_parts) glance keystone rabbitmq mariadb; do stop_process "$name" 30 & done
+    for name in $(heat_parts) $(cinder_parts) $(ovn_parts) glance keystone rabbitmq mariadb; do stop_process "$name" 30 & done
     wait
     stop_process epmd
 }

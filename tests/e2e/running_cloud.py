@@ -21,7 +21,7 @@ TOOL = ROOT / "tools" / "cloud.sh"
 OPTIONS = {
     "embedded": ("--volumes",),
     "distributed": ("--volumes", "--distributed", "--hosts", "2"),
-    "neutron": ("--neutron", "--distributed", "--hosts", "2"),
+    "neutron": ("--neutron", "--distributed", "--hosts", "2", "--volumes", "--heat"),
 }
 
 

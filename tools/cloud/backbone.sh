@@ -23,7 +23,7 @@ start_mariadb() {
     wait_for_port mariadb "$ADDRESS" "$MARIADB_PORT"
     mariadb --no-defaults --socket="$directory/socket" --user=root <<SQL
 CREATE USER IF NOT EXISTS cloud@'%' IDENTIFIED BY '$SECRET';
-$(for name in keystone glance cinder neutron nova nova_api nova_cell0 placement; do
+$(for name in keystone glance cinder neutron heat nova nova_api nova_cell0 placement; do
         echo "CREATE DATABASE IF NOT EXISTS $name CHARACTER SET utf8mb4;"
         echo "GRANT ALL ON $name.* TO cloud@'%';"
     done)

@@ -7,7 +7,7 @@ import sys
 
 import openstack
 
-SERVICE_USERS = ("nova", "placement", "glance", "neutron", "cinder")
+SERVICE_USERS = ("nova", "placement", "glance", "neutron", "cinder", "heat")
 
 
 def main() -> None:
@@ -20,6 +20,8 @@ def main() -> None:
     add_service_users(identity, roles, secret)
     add_demo(identity, roles, secret)
     add_services(identity, services)
+    if any(entry.startswith("heat=") for entry in services):
+        add_stack_users(identity, secret)
 
 
 def add_service_users(identity, roles, secret) -> None:
@@ -37,6 +39,18 @@ def add_demo(identity, roles, secret) -> None:
     identity.assign_project_role_to_user(project, user, roles["member"])
     # The administrator looks after the demo project too.
     identity.assign_project_role_to_user(project, identity.find_user("admin"), roles["admin"])
+
+
+def add_stack_users(identity, secret) -> None:
+    """Where Heat makes the users with whose names a stack's servers speak to it, as its install guide says."""
+    for name in ("heat_stack_owner", "heat_stack_user"):
+        if not identity.find_role(name):
+            identity.create_role(name=name)
+    domain = identity.find_domain("heat") or identity.create_domain(name="heat")
+    admin = identity.find_user("heat_domain_admin", domain_id=domain.id) or identity.create_user(
+        name="heat_domain_admin", password=secret, domain_id=domain.id
+    )
+    identity.assign_domain_role_to_user(domain, admin, identity.find_role("admin"))
 
 
 def add_services(identity, services) -> None:

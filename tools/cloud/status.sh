@@ -24,6 +24,13 @@ cloud_parts() {
     for name in $(neutron_parts); do
         if [ "$name" = neutron ]; then echo "$name $ADDRESS $NETWORK_PORT"; else echo "$name - -"; fi
     done
+    for name in $(heat_parts); do
+        case $name in
+            heat-api) echo "$name $ADDRESS $HEAT_PORT" ;;
+            heat-api-cfn) echo "$name $ADDRESS $HEAT_CFN_PORT" ;;
+            *) echo "$name - -" ;;
+        esac
+    done
     for index in "${!HOSTS[@]}"; do
         address="- -"
         [ "$MODE" = embedded ] || address="$(host_address $((index + 1))) $((16509 + OFFSET))"
@@ -109,6 +116,7 @@ start_part() {
         keystone) start_keystone && wait_for_keystone ;;
         glance) start_glance && wait_for_glance ;;
         cinder-*) start_cinder_part "$1" && wait_for_cinder ;;
+        heat-*) start_heat_part "$1" && wait_for_heat ;;
         ovn-*) start_ovn_part "$1" ;;
         neutron | *-metadata-agent) start_neutron_part "$1" && wait_for_neutron ;;
         *-ovsdb | *-vswitchd | *-ovn-controller) start_chassis_part "$1" ;;
