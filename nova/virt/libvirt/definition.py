@@ -1,12 +1,13 @@
 """How a guest is defined: its domain, over disks that are there and volumes that are connected for it."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import libvirt
 from oslo_config import cfg
 
-from nova.structs.guest import GuestSpec
-from nova.virt.libvirt import console, files
+from nova.structs.guest import Disk, GuestSpec
+from nova.virt.libvirt import console, files, volume_names
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import build
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
@@ -52,6 +53,27 @@ class Definitions:
                 undo.callback(self._volumes.disconnect, spec.uuid, files.volume_key(disk))
                 drives[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
         return files.plan_drives(spec, directory, self.facts(), self._options, drives)
+
+    def renew(self, uuid: str, domain: Proxy, disks: Iterable[Disk]) -> None:
+        """Let a guest that is off open its volumes, those among disks, by the names they have on this host now.
+
+        Raises errors.GuestFailed.
+        """
+        later = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+        saved = None
+        if domain.hasManagedSaveImage():
+            saved = domain.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
+        named = volume_names.serials(later) | volume_names.serials(saved)
+        drives = {
+            files.volume_key(disk): self._volumes.connect(uuid, disk)
+            for disk in disks
+            if disk.kind == "volume" and files.volume_key(disk) in named
+        }
+        # Memory is of use only with all that the guest had; a start can do without what is not the server's any more.
+        if saved is not None and (renewed := volume_names.renew(saved, drives, may_drop=False)):
+            domain.managedSaveDefineXML(renewed, 0)
+        if renewed := volume_names.renew(later, drives, may_drop=True):
+            self._connection.change("defineXML", renewed)
 
     def disconnect_left_over(self, spec: GuestSpec) -> None:
         """Let go the volumes of an earlier guest, whose directory is about to be put away."""

@@ -142,7 +142,7 @@ class LibvirtDriver:
                 undo.callback(power.remove, domain)
             elif not power.is_active(domain):
                 vif.plug(spec.vifs)
-                self._definitions.plan(spec, undo)
+                domain = self._definitions.define(spec, undo)
             power.start_new(domain, spec.starts_paused)
             undo.pop_all()
 
@@ -232,6 +232,14 @@ class LibvirtDriver:
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         with self._turns.guest(uuid):
             volume_swap.exchange(self._connection.domain(uuid), self._volumes, uuid, old, new)
+
+    # VolumeNames
+
+    def renew_volumes(self, uuid: str, disks: tuple[Disk, ...]) -> None:
+        with self._turns.guest(uuid):
+            domain = self._connection.domain(uuid)
+            if not power.is_active(domain):
+                self._definitions.renew(uuid, domain, disks)
 
     # VolumeExtension
 
@@ -452,7 +460,10 @@ class LibvirtDriver:
             is_rescued = domain is not None and rescue.is_rescued(
                 files.guest_directory(self._conf.instances_path, spec.uuid)
             )
-            domain = domain if is_rescued and domain is not None else self._definitions.define(spec, undo)
+            if domain is None or not is_rescued:
+                domain = self._definitions.define(spec, undo)
+            else:
+                self._definitions.renew(spec.uuid, domain, spec.disks)
             power.start_new(domain, spec.starts_paused)
             undo.pop_all()
 
