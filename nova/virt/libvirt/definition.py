@@ -63,16 +63,16 @@ class Definitions:
         saved = None
         if domain.hasManagedSaveImage():
             saved = domain.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
-        named = volume_names.serials(later) | volume_names.serials(saved)
+        named = volume_names.serials(later, later) | volume_names.serials(saved or later, later)
         drives = {
             files.volume_key(disk): self._volumes.connect(uuid, disk)
             for disk in disks
             if disk.kind == "volume" and files.volume_key(disk) in named
         }
         # Memory is of use only with all that the guest had; a start can do without what is not the server's any more.
-        if saved is not None and (renewed := volume_names.renew(saved, drives, may_drop=False)):
+        if saved is not None and (renewed := volume_names.renew(saved, drives, later, may_drop=False)):
             domain.managedSaveDefineXML(renewed, 0)
-        if renewed := volume_names.renew(later, drives, may_drop=True):
+        if renewed := volume_names.renew(later, drives, later, may_drop=True):
             self._connection.change("defineXML", renewed)
 
     def disconnect_left_over(self, spec: GuestSpec) -> None:

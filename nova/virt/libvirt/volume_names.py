@@ -6,29 +6,29 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from nova import errors
+from nova.virt.libvirt.devices import serial_of
 from nova.virt.libvirt.domain_xml.facts import Drive
 
 LOG = logging.getLogger(__name__)
 
 
-def serials(definition: str | None) -> set[str]:
-    """The serial numbers of the disks of a guest, by which its volumes are known."""
-    if definition is None:
-        return set()
-    return {disk.findtext("serial", "") for disk in ET.fromstring(definition).findall("devices/disk")} - {""}
+def serials(definition: str, later: str) -> set[str]:
+    """The serial numbers of a guest's volumes. later: its definition for the next start, which names them rightly."""
+    known = _devices(ET.fromstring(later))
+    return {serial_of(disk, known) for disk in _devices(ET.fromstring(definition)).findall("disk")} - {""}
 
 
-def renew(definition: str, drives: Mapping[str, Drive], may_drop: bool) -> str | None:
+def renew(definition: str, drives: Mapping[str, Drive], later: str, may_drop: bool) -> str | None:
     """The definition on the devices that its volumes are now; None where it says so already.
 
     drives: the volumes, just connected, by their serial numbers. may_drop: a device that is none of them is left out.
     Raises errors.GuestFailed.
     """
-    domain = ET.fromstring(definition)
+    domain, known = ET.fromstring(definition), _devices(ET.fromstring(later))
     is_changed = False
     for devices in domain.findall("devices"):
         for disk in devices.findall("disk"):
-            drive = drives.get(disk.findtext("serial", ""))
+            drive = drives.get(serial_of(disk, known))
             if drive is not None and drive.type == "block":
                 is_changed |= _point(disk, drive.path)
             elif drive is not None and disk.get("type") == "block":
@@ -38,6 +38,11 @@ def renew(definition: str, drives: Mapping[str, Drive], may_drop: bool) -> str |
                 devices.remove(disk)
                 is_changed = True
     return ET.tostring(domain, encoding="unicode") if is_changed else None
+
+
+def _devices(domain: ET.Element) -> ET.Element:
+    devices = domain.find("devices")
+    return ET.Element("devices") if devices is None else devices
 
 
 def _point(disk: ET.Element, path: str) -> bool:

@@ -11,6 +11,8 @@ from nova.structs.guest import Disk
 from nova.structs.instance import BlockDevice, PowerState
 from nova.virt.libvirt import volumes
 
+IS_NEW = {"driver_volume_type": "iscsi", "data": {"volume_id": "new"}}
+
 
 class Brick:
     """An os-brick for a host whose kernel deals out the names: where each volume is now."""
@@ -89,6 +91,20 @@ def test_a_build_that_goes_on_starts_the_guest_on_the_name_of_now(driver, host, 
     driver.create(guest)
 
     assert opened(host, guest) == devices[1]
+
+
+def test_a_suspended_guest_has_the_volume_that_took_another_s_place(driver, host, guest, brick, devices, volume):
+    device = msgspec.structs.replace(volume.volume, volume_id="new", connection_info=IS_NEW)
+    new = msgspec.structs.replace(volume, volume=device)
+    brick.places["new"] = devices[1]
+    driver.swap_volume(guest.uuid, volume, new)
+    driver.set_power(guest.uuid, PowerState.SUSPENDED)
+    brick.places["new"] = devices[0]
+
+    driver.renew_volumes(guest.uuid, (new,))
+    driver.set_power(guest.uuid, PowerState.RUNNING)
+
+    assert opened(host, guest) == opened(host, guest, "--inactive") == devices[0]
 
 
 def test_a_running_guest_is_left_alone(driver, host, guest, brick, devices, volume):
