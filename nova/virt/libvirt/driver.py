@@ -87,7 +87,7 @@ class LibvirtDriver:
         )
         self._volumes = VolumeConnections(conf, host or conf.host)
         self._mounts = ShareMounts(conf)
-        self._disks = GuestDisks(conf.instances_path, self._storage)
+        self._disks = GuestDisks(conf.instances_path, self._storage, self._volumes.let_go)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._definitions = Definitions(
             conf, self._connection, self._options, self._disks, self._volumes, lambda: self._host_facts.xml
@@ -216,10 +216,8 @@ class LibvirtDriver:
             find = devices.by_volume(files.volume_key(disk))
             undo.callback(self._volumes.disconnect, uuid, files.volume_key(disk))
             drive = self._volumes.connect(uuid, disk)
-            targets = devices.read_targets(domain)
-            drive = msgspec.structs.replace(
-                drive, bus=disk.bus, target=files.target_name(disk.device_name, disk.bus, targets)
-            )
+            target = files.target_name(disk.device_name, disk.bus, devices.read_targets(domain))
+            drive = msgspec.structs.replace(drive, bus=disk.bus, target=target)
             devices.attach(domain, disk_element(drive), find)
             undo.pop_all()
 
@@ -451,16 +449,17 @@ class LibvirtDriver:
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
         """Power off, define again, start. Disks with data are never created here. Raises DiskMissing."""
+        if self._disks.holdings.puts_away(spec):
+            # Its volumes are let go then.
+            self._switch_off(spec.uuid)
         self._disks.check(spec)
         if domain is not None:
             power.shut_down(domain, datetime.timedelta())
         vif.plug(spec.vifs)
         with contextlib.ExitStack() as undo:
             self._storage.create(spec, undo)
-            is_rescued = domain is not None and rescue.is_rescued(
-                files.guest_directory(self._conf.instances_path, spec.uuid)
-            )
-            if domain is None or not is_rescued:
+            directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+            if domain is None or not rescue.is_rescued(directory):
                 domain = self._definitions.define(spec, undo)
             else:
                 self._definitions.renew(spec.uuid, domain, spec.disks)

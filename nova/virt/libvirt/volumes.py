@@ -124,14 +124,21 @@ class VolumeConnections:
     def disconnect_all(self, uuid: str) -> None:
         """Disconnect the host from every volume of a guest that is gone, as far as it is known which they are."""
         for name in self._records.of_server(uuid):
-            try:
-                keys = tuple(self._records.read(name))
-            except errors.VolumesUnknown as error:
-                # The guest is gone, and it goes with its directory: a server can be deleted all the same.
-                LOG.error("volumes of server %s may stay connected to this host until it starts anew: %s", uuid, error)
-                continue
-            for key in keys:
-                self._let_go(name, key)
+            self.let_go(name)
+
+    def let_go(self, name: str) -> None:
+        """Disconnect the host from what the record in a guest's directory names, before that is taken away.
+
+        Raises errors.GuestFailed.
+        """
+        try:
+            keys = tuple(self._records.read(name))
+        except errors.VolumesUnknown as error:
+            # The guest is gone, and it goes with its directory: a server can be deleted all the same.
+            LOG.error("volumes of server %s may stay connected to this host until it starts anew: %s", name, error)
+            return
+        for key in keys:
+            self._let_go(name, key)
 
     def _let_go(self, name: str, key: str) -> None:
         """Take a volume out of a directory's record; the host is disconnected where no other one has it."""
