@@ -7,7 +7,7 @@ import libvirt
 from oslo_config import cfg
 
 from nova.structs.guest import Disk, GuestSpec
-from nova.virt.libvirt import console, files, volume_names
+from nova.virt.libvirt import console, devices, files, volume_names
 from nova.virt.libvirt.connection import Connection, Proxy
 from nova.virt.libvirt.domain_xml import build
 from nova.virt.libvirt.domain_xml.facts import Drive, Host
@@ -45,14 +45,24 @@ class Definitions:
         return domain
 
     def plan(self, spec: GuestSpec, undo: contextlib.ExitStack) -> tuple[Drive, ...]:
-        """The drives that spec names, its volumes connected; undo disconnects them."""
+        """The drives that spec names, its volumes connected; undo disconnects those that the guest does not have."""
         directory = files.guest_directory(self._conf.instances_path, spec.uuid)
         drives = {}
         for disk in spec.disks:
             if disk.kind == "volume":
-                undo.callback(self._volumes.disconnect, spec.uuid, files.volume_key(disk))
-                drives[files.volume_key(disk)] = self._volumes.connect(spec.uuid, disk)
+                drives[files.volume_key(disk)] = self.connect(spec.uuid, disk, undo)
         return files.plan_drives(spec, directory, self.facts(), self._options, drives)
+
+    def connect(self, uuid: str, disk: Disk, undo: contextlib.ExitStack) -> Drive:
+        """Connect a volume; undo disconnects it, unless the guest runs with it, as it may where this is done again."""
+        undo.callback(self._disconnect_unused, uuid, disk)
+        return self._volumes.connect(uuid, disk)
+
+    def _disconnect_unused(self, uuid: str, disk: Disk) -> None:
+        domain = self._connection.find(uuid)
+        find = devices.by_volume(files.volume_key(disk))
+        if domain is None or not domain.isActive() or find(devices.read_devices(domain)) is None:
+            self._volumes.disconnect(uuid, files.volume_key(disk))
 
     def renew(self, uuid: str, domain: Proxy, disks: Iterable[Disk]) -> None:
         """Let a guest that is off open its volumes, those among disks, by the names they have on this host now.

@@ -214,8 +214,7 @@ class LibvirtDriver:
         with self._turns.guest(uuid), contextlib.ExitStack() as undo:
             domain = self._connection.domain(uuid)
             find = devices.by_volume(files.volume_key(disk))
-            undo.callback(self._volumes.disconnect, uuid, files.volume_key(disk))
-            drive = self._volumes.connect(uuid, disk)
+            drive = self._definitions.connect(uuid, disk, undo)
             target = files.target_name(disk.device_name, disk.bus, devices.read_targets(domain))
             drive = msgspec.structs.replace(drive, bus=disk.bus, target=target)
             devices.attach(domain, disk_element(drive), find)
