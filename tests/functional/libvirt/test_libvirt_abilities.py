@@ -230,6 +230,24 @@ def test_a_swap_that_broke_off_behind_the_pivot_is_undone(driver, host, swapped_
     assert Path(path_of(old)).read_bytes().startswith(b"precious")
 
 
+def test_a_swap_that_broke_off_in_the_copy_is_undone(driver, host, make_spec, make_volume, wait_for_output):
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    old, new = make_volume("/dev/vdb", content=b"precious".ljust(1 << 20)), make_volume("/dev/vdb")
+    driver.attach_volume(spec.uuid, old)
+    copying = ["blockcopy", spec.uuid, "vdb", "--dest", path_of(new), "--reuse-external", "--transient-job"]
+    host.virsh(*copying)
+    assert "<mirror" in host.virsh("dumpxml", spec.uuid)
+
+    driver.swap_volume(spec.uuid, new, old)
+
+    assert "<mirror" not in host.virsh("dumpxml", spec.uuid)
+    for when in ((), ("--inactive",)):
+        assert path_of(old) in host.virsh("domblklist", *when, spec.uuid)
+    assert Path(path_of(old)).read_bytes().startswith(b"precious")
+
+
 def test_a_swapped_volume_is_swapped_again(driver, host, make_spec, make_volume, wait_for_output):
     spec = make_spec()
     driver.create(spec)
