@@ -112,6 +112,16 @@ class Volumes(Protocol):
 
 
 @runtime_checkable
+class VolumeNames(Protocol):
+    """A hypervisor whose guests open volumes by names of the host, which a boot of the host deals out anew."""
+
+    def renew_volumes(self, uuid: str, disks: tuple[Disk, ...]) -> None:
+        """Before a guest starts or is resumed: connect the host to its volumes, and let it open them by the names they
+        have now. A device that is none of disks, the server's volumes by its record, is not opened. No change to a
+        guest that runs. Raises errors.GuestNotFound, errors.GuestFailed."""
+
+
+@runtime_checkable
 class VolumeExtension(Protocol):
     """Having this method is what lets a running guest see that a volume has grown."""
 

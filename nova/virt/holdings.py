@@ -113,8 +113,7 @@ class Holdings:
             self.bring_back(spec)
         finding = self.finding(spec)
         if finding is not Finding.OWN and spec.disks_id is not None and not _has_data(spec):
-            # A server whose disks are volumes loses nothing with it.
-            if finding is not Finding.NOTHING:
+            if self.puts_away(spec):
                 self.put_away(spec.uuid)
             self._shelf.make(spec.uuid, Mark(server=spec.uuid, made_by=spec.disks_id))
         elif finding is Finding.NOTHING:
@@ -125,6 +124,12 @@ class Holdings:
             )
         if spec.disks_id is not None:
             self._own(spec, spec.disks_id)
+
+    def puts_away(self, spec: GuestSpec) -> bool:
+        """Whether check_here() puts away what is here: another placement's, and a server's whose disks are volumes, which
+        loses nothing with it."""
+        is_other = self.finding(spec) not in (Finding.OWN, Finding.NOTHING)
+        return is_other and spec.disks_id is not None and not _has_data(spec)
 
     def release(self, uuid: str, made_by: DisksId | None) -> None:
         """Remove what a placement made (None: whatever there is); what it found is given back, all else stays."""

@@ -9,7 +9,7 @@ from nova import errors
 from nova.compute.guest_spec import guest_spec
 from nova.compute.host import Host
 from nova.compute.plugging import Plugging
-from nova.compute.steps import share
+from nova.compute.steps import share, volume
 from nova.structs.guest import RebootKind
 from nova.structs.instance import Instance, PowerState
 from nova.structs.steps import (
@@ -28,6 +28,7 @@ def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
     share.correct(host, arguments.instance)
     share.mount(host, arguments.instance)
     try:
+        volume.renew(host, arguments.instance)
         host.driver.set_power(uuid, PowerState.RUNNING)
     except errors.GuestNotFound:
         host.driver.reboot(guest_spec(host, arguments.instance), RebootKind.HARD, timedelta())
@@ -76,6 +77,8 @@ def _run_plugged(host: Host, plugging: Plugging, instance: Instance) -> None:
 def reach(host: Host, arguments: ReachArguments) -> PowerResult:
     """Pause, suspend or resume the guest."""
     uuid = arguments.instance.uuid
+    if arguments.target is PowerState.RUNNING:
+        volume.renew(host, arguments.instance)
     host.driver.set_power(uuid, arguments.target)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
 

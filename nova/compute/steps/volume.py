@@ -6,12 +6,20 @@ from nova import errors
 from nova.compute.guest_spec import volume_disk
 from nova.compute.host import Host
 from nova.structs.guest import VolumeFile
+from nova.structs.instance import Instance
 from nova.structs.steps import ExtendArguments, MergeArguments, SwapArguments, VolumeArguments, VolumeSnapshotArguments
-from nova.virt.driver import VolumeExtension, Volumes, VolumeSnapshots, able
+from nova.virt.driver import VolumeExtension, VolumeNames, Volumes, VolumeSnapshots, able
 
 LOG = logging.getLogger(__name__)
 
 _ACTION = "have volumes"
+
+
+def renew(host: Host, instance: Instance) -> None:
+    """Let a guest that is about to start open its volumes where they are now. Raises GuestNotFound, GuestFailed."""
+    if isinstance(host.driver, VolumeNames):
+        devices = [device for device in instance.block_devices if device.destination == "volume"]
+        host.driver.renew_volumes(instance.uuid, tuple(volume_disk(instance, device) for device in devices))
 
 
 def attach_volume(host: Host, arguments: VolumeArguments) -> None:

@@ -56,10 +56,31 @@ def by_place(source: ET.Element) -> Find:
 
 
 def read_devices(domain: Proxy, is_persistent: bool = False) -> ET.Element:
-    """The guest's devices: as they are now, or as they will be at its next start."""
-    flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if is_persistent else 0)
-    devices = ET.fromstring(domain.XMLDesc(flags)).find("devices")
-    return devices if devices is not None else ET.Element("devices")
+    """The guest's devices: as they are now, or as they will be at its next start.
+
+    A disk's serial number is that of the volume it is: see serial_of().
+    """
+    later = _devices(domain, libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+    if is_persistent:
+        return later
+    devices = _devices(domain, libvirt.VIR_DOMAIN_XML_SECURE)
+    for disk in devices.findall("disk"):
+        for serial in disk.findall("serial"):
+            serial.text = serial_of(disk, later)
+    return devices
+
+
+def serial_of(disk: ET.Element, later: ET.Element) -> str:
+    """The serial number of the volume that a disk is. later: the devices as they will be at the guest's next start.
+
+    A volume that takes the place of another in a running guest has the serial number of that one there, for as long as
+    the guest runs; what defines the guest's next start names the same place by its own.
+    """
+    target, source, serial = attribute(disk, "target", "dev"), disk.find("source"), disk.findtext("serial", "")
+    if source is None:
+        return serial
+    same = (other for other in later.findall("disk") if attribute(other, "target", "dev") == target)
+    return next((other.findtext("serial", "") for other in same if is_same_place(other.find("source"), source)), serial)
 
 
 def attribute(device: ET.Element, part: str, name: str, default: str = "") -> str:
@@ -101,18 +122,37 @@ def detach(domain: Proxy, find: Find, attempts: int, timeout_s: float) -> None:
     now = find(read_devices(domain)) if domain.isActive() else None
     if now is not None and _needs_consent(now) and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
         raise errors.GuestFailed(reason="The guest is paused and cannot release the device: unpause or stop it first")
+    # Once it is out of the definition nothing else may tell which it is in the running guest.
+    find_now = _this_or(now, find)
     later = find(read_devices(domain, is_persistent=True))
     if later is not None:
         _ignoring_absence(domain, later, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
     for _ in range(attempts):
-        now = find(read_devices(domain)) if domain.isActive() else None
+        now = find_now(read_devices(domain)) if domain.isActive() else None
         if now is None:
             return
         _ignoring_absence(domain, now, libvirt.VIR_DOMAIN_AFFECT_LIVE)
-        if concurrency.wait_for(lambda: _is_gone(domain, find), timeout_s, interval_s=0.1):
+        if concurrency.wait_for(lambda: _is_gone(domain, find_now), timeout_s, interval_s=0.1):
             return
-    if not _is_gone(domain, find):
+    if not _is_gone(domain, find_now):
         raise errors.GuestFailed(reason="The guest does not release the device")
+
+
+def _this_or(device: ET.Element | None, find: Find) -> Find:
+    """Finds a disk by its target; what has none, or is not there, as before."""
+    target = "" if device is None else attribute(device, "target", "dev")
+    if device is None or device.tag != "disk" or not target:
+        return find
+
+    def find_target(devices: ET.Element) -> ET.Element | None:
+        return next((disk for disk in devices.findall("disk") if attribute(disk, "target", "dev") == target), None)
+
+    return find_target
+
+
+def _devices(domain: Proxy, flags: int) -> ET.Element:
+    devices = ET.fromstring(domain.XMLDesc(flags)).find("devices")
+    return devices if devices is not None else ET.Element("devices")
 
 
 def _needs_consent(device: ET.Element) -> bool:

@@ -87,7 +87,7 @@ class LibvirtDriver:
         )
         self._volumes = VolumeConnections(conf, host or conf.host)
         self._mounts = ShareMounts(conf)
-        self._disks = GuestDisks(conf.instances_path, self._storage)
+        self._disks = GuestDisks(conf.instances_path, self._storage, self._volumes.let_go)
         self._aside = moving.Aside(conf.instances_path, self._storage, self._options)
         self._definitions = Definitions(
             conf, self._connection, self._options, self._disks, self._volumes, lambda: self._host_facts.xml
@@ -142,7 +142,7 @@ class LibvirtDriver:
                 undo.callback(power.remove, domain)
             elif not power.is_active(domain):
                 vif.plug(spec.vifs)
-                self._definitions.plan(spec, undo)
+                domain = self._definitions.define(spec, undo)
             power.start_new(domain, spec.starts_paused)
             undo.pop_all()
 
@@ -214,12 +214,9 @@ class LibvirtDriver:
         with self._turns.guest(uuid), contextlib.ExitStack() as undo:
             domain = self._connection.domain(uuid)
             find = devices.by_volume(files.volume_key(disk))
-            undo.callback(self._volumes.disconnect, uuid, files.volume_key(disk))
-            drive = self._volumes.connect(uuid, disk)
-            targets = devices.read_targets(domain)
-            drive = msgspec.structs.replace(
-                drive, bus=disk.bus, target=files.target_name(disk.device_name, disk.bus, targets)
-            )
+            drive = self._definitions.connect(uuid, disk, undo)
+            target = files.target_name(disk.device_name, disk.bus, devices.read_targets(domain))
+            drive = msgspec.structs.replace(drive, bus=disk.bus, target=target)
             devices.attach(domain, disk_element(drive), find)
             undo.pop_all()
 
@@ -232,6 +229,14 @@ class LibvirtDriver:
     def swap_volume(self, uuid: str, old: Disk, new: Disk) -> None:
         with self._turns.guest(uuid):
             volume_swap.exchange(self._connection.domain(uuid), self._volumes, uuid, old, new)
+
+    # VolumeNames
+
+    def renew_volumes(self, uuid: str, disks: tuple[Disk, ...]) -> None:
+        with self._turns.guest(uuid):
+            domain = self._connection.domain(uuid)
+            if not power.is_active(domain):
+                self._definitions.renew(uuid, domain, disks)
 
     # VolumeExtension
 
@@ -447,16 +452,20 @@ class LibvirtDriver:
 
     def _restart(self, spec: GuestSpec, domain: Proxy | None) -> None:
         """Power off, define again, start. Disks with data are never created here. Raises DiskMissing."""
+        if self._disks.holdings.puts_away(spec):
+            # Its volumes are let go then.
+            self._switch_off(spec.uuid)
         self._disks.check(spec)
         if domain is not None:
             power.shut_down(domain, datetime.timedelta())
         vif.plug(spec.vifs)
         with contextlib.ExitStack() as undo:
             self._storage.create(spec, undo)
-            is_rescued = domain is not None and rescue.is_rescued(
-                files.guest_directory(self._conf.instances_path, spec.uuid)
-            )
-            domain = domain if is_rescued and domain is not None else self._definitions.define(spec, undo)
+            directory = files.guest_directory(self._conf.instances_path, spec.uuid)
+            if domain is None or not rescue.is_rescued(directory):
+                domain = self._definitions.define(spec, undo)
+            else:
+                self._definitions.renew(spec.uuid, domain, spec.disks)
             power.start_new(domain, spec.starts_paused)
             undo.pop_all()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import uuid as uuids
+from collections.abc import Callable
 from pathlib import Path
 
 from nova import errors
@@ -18,10 +19,11 @@ from nova.virt.libvirt.storage import Storage
 class GuestDisks:
     """The disks of the guests below one instances_path."""
 
-    def __init__(self, instances_path: str, storage: Storage) -> None:
+    def __init__(self, instances_path: str, storage: Storage, let_go: Callable[[str], None]) -> None:
+        """let_go: disconnects the volumes that the record in a guest's directory names."""
         self._root = instances_path
         self._storage = storage
-        self._shelf = DirectoryShelf(instances_path, storage)
+        self._shelf = DirectoryShelf(instances_path, storage, let_go)
         self.holdings = Holdings(self._shelf)
 
     def are_whole(self, spec: GuestSpec) -> bool:

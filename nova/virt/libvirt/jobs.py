@@ -40,6 +40,16 @@ def wait_for_copy(domain: Proxy, target: str, timeout_s: float) -> None:
         raise errors.GuestFailed(reason=f"The copy of the volume was not complete within {timeout_s:.0f} s")
 
 
+def wait_for_no_copy(domain: Proxy, target: str, timeout_s: float) -> None:
+    """Wait until a disk is not copied any more. Raises errors.GuestFailed."""
+
+    def is_over() -> bool:
+        return read_devices(domain).find(f"disk/target[@dev='{target}']/../mirror") is None
+
+    if not concurrency.wait_for(is_over, timeout_s, _INTERVAL_S):
+        raise errors.GuestFailed(reason=f"The copy of the volume did not end within {timeout_s:.0f} s")
+
+
 def wait_for_block_job(domain: Proxy, target: str, timeout_s: float) -> None:
     """Wait until no background job changes the disk. Raises errors.GuestFailed after timeout_s."""
     if not concurrency.wait_for(lambda: not domain.blockJobInfo(target, 0), timeout_s, _INTERVAL_S):

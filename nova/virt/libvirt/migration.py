@@ -9,7 +9,7 @@ import logging
 import socket
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -137,8 +137,14 @@ def force(domain: Proxy) -> None:
         raise errors.GuestFailed(reason="The migration is just beginning; try again") from error
 
 
-def rewrite(definition: str, own_directory: str, facts: Facts) -> str:
-    """The guest's definition as it is to be on the destination: its paths, its addresses."""
+def rewrite(definition: str, own_directory: str, facts: Facts, later: str | None = None) -> str:
+    """The guest's definition as it is to be on the destination: its paths, its addresses.
+
+    later: its definition for the next start, which tells what volume each disk is. Raises errors.GuestFailed for a
+    device of which the destination does not say where it lies there: by this host's name it is nobody's there, or another
+    guest's.
+    """
+    known = ET.fromstring(later or definition).find("devices")
     domain = ET.fromstring(definition)
     for element in domain.iter():
         for name in ("file", "path"):
@@ -146,14 +152,27 @@ def rewrite(definition: str, own_directory: str, facts: Facts) -> str:
             if value is not None and value.startswith(own_directory + "/"):
                 element.set(name, facts.directory + value[len(own_directory) :])
     for disk in domain.findall("devices/disk"):
-        source = disk.find("source")
-        if source is not None and disk.findtext("serial", "") in facts.sources:
-            source.attrib.update(facts.sources[disk.findtext("serial", "")])
+        serial = disk.findtext("serial", "") if known is None else devices.serial_of(disk, known)
+        _move_source(disk, facts.sources.get(serial))
         # The destination's disks stand on the destination's copy of the image, wherever that lies.
         for backing in disk.findall("backingStore"):
             disk.remove(backing)
     _rewrite_consoles(domain, facts)
     return ET.tostring(domain, encoding="unicode")
+
+
+def _move_source(disk: ET.Element, place: Mapping[str, str] | None) -> None:
+    source = disk.find("source")
+    if source is None:
+        return
+    if place is not None:
+        for name in ("file", "dev"):
+            source.attrib.pop(name, None)
+        disk.set("type", "block" if "dev" in place else "file")
+        source.attrib.update(place)
+    elif source.get("dev") is not None:
+        reason = "The destination does not say where a volume of the server lies there"
+        raise errors.GuestFailed(reason=reason, detail=devices.attribute(disk, "target", "dev"))
 
 
 def _rewrite_consoles(domain: ET.Element, facts: Facts) -> None:
@@ -178,11 +197,11 @@ def _rewrite_consoles(domain: ET.Element, facts: Facts) -> None:
 
 def _parameters(domain: Proxy, facts: Facts, conf: cfg.ConfigOpts, own: str, disks: list[str]) -> dict[str, Any]:
     migratable = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
-    later = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+    later = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
     parameters: dict[str, Any] = {
         libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{facts.address}",
-        libvirt.VIR_MIGRATE_PARAM_DEST_XML: rewrite(domain.XMLDesc(migratable), own, facts),
-        libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: rewrite(domain.XMLDesc(later), own, facts),
+        libvirt.VIR_MIGRATE_PARAM_DEST_XML: rewrite(domain.XMLDesc(migratable), own, facts, later),
+        libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: rewrite(later, own, facts),
     }
     if disks:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = disks

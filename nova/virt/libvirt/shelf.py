@@ -1,6 +1,7 @@
 """Guests' directories below one instances_path, and the mark in each: a small file beside the disks."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,14 @@ _MOVE = "moving-"
 class DirectoryShelf:
     """The shelf of a host. Changes are on disk when a method returns."""
 
-    def __init__(self, instances_path: str, storage: Storage) -> None:
+    def __init__(
+        self, instances_path: str, storage: Storage, let_go: Callable[[str], None] = lambda name: None
+    ) -> None:
+        """let_go: disconnects what the host has connected for the guest of a directory, which is about to go with the
+        record of that, or to have a name by which nobody looks for one."""
         self._root = Path(instances_path)
         self._storage = storage
+        self._let_go = let_go
 
     @bounded_in_time
     def names(self) -> list[str]:
@@ -62,12 +68,17 @@ class DirectoryShelf:
             else:
                 durable.write(path, msgspec.json.encode(mark))
 
-    @bounded_in_time
     def rename(self, name: str, new: str) -> None:
+        self._let_go(name)
+        self._rename(name, new)
+
+    @bounded_in_time
+    def _rename(self, name: str, new: str) -> None:
         with self._storage.translated():
             durable.rename(self._root / name, self._root / new)
 
     def remove(self, name: str) -> None:
+        self._let_go(name)
         self._storage.remove_directory(self._root / name)
 
     # A file that another host is to see, if it sees this very directory.

@@ -21,6 +21,7 @@ from nova.virt.libvirt.files import volume_key
 from nova.virt.libvirt.volumes import VolumeConnections
 
 _COPY_TIMEOUT_S = 24 * 3600.0
+_ABORT_S = 60.0
 
 
 def exchange(domain: Proxy, volumes: VolumeConnections, uuid: str, old: Disk, new: Disk) -> None:
@@ -42,8 +43,9 @@ def exchange(domain: Proxy, volumes: VolumeConnections, uuid: str, old: Disk, ne
         if not was_connected and not may_have(domain, after):
             volumes.disconnect(uuid, volume_key(new))
         raise
-    if not may_have(domain, before):
-        volumes.disconnect(uuid, volume_key(old))
+    if _has(domain, before):
+        raise errors.GuestFailed(reason=f"The guest does not release volume {volume_key(old)}")
+    volumes.disconnect(uuid, volume_key(old))
 
 
 def swap(domain: Proxy, old: Drive, new: Drive) -> None:
@@ -68,29 +70,39 @@ def swap(domain: Proxy, old: Drive, new: Drive) -> None:
     name = devices.attribute(current, "target", "dev")
     bus = devices.attribute(current, "target", "bus", "virtio")
     text = to_text(disk_element(msgspec.structs.replace(new, target=name, bus=bus)))
+    if current.find("mirror") is not None:
+        # Of a daemon that died meanwhile; also where it is the old volume that the guest is to go back to.
+        _abort_copy(domain, name)
     if not is_there:
-        _copy(domain, name, text, is_copying=current.find("mirror") is not None)
+        _copy(domain, name, text)
     if devices.by_place(_source(new))(later) is None:
         domain.updateDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
 
 def may_have(domain: Proxy, drive: Drive) -> bool:
     """Whether the guest has a volume now, or at its next start; True where libvirt does not tell."""
-    find = devices.by_place(_source(drive))
     try:
-        known = [devices.read_devices(domain, is_persistent=True)]
-        if domain.isActive():
-            known.append(devices.read_devices(domain))
+        return _has(domain, drive)
     except errors.DomainError:
         return True
+
+
+def _has(domain: Proxy, drive: Drive) -> bool:
+    find = devices.by_place(_source(drive))
+    known = [devices.read_devices(domain, is_persistent=True)]
+    if domain.isActive():
+        known.append(devices.read_devices(domain))
     # A copy that goes on writes to it.
     return any(find(each) is not None or _is_copied_to(each, _source(drive)) for each in known)
 
 
-def _copy(domain: Proxy, name: str, text: str, is_copying: bool) -> None:
-    if is_copying:
-        # Of a daemon that died meanwhile.
-        _abort(domain, name)
+def _abort_copy(domain: Proxy, name: str) -> None:
+    """End a copy of the guest's disk: until then QEMU writes to a volume that is somebody else's next."""
+    _abort(domain, name)
+    jobs.wait_for_no_copy(domain, name, _ABORT_S)
+
+
+def _copy(domain: Proxy, name: str, text: str) -> None:
     with contextlib.ExitStack() as undo:
         flags = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
         domain.blockCopy(name, text, None, flags)

@@ -6,27 +6,25 @@ in so many words that it cannot.
 """
 
 import contextlib
-import json
 import logging
 import os
 import platform
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from oslo_config import cfg
 
-from nova import concurrency, durable, errors
+from nova import concurrency, errors
 from nova.structs.guest import Disk
 from nova.virt.libvirt import disk_calls
 from nova.virt.libvirt.domain_xml.facts import Drive
-from nova.virt.libvirt.files import guest_directory, volume_key
+from nova.virt.libvirt.files import volume_key
+from nova.virt.libvirt.volume_records import VolumeRecords
+from nova.virt.turns import Turns
 
 LOG = logging.getLogger(__name__)
 
-# Before a host's file had the host's name, on storage that several see, one host disconnected what was another's.
-_OLD_NAME = "volumes.json"
 # os-brick itself waits for paths and retries, for some minutes.
 _CONNECT_S = 1200.0
 _BRICK = concurrency.BoundedCalls("The host's connection to volumes")
@@ -36,12 +34,15 @@ class VolumeConnections:
     """What of the Block Storage service is connected to this host, and for which guest.
 
     What must be undone on the host is written beside the guest's disks before it is done, so that a
-    guest can be taken away by somebody who knows its id alone. Each host has a file of its own: they may share storage.
+    guest can be taken away by somebody who knows its id alone. Guests of one host that share a volume share its
+    connection, which the last of them takes along.
     """
 
     def __init__(self, conf: cfg.ConfigOpts, host: str) -> None:
         self._conf = conf
-        self._host = host
+        self._records = VolumeRecords(conf.instances_path, host)
+        self._turns = Turns()
+        self.adopt, self.rename_host = self._records.adopt, self._records.rename_host
 
     def describe_host(self) -> dict[str, Any]:
         """This host as a connector of the Block Storage API."""
@@ -93,46 +94,62 @@ class VolumeConnections:
     def place(self, uuid: str, disk: Disk) -> Drive:
         """Where a volume that was connected before lies on this host; an empty path where nobody knows."""
         drive = self.locate(disk)
-        entry = None if drive.path else self._read(uuid).get(volume_key(disk))
+        entry = None if drive.path else self._records.read(uuid).get(volume_key(disk))
         if entry is not None and entry["device"].get("path"):
             drive = _path_drive(str(entry["device"]["path"]), entry["data"])
         return msgspec.structs.replace(drive, serial=volume_key(disk))
 
     def is_connected(self, uuid: str, disk: Disk) -> bool:
         """Whether the host has been connected to a guest's volume, or began to be."""
-        return volume_key(disk) in self._read(uuid)
+        return volume_key(disk) in self._records.read(uuid)
 
     def extend(self, uuid: str, disk: Disk, size_bytes: int) -> int:
         """Let this host see that a guest's volume has grown; how large it is here, in bytes.
 
         size_bytes: as the Block Storage service says; what needs no work on the host is as large as that.
         """
-        entry = self._read(uuid).get(volume_key(disk))
+        entry = self._records.read(uuid).get(volume_key(disk))
         if entry is None or not Path(str(entry["device"].get("path", ""))).is_block_device():
             return size_bytes
         return int(self._call_brick(entry["kind"], "extend_volume", entry["data"]) or size_bytes)
 
     def disconnect(self, uuid: str, key: str) -> None:
-        """Disconnect the host from a guest's volume; no error when it is not connected.
+        """Disconnect the host from a guest's volume, unless another guest has it; no error when it is not connected.
 
         Raises errors.GuestFailed where nobody knows what is connected.
         """
-        connections = self._read(uuid)
-        if key in connections:
-            entry = connections.pop(key)
-            self._call_brick(entry["kind"], "disconnect_volume", entry["data"], entry["device"])
-            self._write(uuid, connections)
+        for name in self._records.of_server(uuid):
+            self._let_go(name, key)
 
     def disconnect_all(self, uuid: str) -> None:
         """Disconnect the host from every volume of a guest that is gone, as far as it is known which they are."""
+        for name in self._records.of_server(uuid):
+            self.let_go(name)
+
+    def let_go(self, name: str) -> None:
+        """Disconnect the host from what the record in a guest's directory names, before that is taken away.
+
+        Raises errors.GuestFailed.
+        """
         try:
-            keys = tuple(self._read(uuid))
+            keys = tuple(self._records.read(name))
         except errors.VolumesUnknown as error:
             # The guest is gone, and it goes with its directory: a server can be deleted all the same.
-            LOG.error("volumes of server %s may stay connected to this host until it starts anew: %s", uuid, error)
+            LOG.error("volumes of server %s may stay connected to this host until it starts anew: %s", name, error)
             return
         for key in keys:
-            self.disconnect(uuid, key)
+            self._let_go(name, key)
+
+    def _let_go(self, name: str, key: str) -> None:
+        """Take a volume out of a directory's record; the host is disconnected where no other one has it."""
+        with self._turns.of(key):
+            connections = self._records.read(name)
+            entry = connections.pop(key, None)
+            if entry is None:
+                return
+            if not self._records.is_elsewhere(name, key):
+                self._call_brick(entry["kind"], "disconnect_volume", entry["data"], entry["device"])
+            self._records.write(name, connections)
 
     def _locate(self, kind: object, data: Any) -> Drive | None:
         if kind == "rbd":
@@ -140,11 +157,15 @@ class VolumeConnections:
         return _path_drive(str(data["device_path"]), data) if kind == "local" else None
 
     def _through_brick(self, uuid: str, disk: Disk, kind: str, data: dict[str, Any]) -> Drive:
-        connections = self._known(uuid) | {volume_key(disk): {"kind": kind, "data": data, "device": {}}}
-        self._write(uuid, connections)
-        device = self._call_brick(kind, "connect_volume", data)
-        connections[volume_key(disk)]["device"] = device
-        self._write(uuid, connections)
+        key = volume_key(disk)
+        with self._turns.of(key):
+            connections = self._records.known(uuid)
+            device = connections.get(key, {}).get("device", {})
+            connections[key] = {"kind": kind, "data": data, "device": device}
+            self._records.write(uuid, connections)
+            device = self._call_brick(kind, "connect_volume", data)
+            connections[key]["device"] = device
+            self._records.write(uuid, connections)
         return _path_drive(str(device["path"]), data)
 
     def _call_brick(self, kind: str, method: str, *arguments: Any) -> Any:
@@ -182,60 +203,6 @@ class VolumeConnections:
         """none unless configured otherwise: what the guest has flushed must be on the volume."""
         modes: dict[str, str] = dict(pair.split("=", 1) for pair in self._conf.libvirt.disk_cachemodes if "=" in pair)
         return modes.get(drive.type, "none" if drive.type == "block" else "writeback")
-
-    @disk_calls.bounded_in_time
-    def adopt(self, uuid: str) -> None:
-        """What an older release has written of a guest that is defined here is this host's."""
-        directory = guest_directory(self._conf.instances_path, uuid)
-        if (directory / _OLD_NAME).exists():
-            durable.rename(directory / _OLD_NAME, self._file(uuid, self._host))
-
-    @disk_calls.bounded_in_time
-    def rename_host(self, old: str, new: str) -> None:
-        """What one host has written is another's: the same machine under a new name."""
-        for path in Path(self._conf.instances_path).glob(f"*/{_file_name(old)}"):
-            durable.rename(path, path.with_name(_file_name(new)))
-
-    def _file(self, uuid: str, host: str) -> Path:
-        return guest_directory(self._conf.instances_path, uuid) / _file_name(host)
-
-    @disk_calls.bounded_in_time
-    def _read(self, uuid: str) -> dict[str, Any]:
-        """Raises errors.VolumesUnknown: nobody knows what is connected then."""
-        path = self._file(uuid, self._host)
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.MsgspecError) as error:
-            raise errors.VolumesUnknown(detail=f"{path}: {error}") from error
-
-    def _known(self, uuid: str) -> dict[str, Any]:
-        """What is known to be connected. A record that cannot be read is kept beside the one that takes its place."""
-        try:
-            return self._read(uuid)
-        except errors.VolumesUnknown as error:
-            path = self._file(uuid, self._host)
-            kept = path.with_name(f"{path.name}.unreadable")
-            LOG.error("what is connected of server %s is not known, its record is kept as %s: %s", uuid, kept, error)
-            disk_calls.quick(durable.rename, path, kept)
-            return {}
-
-    @disk_calls.bounded_in_time
-    def _write(self, uuid: str, connections: dict[str, Any]) -> None:
-        path = self._file(uuid, self._host)
-        if not connections:
-            if path.exists():
-                path.unlink()
-                durable.flush(path.parent)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Connection info holds passwords of storage.
-        durable.write(path, json.dumps(connections).encode(), mode=0o600)
-
-
-def _file_name(host: str) -> str:
-    return f"volumes-{quote(host, safe='')}.json"
 
 
 def _connection_info(disk: Disk) -> dict[str, Any]:

@@ -230,6 +230,24 @@ def test_a_swap_that_broke_off_behind_the_pivot_is_undone(driver, host, swapped_
     assert Path(path_of(old)).read_bytes().startswith(b"precious")
 
 
+def test_a_swap_that_broke_off_in_the_copy_is_undone(driver, host, make_spec, make_volume, wait_for_output):
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    old, new = make_volume("/dev/vdb", content=b"precious".ljust(1 << 20)), make_volume("/dev/vdb")
+    driver.attach_volume(spec.uuid, old)
+    copying = ["blockcopy", spec.uuid, "vdb", "--dest", path_of(new), "--reuse-external", "--transient-job"]
+    host.virsh(*copying)
+    assert "<mirror" in host.virsh("dumpxml", spec.uuid)
+
+    driver.swap_volume(spec.uuid, new, old)
+
+    assert "<mirror" not in host.virsh("dumpxml", spec.uuid)
+    for when in ((), ("--inactive",)):
+        assert path_of(old) in host.virsh("domblklist", *when, spec.uuid)
+    assert Path(path_of(old)).read_bytes().startswith(b"precious")
+
+
 def test_a_swapped_volume_is_swapped_again(driver, host, make_spec, make_volume, wait_for_output):
     spec = make_spec()
     driver.create(spec)
@@ -242,6 +260,25 @@ def test_a_swapped_volume_is_swapped_again(driver, host, make_spec, make_volume,
 
     assert path_of(third) in host.virsh("domblklist", spec.uuid)
     assert path_of(third) in host.virsh("domblklist", "--inactive", spec.uuid)
+
+
+def test_the_old_volume_can_be_attached_again_and_detached(driver, host, make_spec, make_volume, wait_for_output):
+    spec = make_spec()
+    driver.create(spec)
+    wait_for_output(spec.uuid, "guest is up")
+    old, new = make_volume("/dev/vdb"), make_volume("/dev/vdb")
+    driver.attach_volume(spec.uuid, old)
+    driver.swap_volume(spec.uuid, old, new)
+    again = msgspec.structs.replace(old, device_name="/dev/vdc")
+
+    driver.attach_volume(spec.uuid, again)
+
+    for when in ((), ("--inactive",)):
+        assert path_of(old) in host.virsh("domblklist", *when, spec.uuid)
+    driver.detach_volume(spec.uuid, again)
+    for when in ((), ("--inactive",)):
+        shown = host.virsh("domblklist", *when, spec.uuid)
+        assert path_of(old) not in shown and path_of(new) in shown
 
 
 def test_a_swap_that_fails_disconnects_nothing_it_has_not_connected(

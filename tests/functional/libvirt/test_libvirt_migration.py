@@ -2,6 +2,7 @@
 
 import os
 import threading
+import uuid
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from nova import concurrency, errors
 from nova.structs.guest import Disk
 from nova.structs.instance import PowerState
 from tests.functional.libvirt.conftest import uri_of_any_host
-from tests.functional.libvirt.test_libvirt_volume_snapshots import volume
+from tests.functional.libvirt.test_libvirt_volume_snapshots import at, volume
 
 __all__ = ("volume",)
 
@@ -65,6 +66,26 @@ def test_guest_moves_with_its_disks_and_stays_on_its_volume(pair, second_host, m
         str(second_host.instances / spec.uuid / "disk"),
         str(tmp_path / "volume"),
     ]
+
+
+def test_guest_moves_with_a_volume_that_took_another_s_place(pair, second_host, make_spec, volume, tmp_path):
+    source, destination = pair
+    (tmp_path / "new").write_bytes(b"\0" * (4 << 20))
+    new = at(tmp_path / "new", str(uuid.uuid4()))
+    spec = make_spec()
+    source.create(spec)
+    source.attach_volume(spec.uuid, volume)
+    source.swap_volume(spec.uuid, volume, new)
+    # There it lies elsewhere.
+    (tmp_path / "there").symlink_to(tmp_path / "new")
+    there = at(tmp_path / "there", new.volume.volume_id)
+    with second_host.network():
+        facts = destination.prepare_destination(msgspec.structs.replace(spec, disks=(*spec.disks, there)))
+
+    source.migrate(spec, "host-2", facts, lambda percent: True)
+
+    for when in ((), ("--inactive",)):
+        assert str(tmp_path / "there") in second_host.virsh("domblklist", *when, spec.uuid)
 
 
 def test_guest_that_moved_starts_again_on_its_new_host(pair, second_host, make_spec, wait_for_output):

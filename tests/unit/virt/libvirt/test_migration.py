@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from nova import errors
 from nova.virt.libvirt.migration import Facts, rewrite
 
 DEFINITION = """
@@ -19,10 +20,11 @@ DEFINITION = """
   <graphics type='vnc' listen='192.0.2.1'><listen type='address' address='192.0.2.1'/></graphics>
 </devices></domain>
 """
+SOURCES = {"v": {"dev": "/dev/sdy"}}
 
 
 def test_paths_and_addresses_become_the_destinations():
-    facts = Facts(address="192.0.2.2", directory="/there/u", vnc_listen="192.0.2.2", sources={"v": {"dev": "/dev/sdy"}})
+    facts = Facts(address="192.0.2.2", directory="/there/u", vnc_listen="192.0.2.2", sources=SOURCES)
 
     devices = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find("devices")
 
@@ -36,9 +38,27 @@ def test_paths_and_addresses_become_the_destinations():
     assert devices.find("graphics/listen").get("address") == "192.0.2.2"
 
 
+def test_a_volume_that_took_another_s_place_lies_where_the_destination_has_it():
+    running = DEFINITION.replace("<serial>v</serial>", "<serial>the one before</serial>")
+    facts = Facts(address="192.0.2.2", directory="/there/u", sources=SOURCES)
+
+    disk = ET.fromstring(rewrite(running, "/here/u", facts, DEFINITION)).findall("devices/disk")[1]
+
+    assert disk.find("source").attrib == {"dev": "/dev/sdy"}
+    # What QEMU shows the guest stays what it was.
+    assert disk.findtext("serial") == "the one before"
+
+
+def test_a_device_of_which_the_destination_says_nothing_keeps_the_guest():
+    facts = Facts(address="192.0.2.2", directory="/there/u", sources={"w": {"dev": "/dev/sdy"}})
+
+    with pytest.raises(errors.GuestFailed, match="does not say where a volume"):
+        rewrite(DEFINITION, "/here/u", facts)
+
+
 @pytest.mark.parametrize("port", ["serial", "console"])
 def test_a_serial_console_listens_at_the_destinations_address_and_port(port):
-    facts = Facts(address="192.0.2.2", directory="/there/u", serial=("192.0.2.2", 20000))
+    facts = Facts(address="192.0.2.2", directory="/there/u", sources=SOURCES, serial=("192.0.2.2", 20000))
 
     source = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find(f"devices/{port}[@type='tcp']/source")
 
@@ -47,7 +67,7 @@ def test_a_serial_console_listens_at_the_destinations_address_and_port(port):
 
 @pytest.mark.parametrize("port", ["serial", "console"])
 def test_a_host_without_serial_consoles_binds_no_port(port):
-    facts = Facts(address="192.0.2.2", directory="/there/u")
+    facts = Facts(address="192.0.2.2", directory="/there/u", sources=SOURCES)
 
     devices = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find("devices")
 
@@ -56,7 +76,7 @@ def test_a_host_without_serial_consoles_binds_no_port(port):
 
 
 def test_a_screen_never_listens_at_the_source_hosts_address():
-    facts = Facts(address="192.0.2.2", directory="/there/u")
+    facts = Facts(address="192.0.2.2", directory="/there/u", sources=SOURCES)
 
     graphics = ET.fromstring(rewrite(DEFINITION, "/here/u", facts)).find("devices/graphics")
 

@@ -1,11 +1,15 @@
 """Volumes that need work on the host: os-brick does it, as the operator has configured."""
 
+import types
+
+import msgspec
 import pytest
 
 from nova import errors
 from nova.conf import load
 from nova.structs.guest import Disk
 from nova.structs.instance import BlockDevice
+from nova.virt.libvirt import volumes
 from nova.virt.libvirt.volumes import VolumeConnections
 
 
@@ -106,3 +110,65 @@ def test_a_host_that_is_renamed_keeps_what_it_has_connected(connections, neighbo
     neighbour.disconnect_all("one")
 
     assert kept(tmp_path) == []
+
+
+class Brick:
+    """An os-brick that says what it is asked for."""
+
+    def __init__(self):
+        self.told = []
+        self.fails = False
+
+    def connect_volume(self, data):
+        if self.fails:
+            raise RuntimeError("no path to the target")
+        self.told.append(("connect", data["volume_id"]))
+        return {"path": "/dev/sdx"}
+
+    def disconnect_volume(self, data, device):
+        if self.fails:
+            raise RuntimeError("the device is busy")
+        self.told.append(("disconnect", data["volume_id"], device.get("path")))
+
+
+@pytest.fixture
+def brick(monkeypatch):
+    brick = Brick()
+    connector = types.SimpleNamespace(factory=lambda *args, **kwargs: brick)
+    monkeypatch.setattr(volumes, "_brick", lambda: types.SimpleNamespace(InitiatorConnector=connector))
+    return brick
+
+
+def test_guests_of_one_host_share_the_connection_of_their_volume(connections, brick):
+    disk = volume("iscsi", volume_id="v")
+    connections.connect("one", disk)
+    connections.connect("two", disk)
+
+    connections.disconnect("one", "v")
+
+    assert brick.told == [("connect", "v"), ("connect", "v")]
+    assert not connections.is_connected("one", disk) and connections.is_connected("two", disk)
+    connections.disconnect_all("two")
+    assert brick.told[2:] == [("disconnect", "v", "/dev/sdx")]
+
+
+def test_another_volume_of_the_other_guest_keeps_no_connection(connections, brick):
+    connections.connect("one", volume("iscsi", volume_id="v"))
+    other = volume("iscsi", volume_id="w")
+    connections.connect(
+        "two", msgspec.structs.replace(other, volume=msgspec.structs.replace(other.volume, volume_id="w"))
+    )
+
+    connections.disconnect_all("one")
+
+    assert brick.told[2:] == [("disconnect", "v", "/dev/sdx")]
+
+
+def test_a_guest_s_torn_record_keeps_no_other_guest_s_volumes(connections, brick, tmp_path):
+    connections.connect("one", volume("iscsi", volume_id="v"))
+    (tmp_path / "instances" / "two").mkdir()
+    (tmp_path / "instances" / "two" / "volumes-host-1.json").write_text("{")
+
+    connections.disconnect("one", "v")
+
+    assert brick.told[1:] == [("disconnect", "v", "/dev/sdx")]
