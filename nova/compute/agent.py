@@ -324,7 +324,7 @@ class Agent:
             host.driver.start()
             self._report(host, host.driver.nodes())
             if self._conf.resume_guests_state_on_host_boot:
-                self._watches[host.name].resume()
+                self._watches[host.name].resume(self._alone)
             self._unregistered.discard(host.name)
             if self._told_unannounced.pop(host.name, None):
                 LOG.info("host %s is announced", host.name)
