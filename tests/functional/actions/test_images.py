@@ -1,5 +1,7 @@
 """Rebuild, rescue, and images and backups made of a server."""
 
+import hashlib
+
 import pytest
 
 from nova.db import instances
@@ -218,6 +220,42 @@ def test_an_image_that_could_not_be_made_is_not_there(cloud, user):
     user.wait(server_id, "ACTIVE")
 
     assert image_id not in cloud.glance.images
+
+
+@pytest.mark.parametrize(
+    ("stores", "is_hashed"),
+    [(lambda body: body[:-1], False), (lambda body: b"x" * len(body), True)],
+    ids=["part", "other"],
+)
+def test_what_the_image_service_did_not_get_whole_is_no_image(cloud, user, stores, is_hashed):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    cloud.write(server_id, "what the user wrote")
+    cloud.glance.stores = stores
+    if is_hashed:
+        cloud.glance.hashes = sha512
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+    user.wait(server_id, "ACTIVE")
+
+    assert image_id not in cloud.glance.images
+
+
+def test_an_image_with_the_hash_of_the_copy_is_kept(cloud, user):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    cloud.write(server_id, "what the user wrote")
+    cloud.glance.hashes = sha512
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+
+    assert image_is_active(cloud, image_id)["size"] == len("what the user wrote")
+    user.wait(server_id, "ACTIVE")
+    assert image_id in cloud.glance.images
+
+
+def sha512(body):
+    return {"os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(body).hexdigest()}
 
 
 def test_a_refused_request_makes_no_image(cloud, user):
