@@ -175,6 +175,17 @@ def test_guest_that_was_deleted_is_gone_and_its_disks_are_not_made_anew(driver, 
     driver.destroy(spec.uuid, spec.vifs, made_by=spec.disks_id)
 
 
+def test_guest_whose_mark_somebody_has_damaged_keeps_no_other_from_being_told_of(driver, client, pool, make_spec):
+    damaged, spec = make_spec(), make_spec()
+    driver.create(damaged)
+    driver.create(spec)
+    ref = vm_of(pool, damaged)[0]
+    client.VM.remove_from_other_config(ref, "nova:mark")
+    client.VM.add_to_other_config(ref, "nova:mark", "{")
+
+    assert [held.server for held in driver.held_disks()] == [spec.uuid]
+
+
 def test_copies_that_an_operator_made_stay(driver, client, pool, make_spec):
     spec = make_spec()
     driver.create(spec)
