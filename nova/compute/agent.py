@@ -81,7 +81,8 @@ class Agent:
         self._lock = threading.Lock()
         self._started_at = utcnow()
         self._queues: dict[str, deque[StepOrder]] = defaultdict(deque)
-        self._known: set[tuple[str, int]] = set()
+        # When each order came that is done or waits now.
+        self._known: dict[tuple[str, int], float] = {}
         self._answers: OrderedDict[tuple[str, int], StepAnswer] = OrderedDict()
         self._unregistered = set(hosts)
         self._told_unannounced: dict[str, str] = {}
@@ -162,8 +163,8 @@ class Agent:
         daemon; doing it again would undo later steps."""
         try:
             waiting = self._conductor.unfinished_steps([order.host])
-        except errors.Unavailable:
-            # It is asked for with the next heartbeat.
+        except errors.DomainError as error:
+            LOG.info("%s of server %s is asked for with the next heartbeat: %s", order.verb, order.instance_id, error)
             return False
         return any(
             (unfinished.operation_id, unfinished.number) == (order.operation_id, order.number) for unfinished in waiting
@@ -176,7 +177,7 @@ class Agent:
             if known is None:
                 if key in self._known:
                     return
-                self._known.add(key)
+                self._known[key] = time.monotonic()
                 queue = self._queues[order.instance_id]
                 queue.append(order)
                 if len(queue) > 1:
@@ -327,7 +328,7 @@ class Agent:
             host.driver.start()
             self._report(host, host.driver.nodes())
             if self._conf.resume_guests_state_on_host_boot:
-                self._watches[host.name].resume()
+                self._watches[host.name].resume(self._alone)
             self._unregistered.discard(host.name)
             if self._told_unannounced.pop(host.name, None):
                 LOG.info("host %s is announced", host.name)
@@ -402,15 +403,33 @@ class Agent:
                     del self._queues[instance_id]
                     return
                 order = queue[0]
-            answer = self._do(order)
+            answer = self._do(order) if self._is_wanted(order) else None
             with self._lock:
                 queue.popleft()
                 key = (order.operation_id, order.number)
-                self._known.discard(key)
-                self._answers[key] = answer
+                del self._known[key]
+                if answer is not None:
+                    self._answers[key] = answer
                 while len(self._answers) > _REMEMBERED_ANSWERS:
                     self._answers.popitem(last=False)
-            self._give(answer)
+            if answer is not None:
+                self._give(answer)
+
+    def _is_wanted(self, order: StepOrder) -> bool:
+        """Whether an order that is about to be done still waits for its answer.
+
+        One that waited here for long may have been given up, and what it was for undone on another host.
+        """
+        waited_s = time.monotonic() - self._known[order.operation_id, order.number]
+        if waited_s <= _FRESH.total_seconds() and utcnow() <= order.answer_by:
+            return True
+        if self._is_unfinished(order):
+            return True
+        LOG.warning(
+            "%s of server %s, which waited for %.0f s, is not done: nobody waits for it, or nobody can be asked",
+            order.verb, order.instance_id, waited_s,
+        )  # fmt: skip
+        return False
 
     def _alone(self, instance_id: str, function: Callable[[], None]) -> None:
         """Call function unless a step of this server is under way; those that come meanwhile are done afterwards."""

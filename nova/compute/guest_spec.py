@@ -4,6 +4,7 @@ import base64
 
 import msgspec
 
+from nova import errors
 from nova.compute.host import Host
 from nova.metadata import documents
 from nova.structs.disks import DisksId
@@ -19,7 +20,7 @@ _BUS_DEVICE = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "
 def guest_spec(
     host: Host, instance: Instance, personality: dict[str, str] | None = None, password: str | None = None
 ) -> GuestSpec:
-    """What the driver needs to make this server's guest; fetches its image if the driver reads images.
+    """What the driver needs to make this server's guest; fetches its image if the driver reads images, and it is there.
 
     personality and password are known while a guest is made, and are nowhere kept for later.
 
@@ -77,10 +78,14 @@ def _disks(host: Host, instance: Instance) -> list[Disk]:
 
 
 def _root(host: Host, instance: Instance, name: str, bus: str) -> Disk:
-    path, image_format = None, None
+    path, image_format, missing = None, None, None
     if host.driver.needs_images and instance.image is not None:
-        cached = host.images.fetch(instance.image)
-        path, image_format = cached.path, cached.format
+        try:
+            cached = host.images.fetch(instance.image)
+            path, image_format = cached.path, cached.format
+        except errors.ImageNotFound:
+            # A disk that is there may stand on another image, as an unshelved server's, or on none.
+            missing = instance.image.id
     return Disk(
         kind="root",
         device_name=name,
@@ -88,6 +93,7 @@ def _root(host: Host, instance: Instance, name: str, bus: str) -> Disk:
         size_mb=instance.flavor.root_gb * 1024,
         image_path=path,
         image_format=image_format,
+        missing_image=missing,
         boot_index=0,
     )
 
@@ -101,10 +107,12 @@ def volume_disk(instance: Instance, device: BlockDevice) -> Disk:
 
 
 def rescue_disk(host: Host, instance: Instance, image: Image) -> Disk:
-    """The disk a guest is rescued from, of the image's own size, which is bounded."""
+    """The disk a guest is rescued from, of the image's own size, which is bounded. Raises ImageNotFound."""
     rescued = msgspec.structs.replace(instance, image=image, image_id=image.id)
     bus = image.properties.get("hw_rescue_bus") or image.properties.get("hw_disk_bus", "virtio")
     disk = _root(host, rescued, f"{_BUS_DEVICE.get(bus, 'vd')}a", bus)
+    if disk.missing_image is not None:
+        raise errors.ImageNotFound(image_id=disk.missing_image)
     most_mb = max(instance.flavor.root_gb, _RESCUE_GB) * 1024
     device_type = image.properties.get("hw_rescue_device", "disk")
     return msgspec.structs.replace(disk, size_mb=0, max_size_mb=most_mb, device_type=device_type)

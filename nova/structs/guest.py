@@ -16,7 +16,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One disk of a guest on its host.
 
     kind: root, ephemeral, swap, blank or volume. image_path: the cached image under a root disk,
-    read-only, image_format its format. connection_info: how to reach a volume, as the Block
+    read-only, image_format its format. missing_image: the id of one that is not to be had any more, and is needed only
+    where the disk has to be made. connection_info: how to reach a volume, as the Block
     Storage API gave it. Sizes in MiB; size_mb 0 means the image's own size, up to max_size_mb (0: any).
     """
 
@@ -27,6 +28,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_size_mb: int = 0
     image_path: str | None = None
     image_format: str | None = None
+    missing_image: str | None = None
     boot_index: int | None = None
     device_type: str = "disk"
     guest_format: str | None = None

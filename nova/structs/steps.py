@@ -47,6 +47,12 @@ class RebootArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     kind: RebootKind
 
 
+class UploadResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """size: bytes that were given to the Image service; None where that is not known any more."""
+
+    size: int | None = None
+
+
 class PowerResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The guest's power state after the verb. are_ports_plugged: that is known, because the guest has waited for it."""
 

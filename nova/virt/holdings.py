@@ -205,12 +205,20 @@ class Holdings:
             self._shelf.write_mark(held.name, msgspec.structs.replace(mark, made_by=made_by, found_as=found_as))
 
     def held(self) -> tuple[HeldDisks, ...]:
-        """Every directory of disks on the shelf."""
-        return tuple(
-            HeldDisks(server=name.partition(".")[0], name=name, place=place, mark=self._shelf.read_mark(name))
-            for name in self._shelf.names()
-            if (place := _place(name)) is not None
-        )
+        """Every directory of disks on the shelf whose mark can be read, or which has none. Of any other nobody can tell
+        whose it is: it stays as it is."""
+        return tuple(held for name in self._shelf.names() if (held := self._held(name)) is not None)
+
+    def _held(self, name: str) -> HeldDisks | None:
+        place = _place(name)
+        if place is None:
+            return None
+        try:
+            mark = self._shelf.read_mark(name)
+        except errors.GuestFailed as error:
+            LOG.warning("the disks in %s are nobody's to mark or to remove: %s", name, error)
+            return None
+        return HeldDisks(server=name.partition(".")[0], name=name, place=place, mark=mark)
 
     def remove_held(self, held: HeldDisks) -> None:
         """Remove a directory, if it is still the one that was seen."""
@@ -269,6 +277,14 @@ class Holdings:
         if before is not None and before in names:
             return Finding.SHARED
         return Finding.NEWER if mark.made_by.generation > wanted.generation else Finding.LEFT_OVER
+
+
+def parse_mark(text: str | bytes) -> Mark:
+    """Raises errors.GuestFailed for a mark that cannot be read: what it says is not known."""
+    try:
+        return msgspec.json.decode(text, type=Mark)
+    except msgspec.MsgspecError as error:
+        raise errors.GuestFailed(reason="The mark of the server's disks cannot be read") from error
 
 
 def _check_claim(finding: Finding, spec: GuestSpec, may_share: bool) -> None:

@@ -1,5 +1,8 @@
 """Guests do things nobody asked the API for; the records follow, and nothing is left over."""
 
+import pytest
+
+from nova import errors
 from nova.structs.instance import PowerState
 from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
@@ -77,6 +80,25 @@ def test_guests_start_again_with_their_host_where_the_operator_wants_it(make_clo
     assert user.server(server["id"])["status"] == "ACTIVE"
 
 
+@pytest.mark.parametrize("error", [errors.GuestFailed(reason="its disk is broken"), errors.ImageNotFound(image_id="x")])
+def test_a_guest_that_cannot_start_keeps_neither_its_host_nor_the_others(make_cloud, error):
+    cloud = make_cloud("[DEFAULT]\nresume_guests_state_on_host_boot = true\n")
+    host = cloud.add_host()
+    user = cloud.client()
+    servers = [user.create_server()["id"] for _ in range(3)]
+    cloud.stop_host("host-1")
+    host.crash()
+    host.fail("set_power", error)
+
+    cloud.start_host("host-1")
+
+    wait(
+        lambda: sorted(user.server(one)["status"] for one in servers) == ["ACTIVE", "ACTIVE", "SHUTOFF"],
+        "the record says which of them runs",
+    )
+    user.create_server()
+
+
 def test_a_guest_that_an_operation_has_stopped_does_not_start_with_its_host(make_cloud):
     cloud = make_cloud("[DEFAULT]\nresume_guests_state_on_host_boot = true\nshelved_offload_time = 0\n")
     host = cloud.add_host()
@@ -89,7 +111,7 @@ def test_a_guest_that_an_operation_has_stopped_does_not_start_with_its_host(make
     assert host.guests[server_id].power_state is PowerState.SHUTDOWN
 
     [watch] = cloud.hosts["host-1"].agent._watches.values()
-    watch.resume()
+    watch.resume(lambda uuid, function: function())
 
     assert host.guests[server_id].power_state is PowerState.SHUTDOWN
     host.release("snapshot")

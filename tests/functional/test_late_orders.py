@@ -1,9 +1,13 @@
 """Orders and answers that were long on their way do no harm when they come."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 
+from nova.compute import agent
+from nova.db import operations
+from tests.functional.cloud import wait
 from tests.functional.invariants import leftovers, settle
 
 
@@ -36,6 +40,27 @@ def test_an_order_the_daemon_before_has_done_is_not_done_again(cloud, user):
 
     assert [name for name, uuid in cloud.hypervisor().calls if uuid == server_id].count("destroy") == 1
     assert leftovers(cloud) == []
+
+
+@pytest.mark.parametrize("is_given_up", [True, False])
+def test_an_order_that_waited_long_is_done_only_when_it_is_still_wanted(cloud, user, monkeypatch, is_given_up):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    held = []
+    with monkeypatch.context() as patches:
+        # Every place for a step is taken, and has been for longer than an order counts as fresh.
+        patches.setattr(cloud.hosts["host-1"].agent._pool, "submit", lambda name, work: held.append(work))
+        patches.setattr(agent, "_FRESH", timedelta())
+        user.act(server_id, "reboot", {"type": "HARD"})
+        wait(lambda: held, "the order waits")
+        if is_given_up:
+            admin = cloud.client("admin", "admin")
+            assert admin.act(server_id, "os-resetState", {"state": "active"}).status_code == 202
+            wait(lambda: cloud.db.read(operations.count_under_way) == 0, "nobody waits for the reboot")
+        held[0]()
+    settle(cloud)
+
+    assert [name for name, uuid in cloud.hypervisor().calls if uuid == server_id].count("reboot") == (not is_given_up)
 
 
 def test_a_conductor_that_dies_with_an_answer_in_hand_does_not_make_the_host_late(make_cloud):

@@ -42,8 +42,11 @@ class GuestWatch:
         """Report everything next time, in case a report was lost."""
         self._reported = {}
 
-    def resume(self) -> None:
-        """Start the guests that were running when the host went down, and of which no operation decides that."""
+    def resume(self, alone: Callable[[str, Callable[[], None]], None]) -> None:
+        """Start the guests that were running when the host went down, and of which no operation decides that.
+
+        One that cannot start stays off: the others, and the host, do not wait for it. alone: see run_left.
+        """
         running = {
             instance.uuid: instance
             for instance in self._conductor.instances_on(self._host.name)
@@ -52,7 +55,14 @@ class GuestWatch:
         for guest in self._host.driver.guests():
             if guest.uuid in running and guest.power_state is PowerState.SHUTDOWN:
                 LOG.info("starting guest %s, which ran when the host went down", guest.uuid)
-                power.power_on(self._host, GuestArguments(instance=running[guest.uuid]))
+                arguments = GuestArguments(instance=running[guest.uuid])
+                try:
+                    alone(guest.uuid, functools.partial(self._power_on, arguments))
+                except errors.DomainError as error:
+                    LOG.warning("guest %s, which ran when the host went down, stays off: %s", guest.uuid, error)
+
+    def _power_on(self, arguments: GuestArguments) -> None:
+        power.power_on(self._host, arguments)
 
     def run_left(self, alone: Callable[[str, Callable[[], None]], None]) -> None:
         """Let guests run that were started paused by a step that never ended.

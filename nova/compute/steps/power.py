@@ -38,13 +38,17 @@ def power_on(host: Host, arguments: GuestArguments) -> PowerResult:
 def power_off(host: Host, arguments: StopArguments) -> PowerResult:
     """Ask the guest to shut down, and switch it off when it does not."""
     uuid = arguments.instance.uuid
-    grace_s = host.conf.shutdown_timeout if arguments.grace_s is None else arguments.grace_s
-    timeout = arguments.instance.image.properties.get("os_shutdown_timeout") if arguments.instance.image else None
-    if timeout is not None and timeout.isdigit():
-        grace_s = int(timeout)
-    host.driver.set_power(uuid, PowerState.SHUTDOWN, timedelta(seconds=grace_s))
+    host.driver.set_power(uuid, PowerState.SHUTDOWN, grace(host, arguments.instance, arguments.grace_s))
     share.unmount(host, arguments.instance)
     return PowerResult(power_state=host.driver.guest(uuid).power_state)
+
+
+def grace(host: Host, instance: Instance, wanted_s: float | None = None) -> timedelta:
+    """How long the guest has to shut down by itself. wanted_s: instead of [DEFAULT] shutdown_timeout."""
+    timeout = instance.image.properties.get("os_shutdown_timeout") if instance.image else None
+    if timeout is not None and timeout.isdigit():
+        wanted_s = int(timeout)
+    return timedelta(seconds=host.conf.shutdown_timeout if wanted_s is None else wanted_s)
 
 
 def reboot(host: Host, arguments: RebootArguments) -> PowerResult:

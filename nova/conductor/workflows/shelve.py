@@ -9,23 +9,25 @@ from sqlalchemy.engine import Connection
 
 from nova import errors
 from nova.clock import utcnow
-from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, always, on_its_host
+from nova.conductor.engine.operation import Acceptance, HostAnswer, OnHost, Operation, Step, always, on_its_host
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, shelved_image, volumes
 from nova.conductor.workflows.shelved_image import HOST, IMAGE, SINCE
 from nova.structs.image import Image
 from nova.structs.instance import BlockDevice, Instance, PowerState, VmState
 from nova.structs.network import Vif
-from nova.structs.steps import SnapshotArguments
+from nova.structs.steps import SnapshotArguments, UploadResult
 
 _RUNNING_AS = {VmState.ACTIVE: PowerState.RUNNING, VmState.PAUSED: PowerState.PAUSED}
 
 
 class Shelve(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """image_id: chosen before the first step; None for a server that boots from a volume."""
+    """image_id: chosen before the first step; None for a server that boots from a volume. size: the image's, in bytes, as
+    far as its host told it."""
 
     instance_id: str
     image_id: str | None = None
+    size: int | None = None
     disk_format: str = "qcow2"
     was: VmState = VmState.ACTIVE
     power_state: PowerState = PowerState.RUNNING
@@ -91,6 +93,11 @@ def upload_image(op: Shelve, context: StepContext) -> OnHost | Shelve:
     return _copying(op, context, "upload_snapshot")
 
 
+def _keep_size(op: Shelve, result: UploadResult | None) -> Shelve:
+    """A host of an older release says nothing."""
+    return msgspec.structs.replace(op, size=result.size if result is not None else None)
+
+
 def _copying(op: Shelve, context: StepContext, verb: str, skip_if_down: bool = False) -> OnHost | Shelve:
     if op.image_id is None:
         return op
@@ -106,13 +113,21 @@ def check_image(op: Shelve, context: StepContext) -> Shelve:
     if op.offloads and op.image_id is None and context.instance(op.instance_id).image_id is not None:
         raise errors.StepFailed(reason="The server's disk is kept: its record names no image of it.")
     if op.offloads and op.image_id is not None:
-        try:
-            status = context.images.get(op.image_id).status
-        except errors.ImageNotFound:
-            status = "not there"
-        if status != "active":
-            raise errors.StepFailed(reason=f"The server's disk is kept: image {op.image_id} is {status}.")
+        state = _state_of_image(op.image_id, op.size, context)
+        if state != "active":
+            raise errors.StepFailed(reason=f"The server's disk is kept: image {op.image_id} is {state}.")
     return op
+
+
+def _state_of_image(image_id: str, size: int | None, context: StepContext) -> str:
+    try:
+        image = context.images.get(image_id)
+    except errors.ImageNotFound:
+        return "not there"
+    # An Image service that gives no size is believed.
+    if size is not None and image.size and image.size != size:
+        return f"of {image.size} bytes, and the disk's copy of {size}"
+    return str(image.status)
 
 
 def _check_is_off(op: Shelve, context: StepContext) -> None:
@@ -260,7 +275,12 @@ SHELVE = Operation(
         Step(stop_guest, start_again, task_state="shelving"),
         Step(make_image, remove_image, task_state="shelving"),
         Step(copy_disk, remove_copy, task_state="shelving_image_pending_upload", timeout_s=6 * 3600),
-        Step(upload_image, task_state="shelving_image_uploading", timeout_s=6 * 3600),
+        Step(
+            upload_image,
+            task_state="shelving_image_uploading",
+            answer=HostAnswer(UploadResult | None, _keep_size),
+            timeout_s=6 * 3600,
+        ),
         *_OFFLOAD,
     ),
     from_states=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),

@@ -233,7 +233,7 @@ def _is_incremental(spec: GuestSpec, conf: cfg.ConfigOpts) -> bool:
     return all(
         disk_formats.recorded(path, "qcow2") == "raw" or disk_formats.stands_on_its_image(path, disk)
         for disk, path in roots
-        if disk.image_path is not None
+        if disk.image_path is not None or disk.missing_image is not None
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from nova import durable, errors
 from nova.structs.disks import Mark
+from nova.virt.holdings import parse_mark
 from nova.virt.libvirt.disk_calls import bounded_in_time
 from nova.virt.libvirt.storage import Storage
 
@@ -53,10 +54,10 @@ class DirectoryShelf:
     def read_mark(self, name: str) -> Mark | None:
         """Raises errors.GuestFailed for a mark that cannot be read: what it says is not known."""
         try:
-            return msgspec.json.decode((self._root / name / MARK).read_bytes(), type=Mark)
+            return parse_mark((self._root / name / MARK).read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except OSError as error:
             raise errors.GuestFailed(reason="The mark of the server's disks cannot be read") from error
 
     @bounded_in_time

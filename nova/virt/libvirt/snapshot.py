@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+import libvirt
+
 from nova import errors
 from nova.virt.libvirt import devices, jobs
 from nova.virt.libvirt.connection import Proxy
@@ -17,6 +19,9 @@ from nova.virt.libvirt.storage import Storage
 LOG = logging.getLogger(__name__)
 
 _AGENT_S = 60
+# What is answered to what may be done all the same. Each attempt waits for _AGENT_S.
+_LATE = {libvirt.VIR_ERR_AGENT_UNRESPONSIVE, getattr(libvirt, "VIR_ERR_AGENT_COMMAND_TIMEOUT", None)} - {None}
+_THAWS = 5
 _COPY_TIMEOUT_S = 6 * 3600.0
 
 
@@ -59,22 +64,56 @@ def _copy_running(domain: Proxy, disk: ET.Element, target: Path, image_format: s
 
 @contextlib.contextmanager
 def file_systems_frozen(domain: Proxy) -> Iterator[None]:
-    """Freeze the guest's file systems through its agent, if one answers."""
-    if devices.read_devices(domain).find("channel/target[@name='org.qemu.guest_agent.0'][@state='connected']") is None:
+    """Freeze the guest's file systems through its agent, if one answers. Raises errors.Unavailable where libvirtd is
+    gone before they could be thawed: the step that comes again does it."""
+    if not _can_be_frozen(domain):
         yield
         return
+    try:
+        try:
+            domain.fsFreeze(None, 0)
+        except errors.GuestFailed as error:
+            LOG.warning("the guest's file systems are copied as they are: %s", error)
+        yield
+    finally:
+        # Also where it failed: an agent that was slow freezes them after everybody has stopped waiting for it.
+        _thaw(domain)
+
+
+def thaw(domain: Proxy) -> None:
+    """Let the guest write again, if it has an agent; no error where nothing is frozen. Raises errors.Unavailable."""
+    if _has_agent(domain):
+        _thaw(domain)
+
+
+def _thaw(domain: Proxy) -> None:
+    for attempt in range(_THAWS):
+        try:
+            domain.fsThaw(None, 0)
+            return
+        except errors.GuestFailed as error:
+            LOG.warning("the guest's file systems could not be thawed (attempt %d): %s", attempt + 1, error)
+            if error.details.get("code") not in _LATE:
+                return
+    LOG.error("the guest's agent does not answer: its file systems may be frozen, until 'virsh domfsthaw'")
+
+
+def _can_be_frozen(domain: Proxy) -> bool:
+    if not _has_agent(domain):
+        return False
     try:
         # Without it libvirt waits for an agent for as long as the guest likes.
         domain.agentSetResponseTimeout(_AGENT_S, 0)
-        domain.fsFreeze(None, 0)
-    except errors.GuestFailed as error:
-        LOG.warning("the guest's file systems are copied as they are: %s", error)
-        yield
-        return
-    try:
-        yield
-    finally:
+        # A step that was killed may have left them frozen, and an agent does not freeze twice.
         domain.fsThaw(None, 0)
+    except errors.GuestFailed as error:
+        return error.details.get("code") not in _LATE
+    return True
+
+
+def _has_agent(domain: Proxy) -> bool:
+    path = "channel/target[@name='org.qemu.guest_agent.0'][@state='connected']"
+    return devices.read_devices(domain).find(path) is not None
 
 
 def _find(domain: Proxy, root: Path) -> ET.Element:

@@ -58,7 +58,7 @@ class Storage:
         """Make what is missing of the guest's disks in its directory, which is there (nova.virt.holdings); undo
         removes what this call made, and only that.
 
-        Raises errors.ImageInvalid, errors.DiskFull, errors.GuestFailed.
+        Raises errors.ImageInvalid, errors.ImageNotFound, errors.DiskFull, errors.GuestFailed.
         """
         directory = guest_directory(self._root, spec.uuid)
         with self.translated():
@@ -128,6 +128,8 @@ class Storage:
 
         def fill(part: Path) -> None:
             copy(part)
+            if disk.missing_image and own_format == "qcow2" and not disk_formats.stands_by_itself(part):
+                raise errors.ImageNotFound(image_id=disk.missing_image)
             if disk.image_path and own_format == "qcow2" and not disk_formats.stands_by_itself(part):
                 if not disk_formats.stands_on_its_image(part, disk):
                     # An older release's source does not make it whole: on this image it would be another disk.
@@ -202,6 +204,8 @@ class Storage:
 
     def _fill(self, disk: Disk, spec: GuestSpec, path: Path) -> None:
         image_id = spec.image.id if spec.image else ""
+        if disk.missing_image:
+            raise errors.ImageNotFound(image_id=disk.missing_image)
         if disk.image_path and file_format(disk, self._options) == "qcow2":
             self._overlay(disk, image_id, path)
         elif disk.image_path:

@@ -16,7 +16,7 @@ from nova.virt.libvirt import devices, jobs
 from nova.virt.libvirt.connection import Proxy
 from nova.virt.libvirt.domain_xml import to_text
 from nova.virt.libvirt.domain_xml.facts import child
-from nova.virt.libvirt.snapshot import file_systems_frozen
+from nova.virt.libvirt.snapshot import file_systems_frozen, thaw
 
 _MERGE_TIMEOUT_S = 24 * 3600.0
 
@@ -26,6 +26,8 @@ def take(domain: Proxy, key: str, new_file: str) -> VolumeFile:
     disk = _find(domain, key)
     current = _chain(disk)[0]
     if current.name == new_file:
+        # Whoever began to write to it may have been killed before the thaw.
+        thaw(domain)
         return _written(disk)
     name = _target(disk)
     snapshot = ET.Element("domainsnapshot")

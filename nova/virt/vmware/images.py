@@ -37,7 +37,11 @@ class DatastoreImages:
         self._turns = Turns()
 
     def disk(self, image: Image, disk: Disk, store: Datastore, adapter: str) -> tuple[str, int]:
-        """The cached disk of disk's size, and that in KiB. Raises errors.ImageInvalid, errors.DiskFull."""
+        """The cached disk of disk's size, and that in KiB.
+
+        Raises errors.ImageInvalid, errors.ImageNotFound, errors.DiskFull.
+        """
+        _check_is_there(disk)
         path = Path(disk.image_path or "")
         size_kb = self.size_kb(image, disk)
         with self._turns.of(image.id):
@@ -68,7 +72,8 @@ class DatastoreImages:
         return (disk.size_mb * MIB or needed + -needed % 1024) // 1024
 
     def iso(self, image: Image, disk: Disk, store: Datastore) -> str:
-        """The cached file of an ISO image."""
+        """The cached file of an ISO image. Raises errors.ImageNotFound, errors.DiskFull."""
+        _check_is_there(disk)
         with self._turns.of(image.id):
             path = f"{self._place(image, store)}/{image.id}.iso"
             if not self._is_there(path, image, store):
@@ -134,6 +139,11 @@ class DatastoreImages:
 
     def _part(self, image: Image, store: Datastore) -> str:
         return f"{self._place(image, store)}.part-{uuids.uuid4().hex[:8]}"
+
+
+def _check_is_there(disk: Disk) -> None:
+    if disk.missing_image is not None:
+        raise errors.ImageNotFound(image_id=disk.missing_image)
 
 
 def disk_type(image: Image) -> str:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from pyVmomi import vim
 
 from nova.structs.disks import Mark
 from nova.structs.instance import PowerState
+from nova.virt.holdings import parse_mark
 from nova.virt.vmware import devices
 
 MARK_OPTION, VOLUME_OPTION = "nova.mark", "nova.volume."
@@ -42,7 +42,7 @@ class Machine:
     @property
     def mark(self) -> Mark | None:
         text = self.options.get(MARK_OPTION)
-        return msgspec.json.decode(text, type=Mark) if text else None
+        return parse_mark(text) if text else None
 
     def file(self, name: str) -> str:
         return f"{self.directory}/{name}"

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nova.structs.disks import Mark
+from nova.virt.holdings import parse_mark
 
 Record = dict[str, Any]
 
@@ -62,7 +63,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def mark(self) -> Mark | None:
         text = self.config.get(MARK)
-        return msgspec.json.decode(text, type=Mark) if text else None
+        return parse_mark(text) if text else None
 
     @property
     def is_whole(self) -> bool:

@@ -31,7 +31,9 @@ class Images:
         self._importing = threading.Lock()
 
     def make_disk(self, vm: Vm, name: str, disk: Disk, image: Image) -> str:
-        """A guest's disk with the image on it. Raises errors.ImageInvalid, DiskFull."""
+        """A guest's disk with the image on it. Raises errors.ImageInvalid, ImageNotFound, DiskFull."""
+        if disk.missing_image is not None:
+            raise errors.ImageNotFound(image_id=disk.missing_image)
         if disk.image_path is None or disk.image_format not in transfer.FORMATS:
             reason = f"XenServer takes raw and VHD images, not {disk.image_format}"
             raise errors.ImageInvalid(image_id=image.id, reason=reason)

@@ -105,10 +105,28 @@ class Session:
             if record["status"] == "success":
                 value = _VALUE.fullmatch(record["result"])
                 return value.group(1) if value else ""
-            details = record["error_info"] or ["INTERNAL_ERROR", record["status"]]
+            details = _failure(record)
             if details[0] != _BUSY or time.monotonic() > patience:
                 raise self.translate(name, details)
             time.sleep(_POLL_S)
+
+    @contextlib.contextmanager
+    def task(self, name: str, timeout_s: float = 3600.0) -> Iterator[str]:
+        """A task for what travels outside of calls. The block's end waits until the task has ended, too.
+
+        Raises what the task failed with.
+        """
+        task = str(self.call("task.create", name, ""))
+        try:
+            yield task
+        except BaseException:
+            for verb in ("cancel", "destroy"):
+                with contextlib.suppress(errors.DomainError):
+                    self.call(f"task.{verb}", task)
+            raise
+        record = self._wait_for(name, task, time.monotonic() + timeout_s, timeout_s, lambda share: True)
+        if record["status"] != "success":
+            raise self.translate(name, _failure(record))
 
     def _wait_for(
         self, name: str, task: str, deadline: float, timeout_s: float, watch: Callable[[float], bool]
@@ -254,6 +272,11 @@ class Session:
     def _keep(self, line: Line) -> None:
         with self._lock:
             self._idle.append(line)
+
+
+def _failure(record: dict[str, Any]) -> list[str]:
+    """What a task failed with: a code and its parameters."""
+    return record["error_info"] or ["INTERNAL_ERROR", record["status"]]
 
 
 def code_of(error: errors.DomainError) -> str:

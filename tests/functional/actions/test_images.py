@@ -1,9 +1,13 @@
 """Rebuild, rescue, and images and backups made of a server."""
 
+import hashlib
+from datetime import timedelta
+
 import pytest
 
 from nova.db import instances
 from nova.structs.instance import PowerState, VmState
+from nova.virt.fake.driver import FakeDriver
 from tests.functional.actions.history import history
 from tests.functional.cloud import wait
 
@@ -180,6 +184,38 @@ def test_a_rescue_that_fails_leaves_a_stopped_server_stopped(cloud, user):
     assert host.guests[server_id].power_state == PowerState.SHUTDOWN
 
 
+def test_a_guest_has_time_to_shut_down_before_it_is_rescued(cloud, user, monkeypatch):
+    asked = []
+    set_power = FakeDriver.set_power
+
+    def listen(driver, uuid, target, grace=timedelta()):
+        asked.append((target, grace))
+        set_power(driver, uuid, target, grace)
+
+    monkeypatch.setattr(FakeDriver, "set_power", listen)
+    host = cloud.add_host()
+    image_id = cloud.glance.add("slow", os_shutdown_timeout="7")
+    server_id = user.create_server(image=image_id)["id"]
+
+    user.act(server_id, "rescue")
+    user.wait(server_id, "RESCUE")
+
+    assert asked == [(PowerState.SHUTDOWN, timedelta(seconds=7))]
+    assert host.guests[server_id].is_rescued
+    assert host.guests[server_id].power_state == PowerState.RUNNING
+
+
+def test_a_guest_that_cannot_be_shut_down_is_rescued_all_the_same(cloud, user):
+    host = cloud.add_host()
+    server_id = user.create_server()["id"]
+    host.fail("set_power")
+
+    user.act(server_id, "rescue")
+    user.wait(server_id, "RESCUE")
+
+    assert host.guests[server_id].is_rescued
+
+
 def test_an_image_of_a_server_inherits_and_is_the_users(cloud, user):
     cloud.add_host()
     source = cloud.glance.add("source", hw_disk_bus="scsi", cache_in_nova="yes")
@@ -218,6 +254,42 @@ def test_an_image_that_could_not_be_made_is_not_there(cloud, user):
     user.wait(server_id, "ACTIVE")
 
     assert image_id not in cloud.glance.images
+
+
+@pytest.mark.parametrize(
+    ("stores", "is_hashed"),
+    [(lambda body: body[:-1], False), (lambda body: b"x" * len(body), True)],
+    ids=["part", "other"],
+)
+def test_what_the_image_service_did_not_get_whole_is_no_image(cloud, user, stores, is_hashed):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    cloud.write(server_id, "what the user wrote")
+    cloud.glance.stores = stores
+    if is_hashed:
+        cloud.glance.hashes = sha512
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+    user.wait(server_id, "ACTIVE")
+
+    assert image_id not in cloud.glance.images
+
+
+def test_an_image_with_the_hash_of_the_copy_is_kept(cloud, user):
+    cloud.add_host()
+    server_id = user.create_server()["id"]
+    cloud.write(server_id, "what the user wrote")
+    cloud.glance.hashes = sha512
+
+    image_id = user.act(server_id, "createImage", {"name": "copy"}).json()["image_id"]
+
+    assert image_is_active(cloud, image_id)["size"] == len("what the user wrote")
+    user.wait(server_id, "ACTIVE")
+    assert image_id in cloud.glance.images
+
+
+def sha512(body):
+    return {"os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(body).hexdigest()}
 
 
 def test_a_refused_request_makes_no_image(cloud, user):

@@ -252,6 +252,34 @@ def test_an_image_that_cannot_be_made_leaves_the_server_running(cloud, user, hos
     assert set(cloud.glance.images) == before
 
 
+def test_a_disk_that_the_image_service_did_not_get_whole_stays(cloud, user, hosts, server_id):
+    cloud.write(server_id, "precious")
+    cloud.glance.stores = lambda body: body[:4]
+    before = set(cloud.glance.images)
+
+    user.act(server_id, "shelve")
+    user.wait(server_id, "ACTIVE")
+
+    assert hosts[source_of(hosts, server_id)].shelf.content(server_id) == "precious"
+    assert cloud.guests()[server_id].power_state == PowerState.RUNNING
+    assert set(cloud.glance.images) == before
+
+
+def test_a_disk_stays_when_its_image_is_another_than_its_host_has_sent(cloud, user, hosts, server_id):
+    cloud.write(server_id, "precious")
+
+    def change():
+        [image] = [one for one in cloud.glance.images.values() if one["name"] == "one-shelved"]
+        image["size"] = 4
+
+    cloud.boundary.call_at("shelve", "upload_image", "committed", change)
+
+    user.act(server_id, "shelve")
+    user.wait(server_id, "ACTIVE")
+
+    assert hosts[source_of(hosts, server_id)].shelf.content(server_id) == "precious"
+
+
 def test_a_shelved_server_may_lie_on_its_host_until_it_is_offloaded(make_cloud):
     cloud = make_cloud("[DEFAULT]\nshelved_offload_time = -1\n")
     host = cloud.add_host()

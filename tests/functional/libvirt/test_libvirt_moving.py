@@ -1,6 +1,7 @@
 """A guest that is off moves to another host or size, and back, its disks with it."""
 
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from nova import errors
 from nova.structs.disks import DisksId
-from nova.structs.guest import Disk
+from nova.structs.guest import Disk, RebootKind
 from nova.structs.image import Image
 from nova.structs.instance import PowerState
 
@@ -213,6 +214,53 @@ def test_nothing_aside_is_nothing_to_bring_back(pair, make_spec):
     pair[0].forget_aside(spec.uuid)
 
     assert pair[0].guests() == ()
+
+
+def test_guest_whose_image_is_gone_starts_and_moves_by_its_disk(
+    pair, host, second_host, stopped, image_file, wait_for_output
+):
+    source, destination = pair
+    moved = without_image(stopped)
+    image = image_file.rename(image_file.with_name("what the disk stands on"))
+    rebase = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", image]
+    subprocess.run([*rebase, host.instances / stopped.uuid / "disk"], check=True)
+    source.reboot(moved, RebootKind.HARD, timedelta())
+    wait_for_output(stopped.uuid, "guest is up", by=source)
+    source.set_power(stopped.uuid, PowerState.SHUTDOWN)
+
+    facts = source.set_aside(moved)
+    image.unlink()
+    with second_host.network():
+        destination.take_over(moved, unseen(facts))
+        destination.set_power(stopped.uuid, PowerState.RUNNING)
+
+    wait_for_output(stopped.uuid, "guest is up", by=destination)
+
+
+def test_disk_does_not_move_to_where_the_image_it_stands_on_is_not(pair, host, second_host, stopped):
+    source, destination = pair
+    facts = source.set_aside(stopped)
+
+    with second_host.network(), pytest.raises(errors.ImageNotFound):
+        destination.take_over(without_image(stopped), unseen(facts))
+
+    assert list(second_host.instances.iterdir()) == []
+    source.bring_back(stopped)
+    source.set_power(stopped.uuid, PowerState.RUNNING)
+
+
+def test_disk_is_not_made_of_an_image_that_is_gone(pair, host, make_spec):
+    source, _ = pair
+    with pytest.raises(errors.ImageNotFound):
+        source.create(without_image(make_spec()))
+
+    assert (source.guests(), list(host.instances.iterdir())) == ((), [])
+
+
+def without_image(spec):
+    """As for a host that does not have the server's image, after it was deleted."""
+    root = msgspec.structs.replace(spec.disks[0], image_path=None, image_format=None, missing_image="image")
+    return msgspec.structs.replace(spec, disks=(root, *spec.disks[1:]))
 
 
 def unseen(facts):

@@ -3,11 +3,13 @@
 import io
 import subprocess
 import tarfile
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from nova import errors
+from nova.structs.guest import RebootKind
 from nova.structs.image import Image
 
 STREAM = Image(id="stream", disk_format="vmdk", properties={"vmware_disktype": "streamOptimized"})
@@ -31,6 +33,23 @@ def test_qcow2_image_becomes_the_root_disk(hypervisor, driver, tmp_path):
     driver.create(spec)
 
     assert hypervisor._root(spec.uuid).read_bytes() == hypervisor.image_file().read_bytes()
+
+
+def test_guest_needs_its_image_for_a_disk_that_is_to_be_made_alone(hypervisor, driver, tmp_path):
+    spec = _spec(hypervisor, STREAM, _stream(hypervisor, tmp_path))
+    driver.create(spec)
+
+    driver.reboot(_without_image(spec), RebootKind.HARD, timedelta())
+    driver.destroy(spec.uuid, spec.vifs)
+    with pytest.raises(errors.ImageNotFound):
+        driver.create(_without_image(spec))
+
+    assert hypervisor.leftovers() == []
+
+
+def _without_image(spec):
+    root = msgspec.structs.replace(spec.disks[0], image_path=None, image_format=None, missing_image="stream")
+    return msgspec.structs.replace(spec, disks=(root, *spec.disks[1:]))
 
 
 def test_disk_of_an_ova_becomes_the_root_disk_and_no_other_name_in_it_counts(hypervisor, driver, tmp_path):

@@ -144,6 +144,23 @@ def test_guest_that_was_renamed_is_still_the_same(driver, client, pool, make_spe
     assert len(driver.guests()) == 1
 
 
+def test_guest_needs_its_image_for_a_disk_that_is_to_be_made_alone(driver, make_spec):
+    spec, other = make_spec(), make_spec()
+    driver.create(spec)
+
+    driver.reboot(without_image(spec), RebootKind.HARD, datetime.timedelta())
+    with pytest.raises(errors.ImageNotFound):
+        driver.create(without_image(other))
+
+    assert [guest.uuid for guest in driver.guests()] == [spec.uuid]
+    assert driver.guest(spec.uuid).power_state is PowerState.RUNNING
+
+
+def without_image(spec):
+    root = msgspec.structs.replace(spec.disks[0], image_path=None, image_format=None, missing_image="image")
+    return msgspec.structs.replace(spec, disks=(root, *spec.disks[1:]))
+
+
 def test_guest_that_was_deleted_is_gone_and_its_disks_are_not_made_anew(driver, client, pool, make_spec):
     spec = make_spec()
     driver.create(spec)
@@ -156,6 +173,17 @@ def test_guest_that_was_deleted_is_gone_and_its_disks_are_not_made_anew(driver, 
     with pytest.raises(errors.DiskMissing):
         driver.reboot(spec, RebootKind.HARD, datetime.timedelta())
     driver.destroy(spec.uuid, spec.vifs, made_by=spec.disks_id)
+
+
+def test_guest_whose_mark_somebody_has_damaged_keeps_no_other_from_being_told_of(driver, client, pool, make_spec):
+    damaged, spec = make_spec(), make_spec()
+    driver.create(damaged)
+    driver.create(spec)
+    ref = vm_of(pool, damaged)[0]
+    client.VM.remove_from_other_config(ref, "nova:mark")
+    client.VM.add_to_other_config(ref, "nova:mark", "{")
+
+    assert [held.server for held in driver.held_disks()] == [spec.uuid]
 
 
 def test_copies_that_an_operator_made_stay(driver, client, pool, make_spec):

@@ -1,6 +1,7 @@
 """Servers of the Compute API on a pool of XenServer: the whole way, from the request to the guest and back."""
 
 import hashlib
+import shutil
 
 import pytest
 
@@ -59,6 +60,16 @@ def test_server_lives_on_xenserver(cloud, pool, user):
         user.delete(f"/servers/{one['id']}")
     wait(lambda: len([r for r in pool.store.all("VM").values() if not r["is_control_domain"]]) == 0, "both are gone")
     assert all("nova:image" in record["other_config"] for record in pool.store.all("VDI").values())
+
+
+def test_server_whose_image_is_gone_is_booted_hard(cloud, pool, user, tmp_path):
+    server = user.create_server(flavor="m1.tiny")
+    cloud.glance.images.clear()
+    shutil.rmtree(tmp_path / "instances" / "_base")
+
+    act(user, server, {"reboot": {"type": "HARD"}}, "ACTIVE")
+    wait(lambda: "guest is up" in output(user, server), "the guest is up")
+    assert pool.calls.count("VM.start_on") == 2
 
 
 def act(user, server, action, status):

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import inspect
+import os
 import socket
 import socketserver
 import tempfile
@@ -83,6 +84,12 @@ class Front(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
         threading.Thread(target=run, daemon=True).start()
         return task
+
+    def end_task(self, task: str | None, failure: Failure | None) -> None:
+        """End a transfer's task, if it was given one."""
+        if task is not None:
+            with contextlib.suppress(Failure):
+                self._handlers["task"].end(task, failure)
 
     def _read_or_set(self, class_name: str, method: str, arguments: list[Any]) -> Any:
         """The calls that every class has by its fields."""
@@ -187,39 +194,48 @@ class Request(http.server.BaseHTTPRequestHandler):
             while left and (chunk := self.rfile.read(min(left, _CHUNK))):
                 file.write(chunk)
                 left -= len(chunk)
-        body = Path(file.name)
+        body, failure = Path(file.name), self.server.pool.transfer_failure
+        if failure is not None:
+            os.truncate(body, body.stat().st_size // 2)
 
         def make() -> bytes:
-            if left:
-                raise Failure("VDI_IO_ERROR", "the data end early")
-            self.server.pool.vdis.import_(query["vdi"], body, query.get("format", "raw"))
+            try:
+                if left:
+                    raise Failure("VDI_IO_ERROR", "the data end early")
+                self.server.pool.vdis.import_(query["vdi"], body, query.get("format", "raw"))
+                self.server.end_task(query.get("task_id"), failure)
+            except Failure as error:
+                self.server.end_task(query.get("task_id"), failure or error)
             return b""
 
         try:
+            # A failure is told on the task alone.
             self._answer(200, self.server.pool.around("import_raw_vdi", make), "text/plain")
-        except Failure as failure:
-            self._answer(500, " ".join(failure.args).encode(), "text/plain")
         except Exception:
             self._break_off()
         finally:
             body.unlink(missing_ok=True)
 
     def do_GET(self) -> None:
-        """The content of a VDI goes."""
-        query = self._query("/export_raw_vdi")
+        """The content of a VDI goes: as it comes, to the connection's end."""
+        query, pool = self._query("/export_raw_vdi"), self.server.pool
         if query is None:
             return
         try:
-            path = self.server.pool.vdis.path(query["vdi"])
+            content = pool.vdis.export(query["vdi"], query.get("format", "raw"))
         except Failure as failure:
+            self.server.end_task(query.get("task_id"), failure)
             self._answer(500, " ".join(failure.args).encode(), "text/plain")
             return
-        self.send_response(200)
-        self.send_header("Content-Length", str(path.stat().st_size))
-        self.end_headers()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+        with content as file:
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            left = int(os.fstat(file.fileno()).st_size * pool.exported_share)
+            while left and (chunk := file.read(min(left, _CHUNK))):
                 self.wfile.write(chunk)
+                left -= len(chunk)
+        self.server.end_task(query.get("task_id"), pool.transfer_failure)
 
     def do_CONNECT(self) -> None:
         """A guest's screen: RFB, after the answer's head."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.simulators.xenserver.device_calls import NetworkCalls, VbdCalls, VifCalls, VlanCalls
 from tests.simulators.xenserver.front import Front
 from tests.simulators.xenserver.host_calls import EventCalls, HostCalls, SessionCalls, TaskCalls
-from tests.simulators.xenserver.model import NULL
+from tests.simulators.xenserver.model import NULL, Failure
 from tests.simulators.xenserver.storage_calls import PbdCalls, SrCalls, VdiCalls
 from tests.simulators.xenserver.store import Store
 from tests.simulators.xenserver.vm_calls import VmCalls
@@ -22,6 +22,8 @@ class Pool:
 
     around(name, make) does each call by make(), which gives the bytes of its answer; when it raises, the connection breaks.
     calls: the names of all calls, in order.
+    transfer_failure: what the tasks of imports, which end half-way then, and of exports fail with.
+    exported_share: how much of a disk's content an export gives.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Pool:
         self.luns: dict[tuple[str, str], Path] = {}
         self.around: Callable[[str, Callable[[], bytes]], bytes] = lambda name, make: make()
         self.calls: list[str] = []
+        self.transfer_failure: Failure | None = None
+        self.exported_share = 1.0
         self.user, self.password = user, password
         port = port or _free_port()
         self.addresses = {name: f"127.0.0.{number}:{port}" for number, name in enumerate(hosts, 1)}

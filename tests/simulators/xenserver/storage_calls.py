@@ -1,9 +1,11 @@
 """Calls on SR, PBD and VDI. A VDI is a raw file; a LUN that a target offers is one, too."""
 
 import subprocess
+import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.simulators.xenserver.model import NULL, Failure, construct
 from tests.simulators.xenserver.store import Record, Store
@@ -195,6 +197,16 @@ class VdiCalls:
         with target.open("r+b") as file:
             file.truncate(size)
         raw.unlink()
+
+    def export(self, vdi: str, format_: str) -> BinaryIO:
+        """The content of a VDI, raw or vhd, to be read."""
+        path = self.path(vdi)
+        if format_ == "raw":
+            return path.open("rb")
+        with tempfile.NamedTemporaryFile(dir=self._directory, suffix=".vhd") as file:
+            convert = ["qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "force_size=on", str(path), file.name]
+            subprocess.run(convert, check=True, capture_output=True)
+            return open(file.name, "rb")
 
     def _duplicate(self, vdi: str, is_a_snapshot: bool, storage: str = NULL) -> str:
         with self._store.changed:

@@ -10,6 +10,9 @@ from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec
 from nova.virt.fake.disks import FakeShelf
 from nova.virt.holdings import Finding, Holdings
+from nova.virt.libvirt.files import DiskOptions
+from nova.virt.libvirt.shelf import DirectoryShelf
+from nova.virt.libvirt.storage import Storage
 
 UUID = "6f70656e-0000-4000-8000-000000000001"
 
@@ -297,3 +300,20 @@ def test_what_is_held_is_told_and_removed_only_as_it_was_seen():
     assert shelf.exists(UUID)
     holdings.remove_held(holdings.held()[0])
     assert not shelf.exists(UUID)
+
+
+@pytest.mark.parametrize("damaged", [f"{UUID}", f"{UUID}.left-1", f"{UUID}.aside"])
+def test_disks_whose_mark_cannot_be_read_keep_no_others(tmp_path, damaged):
+    shelf = DirectoryShelf(str(tmp_path), Storage(str(tmp_path), DiskOptions(), "here"))
+    other = UUID.replace("6f", "7f")
+    for name in (damaged, other):
+        shelf.make(name, mark(1, "former"))
+    (tmp_path / damaged / "placement.json").write_bytes(b"\0\0\0")
+    holdings = Holdings(shelf)
+
+    holdings.rename_host("former", "here")
+    [held] = holdings.held()
+    holdings.remove_held(held)
+
+    assert (held.name, held.mark) == (other, mark(1, "here"))
+    assert shelf.names() == [damaged]
