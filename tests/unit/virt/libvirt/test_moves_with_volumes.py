@@ -5,6 +5,7 @@ import types
 import pytest
 
 from nova.conf import load
+from nova.structs.disks import DisksId
 from nova.structs.flavor import Flavor
 from nova.structs.guest import Disk, GuestSpec
 from nova.structs.instance import BlockDevice
@@ -23,6 +24,7 @@ def spec(lun):
         user_id="q",
         flavor=Flavor(id="1", name="f", vcpus=1, memory_mb=32),
         disks=(Disk(kind="volume", device_name="vda", volume=device),),
+        disks_id=DisksId(generation=1, host="h"),
     )
 
 
