@@ -68,13 +68,15 @@ class SnapshotFailed(errors.StepFailed):
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The part of a volume's description that is used here. image: metadata of the image it was made from."""
+    """The part of a volume's description that is used here. image: metadata of the image it was made from.
+    project_id: whose it is; None where that is not told."""
 
     id: str
     status: str
     size_gb: int
     name: str = ""
     description: str | None = None
+    project_id: str | None = None
     zone: str | None = None
     is_bootable: bool = False
     is_multiattach: bool = False
@@ -158,12 +160,23 @@ class Volumes:
         attachments = self._ask("GET", "/attachments/detail", "attachments", params=query)
         return list(dict.fromkeys(str(each["instance"]) for each in attachments if each.get("instance")))
 
-    def reserve(self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset()) -> str:
+    def reserve(
+        self, instance_id: str, volume_id: str, other_than: frozenset[str] = frozenset(), project_id: str | None = None
+    ) -> str:
         """The attachment that keeps the volume for the server; an existing one is used.
 
-        Raises VolumeNotFound, VolumeNotReady while it is being created or something else is being done with it,
-        Invalid when it is in use, VolumeIsEncrypted.
+        project_id: whose the volume must be, where the service says whose it is; None: it may be anybody's. Raises
+        VolumeNotFound, VolumeNotReady while it is being created or something else is being done with it, Invalid when
+        it is in use, VolumeIsEncrypted.
         """
+        attachment_id = self._reserved(instance_id, volume_id, other_than)
+        # Nobody gives away a volume that is reserved: whose it is now, it stays.
+        if project_id is not None and self.get(volume_id).project_id not in (None, project_id):
+            self.release(attachment_id)
+            raise VolumeNotFound(volume_id=volume_id)
+        return attachment_id
+
+    def _reserved(self, instance_id: str, volume_id: str, other_than: frozenset[str]) -> str:
         for attachment in self.attachments(instance_id, volume_id):
             if attachment["id"] not in other_than:
                 return str(attachment["id"])
@@ -195,16 +208,17 @@ class Volumes:
         beside: frozenset[str],
         connector: Json,
         device_name: str | None = None,
+        project_id: str | None = None,
     ) -> tuple[str, Json]:
         """Export the volume to one more host of a server that moves: the new attachment, and what connect() gives.
 
-        beside: the attachments that stay as they are; any other of this server is one nobody heard of. Raises
-        VolumeNotFound, VolumeNotReady while something else is being done with the volume, Invalid.
+        beside: the attachments that stay as they are; any other of this server is one nobody heard of.
+        project_id: see reserve(). Raises VolumeNotFound, VolumeNotReady while something else is being done with the volume, Invalid.
         """
         there = [str(attachment["id"]) for attachment in self.attachments(instance_id, volume_id)]
         unknown = [each for each in there if each not in beside]
         if beside.isdisjoint(there):
-            attachment_id = self.reserve(instance_id, volume_id, beside)
+            attachment_id = self.reserve(instance_id, volume_id, beside, project_id)
             for other in set(unknown) - {attachment_id}:
                 self.release(other)
             return attachment_id, self.connect(attachment_id, connector, device_name)
@@ -377,6 +391,7 @@ def _volume(document: Json) -> Volume:
         size_gb=document.get("size") or 0,
         name=document.get("name") or "",
         description=document.get("description"),
+        project_id=document.get("os-vol-tenant-attr:tenant_id"),
         zone=document.get("availability_zone"),
         is_bootable=str(document.get("bootable")).lower() == "true",
         is_multiattach=bool(document.get("multiattach")),

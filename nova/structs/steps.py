@@ -16,6 +16,13 @@ class GuestArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     instance: Instance
 
 
+class CheckDisksArguments(GuestArguments, frozen=True, kw_only=True, omit_defaults=True):
+    """aside: disks that are aside count. own: so do those in the guest's place."""
+
+    aside: bool = False
+    own: bool = True
+
+
 class SpawnArguments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """personality: files by path, base64, for the config drive. password: the administrator's."""
 

@@ -252,10 +252,21 @@ class Moving(Protocol):
         failure. Raises errors.DiskFull, errors.HostRefused, errors.GuestFailed."""
 
     def bring_back(self, spec: GuestSpec) -> None:
-        """On the source: what is aside is the guest again, defined, off; no error when nothing is aside."""
+        """On the source: the guest is there again, off, defined anew as spec has it, with its volumes as they are
+        connected now. What is aside is its own; a guest that never was aside stays. Raises errors.DiskMissing where
+        its disks are neither, or not all there."""
 
     def forget_aside(self, uuid: str) -> None:
         """On the source: remove what is aside; no error when nothing is aside."""
+
+
+@runtime_checkable
+class DiskChecks(Protocol):
+    """Tells whether a guest's disks are all there, before something else is removed that they could be made of."""
+
+    def check_disks(self, spec: GuestSpec, aside: bool = False, own: bool = True) -> None:
+        """Look and change nothing; no disk of spec needs its image_path. aside: disks that are aside count, own: those in
+        the guest's place. Raises errors.DiskMissing unless one of these are the placement's, and whole."""
 
 
 @runtime_checkable
@@ -327,6 +338,7 @@ ABILITIES = (
     Rescue,
     Resizing,
     Moving,
+    DiskChecks,
     LiveMigration,
     ForcedMigration,
     HeldDisksOnHost,

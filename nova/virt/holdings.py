@@ -154,6 +154,18 @@ class Holdings:
         """Whether the disks of this placement are aside."""
         return self._judge(_aside(spec.uuid), spec) is Finding.OWN
 
+    def find(self, spec: GuestSpec, aside: bool = False, own: bool = True) -> str:
+        """The directory with this placement's disks, aside or in the guest's place. Changes nothing. Raises DiskMissing.
+
+        A guest whose disks are volumes has none to miss.
+        """
+        if aside and self.is_aside(spec):
+            return _aside(spec.uuid)
+        if _has_data(spec) and not (own and self.is_own(spec)):
+            places = [name for name, counts in ((_aside(spec.uuid), aside), (spec.uuid, own)) if counts]
+            raise errors.DiskMissing(missing=[f"{name} ({self._judge(name, spec).name.lower()})" for name in places])
+        return spec.uuid
+
     def set_aside(self, spec: GuestSpec) -> None:
         """Put the guest's disks aside, all at once. Raises DiskMissing."""
         self.check_here(spec)

@@ -17,6 +17,8 @@ class FakeCinder:
         self.snapshots = {}
         # The status a volume has after an image was to be written to it.
         self.reimaged_are = "reserved"
+        # Why no image can be written to a volume.
+        self.refuses_images: str | None = None
         # The status a volume has when it was asked for.
         self.volumes_are = "available"
         self.refused_deletions = 0
@@ -97,6 +99,8 @@ class FakeCinder:
             volume["size"] = body["os-extend"]["new_size"]
         if "os-roll_detaching" in body:
             volume["status"] = "in-use"
+        if "os-reimage" in body and self.refuses_images:
+            return 400, {"badRequest": {"message": self.refuses_images}}
         if "os-reimage" in body:
             if volume["status"] != "reserved":
                 return 400, {"badRequest": {"message": "Invalid volume: it must be available or reserved."}}

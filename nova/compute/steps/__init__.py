@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "take_over": Verb(steps.TakeOverArguments, move.take_over),
     "bring_back": Verb(steps.GuestArguments, move.bring_back),
     "forget_aside": Verb(steps.GuestArguments, move.forget_aside),
+    "check_disks": Verb(steps.CheckDisksArguments, move.check_disks),
     "prepare_destination": Verb(steps.ReceiveArguments, live.prepare_destination),
     "abort_destination": Verb(steps.ReceiveArguments, live.abort_destination),
     "check_arrival": Verb(steps.ReceiveArguments, live.check_arrival),

@@ -177,7 +177,7 @@ def accept_build(
             server_groups.add_member(connection, group.uuid, instance.uuid)
             joined = msgspec.structs.replace(group, members=(instance.uuid,))
             groups.log(connection, context, "add_member", joined)
-        document = _document(core, request, instance, group)
+        document = _document(context, request, instance, group)
         lease = core.engine.accept(connection, context, BUILD, instance, document, is_first=True)
         assert lease is not None
         _log(connection, context, instance, BUILD, document, "scheduling")
@@ -197,7 +197,7 @@ def preview_build(
     destination.check_host(connection, request.host, request.node)
     group = _group(connection, core, context, request)
     instance = _record(core, context, request, flavor, None, group, "", 0)
-    return instance, _document(core, request, instance, group)
+    return instance, _document(context, request, instance, group)
 
 
 def _needs_config_drive(request: BuildRequest) -> bool:
@@ -322,7 +322,7 @@ def _named(instance: Instance, devices: tuple[BlockDevice, ...]) -> tuple[BlockD
     return tuple(named)
 
 
-def _document(core: Core, request: BuildRequest, instance: Instance, group: ServerGroup | None) -> Build:
+def _document(context: Context, request: BuildRequest, instance: Instance, group: ServerGroup | None) -> Build:
     wanted = 1 if request.networks is None else len(request.networks)
     return Build(
         instance_id=instance.uuid,
@@ -336,6 +336,7 @@ def _document(core: Core, request: BuildRequest, instance: Instance, group: Serv
         hints=request.scheduler_hints,
         personality=request.personality,
         has_volumes=bool(volumes.of(instance)),
+        project_id=volumes.owner(context),
         password=request.password,
     )
 

@@ -48,7 +48,9 @@ def reconcile(core: Core) -> None:
         if wait_s > 0:
             due = _when_due(workflow, state, wait_s, since)
             for server in _due(core, state, wait_s, since):
-                _begin(core, server, due)
+                # Its old disks may be the only ones where its host is gone: they wait, however long that takes.
+                if state is not VmState.RESIZED or core.liveness.is_up(str(server.host)):
+                    _begin(core, server, due)
 
 
 def _resized(server: Instance) -> datetime.datetime | None:

@@ -4,6 +4,9 @@ from nova import errors
 from nova.conductor.engine.operation import Acceptance
 from nova.db import hosts
 
+# A host of an older release has it not.
+DISK_CHECKS = "DiskChecks"
+
 
 def need(acceptance: Acceptance, ability: str, action: str) -> None:
     """Raises NotImplementedHere. ability: the name of one of the driver's optional Protocols."""

@@ -13,21 +13,24 @@ from sqlalchemy.engine import Connection
 from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step, unchanged
 from nova.conductor.engine.step_context import StepContext
+from nova.conductor.workflows import volumes
 from nova.db import instances, operations
 from nova.structs.instance import BlockDevice, Instance, VmState
 from nova.structs.steps import SwapArguments, VolumeArguments
 
 
 class AttachVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """device: as asked for; its device_name is chosen at acceptance where it has none."""
+    """device: as asked for; its device_name is chosen at acceptance where it has none. project_id: whose the volume was
+    when its user asked, None for an administrator: it may be given to others meanwhile."""
 
     instance_id: str
     device: BlockDevice
+    project_id: str | None = None
 
 
 def reserve_volume(op: AttachVolume, context: StepContext) -> AttachVolume:
     """The reservation of an earlier try is used again."""
-    attachment = context.volumes.reserve(op.instance_id, _volume(op.device))
+    attachment = context.volumes.reserve(op.instance_id, _volume(op.device), project_id=op.project_id)
     return _with(op, attachment_id=attachment)
 
 
@@ -90,7 +93,7 @@ def _begin_attach(acceptance: Acceptance, op: AttachVolume) -> AttachVolume:
     elif any(device.device_name == op.device.device_name for device in instance.block_devices):
         raise errors.Invalid(f"The device {op.device.device_name} is already in use.")
     instances.change(acceptance.connection, instance.uuid, block_devices=(*instance.block_devices, op.device))
-    return op
+    return msgspec.structs.replace(op, project_id=volumes.owner(acceptance.context))
 
 
 def free_name(instance: Instance, taken: tuple[str, ...] = ()) -> str:
@@ -199,20 +202,21 @@ def _begin_detach(acceptance: Acceptance, op: DetachVolume) -> DetachVolume:
 
 
 class SwapVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """old: the device that is replaced. new: what takes its place, under the same name."""
+    """old: the device that is replaced. new: what takes its place, under the same name. project_id: as of AttachVolume."""
 
     instance_id: str
     volume_id: str
     new_volume_id: str
     old: BlockDevice | None = None
     new: BlockDevice | None = None
+    project_id: str | None = None
 
 
 def open_new(op: SwapVolume, context: StepContext) -> SwapVolume:
     """Reserve the new volume and open it to the server's host."""
     assert op.new is not None
     host = str(context.instance(op.instance_id).host)
-    attachment = context.volumes.reserve(op.instance_id, op.new_volume_id)
+    attachment = context.volumes.reserve(op.instance_id, op.new_volume_id, project_id=op.project_id)
     info = context.volumes.connect(attachment, context.connector(host), op.new.device_name)
     return msgspec.structs.replace(
         op, new=msgspec.structs.replace(op.new, attachment_id=attachment, connection_info=info)
@@ -259,7 +263,7 @@ def _begin_swap(acceptance: Acceptance, op: SwapVolume) -> SwapVolume:
     if any(device.volume_id == op.new_volume_id for device in acceptance.instance.block_devices):
         raise errors.Invalid(f"Volume {op.new_volume_id} is already attached.")
     new = msgspec.structs.replace(old, volume_id=op.new_volume_id, attachment_id=None, connection_info=None)
-    return msgspec.structs.replace(op, old=old, new=new)
+    return msgspec.structs.replace(op, old=old, new=new, project_id=volumes.owner(acceptance.context))
 
 
 def _swapped(connection: Connection, op: SwapVolume, instance: Instance) -> dict[str, object]:

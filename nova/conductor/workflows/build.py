@@ -17,7 +17,8 @@ from nova.structs.steps import PowerResult
 
 
 class Build(Placed, frozen=True, kw_only=True, omit_defaults=True):
-    """ports: ids chosen before anything is made. password: the administrator's, until the host has it."""
+    """ports: ids chosen before anything is made. password: the administrator's, until the host has it. project_id: whose
+    the volumes were when the server was asked for, None for an administrator: they may be given to others meanwhile."""
 
     networks: tuple[NetworkRequest, ...] | None = None
     ports: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class Build(Placed, frozen=True, kw_only=True, omit_defaults=True):
     password: str | None = None
     vifs: tuple[Vif, ...] = ()
     has_volumes: bool = True
+    project_id: str | None = None
     devices: tuple[BlockDevice, ...] | None = None
 
 
@@ -71,7 +73,8 @@ def remove_ports(op: Build, context: StepContext) -> Build:
 def open_volumes(op: Build, context: StepContext) -> Build:
     """Reserve the server's volumes and open them to its host. Raises VolumeNotReady while one is being made."""
     instance = context.instance(op.instance_id)
-    return msgspec.structs.replace(op, devices=volumes.connected(context, instance, op.claimed_host))
+    devices = volumes.connected(context, instance, op.claimed_host, project_id=op.project_id)
+    return msgspec.structs.replace(op, devices=devices)
 
 
 def close_volumes(op: Build, context: StepContext) -> Build:

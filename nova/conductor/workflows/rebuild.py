@@ -41,8 +41,13 @@ class Rebuild(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_host(op: Rebuild, context: StepContext) -> Rebuild:
-    """Whether the server's host runs the new image; no resources are claimed. Raises NoValidHost."""
+    """Whether the server's host runs the new image, and its root volume holds it; no resources are claimed.
+
+    Raises NoValidHost, StepFailed.
+    """
     instance = context.instance(op.instance_id)
+    if reimages(op):
+        _check_room(op, context, _root_volume(instance))
     if op.image is not None and op.image.id != instance.image_id:
         request = PlacementRequest(
             instance_id=instance.uuid,
@@ -94,9 +99,8 @@ def reimages(op: Rebuild) -> bool:
     return op.reimages and op.image is not None
 
 
-def reimage_root(op: Rebuild, context: StepContext) -> Rebuild:
-    """Have the Block Storage service write the image over the root volume, which no host has meanwhile."""
-    assert op.image is not None
+def close_root(op: Rebuild, context: StepContext) -> Rebuild:
+    """Keep the root volume for the server without a host: nobody has it open while it is written."""
     instance = context.instance(op.instance_id)
     root = _root_volume(instance)
     volume_id, before = str(root.volume_id), root.attachment_id
@@ -104,10 +108,19 @@ def reimage_root(op: Rebuild, context: StepContext) -> Rebuild:
     attachment = context.volumes.reserve(instance.uuid, volume_id, opened)
     if opened:
         context.volumes.release(str(before))
-    if context.volumes.get(volume_id).status != "downloading":
-        context.volumes.reimage(volume_id, op.image.id)
     root = msgspec.structs.replace(root, attachment_id=attachment, connection_info=None)
     return msgspec.structs.replace(op, root=root)
+
+
+def reimage_root(op: Rebuild, context: StepContext) -> Rebuild:
+    """Have the Block Storage service write the image over the root volume."""
+    # An older release closed the volume with this step.
+    op = close_root(op, context) if op.root is None else op
+    assert op.image is not None and op.root is not None
+    volume_id = str(op.root.volume_id)
+    if context.volumes.get(volume_id).status != "downloading":
+        context.volumes.reimage(volume_id, op.image.id)
+    return op
 
 
 def open_root(op: Rebuild, context: StepContext) -> Rebuild:
@@ -132,6 +145,16 @@ def write_root(connection: Connection, op: Rebuild) -> None:
         instance = instances.get(connection, op.instance_id, for_update=True)
         devices = tuple(op.root if device.id == op.root.id else device for device in instance.block_devices)
         instances.change(connection, op.instance_id, block_devices=devices)
+
+
+def _check_room(op: Rebuild, context: StepContext, root: BlockDevice) -> None:
+    """The Block Storage service would refuse it when the guest is gone."""
+    assert op.image is not None
+    size_gb = context.volumes.get(str(root.volume_id)).size_gb
+    if max(op.image.size, op.image.min_disk << 30) > size_gb << 30:
+        raise errors.StepFailed(
+            reason=f"Image {op.image.id} is too large for volume {root.volume_id}, which has {size_gb} GiB."
+        )
 
 
 def _root_volume(instance: Instance) -> BlockDevice:
@@ -183,6 +206,8 @@ REBUILD = Operation(
     steps=(
         Step(check_host, task_state="rebuilding"),
         Step(destroy_guest, task_state="rebuilding", commit=(write_changes,)),
+        # Where the image is refused, the record says how the server keeps its volume all the same.
+        Step(close_root, task_state=_MAPPING, commit=(write_root,), retries=20, applies=reimages),
         Step(reimage_root, task_state=_MAPPING, commit=(write_root,), retries=20, applies=reimages),
         Step(open_root, task_state=_MAPPING, commit=(write_root,), retries=240, applies=reimages),
         Step(spawn, task_state=_SPAWNING, answer=guest.POWER_STATE_AND_NO_PASSWORD, timeout_s=1800),
@@ -192,6 +217,10 @@ REBUILD = Operation(
     begin=_begin,
     succeeds_as=_end,
     no_return_after=check_host,
+    indexed=(
+        *(check_host.__name__, destroy_guest.__name__, reimage_root.__name__, open_root.__name__, spawn.__name__),
+        *(stop_again.__name__,) * 2,
+    ),
     finish=_finish,
     abandon=_abandon,
     secrets=("password",),

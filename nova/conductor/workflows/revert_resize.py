@@ -11,22 +11,26 @@ from nova import errors
 from nova.conductor.engine.operation import Acceptance, OnHost, Operation, Step
 from nova.conductor.engine.step_context import StepContext
 from nova.conductor.workflows import guest, moving, port_claims, volumes
+from nova.conductor.workflows.abilities import DISK_CHECKS
 from nova.conductor.workflows.guest import GuestDocument
 from nova.conductor.workflows.resize_quota import growth
-from nova.db import quotas, server_migrations
+from nova.db import hosts, quotas, server_migrations
+from nova.structs.guest import RebootKind
 from nova.structs.instance import BlockDevice, Instance, PowerState, ResizedFrom, VmState
 from nova.structs.network import Vif
-from nova.structs.steps import GuestArguments
+from nova.structs.steps import CheckDisksArguments, GuestArguments, RebootArguments
 
 
 class Revert(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
-    """host, generation: where the resized server is, and of its disks there; 0: begun by an older release. vifs, devices: as bound and opened to the old host."""
+    """host, generation: where the resized server is, and of its disks there; 0: begun by an older release. vifs, devices: as
+    bound and opened to the old host. checks: the old host can look at disks and change nothing."""
 
     before: ResizedFrom | None = None
     host: str = ""
     generation: int = 0
     vifs: tuple[Vif, ...] | None = None
     devices: tuple[BlockDevice, ...] | None = None
+    checks: bool = False
 
     @property
     def old(self) -> ResizedFrom:
@@ -36,15 +40,24 @@ class Revert(GuestDocument, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def bring_back_elsewhere(op: Revert, context: StepContext) -> OnHost | Revert:
-    """Before the new guest goes, the old one is known to be there; on one host they have no room side by side."""
+    """Before the new guest goes, the old one is known to be there, whole. It stays where it is until then.
+
+    A host of an older release cannot tell: it brings the old guest back, without volumes, which the other host has
+    still; on one host the two have no room side by side.
+    """
+    before = _as_before(op, context)
+    if op.checks:
+        # On one host what is in the guest's place is the new one's.
+        arguments = CheckDisksArguments(instance=before, aside=True, own=op.old.host != op.host)
+        return OnHost(op.old.host, "check_disks", arguments)
     if op.old.host == op.host:
         return op
-    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_as_before(op, context)))
+    return OnHost(op.old.host, "bring_back", GuestArguments(instance=_without_volumes(before)))
 
 
 def set_aside_again(op: Revert, context: StepContext) -> OnHost | Revert:
-    """The undo of bring_back_elsewhere(), which has done nothing where both guests are of one host."""
-    if op.old.host == op.host:
+    """The undo of bring_back_elsewhere(), where that has changed anything."""
+    if op.checks or op.old.host == op.host:
         return op
     return OnHost(op.old.host, "set_aside", GuestArguments(instance=_as_before(op, context)))
 
@@ -84,7 +97,11 @@ def start_guest(op: Revert, context: StepContext) -> OnHost | Revert:
     """A server that was off before its resize is left off."""
     if not op.old.was_running:
         return msgspec.structs.replace(op, power_state=int(PowerState.SHUTDOWN))
-    return guest.power_on(_as_before(op, context), op.old.host)
+    before = _as_before(op, context)
+    if op.checks or op.old.host == op.host or not volumes.of(before):
+        return guest.power_on(before, op.old.host)
+    # A host of an older release has it defined without its volumes still.
+    return OnHost(op.old.host, "reboot", RebootArguments(instance=before, kind=RebootKind.HARD))
 
 
 def _as_before(op: Revert, context: StepContext) -> Instance:
@@ -102,13 +119,20 @@ def _as_before(op: Revert, context: StepContext) -> Instance:
     )
 
 
+def _without_volumes(instance: Instance) -> Instance:
+    """The guest's disks are its own; a definition without its volumes cannot open what is another's."""
+    own = tuple(device for device in instance.block_devices if device.destination != "volume")
+    return msgspec.structs.replace(instance, block_devices=own)
+
+
 def _begin(acceptance: Acceptance, op: Revert) -> Revert:
     instance = acceptance.instance
     before = instance.properties.resized_from
     if before is None or instance.host is None:
         raise errors.Invalid("Instance has not been resized.")
     server_migrations.change(acceptance.connection, before.migration_id, status="reverting")
-    return msgspec.structs.replace(op, before=before, host=instance.host, generation=instance.generation)
+    checks = hosts.offers(acceptance.connection, before.host, DISK_CHECKS)
+    return msgspec.structs.replace(op, before=before, host=instance.host, generation=instance.generation, checks=checks)
 
 
 def _finish(connection: Connection, op: Revert, instance: Instance) -> dict[str, object]:

@@ -12,9 +12,15 @@ import msgspec
 from nova import errors
 from nova.conductor.engine.operation import Step
 from nova.conductor.engine.step_context import StepContext
+from nova.structs.context import Context
 from nova.structs.instance import BlockDevice, Instance
 
 LOG = logging.getLogger(__name__)
+
+
+def owner(context: Context) -> str | None:
+    """Whose a volume must be that this caller gives to a server; None: an administrator may give it anybody's."""
+    return None if context.is_admin else context.project_id or None
 
 
 def of(instance: Instance) -> tuple[BlockDevice, ...]:
@@ -23,15 +29,22 @@ def of(instance: Instance) -> tuple[BlockDevice, ...]:
 
 
 def connected(
-    context: StepContext, instance: Instance, host: str, leave: frozenset[str] = frozenset()
+    context: StepContext,
+    instance: Instance,
+    host: str,
+    leave: frozenset[str] = frozenset(),
+    project_id: str | None = None,
 ) -> tuple[BlockDevice, ...]:
-    """The server's block devices with its volumes open to host. leave: attachments that are another host's."""
+    """The server's block devices with its volumes open to host.
+
+    leave: attachments that are another host's. project_id: whose the volumes must be that the server has not had before.
+    """
     devices = []
     connector = context.connector(host) if of(instance) else {}
     for device in instance.block_devices:
         if device.destination == "volume" and device.volume_id:
             attachment, info = context.volumes.connect_beside(
-                instance.uuid, device.volume_id, leave, connector, device.device_name
+                instance.uuid, device.volume_id, leave, connector, device.device_name, project_id
             )
             device = msgspec.structs.replace(device, attachment_id=attachment, connection_info=info)
         devices.append(device)
@@ -82,6 +95,25 @@ def unattached(instance: Instance) -> tuple[BlockDevice, ...]:
     return tuple(
         msgspec.structs.replace(device, attachment_id=None, connection_info=None) for device in instance.block_devices
     )
+
+
+def reopened(context: StepContext, instance: Instance) -> tuple[BlockDevice, ...] | None:
+    """The server's block devices with those volumes open to its host that are only kept for it; None: all are open.
+
+    A rebuild whose image was refused has left one so.
+    """
+    host = instance.host
+    closed = {device.id for device in of(instance) if device.attachment_id and device.connection_info is None}
+    if not closed or host is None:
+        return None
+    connector, devices = context.connector(host), []
+    for device in instance.block_devices:
+        if device.id in closed:
+            info = context.volumes.connect(str(device.attachment_id), connector, device.device_name)
+            context.volumes.complete(str(device.attachment_id))
+            device = msgspec.structs.replace(device, connection_info=info)
+        devices.append(device)
+    return tuple(devices)
 
 
 def release_all(context: StepContext, instance: Instance, and_delete: bool = False, had_others: bool = False) -> None:

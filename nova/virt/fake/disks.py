@@ -71,10 +71,11 @@ class FakeShelf:
         directory = self.directories.get(name)
         return {} if directory is None else directory.others
 
-    def check(self, spec: GuestSpec) -> None:
-        """Raises errors.DiskMissing."""
-        if has_disk(spec) and self.content(spec.uuid) is None:
-            raise errors.DiskMissing(missing=[f"{spec.uuid}/disk"])
+    def check(self, spec: GuestSpec, name: str | None = None) -> None:
+        """name: of another directory than the guest's own. Raises errors.DiskMissing."""
+        name = name or spec.uuid
+        if has_disk(spec) and self.content(name) is None:
+            raise errors.DiskMissing(missing=[f"{name}/disk"])
 
 
 def has_disk(spec: GuestSpec) -> bool:

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import random
 import time
-import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +32,7 @@ from nova.structs.instance import PowerState
 from nova.structs.network import Vif
 from nova.structs.share import Share
 from nova.virt.fake.disks import FakeShelf, has_disk, keep_image, kept_images, new_content
-from nova.virt.fake.hypervisor import HYPERVISORS, Hypervisor
+from nova.virt.fake.hypervisor import HYPERVISORS, Hypervisor, address_of
 from nova.virt.fake.state import Guest, StateDirectory, new_guest
 from nova.virt.holdings import Holdings
 
@@ -105,7 +104,7 @@ class FakeDriver:
                 hypervisor_type="fake",
                 hypervisor_version=1000,
                 host_ip=self._address,
-                share_ip=_address_of(hypervisor.name),
+                share_ip=address_of(hypervisor.name),
                 vcpus=hypervisor.vcpus,
                 memory_mb=hypervisor.memory_mb,
                 disk_gb=hypervisor.disk_gb,
@@ -203,7 +202,7 @@ class FakeDriver:
     def connector(self) -> dict[str, Any]:
         return {
             "host": self._hypervisor.name,
-            "ip": _address_of(self._hypervisor.name),
+            "ip": address_of(self._hypervisor.name),
             "initiator": f"iqn.fake:{self._hypervisor.name}",
             "platform": "x86_64",
             "os_type": "linux",
@@ -343,10 +342,13 @@ class FakeDriver:
             if self._holdings.is_aside(spec):
                 self._holdings.bring_back(spec)
                 self._hypervisor.guests.pop(spec.uuid, None)
-            guest = self._hypervisor.aside.pop(spec.uuid, None)
-            if spec.uuid not in self._hypervisor.guests and self._is_whole(spec):
-                self._hypervisor.guests[spec.uuid] = guest or new_guest(spec)
-                self._hypervisor.guests[spec.uuid].power_state = PowerState.SHUTDOWN
+            self._holdings.check_here(spec)
+            self._shelf.check(spec)
+            was = self._hypervisor.guests.get(spec.uuid)
+            guest = self._hypervisor.aside.pop(spec.uuid, None) or was or new_guest(spec)
+            if was is None or was.power_state is PowerState.SHUTDOWN:
+                guest.spec, guest.power_state = spec, PowerState.SHUTDOWN
+                self._hypervisor.guests[spec.uuid] = guest
 
     @_kept
     def forget_aside(self, uuid: str) -> None:
@@ -354,6 +356,11 @@ class FakeDriver:
         with self._hypervisor.lock:
             self._hypervisor.aside.pop(uuid, None)
             self._holdings.forget_aside(uuid)
+
+    def check_disks(self, spec: GuestSpec, aside: bool = False, own: bool = True) -> None:
+        self._called("check_disks", spec.uuid)
+        with self._hypervisor.lock:
+            self._shelf.check(spec, self._holdings.find(spec, aside, own))
 
     @_kept
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:
@@ -489,11 +496,6 @@ def _state(guest: Guest) -> GuestState:
 
 def _volume_file(files: list[str]) -> VolumeFile:
     return VolumeFile(name=files[-1], format="raw" if len(files) == 1 else "qcow2")
-
-
-def _address_of(name: str) -> str:
-    """An address that each fake host has for itself, of the network that is kept for measurements."""
-    return f"198.18.{zlib.crc32(name.encode()) >> 8 & 255}.{zlib.crc32(name.encode()) & 255}"
 
 
 def _volume_id(disk: Disk) -> str:

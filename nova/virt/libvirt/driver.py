@@ -388,8 +388,10 @@ class LibvirtDriver:
                     domain = None
                 self._volumes.disconnect_all(spec.uuid)
                 self._disks.holdings.bring_back(spec)
-            # A crash may have come between the disks' return and the definition's.
-            if domain is None and self._disks.are_whole(spec):
+            self._disks.check(spec)
+            # What it was defined with may be another host's way to its volumes.
+            if domain is None or not power.is_active(domain):
+                self._volumes.disconnect_all(spec.uuid)
                 vif.plug(spec.vifs)
                 self._definitions.define(spec, undo)
             undo.pop_all()
@@ -397,6 +399,12 @@ class LibvirtDriver:
     def forget_aside(self, uuid: str) -> None:
         with self._turns.guest(uuid):
             self._disks.holdings.forget_aside(uuid)
+
+    # DiskChecks
+
+    def check_disks(self, spec: GuestSpec, aside: bool = False, own: bool = True) -> None:
+        with self._turns.guest(spec.uuid):
+            self._disks.check_unchanged(spec, aside, own)
 
     # HeldDisksOnHost
 

@@ -51,6 +51,10 @@ class GuestDisks:
             raise errors.DiskMissing(missing=[*error.details["missing"], *self._storage.missing(spec)]) from error
         self._storage.check(spec)
 
+    def check_unchanged(self, spec: GuestSpec, aside: bool, own: bool) -> None:
+        """As check(), of disks that are aside or in their place, and whatever is found stays what it is."""
+        self._storage.check(spec, self.holdings.find(spec, aside, own))
+
     def check_defined(self, uuid: str, domain: Proxy) -> None:
         """The root disk of a guest that is to start as it is defined. Raises DiskMissing."""
         own = guest_directory(self._root, uuid)

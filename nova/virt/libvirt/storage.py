@@ -73,15 +73,15 @@ class Storage:
         return not self.missing(spec)
 
     @disk_calls.bounded_in_time
-    def missing(self, spec: GuestSpec) -> list[str]:
-        """The files that are not there of the disks that hold the user's data."""
-        directory = guest_directory(self._root, spec.uuid)
+    def missing(self, spec: GuestSpec, name: str | None = None) -> list[str]:
+        """The files that are not there of the disks that hold the user's data. name: of another directory than the guest's."""
+        directory = guest_directory(self._root, name or spec.uuid)
         paths = [directory / name for disk, name in local_files(spec) if disk.kind != "swap"]
         return [str(path) for path in paths if not path.exists()]
 
-    def check(self, spec: GuestSpec) -> None:
+    def check(self, spec: GuestSpec, name: str | None = None) -> None:
         """Raises errors.DiskMissing."""
-        if missing := self.missing(spec):
+        if missing := self.missing(spec, name):
             raise errors.DiskMissing(missing=missing)
 
     def create_overlay(self, disk: Disk, path: Path, undo: contextlib.ExitStack) -> None:

@@ -214,6 +214,12 @@ class VMwareVCDriver:
         with self._turn(uuid) as shelf:
             Holdings(shelf).forget_aside(uuid)
 
+    # DiskChecks
+
+    def check_disks(self, spec: GuestSpec, aside: bool = False, own: bool = True) -> None:
+        with self._turn(spec.uuid) as shelf:
+            self._moves.check_disks(spec, aside, own, shelf)
+
     # HeldDisksOnHost
 
     def held_disks(self) -> tuple[HeldDisks, ...]:

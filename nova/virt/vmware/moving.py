@@ -65,10 +65,15 @@ class Moves:
         holdings = Holdings(shelf)
         if holdings.is_aside(spec):
             holdings.bring_back(spec)
-        machine = shelf.machine(spec.uuid)
+        machine = shelf.machine(holdings.find(spec))
         if machine is not None and holdings.is_own(spec):
             self._builder.check_disks(machine, spec)
             self._complete(spec, shelf, None)
+
+    def check_disks(self, spec: GuestSpec, aside: bool, own: bool, shelf: MachineShelf) -> None:
+        machine = shelf.machine(Holdings(shelf).find(spec, aside, own))
+        if machine is not None:
+            self._builder.check_disks(machine, spec)
 
     def _complete(self, spec: GuestSpec, shelf: MachineShelf, source: Machine | None) -> None:
         machine = shelf.machine(spec.uuid)

@@ -196,6 +196,12 @@ class XenAPIDriver:
         with self._turns.guest(uuid):
             self._guests.holdings().forget_aside(uuid)
 
+    # DiskChecks
+
+    def check_disks(self, spec: GuestSpec, aside: bool = False, own: bool = True) -> None:
+        with self._turns.guest(spec.uuid):
+            moving.check_disks(self._guests, spec, aside, own)
+
     # LiveMigration
 
     def prepare_destination(self, spec: GuestSpec) -> dict[str, Any]:

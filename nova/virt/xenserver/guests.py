@@ -4,6 +4,7 @@ import contextlib
 import logging
 import subprocess
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from oslo_config import cfg
@@ -54,9 +55,9 @@ class Guests:
             raise errors.GuestNotFound(guest=uuid)
         return vm
 
-    def missing(self, vm: Vm, spec: GuestSpec) -> list[str]:
-        """The disks with data that the guest should have here, and has not."""
-        there = self.disks.of(vm)
+    def missing(self, vm: Vm, spec: GuestSpec, seen: Collection[str] | None = None) -> list[str]:
+        """The disks with data that the guest should have here, and has not. seen: the names of those it has."""
+        there = self.disks.of(vm) if seen is None else seen
         names = blueprint.disk_names(spec.disks).items()
         return [f"{vm.name} {name}" for name, disk in names if disk.kind != "swap" and name not in there]
 

@@ -56,19 +56,33 @@ def take_over(session: Session, guests: Guests, spec: GuestSpec, facts: dict[str
 
 
 def bring_back(session: Session, guests: Guests, spec: GuestSpec) -> None:
-    """What is aside is the guest again, off; no error when nothing is aside."""
+    """What is aside is the guest again, off, defined anew. Raises errors.DiskMissing where its disks are not there."""
     holdings = guests.holdings(spec)
     if holdings.is_aside(spec):
         vm = guests.vms.find(spec.uuid)
         if vm is not None:
             guests.undefine(vm)
         holdings.bring_back(spec)
-    vm = guests.vms.find(spec.uuid)
-    # A crash may have come between the disks' return and the definition's.
-    if vm is not None and not vm.is_whole and holdings.is_own(spec) and not guests.missing(vm, spec):
-        with contextlib.ExitStack() as undo:
-            guests.define(vm, spec, undo)
-            undo.pop_all()
+    vm = guests.vms.find(holdings.find(spec))
+    if vm is None or not holdings.is_own(spec):
+        return
+    if missing := guests.missing(vm, spec):
+        raise errors.DiskMissing(missing=missing)
+    if vm.is_whole and not vm.is_off:
+        return
+    if vm.is_whole:
+        # What it was defined with may be another host's way to its volumes.
+        guests.undefine(vm)
+    with contextlib.ExitStack() as undo:
+        guests.define(guests.vms.get(spec.uuid), spec, undo)
+        undo.pop_all()
+
+
+def check_disks(guests: Guests, spec: GuestSpec, aside: bool, own: bool) -> None:
+    """Raises errors.DiskMissing; changes nothing."""
+    vm = guests.vms.find(guests.holdings().find(spec, aside, own))
+    if vm is not None and (missing := guests.missing(vm, spec, guests.disks.seen(vm))):
+        raise errors.DiskMissing(missing=missing)
 
 
 def grow_disks(guests: Guests, vm: Vm, spec: GuestSpec) -> None:

@@ -497,6 +497,36 @@ def test_an_image_that_cannot_be_written_to_the_volume_is_an_error(cloud, user, 
     assert "could not be written" in user.wait(server_id, "ERROR")["fault"]["message"]
 
 
+def test_a_server_whose_new_image_the_volume_service_refuses_is_started_again_from_its_volume(cloud, user, host):
+    volume_id = cloud.cinder.add(bootable="true")
+    server_id = booted(user, boot_from(volume_id))["id"]
+    cloud.cinder.refuses_images = "Image is too big for the volume"
+
+    user.act(server_id, "rebuild", {"imageRef": cloud.glance.add("newer")})
+    assert "too big" in user.wait(server_id, "ERROR")["fault"]["message"]
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+    user.wait(server_id, "ACTIVE")
+
+    assert "reimaged_with" not in cloud.cinder.volumes[volume_id]
+    assert status(cloud, volume_id) == "in-use"
+    [attachment] = cloud.cinder.attachments.values()
+    [disk] = host.guests[server_id].spec.disks
+    assert (disk.volume.attachment_id, disk.volume.connection_info["data"]["host"]) == (attachment["id"], host.name)
+
+
+@pytest.mark.parametrize("facts", [{"min_disk": 2}, {"size": (1 << 30) + 1}])
+def test_an_image_that_the_volume_has_no_room_for_leaves_the_guest_running(cloud, user, host, facts):
+    server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
+    runs = host.guests[server_id]
+
+    assert user.act(server_id, "rebuild", {"imageRef": cloud.glance.add("larger", **facts)}).status_code == 202
+    settle(cloud)
+
+    assert user.server(server_id)["status"] == "ACTIVE"
+    assert host.guests[server_id] is runs
+    assert history(cloud, server_id)[0] == ("rebuild", "failed")
+
+
 def test_a_backup_of_a_server_that_boots_from_a_volume_is_refused(cloud, user, host):
     server_id = booted(user, boot_from(cloud.cinder.add(bootable="true")))["id"]
 

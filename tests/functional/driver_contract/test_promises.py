@@ -113,6 +113,40 @@ def test_two_guests_of_one_name_are_two(driver, hypervisor):
     _end(second)
 
 
+@pytest.mark.parametrize("lost", ["aside", "own"])
+def test_disks_that_are_not_there_are_missed_before_anything_is_removed_for_them(hypervisor, driver, lost):
+    if not {"Moving", "DiskChecks"}.isdisjoint(hypervisor.lacks):
+        return
+    stage = Stage(hypervisor, hypervisor.spec())
+    driver.create(stage.spec)
+    driver.set_power(stage.uuid, PowerState.SHUTDOWN)
+    driver.check_disks(stage.spec)
+    driver.take_over(stage.larger, driver.set_aside(stage.spec))
+    driver.check_disks(stage.spec, aside=True, own=False)
+    driver.check_disks(stage.larger)
+    there = hypervisor.leftovers()
+    if lost == "aside":
+        driver.forget_aside(stage.uuid)
+    else:
+        driver.destroy(stage.uuid, stage.larger.vifs, made_by=stage.larger.disks_id)
+
+    with pytest.raises(errors.DiskMissing):
+        if lost == "aside":
+            driver.check_disks(stage.spec, aside=True, own=False)
+        else:
+            driver.check_disks(stage.larger)
+
+    assert len(hypervisor.leftovers()) < len(there)
+    if lost == "aside":
+        with pytest.raises(errors.DiskMissing):
+            driver.bring_back(stage.spec)
+        driver.check_disks(stage.larger)
+    else:
+        driver.bring_back(stage.spec)
+        driver.check_disks(stage.spec, aside=True)
+    _end(stage)
+
+
 def _check_refusal(hypervisor, driver, scene):
     """Whatever a driver lacks is refused, and the guest is what it was."""
     stage = scene.stage(hypervisor)

@@ -207,10 +207,11 @@ def test_guest_that_is_not_there_cannot_be_put_aside(pair, make_spec):
         pair[0].set_aside(make_spec())
 
 
-def test_nothing_aside_is_nothing_to_bring_back(pair, make_spec):
+def test_a_guest_that_is_not_there_is_not_brought_back(pair, make_spec):
     spec = make_spec()
 
-    pair[0].bring_back(spec)
+    with pytest.raises(errors.DiskMissing):
+        pair[0].bring_back(spec)
     pair[0].forget_aside(spec.uuid)
 
     assert pair[0].guests() == ()
