@@ -132,8 +132,14 @@ def release_all(context: StepContext, instance: Instance, and_delete: bool = Fal
 
 
 def _delete(context: StepContext, instance: Instance, volume_id: str) -> None:
+    """A volume that was given away since the server was asked for is its new owner's, whatever the record says."""
     try:
+        if context.volumes.get(volume_id).project_id not in (None, instance.project_id):
+            LOG.warning("volume %s is not deleted with server %s: it is another project's", volume_id, instance.uuid)
+            return
         context.volumes.delete(volume_id)
+    except errors.NotFound:
+        return
     except errors.Invalid as error:
         # Snapshots of it, an image's for example, need it still: it is free, and its owner may delete it later.
         LOG.warning("volume %s is not deleted with server %s: %s", volume_id, instance.uuid, error)

@@ -38,12 +38,9 @@ from nova.virt.holdings import Holdings
 
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
+_NIC_FIGURES = ("octets", "packets", "errors", "drop", "rate")
 _NO_DISK_USE = dict.fromkeys(("errors_count", "read_bytes", "read_requests", "write_bytes", "write_requests"), 0)
-_NO_NIC_USE = {
-    f"{way}_{what}": None if what == "rate" else 0
-    for way in ("rx", "tx")
-    for what in ("octets", "packets", "errors", "drop", "rate")
-}
+_NO_NIC_USE = {f"{way}_{what}": None if what == "rate" else 0 for way in ("rx", "tx") for what in _NIC_FIGURES}
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -72,12 +72,7 @@ class LibvirtDriver:
     def __init__(self, conf: cfg.ConfigOpts, host: str = "") -> None:
         self._conf = conf
         self._connection = Connection(conf.libvirt.connection_uri or "qemu:///system")
-        self._options = files.DiskOptions(
-            is_overlay=_is_overlay(conf),
-            cache=dict(pair.split("=", 1) for pair in conf.libvirt.disk_cachemodes if "=" in pair),
-            discard=conf.libvirt.hw_disk_discard,
-            config_drive_format=conf.config_drive_format,
-        )
+        self._options = files.DiskOptions.of(conf)
         self._storage = Storage(
             conf.instances_path,
             self._options,
@@ -492,17 +487,11 @@ class LibvirtDriver:
             devices.detach(domain, find, options.device_detach_attempts, options.device_detach_timeout)
 
 
-def _is_overlay(conf: cfg.ConfigOpts) -> bool:
-    kind: str = conf.libvirt.images_type
-    return bool(conf.use_cow_images) if kind == "default" else kind == "qcow2"
-
-
 def _is_ours(domain: Proxy) -> bool:
-    try:
+    with contextlib.suppress(errors.GuestFailed):
         domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, METADATA_NAMESPACE, 0)
-    except errors.GuestFailed:
-        return False
-    return True
+        return True
+    return False
 
 
 def _state(domain: Proxy) -> GuestState:

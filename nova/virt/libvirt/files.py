@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import msgspec
+from oslo_config import cfg
 
 from nova.structs.guest import Disk, GuestSpec
 from nova.virt.libvirt import disk_formats
@@ -24,6 +26,16 @@ class DiskOptions(msgspec.Struct, frozen=True, kw_only=True):
     cache: dict[str, str] = {}
     discard: str | None = None
     config_drive_format: str = "iso9660"
+
+    @classmethod
+    def of(cls, conf: cfg.ConfigOpts) -> Self:
+        kind: str = conf.libvirt.images_type
+        return cls(
+            is_overlay=bool(conf.use_cow_images) if kind == "default" else kind == "qcow2",
+            cache=dict(pair.split("=", 1) for pair in conf.libvirt.disk_cachemodes if "=" in pair),
+            discard=conf.libvirt.hw_disk_discard,
+            config_drive_format=conf.config_drive_format,
+        )
 
 
 def guest_directory(instances_path: str, uuid: str) -> Path:

@@ -51,3 +51,23 @@ def test_a_volume_that_is_anothers_by_the_time_it_is_reserved_is_not_attached(cl
     assert (
         data in [one["id"] for one in mine.server(server_id)["os-extended-volumes:volumes_attached"]]
     ) == is_attached
+
+
+@pytest.mark.parametrize("owner, is_there", [("mallory", False), ("victim", True)])
+def test_a_volume_that_was_given_away_does_not_go_with_the_server_that_could_not_be_built(cloud, owner, is_there):
+    mine = cloud.client("mallory", "mallory")
+    data = cloud.cinder.add(**{OWNER: "mallory"})
+    device = {"boot_index": None, "source_type": "volume", "destination_type": "volume", "uuid": data}
+    device["delete_on_termination"] = True
+    image = {"boot_index": 0, "source_type": "image", "destination_type": "local"}
+    image |= {"uuid": next(iter(cloud.glance.images)), "delete_on_termination": True}
+    cloud.hypervisor().fail("create", times=10)
+    server_id = mine.create_server(block_device_mapping_v2=[image, device], wait_for="ERROR")["id"]
+    assert cloud.cinder.volumes[data]["status"] == "available"
+
+    cloud.cinder.volumes[data][OWNER] = owner
+    mine.delete(f"/servers/{server_id}")
+    mine.wait_gone(server_id)
+    settle(cloud)
+
+    assert (data in cloud.cinder.volumes) == is_there
