@@ -100,8 +100,10 @@ class HostNetworks:
         rules = self._rules(groups)
         remote = {rule.remote_group_id for of_group in rules.values() for rule in of_group if rule.remote_group_id}
         guarded = _guarded(ports)
-        bridges = self._bridges({port.bridge for port in guarded})
-        parts = (guarded, rules, self._members(sorted(remote)), bridges)
+        here = commands.devices()
+        bridges = self._bridges({port.bridge for port in guarded}, here)
+        others = firewall.others(here, {*bridges, *self._own_bridges(here)})
+        parts = (guarded, rules, self._members(sorted(remote)), bridges, others)
         text = firewall.ruleset(self._table, *parts) + hosts_own.sealing(self._table, bridges)
         if text != self._loaded or f"table inet {self._table}" not in commands.tables():
             for bridge in bridges:
@@ -111,9 +113,15 @@ class HostNetworks:
             self._loaded = text
         self._guarded = {port["id"] for port in ports}
 
-    def _bridges(self, needed: set[str]) -> list[str]:
+    def _own_bridges(self, here: Mapping[str, Json]) -> set[str]:
+        """Those that this daemon joins with other hosts', be they in need or not."""
+        carriers = {name for name, device in here.items() if device.get("ifalias") == self.owner}
+        return carriers | {
+            str(here[name].get("master")) for name in (*carriers, self._conf.flat_interface) if name in here
+        }
+
+    def _bridges(self, needed: set[str], here: Mapping[str, Json]) -> list[str]:
         """The bridges of this host's ports. Those that this daemon made for ports which have all gone go, too."""
-        here = commands.devices()
         members: dict[str, set[str]] = {}
         for name, device in here.items():
             members.setdefault(str(device.get("master", "")), set()).add(name)
@@ -149,7 +157,7 @@ class HostNetworks:
         others = (kept | set(self._expected.values())) - {port["id"] for port in bound}
         if others:
             bound += self._http.find("ports", {"id": sorted(others)})
-        return [port for port in bound if port["device_owner"].startswith("compute:")]
+        return list(bound)
 
     def _rules(self, groups: list[str]) -> Mapping[str, list[SecurityGroupRule]]:
         if not groups:
