@@ -177,24 +177,56 @@ def _own_metadata_only(port: Guarded) -> list[str]:
 
 
 def _own_source_only(port: Guarded) -> list[str]:
-    """A guest sends from its own MAC and addresses; it is no DHCP server and no router."""
+    """A guest sends from its own MAC and addresses, and speaks for no others; it is no DHCP server and no router."""
     v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
-    lines = [f"ether saddr != {_set(port.macs)} drop"]
+    lines = [f"ether saddr != {_set(port.macs)} drop", *_own_leases_only(port)]
     lines.append("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept")
     lines.append("udp sport 67 udp dport 68 drop")
     if v4:
         # An address that is being probed for is announced by nobody yet. Source: RFC 5227.
+        lines.append(f"arp saddr ip 0.0.0.0 arp daddr ip != {_set(v4)} drop")
         lines.append(f"arp saddr ip != {_set((*v4, '0.0.0.0'))} drop")
         lines.append(f"arp saddr ether != {_set(port.macs)} drop")
         lines.append(f"ip saddr {_set(v4)} accept")
         lines.append("ether type arp accept")
-    lines.append("icmpv6 type { nd-router-advert, nd-redirect } drop")
-    # Neighbour discovery and DHCPv6 come from a link-local or no address.
-    lines.append("ip6 saddr { ::, fe80::/10 } meta l4proto ipv6-icmp accept")
-    lines.append("ip6 saddr fe80::/10 udp sport 546 udp dport 547 accept")
+    lines += _own_neighbour_only(port)
     if v6:
         lines.append(f"ip6 saddr {_set(v6)} accept")
     return [*lines, "drop"]
+
+
+def _own_leases_only(port: Guarded) -> list[str]:
+    """Nobody takes, declines or gives back a lease for another. A message in pieces is nobody's. Source: RFC 2131."""
+    own = _set(f"0x{mac.replace(':', '')}" for mac in port.macs)
+    return ["udp dport 67 ip frag-off & 0x3fff != 0 drop", f"udp dport 67 @th,288,48 != {own} drop"]
+
+
+def _own_neighbour_only(port: Guarded) -> list[str]:
+    """Discovery of neighbours, and DHCPv6, which come from a link-local or no address. Sources: RFC 4861, RFC 4862."""
+    link_locals = tuple(dict.fromkeys(_link_local(mac) for mac in port.macs))
+    targets = _set(_number(address) for address in _of_version((*port.addresses, *link_locals), _V6))
+    return [
+        "icmpv6 type { nd-router-advert, nd-redirect } drop",
+        # Nobody answers for another's address, nor asks as one who is about to take it.
+        f"icmpv6 type nd-neighbor-advert @th,64,128 != {targets} drop",
+        f"ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 != {targets} drop",
+        f"ip6 saddr {_set(('::', *link_locals))} meta l4proto ipv6-icmp accept",
+        f"ip6 saddr {_set(link_locals)} udp sport 546 udp dport 547 accept",
+    ]
+
+
+def _link_local(mac: str) -> str:
+    """The link-local address that a host gives itself for its MAC. Source: RFC 4291, appendix A."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80".ljust(8, b"\0") + interface))
+
+
+def _number(address: str) -> str:
+    """An IPv6 address or range as nftables takes it for bytes that it has no name for."""
+    net = ipaddress.IPv6Network(address)
+    first, last = (f"0x{int(one):032x}" for one in (net[0], net[-1]))
+    return first if first == last else f"{first}-{last}"
 
 
 def _own_destination_only(port: Guarded) -> list[str]:
