@@ -17,6 +17,7 @@ from nova import concurrency, errors
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
 from nova.network.host import commands, firewall, hosts_own, plan
+from nova.network.host.connections import GuestConnections
 from nova.structs.network import Vif
 from nova.structs.networking import SecurityGroupRule
 
@@ -43,6 +44,7 @@ class HostNetworks:
         realm = hashlib.sha256(name.encode()).hexdigest()[:6]
         self.owner, self._table = f"nova-compute {realm}", f"nova-compute-{realm}"
         self._loaded = ""
+        self._connections = GuestConnections()
         self._guarded: set[str] = set()
         # Ports of guests on their way here, which are bound elsewhere until they have arrived.
         self._expected: TtlCache[str] = TtlCache(_ARRIVES_WITHIN_S)
@@ -111,6 +113,7 @@ class HostNetworks:
             commands.load_rules(hosts_own.sealing(self._table, bridges))
             firewall.apply(self._table, *parts)
             self._loaded = text
+        self._connections.follow(*parts[:3], firewall.zones(bridges))
         self._guarded = {port["id"] for port in ports}
 
     def _own_bridges(self, here: Mapping[str, Json]) -> set[str]:

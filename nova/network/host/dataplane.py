@@ -19,6 +19,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.network.host import commands, firewall, hosts_own, plan, router
+from nova.network.host.connections import GuestConnections
 from nova.network.host.dhcp import DhcpServers
 from nova.network.host.metadata_proxy import MetadataProxy
 from nova.network.host.namespaces import Namespaces
@@ -51,6 +52,7 @@ class LinuxDataplane:
         self._dhcp = DhcpServers(conf, realm, conductor)
         self._spaces = Namespaces(prefix(realm), self.owner)
         self._metadata = MetadataProxy(conf, conductor)
+        self._connections = GuestConnections()
         self._looked_at = -float("inf")
         self._incomplete: set[str] = set()
         self._loaded: dict[str, str] = {}
@@ -226,6 +228,7 @@ class LinuxDataplane:
         parts = (ports, *groups, bridges, others)
         rules = firewall.ruleset(self._filter_table, *parts)
         self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, *parts))
+        self._connections.follow(ports, *groups, firewall.zones(bridges))
 
     def _load(self, table: str, rules: str, load: Callable[[], None]) -> None:
         """Load rules that differ from the last ones, or one of whose tables is gone."""
