@@ -42,7 +42,7 @@ def detect(own, target):
 def probe(own, *targets):
     ask = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + mac(own) + bytes(10)
     return [b"\xff" * 6 + mac(own) + b"\x08\x06" + ask + socket.inet_aton(target) for target in targets]
-def dhcp(own, victim, address, server, kind, pieces):
+def dhcp(own, victim, address, server, kind, source, pieces):
     options = b"\x63\x82\x53\x63" + bytes([53, 1, int(kind), 54, 4]) + socket.inet_aton(server)
     options += bytes([50, 4]) + socket.inet_aton(address) + b"\xff"
     client = socket.inet_aton(address) if kind == "7" else bytes(4)
@@ -52,7 +52,7 @@ def dhcp(own, victim, address, server, kind, pieces):
     frames = []
     for first, last in zip(cuts, cuts[1:]):
         fragment = first // 8 | (0x2000 if last < len(udp) else 0)
-        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + last - first, 7, fragment, 64, 17, 0, bytes(4), b"\xff" * 4)
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + last - first, 7, fragment, 64, 17, 0, socket.inet_aton(source), b"\xff" * 4)
         ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
         frames.append(b"\xff" * 6 + mac(own) + b"\x08\x00" + ip + udp[first:last])
     return frames
@@ -178,12 +178,14 @@ def test_nobody_probes_for_a_neighbours_address(world, shared, victim, attacker)
     assert told.read_text().split() == ["listening", thief.address]
 
 
-@pytest.mark.parametrize("pieces", ["whole", "pieces"])
-def test_nobody_gives_back_or_declines_a_neighbours_lease(world, shared, victim, attacker, pieces):
+@pytest.mark.parametrize("how", ["of no address", "of its own address", "of its own address, in pieces"])
+def test_nobody_gives_back_or_declines_a_neighbours_lease(world, shared, victim, attacker, how):
     owner, thief = boot(world, shared, project=victim), boot(world, shared, project=attacker)
     (owner.directory / "lease").unlink()
+    source = "0.0.0.0" if how == "of no address" else thief.address
     for kind in ("7", "4"):
-        send(thief, "dhcp", thief.mac, owner.mac, owner.address, owner.lease["serverid"], kind, pieces)
+        words = (thief.mac, owner.mac, owner.address, owner.lease["serverid"], kind, source)
+        send(thief, "dhcp", *words, "pieces" if "pieces" in how else "whole")
     # The server has heard what was sent before this.
     assert get_address(thief)["ip"] == thief.address
 
