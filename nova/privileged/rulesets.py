@@ -13,6 +13,8 @@ _LINE = re.compile(r'[A-Za-z0-9 "{}(),.:;=!<>@/*&|_-]*')
 _TABLE = re.compile(r"(?:delete )?table (?:bridge|inet|netdev) (?P<name>[a-z0-9-]+)(?P<opens> \{)?")
 _BLOCK = re.compile(r"(?:chain|set) [A-Za-z0-9_.:-]+ \{")
 _QUOTED = re.compile(r'"([^"]*)"')
+# A name, or all names that begin with it.
+_DEVICES = re.compile(rf"{bounds.DEVICE}\*?")
 _HOOK_DEVICE = re.compile(r'device "([^"]*)"')
 _DIRECTIVE = re.compile(r"\b(?:include|define|redefine|undefine)\b(?!-)")
 
@@ -50,7 +52,7 @@ def _after(line: str, depth: int, space: str) -> int:
 
 
 def _check_statement(line: str) -> None:
-    if not all(bounds.check(re.compile(bounds.DEVICE), name, "network device") for name in _QUOTED.findall(line)):
+    if not all(bounds.check(_DEVICES, name, "network device") for name in _QUOTED.findall(line)):
         raise Refused(line)
     for device in _HOOK_DEVICE.findall(line):
         bounds.own_device(device)

@@ -139,6 +139,13 @@ def test_nobody_elses_namespace_is_entered(intruder, space):
     assert intruder.ask("links.number_of", space)[0] == "Refused"
     assert intruder.ask("links.show", space, "rules")[0] == "Refused"
     assert intruder.ask("sockets.listen", space, "/dev/log")[0] == "Refused"
+    assert intruder.ask("connections.tracked", space, [0])[0] == "Refused"
+    assert intruder.ask("announcing.announce", space, "eth0", ["203.0.113.1"])[0] == "Refused"
+
+
+def test_the_hosts_own_connections_are_neither_shown_nor_ended(intruder):
+    assert intruder.ask("connections.tracked", "", [7]) == ["done", []]
+    assert intruder.ask("connections.tracked", "", [7, 0])[0] == "Refused"
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,8 @@ class Ports(Resource):
         moves = bool(values.get("device_id")) and values["device_id"] != record.device_id
         if moves and record.device_owner.startswith("compute:") and not call.sees_everything:
             raise PolicyDenied(action="network:update_port:device_id")
+        if not call.sees_everything:
+            _check_stays_plugged(record, values)
         _check_stays_servant(record, values)
         if values.get("device_id") and record.device_id not in ("", values["device_id"]) and record.host:
             raise Conflict(f"Port {record.id} is in use by device {record.device_id}.")
@@ -196,6 +198,15 @@ def _check_not_dhcp(call: Call, port: Port) -> None:
     """Who takes a DHCP server's port takes its answers, whatever the rules let users do. Raises NetworkingInUse."""
     if port.device_owner == _DHCP and not call.sees_everything:
         raise NetworkingInUse(f"Port {port.id} belongs to its subnet's DHCP server.", noun="port", id=port.id)
+
+
+def _check_stays_plugged(port: Port, values: dict[str, Any]) -> None:
+    """A port with a guest on it stays that guest's: by these its host knows what it may send. Raises Conflict."""
+    if not (port.host and port.device_owner.startswith("compute:")):
+        return
+    for name in ("device_id", "device_owner", "vnic_type"):
+        if values.get(name, getattr(port, name)) != getattr(port, name):
+            raise Conflict(f"Port {port.id} is bound, to server {port.device_id}: its {name} stays as it is.")
 
 
 def _check_stays_servant(port: Port, values: dict[str, Any]) -> None:

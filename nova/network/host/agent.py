@@ -17,6 +17,7 @@ from nova import concurrency, errors
 from nova.clients.network.http import NetworkingHttp
 from nova.clients.ttl_cache import TtlCache
 from nova.network.host import commands, firewall, hosts_own, plan
+from nova.network.host.connections import GuestConnections
 from nova.structs.network import Vif
 from nova.structs.networking import SecurityGroupRule
 
@@ -43,6 +44,7 @@ class HostNetworks:
         realm = hashlib.sha256(name.encode()).hexdigest()[:6]
         self.owner, self._table = f"nova-compute {realm}", f"nova-compute-{realm}"
         self._loaded = ""
+        self._connections = GuestConnections()
         self._guarded: set[str] = set()
         # Ports of guests on their way here, which are bound elsewhere until they have arrived.
         self._expected: TtlCache[str] = TtlCache(_ARRIVES_WITHIN_S)
@@ -100,8 +102,10 @@ class HostNetworks:
         rules = self._rules(groups)
         remote = {rule.remote_group_id for of_group in rules.values() for rule in of_group if rule.remote_group_id}
         guarded = _guarded(ports)
-        bridges = self._bridges({port.bridge for port in guarded})
-        parts = (guarded, rules, self._members(sorted(remote)), bridges)
+        here = commands.devices()
+        bridges = self._bridges({port.bridge for port in guarded}, here)
+        others = firewall.others(here, {*bridges, *self._own_bridges(here)})
+        parts = (guarded, rules, self._members(sorted(remote)), bridges, others)
         text = firewall.ruleset(self._table, *parts) + hosts_own.sealing(self._table, bridges)
         if text != self._loaded or f"table inet {self._table}" not in commands.tables():
             for bridge in bridges:
@@ -109,11 +113,18 @@ class HostNetworks:
             commands.load_rules(hosts_own.sealing(self._table, bridges))
             firewall.apply(self._table, *parts)
             self._loaded = text
+        self._connections.follow(*parts[:3], firewall.zones(bridges))
         self._guarded = {port["id"] for port in ports}
 
-    def _bridges(self, needed: set[str]) -> list[str]:
+    def _own_bridges(self, here: Mapping[str, Json]) -> set[str]:
+        """Those that this daemon joins with other hosts', be they in need or not."""
+        carriers = {name for name, device in here.items() if device.get("ifalias") == self.owner}
+        return carriers | {
+            str(here[name].get("master")) for name in (*carriers, self._conf.flat_interface) if name in here
+        }
+
+    def _bridges(self, needed: set[str], here: Mapping[str, Json]) -> list[str]:
         """The bridges of this host's ports. Those that this daemon made for ports which have all gone go, too."""
-        here = commands.devices()
         members: dict[str, set[str]] = {}
         for name, device in here.items():
             members.setdefault(str(device.get("master", "")), set()).add(name)
@@ -149,7 +160,7 @@ class HostNetworks:
         others = (kept | set(self._expected.values())) - {port["id"] for port in bound}
         if others:
             bound += self._http.find("ports", {"id": sorted(others)})
-        return [port for port in bound if port["device_owner"].startswith("compute:")]
+        return list(bound)
 
     def _rules(self, groups: list[str]) -> Mapping[str, list[SecurityGroupRule]]:
         if not groups:

@@ -19,6 +19,7 @@ from oslo_config import cfg
 
 from nova import concurrency, errors
 from nova.network.host import commands, firewall, hosts_own, plan, router
+from nova.network.host.connections import GuestConnections
 from nova.network.host.dhcp import DhcpServers
 from nova.network.host.metadata_proxy import MetadataProxy
 from nova.network.host.namespaces import Namespaces
@@ -51,6 +52,7 @@ class LinuxDataplane:
         self._dhcp = DhcpServers(conf, realm, conductor)
         self._spaces = Namespaces(prefix(realm), self.owner)
         self._metadata = MetadataProxy(conf, conductor)
+        self._connections = GuestConnections()
         self._looked_at = -float("inf")
         self._incomplete: set[str] = set()
         self._loaded: dict[str, str] = {}
@@ -86,7 +88,7 @@ class LinuxDataplane:
                 lambda: self._spaces.converge(plan_now.spaces, known, self._looks_at_all()),
                 lambda: self._forget_devices(plan_now, known),
                 lambda: self._host(plan_now),
-                lambda: self._filters(plan_now),
+                lambda: self._filters(plan_now, known),
                 lambda: self._dhcp.converge(plan_now.served, plan_now.routers),
                 lambda: self._serve_metadata([one.network for one in plan_now.served if one.is_here]),
             ):
@@ -215,14 +217,18 @@ class LinuxDataplane:
         if open_bridges:
             commands.set_kernel({"net/ipv4/ip_forward": "1"})
 
-    def _filters(self, plan_now: "_Plan") -> None:
+    def _filters(self, plan_now: "_Plan", known: dict[str, Any]) -> None:
         records = plan_now.records
-        ports = plan.guarded(records, self._conf.host)
+        ports = plan.guarded(records, self._conf.host, known)
         # The host itself is on a bridge with an address: what passes there belongs to its own connections.
         bridges = [served.network.bridge for served in plan_now.served if not served.addresses]
         groups = (plan.rules_by_group(records.rules), plan.members_by_group(records.ports))
-        rules = firewall.ruleset(self._filter_table, ports, *groups, bridges)
-        self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, ports, *groups, bridges))
+        others = firewall.others(known, {served.network.bridge for served in plan_now.served})
+        others |= plan.elsewhere(records, self._conf.host)
+        parts = (ports, *groups, bridges, others)
+        rules = firewall.ruleset(self._filter_table, *parts)
+        self._load(self._filter_table, rules, lambda: firewall.apply(self._filter_table, *parts))
+        self._connections.follow(ports, *groups, firewall.zones(bridges))
 
     def _load(self, table: str, rules: str, load: Callable[[], None]) -> None:
         """Load rules that differ from the last ones, or one of whose tables is gone."""

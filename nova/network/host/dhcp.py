@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,8 @@ LOG = logging.getLogger(__name__)
 
 _IPV6_RANGE = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
 _STOPPED_WITHIN_S = 5.0
+# What the names of ports without one begin with.
+_ADDRESS = "host-"
 _OTHER_WATCHERS = 1024
 _PAUSES_S = (0.05, 0.2, 0.5, 1.0)
 
@@ -120,7 +122,8 @@ class DhcpServers:
     def _of_network(self, served: Served, recorded: Mapping[str, list[tuple[str, str]]] | None) -> _Server:
         directory = self._root / served.network.bridge
         directory.mkdir(parents=True, exist_ok=True)
-        lines = [line for port in served.ports for line in host_lines(port, served, self._conf)]
+        named = named_ports(served, _names(directory))
+        lines = [line for port in served.ports for line in host_lines(port, served, self._conf, port.id in named)]
         return _Server(
             directory=directory,
             namespace=network_name(self._realm, served.network.id),
@@ -188,15 +191,48 @@ def _converge(server: _Server) -> None:
         _tell(directory, "read again")
 
 
-def host_lines(port: Port, served: Served, conf: cfg.ConfigOpts) -> list[str]:
-    """The lines about a port in the server's hosts file: MAC, addresses, name."""
+def named_ports(served: Served, held: Collection[tuple[str, str]]) -> set[str]:
+    """The ids of the ports whose names are theirs on this network. held: (name, MAC) as they are now.
+
+    Ports of one project may share a name. Of several projects that share a network one has it: the network's own, or who has
+    it now, or whose port came first. Nobody else's port is called like the address of another.
+    """
+    by_name: dict[str, list[Port]] = {}
+    for port in served.ports:
+        name = port.dns_name.lower()
+        own = [_address_name(ip.ip_address) for ip in port.fixed_ips]
+        if name and (port.project_id == served.network.project_id or not name.startswith(_ADDRESS) or name in own):
+            by_name.setdefault(name, []).append(port)
+    named = set()
+    for name, ports in by_name.items():
+        holding = [port for port in ports if (name, port.mac_address) in held]
+        owners = [port for port in ports if port.project_id == served.network.project_id]
+        project_id = (owners or holding or ports)[0].project_id
+        named |= {port.id for port in ports if port.project_id == project_id}
+    return named
+
+
+def _names(directory: Path) -> set[tuple[str, str]]:
+    """(name, MAC) of the ports that a server knows."""
+    with contextlib.suppress(OSError):
+        lines = (line.split(",") for line in (directory / "hosts").read_text().splitlines())
+        return {(words[-2].lower(), words[0]) for words in lines if len(words) > 2}
+    return set()
+
+
+def _address_name(address: str) -> str:
+    return _ADDRESS + address.replace(".", "-").replace(":", "-")
+
+
+def host_lines(port: Port, served: Served, conf: cfg.ConfigOpts, is_named: bool = True) -> list[str]:
+    """The lines about a port in the server's hosts file: MAC, addresses, name. is_named: its own, not its address's."""
     with_dhcp = {subnet.id for subnet in served.subnets if subnet.enable_dhcp}
     lines = []
     for fixed_ip in port.fixed_ips:
         address = fixed_ip.ip_address
         if fixed_ip.subnet_id not in with_dhcp or address in served.server_addresses.values():
             continue
-        name = port.dns_name or "host-" + address.replace(".", "-").replace(":", "-")
+        name = (port.dns_name if is_named else "") or _address_name(address)
         tag = f",set:port-{port.id}" if port.extra_dhcp_opts else ""
         lines.append(f"{port.mac_address}{tag},{name},{f'[{address}]' if ':' in address else address}")
     return lines

@@ -8,7 +8,7 @@ and replies to that.
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from nova.structs.networking import SecurityGroupRule
 from nova.structs.security_group_rules import PROTOCOLS
 
 _V4, _V6 = 4, 6
+# What the names of all guests' devices begin with.
+_GUESTS = "tap"
 # Numbers of zones have 16 bits.
 _ZONES = 65535
 _PORTS = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "6": "tcp", "17": "udp", "132": "sctp"}
@@ -44,7 +46,16 @@ class Guarded(msgspec.Struct, frozen=True):
 
 def device_of(port_id: str) -> str:
     """The name of the host's end of a guest's network device."""
-    return f"tap{port_id}"[:14]
+    return f"{_GUESTS}{port_id}"[:14]
+
+
+def others(devices: Mapping[str, Mapping[str, Any]], bridges: Collection[str]) -> set[str]:
+    """The guests' devices, of all devices of this host, that are on somebody else's bridges."""
+    return {
+        name
+        for name, device in devices.items()
+        if name.startswith(_GUESTS) and device.get("master") and device["master"] not in bridges
+    }
 
 
 def apply(
@@ -53,10 +64,11 @@ def apply(
     rules: Mapping[str, Sequence[SecurityGroupRule]],
     members: Mapping[str, set[str]],
     bridges: Sequence[str] = (),
+    others: Iterable[str] = (),
 ) -> None:
     """Replace this host's filters, all at once. Raises commands.CommandFailed."""
     commands.set_kernel({f"net/bridge/bridge-nf-call-{family}": "1" for family in ("iptables", "ip6tables")})
-    commands.load_rules(ruleset(table, ports, rules, members, bridges))
+    commands.load_rules(ruleset(table, ports, rules, members, bridges, others))
 
 
 def remove(table: str) -> None:
@@ -71,15 +83,17 @@ def ruleset(
     rules: Mapping[str, Sequence[SecurityGroupRule]],
     members: Mapping[str, set[str]],
     bridges: Sequence[str] = (),
+    others: Iterable[str] = (),
 ) -> str:
     """The text that replaces both tables. rules and members (addresses of a group's ports) are by group id.
 
-    bridges: all that carry guests' networks here, oldest first.
+    bridges: all that carry guests' networks here, oldest first. others: guests' devices that are somebody else's to
+    guard. Every other guest's device that is no port's is cut off.
     """
     everyone = sorted(ports, key=lambda port: port.port_id)
     filtered = [port for port in everyone if port.is_filtered]
     lines = [f"table {family} {table}\ndelete table {family} {table}" for family in ("bridge", "inet")]
-    lines += _bridge_table(table, everyone, rules, members)
+    lines += _bridge_table(table, everyone, rules, members, sorted(set(others) - {port.device for port in everyone}))
     lines += _inet_table(table, filtered, rules, members, zones(bridges or sorted({port.bridge for port in filtered})))
     return "\n".join(lines) + "\n"
 
@@ -104,6 +118,7 @@ def _bridge_table(
     ports: Sequence[Guarded],
     rules: Mapping[str, Sequence[SecurityGroupRule]],
     members: Mapping[str, set[str]],
+    others: Sequence[str],
 ) -> list[str]:
     lines = [f"table bridge {table} {{"]
     lines += _multicast([port for port in ports if port.is_filtered], rules, members)
@@ -113,20 +128,19 @@ def _bridge_table(
         )
         if port.is_filtered:
             lines += _chain(f"to-{port.device}", _own_destination_only(port))
-    filtered = [port for port in ports if port.is_filtered]
-    lines += _chain(
-        "sent", ["type filter hook prerouting priority -350; policy accept;", *_dispatch("iifname", "from-", ports)]
-    )
-    lines += _chain(
-        "delivered",
-        ["type filter hook postrouting priority -350; policy accept;", *_dispatch("oifname", "to-", filtered)],
-    )
+    sent = {port.device: f"goto from-{port.device}" for port in ports}
+    delivered = {port.device: f"goto to-{port.device}" if port.is_filtered else "accept" for port in ports}
+    left_alone = dict.fromkeys(others, "accept")
+    hook = "type filter hook {} priority -350; policy accept;"
+    lines += _chain("sent", [hook.format("prerouting"), *_dispatch("iifname", left_alone | sent)])
+    lines += _chain("delivered", [hook.format("postrouting"), *_dispatch("oifname", left_alone | delivered)])
     return [*lines, "}"]
 
 
-def _dispatch(match: str, prefix: str, ports: Sequence[Guarded]) -> list[str]:
-    entries = ", ".join(f'"{port.device}" : goto {prefix}{port.device}' for port in ports)
-    return [f"{match} vmap {{ {entries} }}"] if entries else []
+def _dispatch(match: str, verdicts: Mapping[str, str]) -> list[str]:
+    """A device that is none of these was a port's that is gone, or will be one's: nothing says yet what it may do."""
+    entries = ", ".join(f'"{device}" : {verdict}' for device, verdict in verdicts.items())
+    return [*([f"{match} vmap {{ {entries} }}"] if entries else []), f'{match} "{_GUESTS}*" drop']
 
 
 def _multicast(
@@ -163,24 +177,56 @@ def _own_metadata_only(port: Guarded) -> list[str]:
 
 
 def _own_source_only(port: Guarded) -> list[str]:
-    """A guest sends from its own MAC and addresses; it is no DHCP server and no router."""
+    """A guest sends from its own MAC and addresses, and speaks for no others; it is no DHCP server and no router."""
     v4, v6 = _of_version(port.addresses, _V4), _of_version(port.addresses, _V6)
-    lines = [f"ether saddr != {_set(port.macs)} drop"]
+    lines = [f"ether saddr != {_set(port.macs)} drop", *_own_leases_only(port)]
     lines.append("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept")
     lines.append("udp sport 67 udp dport 68 drop")
     if v4:
         # An address that is being probed for is announced by nobody yet. Source: RFC 5227.
+        lines.append(f"arp saddr ip 0.0.0.0 arp daddr ip != {_set(v4)} drop")
         lines.append(f"arp saddr ip != {_set((*v4, '0.0.0.0'))} drop")
         lines.append(f"arp saddr ether != {_set(port.macs)} drop")
         lines.append(f"ip saddr {_set(v4)} accept")
         lines.append("ether type arp accept")
-    lines.append("icmpv6 type { nd-router-advert, nd-redirect } drop")
-    # Neighbour discovery and DHCPv6 come from a link-local or no address.
-    lines.append("ip6 saddr { ::, fe80::/10 } meta l4proto ipv6-icmp accept")
-    lines.append("ip6 saddr fe80::/10 udp sport 546 udp dport 547 accept")
+    lines += _own_neighbour_only(port)
     if v6:
         lines.append(f"ip6 saddr {_set(v6)} accept")
     return [*lines, "drop"]
+
+
+def _own_leases_only(port: Guarded) -> list[str]:
+    """Nobody takes, declines or gives back a lease for another. A message in pieces is nobody's. Source: RFC 2131."""
+    own = _set(f"0x{mac.replace(':', '')}" for mac in port.macs)
+    return ["udp dport 67 ip frag-off & 0x3fff != 0 drop", f"udp dport 67 @th,288,48 != {own} drop"]
+
+
+def _own_neighbour_only(port: Guarded) -> list[str]:
+    """Discovery of neighbours, and DHCPv6, which come from a link-local or no address. Sources: RFC 4861, RFC 4862."""
+    link_locals = tuple(dict.fromkeys(_link_local(mac) for mac in port.macs))
+    targets = _set(_number(address) for address in _of_version((*port.addresses, *link_locals), _V6))
+    return [
+        "icmpv6 type { nd-router-advert, nd-redirect } drop",
+        # Nobody answers for another's address, nor asks as one who is about to take it.
+        f"icmpv6 type nd-neighbor-advert @th,64,128 != {targets} drop",
+        f"ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 != {targets} drop",
+        f"ip6 saddr {_set(('::', *link_locals))} meta l4proto ipv6-icmp accept",
+        f"ip6 saddr {_set(link_locals)} udp sport 546 udp dport 547 accept",
+    ]
+
+
+def _link_local(mac: str) -> str:
+    """The link-local address that a host gives itself for its MAC. Source: RFC 4291, appendix A."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80".ljust(8, b"\0") + interface))
+
+
+def _number(address: str) -> str:
+    """An IPv6 address or range as nftables takes it for bytes that it has no name for."""
+    net = ipaddress.IPv6Network(address)
+    first, last = (f"0x{int(one):032x}" for one in (net[0], net[-1]))
+    return first if first == last else f"{first}-{last}"
 
 
 def _own_destination_only(port: Guarded) -> list[str]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nova.network.host import commands
+from nova.network.host.connections import forget_translations
 from nova.network.host.spaces import Cable, Space
-from nova.privileged import links
+from nova.privileged import announcing, links
 from nova.privileged.separation import call
 
 LOG = logging.getLogger(__name__)
@@ -113,11 +114,12 @@ class Namespaces:
                 yield f"link set {device} alias {_quoted(self._owner)}"
 
     def _fill(self, space: Space, before: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-        lines = ["link set lo up"]
+        lines, new = ["link set lo up"], {}
         for cable in space.cables:
             # One that was made a moment ago was not there when it was looked at.
             state = before.get(cable.device) if cable.carrier or cable.device in known else None
             lines += _device_lines(cable, state)
+            new[cable.device] = [address for address in cable.addresses if address not in _held(state or {})]
         wanted = {cable.device for cable in space.cables}
         lines += [f"link del {name}" for name in before if name.startswith("nv") and name not in wanted]
         routes, rules = _known_routes(space.name) if before else (set(), set())
@@ -130,6 +132,9 @@ class Namespaces:
         commands.set_kernel(_kernel(space, space.cables), space.name)
         if space.ruleset:
             commands.load_rules(space.ruleset, space.name)
+        if space.is_router:
+            forget_translations(space.name, dict(space.translated), space.own)
+            _announce(space.name, new)
         self._made[space.name] = (space, inode(space.name))
         self._looks[space.name] = call(links.look_of, space.name)
 
@@ -179,18 +184,31 @@ def _device_lines(cable: Cable, state: Mapping[str, Any] | None) -> list[str]:
     shown = state or {}
     if shown.get("address") != cable.mac or shown.get("mtu") != cable.mtu or "UP" not in shown.get("flags", []):
         lines.append(f"link set {device} address {cable.mac} mtu {cable.mtu} up")
-    held = {
-        f"{one['local']}/{one['prefixlen']}"
-        for one in shown.get("addr_info", ())
-        # The kernel's own link-local address of IPv6 stays; IPv4's is the metadata service's.
-        if not (one["family"] == "inet6" and one["scope"] == "link")
-    }
+    held = _held(shown)
     lines += [f"addr del {address} dev {device}" for address in sorted(held - set(cable.addresses))]
     for address in cable.addresses:
         if address not in held:
             # The record says that nobody else has it; what listens on it cannot wait until the kernel has asked.
             lines.append(f"addr replace {address} dev {device}{' nodad' if ':' in address else ''}")
     return lines
+
+
+def _held(shown: Mapping[str, Any]) -> set[str]:
+    """The addresses of a device, without what the kernel gives itself."""
+    return {
+        f"{one['local']}/{one['prefixlen']}"
+        for one in shown.get("addr_info", ())
+        # The kernel's own link-local address of IPv6 stays; IPv4's is the metadata service's.
+        if not (one["family"] == "inet6" and one["scope"] == "link")
+    }
+
+
+def _announce(space: str, new: Mapping[str, Sequence[str]]) -> None:
+    """An address that comes from another router, or with a new device, is known by another MAC to who spoke with it."""
+    for device, addresses in new.items():
+        if addresses:
+            plain = [address.partition("/")[0] for address in addresses]
+            _try(lambda device=device, plain=plain: call(announcing.announce, space, device, plain))  # type: ignore[misc]
 
 
 def _known_routes(name: str) -> tuple[set[str], set[str]]:

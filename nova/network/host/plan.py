@@ -1,7 +1,7 @@
 """What this host's networks should look like, derived from the records alone. Pure functions."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -112,8 +112,8 @@ def _mac(served: Served) -> str:
     return macs[0] if macs else f"fe:16:3e:{digits[:2]}:{digits[2:4]}:{digits[4:6]}"
 
 
-def guarded(records: Records, host: str) -> list[firewall.Guarded]:
-    """The ports whose guests are on this host."""
+def guarded(records: Records, host: str, devices: Collection[str] = ()) -> list[firewall.Guarded]:
+    """The ports that are bound to this host, and those bound elsewhere that have a device here, which is on its way."""
     bridges = {network.id: network.bridge for network in records.networks}
     return [
         firewall.Guarded(
@@ -130,8 +130,13 @@ def guarded(records: Records, host: str) -> list[firewall.Guarded]:
             is_filtered=port.port_security_enabled,
         )
         for port in records.ports
-        if port.host == host and port.device_owner.startswith("compute:") and port.network_id in bridges
+        if port.network_id in bridges and (port.host == host or firewall.device_of(port.id) in devices)
     ]
+
+
+def elsewhere(records: Records, host: str) -> set[str]:
+    """The devices of guests on other hosts: one that comes here is nova-compute's to guard until its port is bound."""
+    return {firewall.device_of(port.id) for port in records.ports if port.host not in ("", host)}
 
 
 def rules_by_group(rules: Iterable[SecurityGroupRule]) -> Mapping[str, list[SecurityGroupRule]]:

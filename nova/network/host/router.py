@@ -115,6 +115,8 @@ def router_space(
         rules=tuple(rules),
         ruleset=ruleset(routed, reserved, force_snat),
         is_router=True,
+        own=_own_address(routed) or "",
+        translated=tuple((one.fixed_ip_address or "", one.floating_ip_address) for one in routed.floating_ips),
     )
 
 
@@ -149,7 +151,7 @@ def _leaving(routed: Routed, force_snat: bool) -> list[str]:
     if outer is None or not inside:
         return []
     lines = []
-    own = next((ip.ip_address for ip in outer.port.fixed_ips if ":" not in ip.ip_address), None)
+    own = _own_address(routed)
     entries = ", ".join(f"{one.fixed_ip_address} : {one.floating_ip_address}" for one in routed.floating_ips)
     if entries:
         # From one guest to another's floating IP and back: the answer must pass here, too.
@@ -160,6 +162,12 @@ def _leaving(routed: Routed, force_snat: bool) -> list[str]:
     if own and routed.router.enable_snat and force_snat:
         lines.append(f'oifname "{outer.device}" ip saddr {inside} snat ip to {own}')
     return lines
+
+
+def _own_address(routed: Routed) -> str | None:
+    """The router's own address of IPv4 outside."""
+    fixed_ips = routed.outer.port.fixed_ips if routed.outer else ()
+    return next((ip.ip_address for ip in fixed_ips if ":" not in ip.ip_address), None)
 
 
 def _forwarded(routed: Routed, reserved: Iterable[Any]) -> list[str]:

@@ -22,7 +22,10 @@ class Cable(msgspec.Struct, frozen=True):
 
 
 class Space(msgspec.Struct, frozen=True):
-    """A namespace. routes and rules: arguments of `ip route` and `ip rule`; ruleset: all of its nftables tables."""
+    """A namespace. routes and rules: arguments of `ip route` and `ip rule`; ruleset: all of its nftables tables.
+
+    Of a router: own is its own address outside, translated the pairs of a fixed and its floating address.
+    """
 
     name: str
     cables: tuple[Cable, ...]
@@ -30,6 +33,8 @@ class Space(msgspec.Struct, frozen=True):
     rules: tuple[str, ...] = ()
     ruleset: str = ""
     is_router: bool = False
+    own: str = ""
+    translated: tuple[tuple[str, str], ...] = ()
 
 
 def network_name(realm: str, network_id: str) -> str:

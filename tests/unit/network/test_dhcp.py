@@ -1,5 +1,7 @@
 """What DHCP servers are told of subnets and ports."""
 
+import msgspec
+
 from nova import conf as configuration
 from nova.network.host import dhcp, plan
 from nova.structs.networking import FixedIp, HostRoute, Network, Port, Subnet
@@ -88,3 +90,42 @@ def test_a_port_has_options_of_its_own():
 
     assert hosts(one) == ["fa:16:3e:00:00:01,set:port-p1,host-10-0-0-5,10.0.0.5"]
     assert "tag:port-p1,option:bootfile-name,pxe" in options(subnet(), ports=[one])
+
+
+def names(ports, held=(), **network):
+    """The ports that have their names on a shared network of project p."""
+    one = served([subnet()], ports, msgspec.structs.replace(NETWORK, shared=True, **network))
+    return sorted(dhcp.named_ports(one, set(held)))
+
+
+def called(port_id, name, project_id, last=5):
+    mac = f"fa:16:3e:00:00:{last:02}"
+    fixed_ips = (FixedIp("s", f"10.0.0.{last}"),)
+    return port(id=port_id, dns_name=name, project_id=project_id, mac_address=mac, fixed_ips=fixed_ips)
+
+
+def test_a_name_that_another_project_has_is_not_taken_from_it():
+    old, new = called("old", "db", "a", 5), called("new", "DB", "b", 6)
+
+    assert names([old, new]) == ["old"]
+    # A port that is older may get its name later.
+    assert names([old, new], held=[("db", "fa:16:3e:00:00:06")]) == ["new"]
+    assert names([old, new], project_id="b") == ["new"]
+    assert names([new]) == ["new"]
+
+
+def test_ports_of_one_project_may_share_a_name():
+    assert names([called("one", "db", "a", 5), called("two", "db", "a", 6)]) == ["one", "two"]
+
+
+def test_nobody_is_called_like_the_address_of_another():
+    assert names([called("thief", "host-10-0-0-6", "a", 5), called("own", "host-10-0-0-6", "b", 6)]) == ["own"]
+    assert names([called("network's", "host-10-0-0-6", "p", 5)]) == ["network's"]
+
+
+def test_who_has_no_name_is_called_like_its_address():
+    one = called("one", "db", "a")
+
+    [line] = dhcp.host_lines(one, served([subnet()], [one]), configuration.load([], files=[]), is_named=False)
+
+    assert line == "fa:16:3e:00:00:05,host-10-0-0-5,10.0.0.5"
