@@ -33,7 +33,7 @@ class Outage:
             self._force_down(host, True)
             moved = [uuid for uuid in self._servers_on(host) if self._chance.random() < _EVACUATED_SHARE]
             for uuid in moved:
-                self._evacuate(uuid)
+                self._evacuate(uuid, host)
             self._wait_for(moved)
             self._cloud.tool("start", host)
             self._force_down(host, False)
@@ -51,15 +51,20 @@ class Outage:
             self._report.violation(f"host {host}: forced_down is answered {answer.status_code}: {answer.text[:200]}")
 
     def _servers_on(self, host: str) -> list[str]:
-        listed = self._cloud.ask("compute", "GET", f"/servers?all_tenants=1&host={host}").json()["servers"]
+        """Those of the run: what else lives on this cloud waits for its host."""
+        path = f"/servers?all_tenants=1&name=^soak-&host={host}"
+        listed = self._cloud.ask("compute", "GET", path).json()["servers"]
         return sorted(server["id"] for server in listed)
 
-    def _evacuate(self, uuid: str) -> None:
-        """Once nothing else is done to it; a server that is not to be evacuated as it is waits for its host."""
+    def _evacuate(self, uuid: str, host: str) -> None:
+        """Once nothing else is done to it; a server that is not to be evacuated as it is waits for its host, and one that
+        has left it meanwhile needs nothing."""
         give_up = time.monotonic() + _ACCEPTED_WITHIN_S
         while time.monotonic() < give_up:
             shown = self._cloud.ask("compute", "GET", f"/servers/{uuid}")
             if shown.status_code != 200 or self._is_at_rest(shown.json()["server"], but_for=_EVACUABLE):
+                return
+            if shown.json()["server"]["OS-EXT-SRV-ATTR:host"] != host:
                 return
             # Hosts of this cloud share no storage: its disk is made of its image again.
             self._cloud.made_anew.add(uuid)
@@ -68,6 +73,9 @@ class Outage:
                 self._report.count("asked", "evacuate", uuid)
                 return
             self._cloud.made_anew.discard(uuid)
+            if answer.status_code == 400 and "still in use" in answer.text:
+                # It has left the host between the two requests: the next look tells.
+                continue
             if answer.status_code not in (404, 409):
                 self._report.violation(f"evacuate of {uuid} is answered {answer.status_code}: {answer.text[:200]}")
                 return
