@@ -78,7 +78,7 @@ def test_what_is_written_is_read_by_a_client(action):
         ("Nonsense", "UnknownParameter"),
         ("InstanceId.x", "UnknownParameter"),
         ("InstanceId.9999999999999", "UnknownParameter"),
-        ("InstanceId", "InvalidParameterValue"),
+        ("Filter", "InvalidParameterValue"),
         ("InstanceId.1.2.3", "UnknownParameter"),
         ("MaxResults", "InvalidParameterValue"),
         ("MaxResults.1", "UnknownParameter"),
@@ -119,6 +119,10 @@ def test_lists_may_have_gaps():
     pairs = [("InstanceId.7", "b"), ("InstanceId.3", "a")]
 
     assert protocol.read(model(), "DescribeInstances", pairs) == {"InstanceIds": ["a", "b"]}
+
+
+def test_a_list_of_one_may_come_without_a_number():
+    assert protocol.read(model(), "DescribeInstances", [("InstanceId", "a")]) == {"InstanceIds": ["a"]}
 
 
 def test_what_xml_cannot_hold_is_replaced():
