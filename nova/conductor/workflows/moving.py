@@ -5,7 +5,6 @@ by the server itself; so either can be given back whole, and Placement always kn
 Placement's consumer types INSTANCE and MIGRATION.
 """
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -157,23 +156,19 @@ def _claim_by_force(op: M, context: StepContext, instance: Instance, request: Pl
 
 def bind_ports(op: M, context: StepContext) -> M:
     """The server's ports are the destination's from here on. Raises HostRefused where they cannot be."""
-    op = bind_where_it_is(op, context)
+    op = _bound(op, context, op.host or op.source_host, port_claims.said(context, op.instance_id, op.claims))
     check_bound(op.vifs or (), op.host or op.source_host)
     return op
 
 
 def bind_where_it_is(op: M, context: StepContext) -> M:
     """The same for a guest that is there already, whatever the Networking service thinks of it."""
-    return _bound(op, context, op.host or op.source_host, port_claims.said(context, op.instance_id, op.claims))
+    return _bound(op, context, op.host or op.source_host, port_claims.said_if_held(context, op.instance_id, op.claims))
 
 
 def bind_ports_back(op: M, context: StepContext) -> M:
     """The undo of bind_ports(): the ports are bound to the source, which has the guest still."""
-    said: dict[str, Any] = {}
-    # Whatever has become of the claim, the ports are where the guest is.
-    with contextlib.suppress(errors.StepFailed):
-        said = port_claims.said(context, op.migration_id, op.claims)
-    return _bound(op, context, op.source_host, said)
+    return _bound(op, context, op.source_host, port_claims.said_if_held(context, op.migration_id, op.claims))
 
 
 def _bound(op: M, context: StepContext, host: str, said: dict[str, Any]) -> M:

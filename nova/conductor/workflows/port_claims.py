@@ -4,6 +4,7 @@ A port that its user brought may ask for a minimum of bandwidth or packets. The 
 providers gives it is read off the claim, whoever made it.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from nova.clients.network.port_claims import allocation
 from nova.conductor.engine.step_context import StepContext
 from nova.structs.network import PortClaim, Vif
 from nova.structs.request_group import RequestGroup
+
+LOG = logging.getLogger(__name__)
 
 Amounts = Mapping[str, Mapping[str, int]]
 
@@ -42,6 +45,15 @@ def said(context: StepContext, consumer: str, claims: Sequence[PortClaim]) -> di
     if providers is None:
         raise errors.StepFailed(reason="What the server holds in Placement is not what its ports ask for.")
     return {claim.port_id: allocation(claim, providers) for claim in claims}
+
+
+def said_if_held(context: StepContext, consumer: str, claims: Sequence[PortClaim]) -> dict[str, Any]:
+    """The same where the ports have to be bound whatever has become of the claim: the guest is there."""
+    try:
+        return said(context, consumer, claims)
+    except errors.StepFailed as error:
+        LOG.warning("ports of %s are bound without a word of what they claim: %s", consumer, error)
+        return {}
 
 
 def match(wanted: Sequence[RequestGroup], held: Amounts, traits: Mapping[str, frozenset[str]]) -> dict[str, str] | None:

@@ -79,7 +79,7 @@ def bind_ports(op: Revert, context: StepContext) -> Revert:
         return op
     # The server itself holds its old host by now.
     claims = port_claims.of_vifs(context, instance.project_id, instance.vifs)
-    context.network.bind(op.instance_id, op.old.host, port_claims.said(context, op.instance_id, claims))
+    context.network.bind(op.instance_id, op.old.host, port_claims.said_if_held(context, op.instance_id, claims))
     return msgspec.structs.replace(op, vifs=context.network.view(op.instance_id, instance.vifs))
 
 
