@@ -24,10 +24,6 @@ from nova.structs.context import Context
 
 LOG = logging.getLogger(__name__)
 
-# A booting guest asks twenty times in a second or two. Sooner than this no other guest has its address:
-# nova-network gives out a freed address at once, but a guest must boot before it asks.
-_ADDRESS_TTL_S = 2
-
 
 class UnknownGuest(errors.NotFound):
     text = "No server is known by this request."
@@ -56,7 +52,6 @@ class Guests:
         conf.register_opts(http_proxy_to_wsgi.OPTS, group="oslo_middleware")
         self._is_forwarded = conf.oslo_middleware.enable_proxy_headers_parsing
         self._documents: TtlCache[Documents] = TtlCache(conf.api.metadata_cache_expiration)
-        self._servers: TtlCache[tuple[str, str]] = TtlCache(min(_ADDRESS_TTL_S, conf.api.metadata_cache_expiration))
         if self._is_behind_proxy and not self._secret:
             raise BadConfiguration(
                 "[neutron] service_metadata_proxy needs metadata_proxy_shared_secret: without it any guest can sign for "
@@ -68,8 +63,8 @@ class Guests:
         if self._is_behind_proxy:
             server_id, project_id = self._from_proxy(environ)
         else:
-            address = self._address(environ)
-            server_id, project_id = self._servers.get(address, lambda: self._at(address))
+            # Not remembered: a guest that runs may get an address the moment another one gives it up.
+            server_id, project_id = self._at(self._address(environ))
         return self._documents.get((server_id, project_id), lambda: self._build(server_id, project_id))
 
     def keep_password(self, documents: Documents, encrypted: str) -> None:

@@ -221,6 +221,28 @@ def test_an_address_that_two_servers_have_belongs_to_neither(guests):
     assert answer.status_code == 404
 
 
+def test_an_address_is_its_new_guests_at_once(guests):
+    """A guest that runs may get an address the moment another one gives it up."""
+    servers = [guests.boot(name=name) for name in ("one", "two")]
+    answers = [
+        {"ports": [{"device_id": server["id"], "device_owner": "compute:nova", "project_id": "project"}]}
+        for server in servers
+    ]
+    answer = webob.Response(json=answers[0])
+    neutron = requests.Session()
+    neutron.mount("http://network", WsgiAdapter(answer))
+    networking = Networking(service_adapter(guests.cloud.conf, "neutron", neutron))
+    app = application(guests.cloud.conf, guests.cloud.conductor_calls, networking)
+
+    def who():
+        return guests.ask("/openstack/latest/meta_data.json", guests.address(servers[0]), app=app).json["uuid"]
+
+    first = who()
+    answer.json = answers[1]
+
+    assert [first, who()] == [server["id"] for server in servers]
+
+
 def test_a_proxy_says_which_guest_asks(proxied):
     server = proxied.boot()
 
