@@ -13,8 +13,9 @@ from nova import errors
 from nova.conductor.engine.liveness import Liveness
 from nova.rpc.compute import ComputeCalls
 
-# Of one host. An answer takes milliseconds where the host is well.
+# Of one host. An answer takes milliseconds where the host is well: whoever comes beyond that waits so long for a place.
 _PER_HOST = 4
+_PATIENCE_S = 1.0
 
 
 class HostQuestions:
@@ -24,21 +25,41 @@ class HostQuestions:
         self._compute = compute
         self._liveness = liveness
         self._most = most
-        self._lock = threading.Lock()
-        self._waiting: Counter[str] = Counter()
+        self._places = threading.Condition()
+        self._asking: Counter[str] = Counter()
+        self._total = 0
 
     @contextlib.contextmanager
     def to(self, host: str) -> Iterator[ComputeCalls]:
         """A host's daemon, to be asked within the block. Raises HostUnreachable where it is down, or too many wait."""
         if not self._liveness.is_up(host):
             raise errors.HostUnreachable(host=host)
-        with self._lock:
-            if self._waiting[host] >= _PER_HOST or self._waiting.total() >= self._most:
-                raise errors.HostUnreachable(host=host)
-            self._waiting[host] += 1
-        try:
+        with self._counted(host), self._place(host):
             yield self._compute(host)
+
+    @contextlib.contextmanager
+    def _counted(self, host: str) -> Iterator[None]:
+        with self._places:
+            if self._total >= self._most:
+                raise errors.HostUnreachable(host=host)
+            self._total += 1
+        try:
+            yield
         finally:
-            with self._lock:
-                self._waiting[host] -= 1
-                self._waiting += Counter()
+            with self._places:
+                self._total -= 1
+
+    @contextlib.contextmanager
+    def _place(self, host: str) -> Iterator[None]:
+        with self._places:
+            if not self._places.wait_for(lambda: self._asking[host] < _PER_HOST, _PATIENCE_S):
+                raise errors.HostUnreachable(host=host)
+            self._asking[host] += 1
+        try:
+            yield
+        finally:
+            with self._places:
+                self._asking[host] -= 1
+                if not self._asking[host]:
+                    del self._asking[host]
+                self._places.notify_all()

@@ -336,3 +336,8 @@ def _place(name: str) -> str | None:
         return None
     kind = rest.partition("-")[0]
     return kind if kind in (_ASIDE, _LEFT) else None if rest else "own"
+
+
+def is_put_away(name: str) -> bool:
+    """Whether a directory of this name holds a left-over, which is no guest's any more."""
+    return _place(name) == _LEFT

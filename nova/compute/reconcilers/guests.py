@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from nova import errors
 from nova.compute.host import Host
-from nova.compute.steps import power
+from nova.compute.steps import power, volume
 from nova.rpc.conductor import ConductorCalls
 from nova.structs.guest import GuestState
-from nova.structs.instance import PowerState
+from nova.structs.instance import Instance, PowerState
 from nova.structs.steps import GuestArguments
 from nova.virt.driver import GuestMemory
 
@@ -55,14 +55,20 @@ class GuestWatch:
         for guest in self._host.driver.guests():
             if guest.uuid in running and guest.power_state is PowerState.SHUTDOWN:
                 LOG.info("starting guest %s, which ran when the host went down", guest.uuid)
-                arguments = GuestArguments(instance=running[guest.uuid])
                 try:
-                    alone(guest.uuid, functools.partial(self._power_on, arguments))
+                    alone(guest.uuid, functools.partial(self._power_on, running[guest.uuid]))
                 except errors.DomainError as error:
                     LOG.warning("guest %s, which ran when the host went down, stays off: %s", guest.uuid, error)
 
-    def _power_on(self, arguments: GuestArguments) -> None:
-        power.power_on(self._host, arguments)
+    def _power_on(self, instance: Instance) -> None:
+        """Its volumes come first: a host that waits for its storage gives no sign of life, and its servers may be
+        evacuated. Then the record is asked again whether this one is still to run here."""
+        volume.renew(self._host, instance)
+        now = {server.uuid: server for server in self._conductor.instances_on(self._host.name)}.get(instance.uuid)
+        if now is None or now.vm_state != "active" or now.task_state is not None:
+            LOG.warning("guest %s, which ran when the host went down, is not to run here any more", instance.uuid)
+            return
+        power.power_on(self._host, GuestArguments(instance=now))
 
     def run_left(self, alone: Callable[[str, Callable[[], None]], None]) -> None:
         """Let guests run that were started paused by a step that never ended.

@@ -38,7 +38,8 @@ def upload_snapshot(host: Host, arguments: SnapshotArguments) -> UploadResult:
         with path.open("rb") as file:
             sent = _Sent(file)
             image = host.image_service.upload(arguments.image_id, sent)
-        digest = sent.digest.hexdigest()
+        # The image may have become active before anything was sent.
+        digest = sent.digest.hexdigest() if sent.has_begun else None
     if not path.exists():
         # An order that comes again: what it removed had been compared.
         return UploadResult()
@@ -60,8 +61,10 @@ class _Sent:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.digest = hashlib.new(_ALGORITHM)
+        self.has_begun = False
 
     def read(self, size: int, /) -> bytes:
+        self.has_begun = True
         chunk = self._file.read(size)
         self.digest.update(chunk)
         return chunk

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from nova import errors
+from nova.clients.volume import VolumeNotReady
 from nova.conductor.engine.operation import Step
 from nova.conductor.engine.step_context import StepContext
 from nova.structs.context import Context
@@ -109,6 +110,10 @@ def reopened(context: StepContext, instance: Instance) -> tuple[BlockDevice, ...
     connector, devices = context.connector(host), []
     for device in instance.block_devices:
         if device.id in closed:
+            status = context.volumes.get(str(device.volume_id)).status
+            if status == "downloading":
+                # The Block Storage service writes an image over it still.
+                raise VolumeNotReady(volume_id=device.volume_id, status=status)
             info = context.volumes.connect(str(device.attachment_id), connector, device.device_name)
             context.volumes.complete(str(device.attachment_id))
             device = msgspec.structs.replace(device, connection_info=info)

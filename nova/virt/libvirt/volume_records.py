@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from nova import durable, errors
+from nova.virt.holdings import is_put_away
 from nova.virt.libvirt import disk_calls
 
 LOG = logging.getLogger(__name__)
@@ -67,8 +68,12 @@ class VolumeRecords:
         return tuple(path.parent.name for path in sorted(self._root.glob(f"{uuid}*/{_file_name(self._host)}")))
 
     def is_elsewhere(self, name: str, key: str) -> bool:
-        """Whether another directory's record has a volume: it has one connection on a host, whatever has it."""
-        return any(other != name and key in self._glance(other) for other in self._names())
+        """Whether another directory's record has a volume: it has one connection on a host, whatever has it.
+
+        Directories that were put away have no guest that could lose it, and their records may be old.
+        """
+        others = (other for other in self._names() if other != name and not is_put_away(other))
+        return any(key in self._glance(other) for other in others)
 
     @disk_calls.bounded_in_time
     def adopt(self, uuid: str) -> None:

@@ -1,10 +1,12 @@
 """Users who ask hosts that hang, or are down, keep nobody else waiting."""
 
 import contextlib
+import threading
 
 import pytest
 
 from nova import errors
+from nova.conductor import host_questions
 from nova.conductor.host_questions import HostQuestions
 
 
@@ -17,7 +19,8 @@ class Alive:
 
 
 @pytest.fixture
-def questions():
+def questions(monkeypatch):
+    monkeypatch.setattr(host_questions, "_PATIENCE_S", 0.01)
     return HostQuestions(lambda host: f"the daemon of {host}", Alive("one", "two", "three"), most=6)
 
 
@@ -55,3 +58,20 @@ def test_what_was_answered_waits_no_more(questions):
         pass
     with waiting(questions, "one", 4):
         pass
+
+
+def test_who_comes_beyond_waits_for_a_place(questions, monkeypatch):
+    monkeypatch.setattr(host_questions, "_PATIENCE_S", 60)
+    answered = []
+    waits = waiting(questions, "one", 4)
+
+    def ask():
+        with questions.to("one") as daemon:
+            answered.append(daemon)
+
+    fifth = threading.Thread(target=ask)
+    fifth.start()
+    waits.close()
+    fifth.join()
+
+    assert answered == ["the daemon of one"]

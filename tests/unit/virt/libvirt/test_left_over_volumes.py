@@ -94,3 +94,26 @@ def test_a_guest_keeps_the_volumes_that_left_over_disks_name_too(driver, connect
 
     assert brick.told == []
     assert connections.is_connected(UUID, volume("iscsi", volume_id="v"))
+
+
+def test_left_over_disks_keep_no_connection_that_a_guest_gives_up(driver, connections, brick):  # noqa: F811
+    """Their record may be old: the volume is another server's then, whose connection would stay for ever."""
+    directory = driver._disks._shelf._root / UUID
+    directory.rename(directory.with_name(f"{UUID}.left-0badcafe"))
+    other = str(uuid.UUID(int=2))
+    connections.connect(other, volume("iscsi", volume_id="v"))
+    brick.told.clear()
+
+    connections.disconnect(other, "v")
+
+    assert brick.told == [("disconnect", "v", "/dev/sdx")]
+
+
+def test_a_record_of_left_over_disks_that_cannot_be_read_stops_no_detach(driver, connections, brick):  # noqa: F811
+    left = driver._disks._shelf._root / f"{UUID}.left-0badcafe"
+    left.mkdir()
+    (left / "volumes-host-1.json").write_bytes(b"{")
+
+    connections.disconnect(UUID, "v")
+
+    assert brick.told == [("disconnect", "v", "/dev/sdx")]
