@@ -497,6 +497,13 @@ def test_an_image_that_cannot_be_written_to_the_volume_is_an_error(cloud, user, 
     assert "could not be written" in user.wait(server_id, "ERROR")["fault"]["message"]
 
 
+def events(user, server_id):
+    """The steps of the newest action that have begun."""
+    path = f"/servers/{server_id}/os-instance-actions"
+    [newest, *_] = user.get(path).json()["instanceActions"]
+    return [one["event"] for one in user.get(f"{path}/{newest['request_id']}").json()["instanceAction"]["events"]]
+
+
 def test_a_server_whose_new_image_the_volume_service_refuses_is_started_again_from_its_volume(cloud, user, host):
     volume_id = cloud.cinder.add(bootable="true")
     server_id = booted(user, boot_from(volume_id))["id"]
@@ -512,6 +519,25 @@ def test_a_server_whose_new_image_the_volume_service_refuses_is_started_again_fr
     [attachment] = cloud.cinder.attachments.values()
     [disk] = host.guests[server_id].spec.disks
     assert (disk.volume.attachment_id, disk.volume.connection_info["data"]["host"]) == (attachment["id"], host.name)
+
+
+def test_a_volume_that_an_image_is_written_to_is_not_opened_by_a_hard_reboot(cloud, user, host):
+    volume_id = cloud.cinder.add(bootable="true")
+    server_id = booted(user, boot_from(volume_id))["id"]
+    cloud.cinder.refuses_images = "busy"
+    user.act(server_id, "rebuild", {"imageRef": cloud.glance.add("newer")})
+    user.wait(server_id, "ERROR")
+    # By somebody else, or by the request whose refusal was all that was heard of it.
+    cloud.cinder.volumes[volume_id]["status"] = "downloading"
+
+    assert user.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+    wait(lambda: any(step == "open_volumes" for step in events(user, server_id)), "the reboot has looked at the volume")
+    assert server_id not in host.guests
+    assert status(cloud, volume_id) == "downloading"
+    cloud.cinder.volumes[volume_id]["status"] = "reserved"
+    user.wait(server_id, "ACTIVE")
+
+    assert server_id in host.guests
 
 
 @pytest.mark.parametrize("facts", [{"min_disk": 2}, {"size": (1 << 30) + 1}])
