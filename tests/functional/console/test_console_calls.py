@@ -16,6 +16,7 @@ from nova.structs.context import Context
 from nova.structs.guest import ConsoleAddress, ConsoleKind
 from nova.structs.instance import PowerState
 from tests.functional.console.consoles import Consoles
+from tests.functional.console.proxies import questions
 
 ADDRESS = ConsoleAddress(host="192.0.2.7", port=5901, tls_port=5902, path="/some/path")
 ADDRESSES = (
@@ -141,7 +142,10 @@ def test_a_daemon_that_does_not_answer_is_named(cloud, silent):
             raise BusFailure(service="nova-consoleauth", reason="it did not answer in time")
 
     server = cloud.boot(screen=AScreen)
-    setattr(cloud.conductor, {"host": "_compute", "consoleauth": "_consoleauth"}[silent], Silent())
+    if silent == "host":
+        cloud.conductor._questions = questions(Silent())
+    else:
+        cloud.conductor._consoleauth = Silent()
 
     with pytest.raises(errors.Unavailable) as failed:
         cloud.console_url(server)

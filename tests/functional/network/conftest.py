@@ -57,7 +57,8 @@ class Project:
         auth = token_endpoint.Token(endpoint, f"{'admin' if name == 'admin' else 'user'}:{name}")
         self.session = session.Session(auth=auth, session=http)
         self.adapter = adapter.Adapter(self.session, service_type="network")
-        self.context = Context(user_id="user", project_id=name, is_admin=name == "admin")
+        token = f"{name}:{name}" if name == "admin" else f"user:{name}"
+        self.context = Context(user_id="user", project_id=name, is_admin=name == "admin", auth_token=token)
 
     def ask(self, method, path, body=None, **options):
         return self.adapter.request(f"/v2.0/{path}", method, json=body, raise_exc=False, **options)
