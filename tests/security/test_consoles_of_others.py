@@ -10,6 +10,7 @@ from nova.db import instances
 from nova.structs.guest import ConsoleKind
 from nova.structs.instance import PowerState, VmState
 from tests.functional.console.consoles import BANNER, Screen, closing, read
+from tests.functional.console.proxies import questions
 
 OVER = (1008, "The server was stopped, moved or deleted; ask for a new console.")
 
@@ -98,7 +99,7 @@ def test_a_guest_that_ended_while_its_console_was_opened_is_not_shown(make_conso
     addresses = iter([other_screen.address, screen.address])
     conductor = consoles._services[0]._endpoint
     implementation = conductor._calls["console_access"][0].__self__
-    implementation._compute = lambda host: Changing(addresses)
+    implementation._questions = questions(lambda host: Changing(addresses))
 
     assert closing(consoles.view(token)) is None
     assert other_screen.heard == []
