@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "mode(*modes): the modes of the cloud a test is for; without it, embedded and distributed"
     )
+    config.addinivalue_line("markers", "late: the test cuts hosts off, with all that runs on them")
     config.addinivalue_line("markers", "last: the test takes the cloud down")
 
 
@@ -51,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of one mode stand together, those that take the cloud down at their end.
+    """All tests of one mode stand together, those that cut hosts off and those that take the cloud down at their end.
 
     A cloud that was there before gets the tests of its mode, and stays.
     """
@@ -59,9 +60,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     chosen = [item for item in items if not running or fits(item, mode_of(Path(running)))]
     if len(chosen) < len(items):
         items[0].config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = sorted(
-        chosen, key=lambda item: (MODES.index(wanted_mode(item) or MODES[0]), bool(item.get_closest_marker("last")))
-    )
+    items[:] = sorted(chosen, key=lambda item: (MODES.index(wanted_mode(item) or MODES[0]), _lateness(item)))
+
+
+def _lateness(item: pytest.Item) -> int:
+    return 2 if item.get_closest_marker("last") else 1 if item.get_closest_marker("late") else 0
 
 
 def wanted_mode(item: pytest.Item) -> str | None:

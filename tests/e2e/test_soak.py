@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.running_cloud import ROOT
 
-pytestmark = pytest.mark.mode("distributed")
+pytestmark = [pytest.mark.mode("distributed"), pytest.mark.late]
 
 
 def test_nothing_is_lost_while_parts_are_killed(cloud):
