@@ -23,10 +23,6 @@ def test_nothing_is_lost_while_parts_are_killed(cloud):
         "4",
         "--seed",
         "7",
-        # Not the hosts: what is put away when a server comes back to one stays until the host looks for it again, in half
-        # an hour (doc/known-faults.md).
-        "--victims",
-        "[!h]*",
     ]
     environment = os.environ | {"CLOUD_DIR": str(cloud.directory), "CLOUD_PORT_OFFSET": str(cloud.port_offset)}
 

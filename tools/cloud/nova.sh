@@ -40,6 +40,8 @@ common_configuration() {
 transport_url = $(transport_url)
 my_ip = $ADDRESS
 state_path = $(state_path)
+# Hosts are lost and come back often here: what they put away then goes soon.
+running_deleted_instance_poll_interval = 30
 osapi_compute_listen = $ADDRESS
 osapi_compute_listen_port = $COMPUTE_PORT
 osapi_compute_workers = 1
